@@ -1,0 +1,45 @@
+"""Waiting: every wait has a subject, a deadline and a last observed state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from lab.errors import DeadlineError, PlumblineError
+
+T = TypeVar("T")
+
+
+class NotYet(Exception):
+    """Raised by a probe: what it saw instead of what is waited for."""
+
+
+def wait_for(
+    subject: str,
+    probe: Callable[[], T],
+    *,
+    seconds: float,
+    interval: float = 0.2,
+    next_step: str = "",
+) -> T:
+    """Call `probe` until it returns; give back what it returned.
+
+    The probe raises `NotYet(state)` to go on waiting. Every other exception is hopeless and ends the
+    wait at once. Raises `DeadlineError` with the last state after `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return probe()
+        except NotYet as state:
+            last = str(state)
+        if time.monotonic() + interval > deadline:
+            raise DeadlineError(subject, seconds, last, next_step=next_step)
+        time.sleep(interval)
+
+
+def still(error: Exception) -> NotYet:
+    """Turn an expected failure of a probe into a state worth printing (its first line)."""
+    text = error.message if isinstance(error, PlumblineError) else str(error)
+    return NotYet(text.strip().splitlines()[0] if text.strip() else type(error).__name__)
