@@ -1,0 +1,114 @@
+"""Add-ons: upstream's manifest, our partial objects merged into it, and objects of our own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.errors import FailedError
+from lab.inventory.models import Inventory
+from lab.render.roles import Addon
+from lab.render.templates import render
+
+Object = dict[str, Any]
+
+CRD = "CustomResourceDefinition"
+WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
+
+
+def objects(inventory: Inventory, addon: Addon, manifests: Mapping[str, Path]) -> list[Object]:
+    """All objects of an add-on in the order in which they can be applied.
+
+    Webhooks come last: an object of ours that a webhook would judge can then be made before its server
+    runs (our own rules have judged it already), and later changes are judged by both.
+    """
+    found = _documents(manifests[addon.manifest].read_text()) if addon.manifest else []
+    context = addon_context(inventory)
+    for patch in _documents(render(f"addons/{addon.patches}", **context)) if addon.patches else []:
+        if addon.manifest:
+            found = _patched(found, patch)
+        else:
+            found.append(patch)
+    if addon.objects:
+        found += _documents(render(f"addons/{addon.objects}", **context))
+    return sorted(found, key=_rank)
+
+
+def addon_context(inventory: Inventory) -> dict[str, Any]:
+    """The values add-on templates may use."""
+    network = {
+        "Network": str(inventory.kubernetes.pod_subnet),
+        "SubnetLen": inventory.kubernetes.node_mask,
+        "EnableNFTables": False,
+        "Backend": {"Type": "vxlan", "VNI": inventory.flannel.vni, "Port": inventory.flannel.port},
+    }
+    text = json.dumps(network, indent=2) + "\n"
+    return {
+        "inventory": inventory,
+        "flannel_network": text,
+        # flanneld reads its file once, so a changed file must change the pods
+        "flannel_digest": sha256(text.encode()).hexdigest()[:16],
+    }
+
+
+def _documents(text: str) -> list[Object]:
+    return [_without_nulls(document) for document in yaml.safe_load_all(text) if document]
+
+
+def _without_nulls(value: Any) -> Any:
+    """Generators of manifests write `creationTimestamp: null`; the API refuses it in an applied object."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
+
+
+def _rank(item: Object) -> int:
+    kind = item["kind"]
+    if kind in ("Namespace", CRD):
+        return 0
+    if kind in WEBHOOKS:
+        return 9
+    return 5 if "spec" in item and "template" in item["spec"] else 1 if item["apiVersion"] != "v1" else 2
+
+
+def _name(item: Object) -> tuple[str, str, str]:
+    return item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]
+
+
+def _patched(found: list[Object], patch: Object) -> list[Object]:
+    """The objects with `patch` merged into the one of its kind, namespace and name."""
+    wanted = _name(patch)
+    if wanted not in map(_name, found):
+        raise FailedError(f"add-on patch: {'/'.join(wanted)} is not in the manifest")
+    return [merge(item, patch) if _name(item) == wanted else item for item in found]
+
+
+def merge(base: Any, patch: Any) -> Any:
+    """Merge `patch` into `base`: mappings by key, lists of named items by name, all else replaced.
+
+    An item of a list with `$patch: delete` is removed, as in Kubernetes' strategic merge.
+    """
+    if isinstance(base, dict) and isinstance(patch, dict):
+        return base | {key: merge(base[key], value) if key in base else value for key, value in patch.items()}
+    if not (
+        isinstance(base, list) and isinstance(patch, list) and all(_named(item) for item in base + patch)
+    ):
+        return patch
+    merged = {item["name"]: item for item in base}
+    for item in patch:
+        if item.get("$patch") == "delete":
+            merged.pop(item["name"])
+        else:
+            merged[item["name"]] = merge(merged.get(item["name"], {}), item)
+    return list(merged.values())
+
+
+def _named(item: Any) -> bool:
+    return isinstance(item, dict) and "name" in item

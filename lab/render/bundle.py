@@ -1,0 +1,123 @@
+"""A bundle: all that one host must be, computed from inventory and roles, without touching anything."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from lab.inventory.models import Inventory
+from lab.providers.base import Traits
+from lab.render.roles import Action, Listen, Role, RoleBinary, Unit, host_roles
+from lab.render.templates import render
+
+SYSCTL_FILE = "/etc/sysctl.d/90-plumbline.conf"
+MODULES_FILE = "/etc/modules-load.d/plumbline.conf"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as it must be on a host. `mode` is octal text, `on_change` what follows when it was written."""
+
+    path: str
+    text: str
+    owner: str
+    mode: str
+    on_change: tuple[Action, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the content."""
+        return sha256(self.text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What one host must be."""
+
+    host: str
+    files: tuple[File, ...]
+    packages: tuple[str, ...]
+    modules: tuple[str, ...]
+    sysctls: dict[str, str]
+    units: tuple[Unit, ...]
+    binaries: tuple[RoleBinary, ...]
+    listen: tuple[Listen, ...]
+    closed: tuple[Listen, ...]
+
+
+@dataclass(frozen=True)
+class Pins:
+    """What the artefact catalogue says that rendering needs: image references by component."""
+
+    images: dict[str, str]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Image tags by component."""
+        return {name: reference.rpartition(":")[2] for name, reference in self.images.items()}
+
+
+def host_context(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> dict[str, Any]:
+    """The values every host template may use; decisions are made here, not in templates."""
+    host = inventory.hosts[name]
+    return {
+        "inventory": inventory,
+        "name": name,
+        "host": host,
+        "balancer": inventory.load_balancer,
+        "images": pins.images,
+        "tags": pins.tags,
+        "restrict_oom_score_adj": json.dumps(traits.oom_score_restricted),
+    }
+
+
+def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundle:
+    """Everything that host `name` must be."""
+    roles = host_roles(inventory, name)
+    context = host_context(inventory, traits, pins, name)
+    host = inventory.hosts[name]
+    files = [
+        File(item.path, render(item.template, **context), item.owner, item.mode, item.on_change)
+        for role in roles
+        for item in role.files
+        if not item.os or host.os in item.os
+    ]
+    sysctls = {
+        key: value
+        for role in roles
+        for key, value in sorted(role.sysctls.items())
+        if not (traits.shares_kernel and _is_the_hosts(roles, key))
+    }
+    modules = () if traits.shares_kernel else _union(role.modules for role in roles)
+    files.append(_lines(SYSCTL_FILE, [f"{key} = {value}" for key, value in sysctls.items()]))
+    files.append(_lines(MODULES_FILE, list(modules)))
+    return Bundle(
+        host=name,
+        files=tuple(files),
+        packages=_union(role.packages for role in roles),
+        modules=modules,
+        sysctls=sysctls,
+        units=tuple(
+            unit
+            for role in roles
+            for unit in role.units
+            if not (unit.full_machines_only and traits.shares_kernel)
+        ),
+        binaries=tuple(item for role in roles for item in role.binaries),
+        listen=tuple(item for role in roles for item in role.listen),
+        closed=tuple(item for role in roles for item in role.closed),
+    )
+
+
+def _is_the_hosts(roles: tuple[Role, ...], sysctl: str) -> bool:
+    return any(role.sysctl_is_the_hosts(sysctl) for role in roles)
+
+
+def _union(groups: Any) -> tuple[str, ...]:
+    return tuple(sorted({item for group in groups for item in group}))
+
+
+def _lines(path: str, lines: list[str]) -> File:
+    return File(path, "".join(f"{line}\n" for line in lines), "root:root", "0644", ())

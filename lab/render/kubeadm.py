@@ -1,0 +1,109 @@
+"""kubeadm's documents (API v1beta4): cluster, init and join."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lab.inventory.models import HostRole, Inventory
+from lab.providers.base import Traits
+from lab.render.bundle import Pins, host_context
+from lab.render.templates import render
+
+IGNORED_IN_CONTAINERS = [
+    "SystemVerification",
+    "Swap",
+    "FileContent--proc-sys-net-bridge-bridge-nf-call-iptables",
+]
+"""Preflight checks of kubeadm that look at the kernel's configuration or at the host's own settings."""
+IGNORED_ALWAYS = ["HTTPProxyCIDR"]
+"""kubeadm 1.31.0 built with a current Go refuses its own bracketed IPv4 URL in this check."""
+
+
+@dataclass(frozen=True)
+class JoinSecrets:
+    """Made on the cluster right before a join and kept nowhere. `certificate_key` only for a master."""
+
+    token: str
+    ca_hash: str
+    certificate_key: str = ""
+
+
+def kubelet_settings(inventory: Inventory, traits: Traits) -> dict[str, Any]:
+    """KubeletConfiguration of every node."""
+    settings: dict[str, Any] = {
+        "cgroupDriver": "systemd",
+        "maxPods": inventory.kubernetes.max_pods,
+        "containerLogMaxSize": f"{inventory.kubernetes.pod_log_max_mib}Mi",
+        "rotateCertificates": True,
+    }
+    if traits.shares_kernel:
+        # nodes share one disk and one memory with the host: a full host must not evict pods everywhere
+        nothing = (
+            "imagefs.available",
+            "imagefs.inodesFree",
+            "memory.available",
+            "nodefs.available",
+            "nodefs.inodesFree",
+        )
+        settings |= {
+            "failSwapOn": False,
+            "imageGCHighThresholdPercent": 100,
+            "evictionHard": dict.fromkeys(nothing, "0%"),
+        }
+    return settings
+
+
+def kube_proxy_settings(inventory: Inventory, traits: Traits) -> dict[str, Any]:
+    """KubeProxyConfiguration of the cluster."""
+    settings: dict[str, Any] = {"mode": inventory.kubernetes.proxy_mode}
+    if traits.shares_kernel:
+        # nf_conntrack_max is the host's: writing it fails in a container and would end kube-proxy
+        settings["conntrack"] = {"maxPerCore": 0, "min": 0}
+    return settings
+
+
+def _values(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> dict[str, Any]:
+    host = inventory.hosts[name]
+    labels = ",".join(f"{key}={value}" for key, value in sorted(host.labels.items()))
+    arguments = [{"name": "node-ip", "value": str(host.address)}]
+    arguments += [{"name": "node-labels", "value": labels}] if labels else []
+    return host_context(inventory, traits, pins, name) | {
+        "ignored_checks": IGNORED_ALWAYS + (IGNORED_IN_CONTAINERS if traits.shares_kernel else []),
+        "kubelet_args": arguments,
+        "kubelet": kubelet_settings(inventory, traits),
+        "kube_proxy": kube_proxy_settings(inventory, traits),
+        "cert_sans": [
+            *(str(inventory.hosts[item].address) for item in (inventory.balancer, *inventory.masters)),
+            inventory.balancer,
+            *inventory.masters,
+            "127.0.0.1",
+        ],
+    }
+
+
+def init(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> str:
+    """The documents with which `name` starts the cluster."""
+    return render("kubeadm/init.yaml", **_values(inventory, traits, pins, name))
+
+
+def join(inventory: Inventory, traits: Traits, pins: Pins, name: str, secrets: JoinSecrets) -> str:
+    """The document with which `name` joins the cluster."""
+    host = inventory.hosts[name]
+    control_plane: dict[str, Any] = {}
+    if host.role is HostRole.CONTROL_PLANE:
+        control_plane = {
+            "controlPlane": {
+                "certificateKey": secrets.certificate_key,
+                "localAPIEndpoint": {
+                    "advertiseAddress": str(host.address),
+                    "bindPort": inventory.kubernetes.api_port,
+                },
+            }
+        }
+    values = _values(inventory, traits, pins, name) | {
+        "token": secrets.token,
+        "ca_hashes": [secrets.ca_hash],
+        "control_plane": control_plane,
+    }
+    return render("kubeadm/join.yaml", **values)

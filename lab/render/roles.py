@@ -1,0 +1,140 @@
+"""Roles: what a host, or the cluster, must be. One YAML file a role, pure data.
+
+From the same data come the host's first boot, its convergence and its checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from lab.inventory.models import HostRole, Inventory
+
+ROLES = Path(__file__).parents[2] / "roles"
+
+Action = Annotated[str, StringConstraints(pattern=r"^(daemon-reload|(re|try-re)?(load|start) [a-z0-9-]+)$")]
+"""What to do when a file changes: daemon-reload, or reload, restart, try-restart of a unit."""
+
+
+class Data(BaseModel):
+    """Frozen; an unknown key of a role file is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RoleFile(Data):
+    """A file of the host, from a template."""
+
+    path: str
+    template: str
+    owner: str = "root:root"
+    mode: Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")] = "0644"
+    os: tuple[str, ...] = ()
+    """Only on these operating systems; empty: on all."""
+    on_change: tuple[Action, ...] = ()
+
+
+class RoleBinary(Data):
+    """An artefact installed at a path, mode 0755."""
+
+    artifact: str
+    path: str
+
+
+class Unit(Data):
+    """A systemd unit that is enabled and, unless kubeadm starts it, running."""
+
+    name: str
+    started_by: Literal["boot", "kubeadm"] = "boot"
+    full_machines_only: bool = False
+    """Not in a container, which has no such task of its own."""
+
+
+class Listen(Data):
+    """A port: listening, or never listening."""
+
+    port: int
+    protocol: Literal["tcp", "udp"]
+    after: Literal["boot", "kubeadm"] = "boot"
+
+
+class AddonSecret(Data):
+    """A random secret that an add-on's parts share, made on the cluster when it is missing."""
+
+    namespace: str
+    name: str
+    key: str
+
+
+class Addon(Data):
+    """The manifests of a cluster role.
+
+    `manifest` is an artefact (upstream's own objects), `patches` a template of partial objects merged into
+    it by kind, namespace and name, `objects` a template of further objects, `ready` the workloads
+    (kind/namespace/name) that must be available.
+    """
+
+    manifest: str = ""
+    patches: str = ""
+    objects: str = ""
+    secrets: tuple[AddonSecret, ...] = ()
+    ready: tuple[str, ...]
+
+
+class Role(Data):
+    """One role file."""
+
+    name: str
+    hosts: Literal["all", "nodes", "control-plane", "worker", "load-balancer", "cluster"]
+    packages: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    sysctls: Mapping[str, str] = Field(default_factory=dict)
+    host_sysctls: tuple[str, ...] = ()
+    binaries: tuple[RoleBinary, ...] = ()
+    files: tuple[RoleFile, ...] = ()
+    units: tuple[Unit, ...] = ()
+    listen: tuple[Listen, ...] = ()
+    closed: tuple[Listen, ...] = ()
+    addon: Addon | None = None
+
+    def applies_to(self, role: HostRole) -> bool:
+        """Whether a machine of the inventory's `role` has this role."""
+        if self.hosts == "nodes":
+            return role is not HostRole.LOAD_BALANCER
+        return self.hosts in ("all", role.value)
+
+    def sysctl_is_the_hosts(self, name: str) -> bool:
+        """Whether a container cannot set this sysctl, because it shares it with its host."""
+        return any(fnmatch(name, pattern) for pattern in self.host_sysctls)
+
+
+ORDER = ("base", "kubernetes", "control-plane", "worker", "load-balancer", "coredns", "flannel", "metallb")
+"""The order in which roles are applied; a role file that is not named here is not part of the platform."""
+
+
+@cache
+def load_roles() -> tuple[Role, ...]:
+    """All roles in their order. Raises `pydantic.ValidationError` for a role file that is not one of ours."""
+    return tuple(Role.model_validate(yaml.safe_load((ROLES / f"{name}.yaml").read_text())) for name in ORDER)
+
+
+def host_roles(inventory: Inventory, name: str) -> tuple[Role, ...]:
+    """The roles of a machine."""
+    kind = inventory.hosts[name].role
+    return tuple(role for role in load_roles() if role.hosts != "cluster" and role.applies_to(kind))
+
+
+def addons() -> tuple[Role, ...]:
+    """The cluster roles, in the order in which they are applied."""
+    return tuple(role for role in load_roles() if role.addon is not None)
+
+
+def all_packages() -> tuple[str, ...]:
+    """Every Debian package some role wants: what the image of our own machines contains."""
+    return tuple(sorted({package for role in load_roles() for package in role.packages}))

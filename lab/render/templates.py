@@ -1,0 +1,51 @@
+"""Jinja2 as we use it: an undefined name is an error, values are quoted, templates hold no decisions."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
+
+
+def quote(value: object) -> str:
+    """Any value as JSON: the same value to YAML 1.1 and YAML 1.2 readers."""
+    if isinstance(value, str | bool | int | float | dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, tuple):
+        return json.dumps([item if isinstance(item, str | int | dict) else str(item) for item in value])
+    return json.dumps(str(value))
+
+
+def to_yaml(value: dict[str, Any]) -> str:
+    """A mapping as YAML lines, nothing for an empty one."""
+    return yaml.safe_dump(value, default_flow_style=False, sort_keys=True).rstrip() if value else ""
+
+
+@cache
+def environment() -> Environment:
+    """The one environment of all templates."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # configuration files, not HTML
+    )
+    made.filters["quote"] = quote
+    made.filters["yaml"] = to_yaml
+    return made
+
+
+def render(template: str, **values: Any) -> str:
+    """The text of `template` (a path below templates/, without .j2).
+
+    Raises `jinja2.UndefinedError` for a name that has no value.
+    """
+    return environment().get_template(f"{template}.j2").render(**values)

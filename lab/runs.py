@@ -1,0 +1,113 @@
+"""A folder of evidence for each run: `.lab/<lab>/runs/<UTC time>/`, with `last` pointing at the newest."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+SECRETS = re.compile(
+    r"(?P<token>\b[a-z0-9]{6}\.[a-z0-9]{16}\b)"
+    r"|(?P<key>\b[0-9a-f]{64}\b(?<!sha256:))"
+    r"|(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----)",
+    re.DOTALL,
+)
+"""Bootstrap tokens, kubeadm certificate keys (64 hex digits) and private keys."""
+
+
+def mask(text: str) -> str:
+    """Replace secrets by their kind. A digest (`sha256:...`) is no secret and stays."""
+    return SECRETS.sub(
+        lambda m: m.group(0) if text[max(0, m.start() - 7) : m.start()] == "sha256:" else f"<{m.lastgroup}>",
+        text,
+    )
+
+
+class MaskingFormatter(logging.Formatter):
+    """Formats for the debug log with secrets masked."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return mask(super().format(record))
+
+
+class Run:
+    """One invocation: its folder, its debug log and its timeline."""
+
+    def __init__(self, root: Path, lab: str, command: str) -> None:
+        self.lab_folder = root / ".lab" / lab
+        now = datetime.now(UTC)
+        self.folder = self.lab_folder / "runs" / f"{now:%Y%m%dT%H%M%S.%f}Z"
+        self.folder.mkdir(parents=True)
+        last = self.lab_folder / "runs" / "last"
+        fresh = self.folder.with_suffix(".link")
+        fresh.symlink_to(self.folder.name)
+        fresh.replace(last)
+        self.command = command
+        self._begun = time.monotonic()
+        self._started = now
+        self._lock = threading.Lock()
+        self._events: list[dict[str, Any]] = []
+        self._handler = logging.FileHandler(self.folder / "debug.log")
+        self._handler.setFormatter(MaskingFormatter("%(asctime)s %(levelname)s %(threadName)s %(message)s"))
+        logger = logging.getLogger("plumbline")
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
+        logger.addHandler(self._handler)
+
+    def close(self) -> None:
+        """Stop writing to this run's log."""
+        logging.getLogger("plumbline").removeHandler(self._handler)
+        self._handler.close()
+
+    @contextmanager
+    def event(self, phase: str, host: str) -> Iterator[dict[str, Any]]:
+        """Record one piece of work; the block may set `changed` on the dictionary it gets.
+
+        `timeline.json` is rewritten after each event, so that a killed run leaves what it knew.
+        """
+        entry: dict[str, Any] = {
+            "phase": phase,
+            "host": host,
+            "start": self._now(),
+            "end": None,
+            "changed": False,
+        }
+        with self._lock:
+            self._events.append(entry)
+        self._write()
+        try:
+            yield entry
+        finally:
+            entry["end"] = self._now()
+            self._write()
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """All events so far: phase, host, start and end in seconds since the run began, changed."""
+        return list(self._events)
+
+    def _now(self) -> float:
+        return round(time.monotonic() - self._begun, 3)
+
+    def _write(self) -> None:
+        with self._lock:
+            document = {"command": self.command, "started": self._started.isoformat(), "events": self._events}
+            target = self.folder / "timeline.json"
+            part = target.with_suffix(".part")
+            part.write_text(json.dumps(document, indent=1))
+            part.replace(target)
+
+    def keep(self, name: str, text: str, *, private: bool = False) -> Path:
+        """Write a file of evidence below the run's folder, secrets masked unless `private` (mode 600)."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600 if private else 0o644)
+        path.write_text(text if private else mask(text))
+        return path

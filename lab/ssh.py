@@ -1,0 +1,212 @@
+"""Reaching hosts: OpenSSH with keys only, one shared connection a host.
+
+The client configuration is a file, so that people (`ssh -F`), the build and the acceptance suite all use
+the same one. Host keys are ours from the first boot on, so no key is ever taken on trust.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shlex
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from platformdirs import user_data_path
+
+from lab.errors import CommandError, DeadlineError, FailedError
+from lab.waits import NotYet, wait_for
+
+log = logging.getLogger("plumbline")
+
+UNREACHABLE = 255
+"""ssh's own exit code when it could not reach the host or log in (ssh(1))."""
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """An ed25519 key in OpenSSH's text forms."""
+
+    private: str
+    public: str
+
+
+def key_pair(path: Path, comment: str) -> KeyPair:
+    """Read the key at `path`, or make one there; the private half has mode 600."""
+    if not path.exists():
+        key = Ed25519PrivateKey.generate()
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = path.with_name(f"{path.name}.{os.getpid()}")
+        part.touch(mode=0o600)
+        part.write_bytes(private)
+        part.replace(path)
+    key_text = path.read_text()
+    loaded = serialization.load_ssh_private_key(key_text.encode(), password=None)
+    public = loaded.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    return KeyPair(key_text, f"{public.decode()} {comment}")
+
+
+class Keys:
+    """The harness's key and the lab's host keys, in the user's data folder: every checkout finds them."""
+
+    def __init__(self, lab: str) -> None:
+        root = Path(os.environ.get("PLUMBLINE_DATA") or user_data_path("plumbline"))
+        self.folder = root / lab
+        self.identity = self.folder / "id_ed25519"
+        self._lab = lab
+
+    def own(self) -> KeyPair:
+        """The key the harness logs in with."""
+        return key_pair(self.identity, f"plumbline@{self._lab}")
+
+    def host(self, name: str) -> KeyPair:
+        """The host key of a machine."""
+        return key_pair(self.folder / "hosts" / name, name)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a remote command printed."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class Ssh:
+    """Runs commands on the hosts of one lab."""
+
+    def __init__(self, config: Path) -> None:
+        self.config = config
+
+    @classmethod
+    def write(cls, folder: Path, user: str, keys: Keys, hosts: dict[str, IPv4Address]) -> Ssh:
+        """Write `ssh_config` and `known_hosts` into `folder`.
+
+        The control sockets live in a short folder of their own: a unix socket's path has room for about
+        108 bytes, and ssh adds 17 of its own while it connects.
+        """
+        keys.own()
+        folder.mkdir(parents=True, exist_ok=True)
+        sockets = control_folder(keys.folder)
+        sockets.mkdir(parents=True, exist_ok=True, mode=0o700)
+        known = folder / "known_hosts"
+        known.write_text("".join(f"{address} {keys.host(name).public}\n" for name, address in hosts.items()))
+        lines = []
+        for name, address in hosts.items():
+            lines += [f"Host {name}", f"    HostName {address}"]
+        lines += [
+            "Host *",
+            f"    User {user}",
+            f"    IdentityFile {keys.identity}",
+            "    IdentitiesOnly yes",
+            f"    UserKnownHostsFile {known}",
+            "    GlobalKnownHostsFile /dev/null",
+            "    StrictHostKeyChecking yes",
+            "    HostKeyAlgorithms ssh-ed25519",
+            "    PreferredAuthentications publickey",
+            "    ConnectTimeout 3",
+            "    ServerAliveInterval 5",
+            "    ServerAliveCountMax 3",
+            "    ControlMaster auto",
+            f"    ControlPath {sockets}/%C",
+            "    ControlPersist 60",
+            "    LogLevel ERROR",
+        ]
+        config = folder / "ssh_config"
+        config.write_text("\n".join(lines) + "\n")
+        return cls(config)
+
+    def argv(self, host: str, command: str) -> list[str]:
+        """The local command line that runs `command` on `host`."""
+        return ["ssh", "-F", str(self.config), "-o", "BatchMode=yes", host, command]
+
+    def try_run(self, host: str, command: str, *, seconds: float = 60, stdin: str = "") -> Result:
+        """Run `command` as root on `host` and give back its end, whatever it was.
+
+        Raises `FailedError` when the host cannot be reached, `DeadlineError` after `seconds`.
+        """
+        log.debug("%s: $ %s", host, command)
+        try:
+            done = subprocess.run(
+                self.argv(host, f"sudo -n sh -c {shlex.quote(command)}"),
+                input=stdin,
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+                check=False,
+                errors="replace",
+            )
+        except subprocess.TimeoutExpired as error:
+            raise DeadlineError(f"{host}: `{shorten(command)}`", seconds, "still running") from error
+        log.debug("%s: -> %d %s%s", host, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
+        if done.returncode == UNREACHABLE:
+            raise FailedError(f"{host}: not reachable by SSH: {done.stderr.strip() or 'no message'}")
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def run(self, host: str, command: str, *, seconds: float = 60, stdin: str = "") -> str:
+        """Run `command` as root on `host`; its standard output. Raises `CommandError` for another code than 0."""
+        result = self.try_run(host, command, seconds=seconds, stdin=stdin)
+        if result.code:
+            raise CommandError(host, shorten(command), result.code, result.stderr or result.stdout)
+        return result.stdout
+
+    def wait(self, host: str, *, seconds: float = 90) -> None:
+        """Wait until `host` lets us in."""
+
+        def probe() -> None:
+            try:
+                self.run(host, "true", seconds=10)
+            except (FailedError, DeadlineError) as error:
+                raise NotYet(error.message) from error
+
+        wait_for(f"SSH of {host}", probe, seconds=seconds, next_step=f"invoke logs {host}")
+
+
+def control_folder(keys: Path) -> Path:
+    """The lab's folder of control sockets: short by design, and never shared by two labs."""
+    return Path("/run/plumbline") / hashlib.sha256(str(keys).encode()).hexdigest()[:12]
+
+
+def close_connections(keys: Path) -> None:
+    """End the shared connections of a lab, so that no process of ours stays behind."""
+    folder = control_folder(keys)
+    for socket in sorted(folder.glob("*")) if folder.exists() else ():
+        subprocess.run(
+            ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "any"],
+            capture_output=True,
+            check=False,
+            timeout=10,
+        )
+        socket.unlink(missing_ok=True)
+    if folder.exists():
+        folder.rmdir()
+
+
+def shorten(command: str, length: int = 120) -> str:
+    """A command's first line, short enough for a message."""
+    line = command.strip().splitlines()[0] if command.strip() else ""
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def reachable(ssh: Ssh, hosts: Iterable[str]) -> dict[str, bool]:
+    """Which hosts let us in right now."""
+
+    def once(host: str) -> bool:
+        try:
+            return ssh.try_run(host, "true", seconds=5).code == 0
+        except (FailedError, DeadlineError):
+            return False
+
+    return {host: once(host) for host in hosts}
