@@ -1,8 +1,8 @@
-"""Ranges of IPv4 addresses, written as MetalLB writes them."""
+"""Addresses, networks and ranges of IPv4, read strictly: one spelling, one meaning."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
@@ -10,6 +10,60 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
+
+from lab.inventory.problems import Unfit
+
+_OCTETS = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})", re.ASCII)
+_PREFIX = re.compile(r"0|[1-9][0-9]?", re.ASCII)
+_EXAMPLE = "write it as 10.1.1.11"
+
+
+def parse_address(value: object) -> IPv4Address:
+    """An IPv4 address from its four decimal octets.
+
+    Raises `Unfit` for anything else: numbers, names, IPv6, octets above 255, and leading zeros (decimal to
+    Kubernetes, octal to other tools).
+    """
+    if isinstance(value, IPv4Address):
+        return value
+    if not isinstance(value, str):
+        raise Unfit("must be an IPv4 address as text", _EXAMPLE)
+    if ":" in value:
+        raise Unfit("is not an IPv4 address; the lab's networks are IPv4", _EXAMPLE)
+    if "/" in value:
+        raise Unfit("must be an address without a prefix length", f"write {value.partition('/')[0]}")
+    match = _OCTETS.fullmatch(value)
+    if not match:
+        raise Unfit("is not an IPv4 address", _EXAMPLE)
+    for octet in match.groups():
+        if int(octet) > 255:
+            raise Unfit(f"{octet} is not an octet, which goes from 0 to 255", "correct the address")
+        if octet != str(int(octet)):
+            plain = ".".join(str(int(part)) for part in match.groups())
+            raise Unfit(f"the octet {octet} has a leading zero", f"write {plain}")
+    return IPv4Address(value)
+
+
+def parse_network(value: object) -> IPv4Network:
+    """An IPv4 network, A.B.C.D/N with no host bits set. Raises `Unfit` for anything else."""
+    if isinstance(value, IPv4Network):
+        return value
+    if not isinstance(value, str):
+        raise Unfit("must be an IPv4 network as text", "write it as 10.1.1.0/24")
+    if "," in value:
+        raise Unfit(
+            "must be one network; the cluster is IPv4 only, without a second family", "write one network"
+        )
+    start, slash, length = value.partition("/")
+    if not slash:
+        raise Unfit("lacks the prefix length", f"write {start}/24")
+    address = parse_address(start)
+    if not _PREFIX.fullmatch(length) or int(length) > 32:
+        raise Unfit(f"{length!r} is not a prefix length from 0 to 32", f"write {start}/24")
+    network = IPv4Network((address, int(length)), strict=False)
+    if network.network_address != address:
+        raise Unfit("has host bits set", f"write {network}")
+    return network
 
 
 @dataclass(frozen=True, order=True)
@@ -20,32 +74,29 @@ class AddressRange:
     last: IPv4Address
 
     @classmethod
-    def parse(cls, text: object) -> AddressRange:
+    def parse(cls, value: object) -> AddressRange:
         """Read `A-B`, `A-N` (last octet), `A/N` or a single address.
 
-        Raises `ValueError` with the rule for reversed ends, leading zeros and octets above 255.
+        Raises `Unfit` with the rule for reversed ends, leading zeros, octets above 255 and host bits.
         """
-        if isinstance(text, AddressRange):
-            return text
-        if not isinstance(text, str):
-            raise ValueError(f"{text!r} is not text; write a range as 10.1.1.100-10.1.1.150 or 10.1.1.112/28")
-        if "/" in text:
-            network = IPv4Network(text)
+        if isinstance(value, AddressRange):
+            return value
+        if not isinstance(value, str):
+            raise Unfit("must be a range as text", "write it as 10.1.1.100-10.1.1.150 or 10.1.1.112/28")
+        if "/" in value:
+            network = parse_network(value)
             return cls(network[0], network[-1])
-        start, dash, end = (part.strip() for part in text.partition("-"))
-        first = IPv4Address(start)
+        start, dash, end = (part.strip() for part in value.partition("-"))
+        first = parse_address(start)
         if not dash:
             return cls(first, first)
-        last = IPv4Address(end if "." in end else f"{start.rpartition('.')[0]}.{end}")
+        last = parse_address(end if "." in end else f"{start.rpartition('.')[0]}.{end}")
         if last < first:
-            raise ValueError(f"the range starts after its end; write {last}-{first}")
+            raise Unfit("the range starts after its end", f"write {last}-{first}")
         return cls(first, last)
 
     def __contains__(self, address: IPv4Address) -> bool:
         return self.first <= address <= self.last
-
-    def __iter__(self) -> Iterator[IPv4Address]:
-        return (IPv4Address(number) for number in range(int(self.first), int(self.last) + 1))
 
     def __len__(self) -> int:
         return int(self.last) - int(self.first) + 1
@@ -57,6 +108,15 @@ class AddressRange:
         """Whether both share an address."""
         return self.first <= other.last and other.first <= self.last
 
+    def shared(self, other: AddressRange) -> AddressRange:
+        """What two overlapping ranges have in common."""
+        return AddressRange(max(self.first, other.first), min(self.last, other.last))
+
+    @classmethod
+    def of(cls, network: IPv4Network) -> AddressRange:
+        """A network as a range, its first and last address included."""
+        return cls(network.network_address, network.broadcast_address)
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
@@ -64,5 +124,7 @@ class AddressRange:
         )
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         return {"type": "string", "description": "10.1.1.100-10.1.1.150, 10.1.1.100-150 or 10.1.1.112/28"}

@@ -1,0 +1,153 @@
+"""What the model refuses, in our words: one problem for each field that cannot be what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from lab.inventory.models import Inventory
+from lab.inventory.problems import Loc, Problem, Source, Unfit, shown
+
+_KINDS = {"model": "mapping", "dict": "mapping", "mapping": "mapping", "tuple": "list"}
+_NO_VALUE = ""
+
+
+def problems(error: ValidationError, source: Source) -> list[Problem]:
+    """One problem for each error of the model, in the order of the file."""
+    details = error.errors(include_url=False)
+    # a list whose items were all refused is not empty in the file
+    found = [_problem(item, source) for item in details if item["type"] != "too_short" or not item["input"]]
+    return sorted(found, key=lambda problem: source.line(problem.path))
+
+
+def _problem(detail: ErrorDetails, source: Source) -> Problem:
+    path: Loc = tuple(part for part in detail["loc"] if part != "[key]")
+    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        rule, fix = "unknown key", _did_you_mean(str(path[-1]), keys_at(path[:-1]))
+        return Problem(path, rule, fix, value=_NO_VALUE)
+    if kind == "missing":
+        parent, key = path[:-1], path[-1]
+        return Problem(parent, f'the key "{key}" is missing', f"add {key}: {_purpose(path)}", value=_NO_VALUE)
+    if kind == "value_error" and isinstance(context.get("error"), Unfit):
+        unfit: Unfit = context["error"]
+        is_key = "[key]" in detail["loc"]
+        hidden = "(not shown)" if unfit.secret else _NO_VALUE if is_key else None
+        if not isinstance(value, str) and not is_key:
+            return Problem(
+                path, f"is {_described(value, path, source)}; {unfit.rule}", unfit.fix, value=hidden
+            )
+        return Problem(path, unfit.rule, unfit.fix, value=hidden)
+    rule, fix = _type_rule(kind, value, context, path, source)
+    return Problem(path, rule, fix)
+
+
+def _type_rule(kind: str, value: Any, context: dict[str, Any], path: Loc, source: Source) -> tuple[str, str]:
+    is_ = f"is {_described(value, path, source)}"
+    written = source.marks[path].text if path in source.marks else str(value)
+    match kind:
+        case "string_type":
+            if value is None or isinstance(value, list | dict):
+                return f"{is_}; must be text", f"write {_purpose(path)}"
+            if path and path[-1] == "version":
+                return f"{is_}; must be text of three numbers", 'write all three and quote it, as "1.31.0"'
+            return f"{is_}; must be text", f'quote it: "{shown(written)}"'
+        case "int_type" | "int_parsing" | "int_from_float":
+            return f"{is_}; must be a whole number", f"write {_number(written)}"
+        case "float_type" | "finite_number":
+            return f"{is_}; must be a number", f"write {_number(written)}"
+        case "bool_type":
+            return f"{is_}; must be true or false", f"write {_truth(written)}, without quotes"
+        case "enum" | "literal_error":
+            choices = _choices(path)
+            fix = _did_you_mean(written, choices)
+            return f"{'' if isinstance(value, str) else is_ + '; '}must be one of {', '.join(choices)}", fix
+        case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
+            word = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+            (name, bound), *_ = context.items()
+            return f"must be {word[name]} {bound:g}", f"write a number {word[name]} {bound:g}"
+        case "too_short":
+            return "must not be empty", "add an entry, or leave the key out if it has a default"
+        case _ if kind.endswith("_type"):
+            wanted = _KINDS.get(kind.partition("_")[0], kind.partition("_")[0])
+            example = "KEY: VALUE lines below it" if wanted == "mapping" else "- VALUE lines below it"
+            return f"{is_}; must be a {wanted}", f"write {example}"
+        case _:
+            return f"cannot be used ({kind.replace('_', ' ')})", f"write {_purpose(path)}"
+
+
+def _described(value: Any, path: Loc, source: Source) -> str:
+    """What a value is, for a person; a number that reads differently from how it was written says so."""
+    match value:
+        case None:
+            return "empty"
+        case bool():
+            return "a truth value"
+        case int() | float():
+            written = source.marks[path].text if path in source.marks else str(value)
+            return "a number" if written == str(value) else f"a number ({value})"
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+    return "text"
+
+
+def _number(written: str) -> str:
+    digits = written.strip().lstrip("0")
+    return digits if digits.isascii() and digits.isdigit() else "a decimal number without quotes, as 4"
+
+
+def _truth(written: str) -> str:
+    return {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}.get(
+        written.lower(), written.lower() if written.lower() in ("true", "false") else "true or false"
+    )
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches  # only people who mistype pay for the import
+
+    names = list(known)
+    close = get_close_matches(word.lower().replace("-", "_"), names, 1) or get_close_matches(word, names, 1)
+    return f"did you mean {close[0]}?" if close else f"known are: {', '.join(names)}"
+
+
+def _annotation(path: Sequence[str | int]) -> tuple[Any, Any]:
+    """Type and field of a path in the model: unknown places are (None, None)."""
+    kind: Any = Inventory
+    field: Any = None
+    for part in path:
+        models = [
+            item for item in (kind, *get_args(kind)) if isinstance(item, type) and issubclass(item, BaseModel)
+        ]
+        if models and isinstance(kind, type):
+            field = models[0].model_fields.get(str(part))
+            kind = field.annotation if field else None
+        else:
+            kind = next(reversed(get_args(kind)), None) if ... not in get_args(kind) else get_args(kind)[0]
+        if kind is None:
+            return None, None
+    return kind, field
+
+
+def keys_at(path: Sequence[str | int]) -> list[str]:
+    """The keys that the model knows at a place; none where names are free."""
+    kind, _ = _annotation(path)
+    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+
+
+def _choices(path: Loc) -> list[str]:
+    kind, _ = _annotation(path)
+    for item in (kind, *get_args(kind)):
+        if isinstance(item, type) and issubclass(item, StrEnum):
+            return [member.value for member in item]
+    return [item for item in get_args(kind) if isinstance(item, str)]
+
+
+def _purpose(path: Loc) -> str:
+    _, field = _annotation(path)
+    return f"({field.description.rstrip('.')})" if field is not None and field.description else "(a value)"

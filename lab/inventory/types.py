@@ -1,0 +1,149 @@
+"""The scalar types of an inventory: each says what it takes, and what to write instead.
+
+Numbers, truth values and text are strict: a quoted number is no number, a bare number is no text.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema
+
+from lab.inventory.keys import check_key
+from lab.inventory.problems import Unfit
+from lab.inventory.ranges import parse_address, parse_network
+
+_LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+_VERSION_PATTERN = r"^v?(0|[1-9][0-9]{0,4})\.(0|[1-9][0-9]{0,4})\.(0|[1-9][0-9]{0,4})$"
+_MAC_PATTERN = r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}$"
+
+
+def _matches(pattern: str, text: str) -> bool:
+    # `$` alone would let a trailing line feed pass
+    return bool(re.fullmatch(pattern, text, re.ASCII))
+
+
+def _label(text: str) -> str:
+    if _matches(_LABEL_PATTERN, text):
+        return text
+    if len(text) > 63:
+        raise Unfit(f"is {len(text)} characters long; at most 63 are allowed", "shorten it")
+    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    rule = "may hold only a-z, 0-9 and inner dashes (RFC 1123)"
+    raise Unfit(rule, f"write {plain}" if plain else "write a name such as worker-1")
+
+
+def _host_name(text: str) -> str:
+    _label(text)
+    if text.isdigit():
+        raise Unfit("is all digits, which resolvers take for an address", f"write host-{text}")
+    if text == "localhost":
+        raise Unfit("names every machine itself", "choose another name")
+    return text
+
+
+def _domain(text: str) -> str:
+    for part in text.split("."):
+        _label(part)
+    if len(text) > 253:
+        raise Unfit(f"is {len(text)} characters long; at most 253 are allowed", "shorten it")
+    return text
+
+
+def _version(text: str) -> str:
+    if _matches(_VERSION_PATTERN, text):
+        return text.removeprefix("v")
+    raise Unfit(
+        "is not a version of three numbers", "write it as 1.31.0, all three numbers without leading zeros"
+    )
+
+
+def _mac(text: str) -> str:
+    plain = text.lower().replace("-", ":")
+    if not _matches(_MAC_PATTERN, text):
+        if _matches(_MAC_PATTERN, plain):
+            raise Unfit("must be lower case with colons", f"write {plain}")
+        raise Unfit("is not a MAC address of six pairs of hex digits", "write it as 02:00:00:00:00:11")
+    if int(text[:2], 16) & 1:
+        raise Unfit(
+            "is a group (multicast) address: its first pair is odd", "make the first pair even, as 02"
+        )
+    if text == "00:00:00:00:00:00":
+        raise Unfit("is the empty MAC address", "leave it out, or write the card's own")
+    return text
+
+
+def _user(text: str) -> str:
+    if not _matches(r"[a-z_][a-z0-9_-]{0,31}", text):
+        raise Unfit(
+            "is not a Linux login: a-z, 0-9, _ and -, at most 32, a letter first", "write it as plumbline"
+        )
+    if text == "root":
+        raise Unfit("is refused: nobody logs in as root on these machines", "choose another login")
+    return text
+
+
+def _label_value(text: str) -> str:
+    if len(text) > 63 or not _matches(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?", text):
+        rule = (
+            "a label's value is at most 63 of A-Z, a-z, 0-9, -, _ and ., with a letter or digit at both ends"
+        )
+        raise Unfit(rule, "shorten it, or write it as an annotation instead")
+    return text
+
+
+def _label_key(text: str) -> str:
+    prefix, slash, name = text.rpartition("/")
+    if slash:
+        _domain(prefix)
+    if not 1 <= len(name) <= 63 or not _matches(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", name):
+        raise Unfit(
+            "is not a label's name: NAME or DOMAIN/NAME, NAME at most 63 characters",
+            "write it as example.com/rack",
+        )
+    owner = prefix == "kubernetes.io" or prefix.endswith((".kubernetes.io", ".k8s.io")) or prefix == "k8s.io"
+    allowed = prefix in ("node.kubernetes.io", "kubelet.kubernetes.io") or prefix.endswith(
+        (".node.kubernetes.io", ".kubelet.kubernetes.io")
+    )
+    if owner and not allowed and text not in ("topology.kubernetes.io/zone", "topology.kubernetes.io/region"):
+        # the kubelet does not start with such a label (NodeRestriction, KEP 279)
+        raise Unfit(
+            "belongs to Kubernetes, and the kubelet refuses it",
+            "use a domain of your own, as example.com/rack",
+        )
+    return text
+
+
+def _text_schema(pattern: str, description: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "description": description})
+
+
+Address = Annotated[IPv4Address, BeforeValidator(parse_address)]
+Net = Annotated[IPv4Network, BeforeValidator(parse_network)]
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Switch = Annotated[bool, Strict()]
+Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
+Seconds = Annotated[int, Strict(), Field(ge=1, le=86400)]
+DnsLabel = Annotated[
+    str, AfterValidator(_label), _text_schema(_LABEL_PATTERN, "a-z, 0-9, inner dashes; at most 63")
+]
+HostName = Annotated[
+    str, AfterValidator(_host_name), _text_schema(_LABEL_PATTERN, "a-z, 0-9, inner dashes; at most 63")
+]
+Domain = Annotated[str, AfterValidator(_domain)]
+Version = Annotated[
+    str, AfterValidator(_version), _text_schema(_VERSION_PATTERN, "three numbers, kept without v")
+]
+VersionV = Annotated[
+    str,
+    AfterValidator(lambda text: f"v{_version(text)}"),
+    _text_schema(_VERSION_PATTERN, "three numbers, kept with v"),
+]
+Mac = Annotated[str, AfterValidator(_mac), _text_schema(_MAC_PATTERN, "lower case, with colons")]
+Login = Annotated[str, AfterValidator(_user)]
+LabelKey = Annotated[str, AfterValidator(_label_key)]
+LabelValue = Annotated[str, AfterValidator(_label_value)]
+PublicKey = Annotated[str, AfterValidator(check_key)]
