@@ -1,0 +1,140 @@
+"""The Kubernetes API as the build needs it: read, apply, delete; with the client library's TLS and retries.
+
+Objects are plain dictionaries, because manifests are; paths come from the server's own discovery, so
+custom resources need no table here.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from kubernetes import config
+from kubernetes.client import ApiClient
+from kubernetes.client.exceptions import ApiException
+
+from lab.errors import FailedError
+from lab.waits import NotYet
+
+Object = dict[str, Any]
+
+FIELD_MANAGER = "plumbline"
+TIMEOUT = (3.0, 20.0)
+"""Seconds to connect and to read; a dying API server answers within neither."""
+
+
+class ApiError(FailedError):
+    """The API refused a request; carries the HTTP status."""
+
+    def __init__(self, what: str, status: int, message: str) -> None:
+        super().__init__(f"API: {what}: {status}: {message}")
+        self.status = status
+
+
+class Unavailable(FailedError):
+    """No API server answered."""
+
+
+class Api:
+    """One cluster's API, through the endpoint of a kubeconfig."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        self._client: ApiClient = config.new_client_from_config(str(kubeconfig))  # type: ignore[no-untyped-call]
+        self._client.configuration.retries = False
+        self._host: str = self._client.configuration.host
+        self._resources: dict[str, dict[str, Object]] = {}
+        self._lock = threading.Lock()
+
+    def request(
+        self, method: str, path: str, body: str | None = None, content: str = "application/json"
+    ) -> Object:
+        """One request; the decoded answer. Raises `ApiError` with the status, `Unavailable` without one."""
+        headers = {"Accept": "application/json", "Content-Type": content}
+        try:
+            response = self._client.rest_client.request(  # type: ignore[no-untyped-call]
+                method, self._host + path, headers=headers, body=body, _request_timeout=TIMEOUT
+            )
+            text = response.read()
+        except ApiException as error:
+            if not error.status:
+                raise Unavailable(f"API: {self._host}: {error.reason}") from error
+            raise ApiError(f"{method} {path}", error.status, _message(error.body)) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(f"API: {self._host}: {error}") from error
+        if response.status >= 400:
+            raise ApiError(f"{method} {path}", response.status, _message(text))
+        decoded = _decoded(text)
+        return decoded if isinstance(decoded, dict) else {"text": decoded}
+
+    def get(self, path: str) -> Object | None:
+        """The object or list at `path`; None when there is none."""
+        try:
+            return self.request("GET", path)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def items(self, path: str) -> list[Object]:
+        """The items of the list at `path`."""
+        found: list[Object] = self.request("GET", path)["items"]
+        return found
+
+    def delete(self, path: str) -> bool:
+        """Delete the object at `path`; False when there was none."""
+        try:
+            self.request("DELETE", path)
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    def ready(self) -> bool:
+        """Whether the API server behind the endpoint says it is ready."""
+        try:
+            self.request("GET", "/readyz")
+        except (ApiError, Unavailable):
+            return False
+        return True
+
+    def path(self, item: Object) -> str:
+        """The path of an object. Raises `NotYet` when the server does not know its kind (yet)."""
+        version, kind = item["apiVersion"], item["kind"]
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        with self._lock:
+            known = self._resources.get(version, {})
+        if kind not in known:
+            listing = self.get(root) or {"resources": []}
+            known = {entry["kind"]: entry for entry in listing["resources"] if "/" not in entry["name"]}
+            with self._lock:
+                self._resources[version] = known
+        if kind not in known:
+            raise NotYet(f"the API server does not serve {kind} of {version}")
+        space = f"/namespaces/{item['metadata']['namespace']}" if known[kind]["namespaced"] else ""
+        return f"{root}{space}/{known[kind]['name']}/{item['metadata']['name']}"
+
+    def apply(self, item: Object, *, dry_run: bool = False) -> Object:
+        """Server-side apply; the object as it is (or would be) afterwards."""
+        query = f"?fieldManager={FIELD_MANAGER}&force=true" + ("&dryRun=All" if dry_run else "")
+        return self.request(
+            "PATCH", self.path(item) + query, json.dumps(item), "application/apply-patch+yaml"
+        )
+
+
+def _message(body: str | bytes | None) -> str:
+    try:
+        decoded = json.loads(body or "")
+    except ValueError:
+        return (body.decode(errors="replace") if isinstance(body, bytes) else body or "no message")[:500]
+    return str(decoded.get("message", decoded)) if isinstance(decoded, dict) else str(decoded)
+
+
+def _decoded(text: bytes) -> Any:
+    try:
+        return json.loads(text or b"{}")
+    except ValueError:
+        return text.decode(errors="replace")

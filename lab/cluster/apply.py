@@ -1,0 +1,108 @@
+"""Applying an add-on: exactly what differs, told apart from what does not."""
+
+from __future__ import annotations
+
+import base64
+import secrets as random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from lab.cluster.api import Api, ApiError, Object, Unavailable
+from lab.render.roles import AddonSecret
+from lab.waits import NotYet, wait_for
+
+WEBHOOK_NOT_YET = (
+    "failed calling webhook",
+    "no endpoints available for service",
+    "connection refused",
+    "x509: certificate signed by unknown authority",
+)
+"""Texts with which the API server says that an admission webhook does not serve yet (metallb#1597, #1610).
+Every other refusal is final."""
+
+
+@dataclass(frozen=True)
+class ObjectChange:
+    """One object that is not as it should be; `before` is empty for a new one."""
+
+    name: str
+    before: str
+    after: str
+
+
+def changed(api: Api, item: Object) -> ObjectChange | None:
+    """What applying `item` would change; None when nothing. Changes nothing."""
+    try:
+        path = api.path(item)
+    except NotYet:
+        return ObjectChange(title(item), "", as_text(item))
+    live = api.get(path)
+    if live is None:
+        return ObjectChange(title(item), "", as_text(item))
+    try:
+        wanted = api.apply(item, dry_run=True)
+    except ApiError as error:
+        if error.status == 404:  # its namespace does not exist yet
+            return ObjectChange(title(item), "", as_text(item))
+        raise
+    before, after = as_text(live), as_text(wanted)
+    return None if before == after else ObjectChange(title(item), before, after)
+
+
+def apply(api: Api, item: Object, note: Callable[[str], None], *, seconds: float = 120) -> bool:
+    """Apply one object; True when the API server took a change.
+
+    Waits for a kind that its definition has just introduced and for a webhook that does not serve yet.
+    """
+
+    def probe() -> bool:
+        try:
+            before = api.get(api.path(item))
+            after = api.apply(item)
+        except (ApiError, Unavailable) as error:
+            # 404: the namespace or the kind was made a moment ago and is not served everywhere yet
+            gone = isinstance(error, Unavailable) or error.status in (404, 429, 503)
+            if gone or any(text in error.message for text in WEBHOOK_NOT_YET):
+                note(error.message)
+                raise NotYet(error.message) from error
+            raise
+        return before is None or before["metadata"]["resourceVersion"] != after["metadata"]["resourceVersion"]
+
+    return wait_for(f"apply {title(item)}", probe, seconds=seconds, interval=0.3)
+
+
+def ensure_secret(api: Api, wanted: AddonSecret) -> bool:
+    """Make the random secret of an add-on when it is missing; its value is never known here afterwards."""
+    path = f"/api/v1/namespaces/{wanted.namespace}/secrets"
+    if api.get(f"{path}/{wanted.name}") is not None:
+        return False
+    value = base64.b64encode(random.token_bytes(128)).decode()
+    item = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": wanted.name, "namespace": wanted.namespace},
+        "stringData": {wanted.key: value},
+    }
+    api.apply(item)
+    return True
+
+
+def title(item: Object) -> str:
+    """kind/namespace/name of an object."""
+    meta = item["metadata"]
+    return "/".join(part for part in (item["kind"], meta.get("namespace", ""), meta["name"]) if part)
+
+
+def as_text(item: Object) -> str:
+    """An object as YAML without what the server keeps for itself."""
+    text: str = yaml.safe_dump(_wanted_part(item), sort_keys=True)
+    return text
+
+
+def _wanted_part(item: Object) -> Any:
+    hidden = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
+    meta = {key: value for key, value in item["metadata"].items() if key not in hidden}
+    return {key: value for key, value in item.items() if key != "status"} | {"metadata": meta}

@@ -1,0 +1,73 @@
+"""The stacked etcd, asked through etcdctl on a master."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from lab.errors import FailedError
+from lab.ssh import Ssh
+
+PKI = "/etc/kubernetes/pki/etcd"
+ETCDCTL = (
+    f"ETCDCTL_API=3 etcdctl --endpoints=https://127.0.0.1:2379 --cacert={PKI}/ca.crt "
+    f"--cert={PKI}/healthcheck-client.crt --key={PKI}/healthcheck-client.key"
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of etcd. `id` is hexadecimal, as etcdctl takes it; `name` is empty before its first start."""
+
+    id: str
+    name: str
+    peer: str
+    learner: bool
+
+
+def members(ssh: Ssh, master: str) -> tuple[Member, ...]:
+    """The member list as `master`'s etcd knows it."""
+    found = json.loads(ssh.run(master, f"{ETCDCTL} member list -w json", seconds=15))
+    return tuple(
+        Member(
+            id=f"{entry['ID']:x}",
+            name=entry.get("name", ""),
+            peer=entry["peerURLs"][0],
+            learner=entry.get("isLearner", False),
+        )
+        for entry in found["members"]
+    )
+
+
+def healthy(ssh: Ssh, master: str) -> dict[str, bool]:
+    """Health of each member by its client URL, as seen from `master`."""
+    result = ssh.try_run(master, f"{ETCDCTL} endpoint health --cluster -w json", seconds=30)
+    found = json.loads(result.stdout or "[]")
+    return {entry["endpoint"]: bool(entry["health"]) for entry in found}
+
+
+def remove_stale(ssh: Ssh, through: str, address: str, name: str) -> bool:
+    """Remove the dead member of a machine that is to join again; True when there was one.
+
+    Raises `FailedError` when the removal would cost the quorum: each other voter must be healthy.
+    """
+    listed = members(ssh, through)
+    stale = [member for member in listed if f"//{address}:" in member.peer]
+    if not stale:
+        return False
+    others = [member for member in listed if member not in stale and not member.learner]
+    health = healthy(ssh, through)
+    sick = [
+        member.name
+        for member in others
+        if not health.get(f"https://{member.peer.split('/')[2].split(':')[0]}:2379")
+    ]
+    if sick:
+        raise FailedError(
+            f"etcd: removing {name} would leave {len(others) - len(sick)} of {len(others)} voters; "
+            f"not healthy: {', '.join(sick)}",
+            next_step=f"recover {sick[0]} first (invoke status; invoke build starts machines that are off)",
+        )
+    for member in stale:
+        ssh.run(through, f"{ETCDCTL} member remove {member.id}", seconds=15)
+    return True

@@ -1,0 +1,112 @@
+"""kubeadm on a host: a unit of systemd, so that it outlives the harness and its story is in the journal."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from lab.errors import CommandError, FailedError
+from lab.render.kubeadm import JoinSecrets
+from lab.ssh import Ssh
+from lab.waits import NotYet, wait_for
+
+UNIT = "plumbline-kubeadm"
+DOCUMENT = "/run/plumbline/kubeadm.yaml"
+"""In memory, readable by root alone, removed as soon as kubeadm has ended: it holds join secrets."""
+SECONDS = 420
+"""kubeadm gives up by itself after 4 minutes without a control plane (its timeouts' defaults), twice."""
+JOINED = "/etc/kubernetes/plumbline-joined"
+"""Made when kubeadm has ended well, and only then: the host is a part of the cluster."""
+KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
+
+
+def state(ssh: Ssh, host: str) -> str:
+    """`running` while the unit works, `failed` when its last run did, else `idle`."""
+    said = ssh.try_run(host, f"systemctl show -P ActiveState {UNIT}.service").stdout.strip()
+    return {"active": "running", "activating": "running", "failed": "failed"}.get(said, "idle")
+
+
+def start(ssh: Ssh, host: str, verb: str, document: str) -> None:
+    """Start `kubeadm init` or `kubeadm join` with a document, in the background."""
+    ssh.run(
+        host,
+        f"install -d -m 700 /run/plumbline && (umask 077 && cat > {DOCUMENT}) && "
+        f"systemctl reset-failed {UNIT} 2>/dev/null; "
+        f"systemd-run --quiet --unit={UNIT} --property=Type=oneshot --no-block "
+        f"--property=ExecStartPost='/bin/touch {JOINED}' --property=ExecStopPost='/bin/rm -f {DOCUMENT}' "
+        f"/usr/local/bin/kubeadm {verb} --config {DOCUMENT}",
+        stdin=document,
+    )
+
+
+def finish(ssh: Ssh, host: str, note: Callable[[str], None]) -> None:
+    """Wait until the unit has ended well.
+
+    Raises `CommandError` with the end of kubeadm's own output when it failed.
+    """
+
+    def probe() -> None:
+        command = (
+            f"systemctl show -P ActiveState {UNIT}.service; test -e {JOINED} && echo done || echo missing; "
+            f"journalctl -u {UNIT} -n 1 -o cat --no-pager"
+        )
+        try:
+            lines = ssh.run(host, command, seconds=15).splitlines()
+        except (CommandError, FailedError) as error:
+            raise NotYet(error.message) from error
+        active, product, said = lines[0], lines[1], lines[2] if len(lines) > 2 else ""
+        if active == "failed" or (active == "inactive" and product == "missing"):
+            output = ssh.run(host, f"journalctl -u {UNIT} -n 40 -o cat --no-pager")
+            raise CommandError(
+                host, "kubeadm", 1, output, next_step=f"invoke logs; then invoke build again ({host})"
+            )
+        note(said)
+        if active != "inactive":
+            raise NotYet(said or active)
+
+    wait_for(f"kubeadm on {host}", probe, seconds=SECONDS, interval=0.3)
+
+
+def reset(ssh: Ssh, host: str) -> None:
+    """Undo a half-finished init or join on a host that is no part of the cluster."""
+    ssh.run(
+        host,
+        f"systemctl stop {UNIT} 2>/dev/null; systemctl reset-failed {UNIT} 2>/dev/null; "
+        "kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock; "
+        f"rm -rf {JOINED} /etc/cni/net.d/* /var/lib/etcd/* /etc/kubernetes/manifests/* "
+        "/var/lib/kubelet/config.yaml",
+        seconds=120,
+    )
+
+
+def join_secrets(ssh: Ssh, master: str, *, control_plane: bool) -> JoinSecrets:
+    """Mint a token of 20 minutes and, for a master, upload the certificates under a fresh key."""
+    token = ssh.run(master, "kubeadm token create --ttl 20m --kubeconfig /etc/kubernetes/admin.conf").strip()
+    key = ""
+    if control_plane:
+        said = ssh.run(
+            master, "kubeadm init phase upload-certs --upload-certs --kubeconfig /etc/kubernetes/admin.conf"
+        )
+        found = re.search(r"^[0-9a-f]{64}$", said, re.MULTILINE)
+        if found is None:
+            raise FailedError(f"{master}: kubeadm printed no certificate key")
+        key = found.group(0)
+    return JoinSecrets(token, ca_hash(ssh.run(master, "cat /etc/kubernetes/pki/ca.crt")), key)
+
+
+def forget(ssh: Ssh, master: str, secrets: JoinSecrets) -> None:
+    """Remove a token, and the uploaded certificates, from the cluster."""
+    ssh.run(master, f"kubeadm token delete {secrets.token} --kubeconfig /etc/kubernetes/admin.conf")
+    if secrets.certificate_key:
+        ssh.run(master, f"{KUBECTL} -n kube-system delete secret kubeadm-certs --ignore-not-found")
+
+
+def ca_hash(certificate: str) -> str:
+    """kubeadm's discovery hash: SHA-256 of the CA certificate's SubjectPublicKeyInfo."""
+    public = x509.load_pem_x509_certificate(certificate.encode()).public_key()
+    encoded = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return f"sha256:{hashlib.sha256(encoded).hexdigest()}"

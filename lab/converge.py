@@ -1,0 +1,165 @@
+"""Convergence of a host that runs: look, compare with its bundle, change what differs and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import json
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.cluster.kubeadm import JOINED, UNIT
+from lab.errors import CommandError, FailedError
+from lab.render.bundle import SYSCTL_FILE, Bundle, File
+from lab.ssh import Ssh
+
+REMOTE = Path(__file__).with_name("remote.py")
+KUBELET_CONF = "/etc/kubernetes/kubelet.conf"
+ETCD_DATA = "/var/lib/etcd/member"
+EVIDENCE = (JOINED, KUBELET_CONF, ETCD_DATA)
+"""What kubeadm leaves behind, from its end to its beginning."""
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """What a host looks like right now."""
+
+    files: dict[str, dict[str, str] | None]
+    sysctls: dict[str, str | None]
+    units: dict[str, dict[str, str]]
+    exists: dict[str, bool]
+
+    @property
+    def joined(self) -> bool:
+        """Whether kubeadm has made this host a part of a cluster."""
+        return self.exists[JOINED]
+
+    @property
+    def touched(self) -> bool:
+        """Whether kubeadm has begun here and not ended well."""
+        return not self.joined and (self.kubeadm != "idle" or any(self.exists.values()))
+
+    @property
+    def kubeadm(self) -> str:
+        """`running`, `failed` or `idle`: our kubeadm unit on the host."""
+        active = self.units[f"{UNIT}.service"]["active"]
+        return {"active": "running", "activating": "running", "failed": "failed"}.get(active, "idle")
+
+
+@dataclass(frozen=True)
+class HostChange:
+    """One thing that differs: a sentence, a unified diff where there is one, and how to mend it."""
+
+    sentence: str
+    diff: str = ""
+    file: File | None = None
+    commands: tuple[tuple[str, ...], ...] = ()
+
+
+def look(ssh: Ssh, wanted: Bundle) -> HostFacts:
+    """Facts of a host, in one round trip."""
+    answer = _ask(
+        ssh,
+        wanted.host,
+        {
+            "verb": "look",
+            "files": [file.path for file in wanted.files],
+            "sysctls": list(wanted.sysctls),
+            "units": [*(unit.name for unit in wanted.units), f"{UNIT}.service"],
+            "exists": list(EVIDENCE),
+        },
+    )
+    return HostFacts(**answer)
+
+
+def compare(wanted: Bundle, facts: HostFacts) -> tuple[HostChange, ...]:
+    """What must change on a host, in the order in which it is done."""
+    changes = [change for file in wanted.files if (change := _file_change(file, facts.files[file.path]))]
+    written = {change.file.path for change in changes if change.file}
+    for name, value in wanted.sysctls.items():
+        seen = facts.sysctls[name]
+        if seen != value:
+            changes.append(
+                HostChange(
+                    f"sysctl {name}: {seen} -> {value}",
+                    commands=(("sysctl", "--quiet", "-w", f"{name}={value}"),),
+                )
+            )
+    for unit in wanted.units:
+        seen_unit = facts.units[unit.name]
+        if seen_unit["enabled"] != "enabled":
+            changes.append(
+                HostChange(f"enable {unit.name}", commands=(("systemctl", "enable", "--quiet", unit.name),))
+            )
+        expected = unit.started_by == "boot" or facts.joined
+        if expected and seen_unit["active"] not in ("active", "activating", "reloading"):
+            changes.append(
+                HostChange(
+                    f"start {unit.name} (it is {seen_unit['active']})",
+                    commands=(("systemctl", "start", unit.name),),
+                )
+            )
+    if SYSCTL_FILE in written:
+        changes.append(
+            HostChange(f"load {SYSCTL_FILE}", commands=(("sysctl", "--quiet", "--load", SYSCTL_FILE),))
+        )
+    return tuple(changes)
+
+
+def _file_change(file: File, seen: dict[str, str] | None) -> HostChange | None:
+    before = base64.b64decode(seen["text"]).decode(errors="replace") if seen else ""
+    if seen and before == file.text:
+        if (seen["mode"], seen["owner"]) == (file.mode, file.owner):
+            return None
+        sentence = f"{file.path}: {seen['mode']} {seen['owner']} -> {file.mode} {file.owner}"
+        return HostChange(sentence, file=file)
+    diff = "".join(
+        difflib.unified_diff(
+            before.splitlines(keepends=True), file.text.splitlines(keepends=True), file.path, file.path
+        )
+    )
+    then = f"; then {', '.join(file.on_change)}" if file.on_change else ""
+    return HostChange(f"write {file.path}{then}", diff=diff, file=file, commands=_actions(file.on_change))
+
+
+def _actions(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    return tuple(("systemctl", *name.split()) for name in names)
+
+
+def apply(ssh: Ssh, host: str, changes: Iterable[HostChange]) -> None:
+    """Make the changes of a host in one round trip: files first, then each command once, in order."""
+    listed = tuple(changes)
+    commands = list(dict.fromkeys(command for change in listed for command in change.commands))
+    # systemd must know a unit's new file before the unit is touched
+    commands.sort(key=lambda command: command != ("systemctl", "daemon-reload"))
+    request = {
+        "verb": "change",
+        "write": [
+            {
+                "path": change.file.path,
+                "text": base64.b64encode(change.file.text.encode()).decode(),
+                "mode": change.file.mode,
+                "owner": change.file.owner,
+            }
+            for change in listed
+            if change.file
+        ],
+        "commands": commands,
+    }
+    answer = _ask(ssh, host, request)
+    if answer["failed"]:
+        raise CommandError(host, shlex.join(answer["failed"]), answer["code"], answer["output"])
+
+
+def _ask(ssh: Ssh, host: str, request: dict[str, Any]) -> dict[str, Any]:
+    said = ssh.run(
+        host, f"python3 -c {shlex.quote(REMOTE.read_text())}", seconds=60, stdin=json.dumps(request)
+    )
+    try:
+        answer: dict[str, Any] = json.loads(said)
+    except ValueError as error:
+        raise FailedError(f"{host}: an answer that is no JSON: {said[:200]!r}") from error
+    return answer

@@ -1,0 +1,92 @@
+"""Runs on a host, sent over SSH to `python3 -c`: one round trip answers or changes everything.
+
+Standard library only, Python 3.9 or later. Reads a request as JSON from standard input, writes the answer
+as JSON to standard output.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def look_at_file(path: Path) -> dict[str, str] | None:
+    """Text (base64), mode and owner of a file; None when there is none."""
+    try:
+        content = path.read_bytes()
+        mode = path.stat().st_mode & 0o777
+        owner = f"{path.owner()}:{path.group()}"
+    except OSError:
+        return None
+    return {"text": base64.b64encode(content).decode(), "mode": f"0{mode:o}", "owner": owner}
+
+
+def look_at_sysctl(name: str) -> str | None:
+    """The running value of a sysctl; None when the kernel has no such name."""
+    try:
+        return "\t".join(Path("/proc/sys", name.replace(".", "/")).read_text().split())
+    except OSError:
+        return None
+
+
+def look_at_units(names: list[str]) -> dict[str, dict[str, str]]:
+    """Active and enabled state of units, from one call."""
+    command = ["systemctl", "show", "--property=ActiveState,UnitFileState", *names]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in said.strip().split("\n\n")]
+    return {
+        name: {"active": block.get("ActiveState", ""), "enabled": block.get("UnitFileState", "")}
+        for name, block in zip(names, blocks, strict=True)
+    }
+
+
+def look(request: dict[str, Any]) -> dict[str, Any]:
+    """Facts; changes nothing."""
+    return {
+        "files": {path: look_at_file(Path(path)) for path in request["files"]},
+        "sysctls": {name: look_at_sysctl(name) for name in request["sysctls"]},
+        "units": look_at_units(request["units"]),
+        "exists": {path: Path(path).exists() for path in request["exists"]},
+    }
+
+
+def write_file(wanted: dict[str, str]) -> None:
+    """Put a file in place in one step, with mode and owner already right."""
+    path = Path(wanted["path"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".plumbline")
+    part.touch(mode=0o600)
+    part.write_bytes(base64.b64decode(wanted["text"]))
+    user, group = wanted["owner"].split(":")
+    shutil.chown(part, user, group)
+    part.chmod(int(wanted["mode"], 8))
+    # a bind-mounted or linked file (resolv.conf) is replaced by content, all others by rename
+    if path.is_symlink() or os.path.ismount(path):
+        path.write_bytes(part.read_bytes())
+        part.unlink()
+    else:
+        part.replace(path)
+
+
+def change(request: dict[str, Any]) -> dict[str, Any]:
+    """Write files, then run commands; stops at the first that fails and tells its output."""
+    for wanted in request["write"]:
+        write_file(wanted)
+    for command in request["commands"]:
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        if done.returncode:
+            return {"failed": command, "code": done.returncode, "output": done.stdout}
+    return {"failed": None}
+
+
+if __name__ == "__main__":
+    asked = json.load(sys.stdin)
+    json.dump(look(asked) if asked["verb"] == "look" else change(asked), sys.stdout)
