@@ -22,7 +22,7 @@ Event = Any
 MAX_DEPTH = 20
 """An inventory is six levels deep."""
 MAX_NODES = 100_000
-"""An inventory of 1,000 machines has 30,000 values with every field written; an alias counts as written out."""
+"""1,000 machines with every field written are 30,000 values; an alias counts as written out."""
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})?(\.[0-9]{0,30})?([eE][-+]?[0-9]{1,2})?")
@@ -44,9 +44,9 @@ _HINTS = (
 class Unreadable(Exception):
     """Nothing after this point of the file can be trusted."""
 
-    def __init__(self, problem: Problem, line: int) -> None:
+    def __init__(self, problem: Problem) -> None:
         super().__init__(problem.rule)
-        self.problem, self.line = problem, line
+        self.problem = problem
 
 
 @dataclass
@@ -55,8 +55,7 @@ class Document:
 
     data: Any = None
     marks: dict[Loc, Mark] = field(default_factory=dict)
-    problems: list[tuple[int, Problem]] = field(default_factory=list)
-    """Line and problem; the line, because of two equal keys only the first has a mark."""
+    problems: list[Problem] = field(default_factory=list)
 
 
 @dataclass
@@ -87,7 +86,7 @@ def read(text: str) -> Document:
         raise _unreadable(error, text) from None
     except (YAMLError, ValueError, OverflowError) as error:
         # ruamel lets chr() and int() speak for impossible escapes such as "\UFFFFFFFF"
-        raise Unreadable(Problem((), f"is not YAML: {error}", "correct the file"), 1) from None
+        raise _stop(1, f"is not YAML: {error}", "correct the file") from None
     return builder.document
 
 
@@ -123,13 +122,11 @@ class _Builder:
         self.nodes += 1
         if self.nodes > MAX_NODES:
             rule = f"has more than {MAX_NODES} values, aliases counted as written out"
-            raise Unreadable(
-                Problem((), rule, "an inventory is one lab: split it, or remove the aliases"), line
-            )
+            raise _stop(line, rule, "an inventory is one lab: split it, or remove the aliases")
         if event.tag:
             path, _ = self._place()
-            problem = Problem(path or (), f"has the tag {event.tag}", "an inventory needs no tags: remove it")
-            self.document.problems.append((line, problem))
+            rule, fix = f"has the tag {event.tag}", "an inventory needs no tags: remove it"
+            self.document.problems.append(Problem(path or (), rule, fix, line=line))
         if not isinstance(event, events.ScalarEvent):
             self._open(event, line, anchor)
             return
@@ -139,20 +136,16 @@ class _Builder:
 
     def _start(self, event: Event, line: int) -> None:
         if self.started:
-            raise Unreadable(
-                Problem((), "a second document starts here", "one file is one lab: split it"), line
-            )
+            raise _stop(line, "a second document starts here", "one file is one lab: split it")
         if event.version and tuple(event.version) != (1, 2):
             version = ".".join(str(part) for part in event.version)
-            raise Unreadable(
-                Problem((), f"asks for YAML {version}", "inventories are YAML 1.2: remove it"), line
-            )
+            raise _stop(line, f"asks for YAML {version}", "inventories are YAML 1.2: remove it")
         self.started = True
 
     def _alias(self, name: str, line: int) -> None:
         if name not in self.anchors or any(frame.anchor == name for frame in self.stack):
             rule = f"the alias *{name} is used inside itself or before its anchor"
-            raise Unreadable(Problem((), rule, "write the value out"), line)
+            raise _stop(line, rule, "write the value out")
         for event in self.anchors[name]:
             self.take(event, replayed=True)
 
@@ -181,20 +174,16 @@ class _Builder:
         if frame.repeated and frame.path is not None:
             first = self.document.marks[(*frame.path, key)].line
             rule = f"this key stands twice, on lines {first} and {line}"
-            problem = Problem((*frame.path, key), rule, "remove one of them", value="")
-            self.document.problems.append((line, problem))
+            problem = Problem((*frame.path, key), rule, "remove one of them", value="", line=line)
+            self.document.problems.append(problem)
 
     def _open(self, event: Event, line: int, anchor: str | None) -> None:
         if len(self.stack) >= MAX_DEPTH:
-            raise Unreadable(
-                Problem((), f"is nested deeper than {MAX_DEPTH} levels", "correct the file"), line
-            )
+            raise _stop(line, f"is nested deeper than {MAX_DEPTH} levels", "correct the file")
         items: dict[str, Any] | list[Any] = {} if isinstance(event, events.MappingStartEvent) else []
         frame = self.stack[-1] if self.stack else None
         if frame and isinstance(frame.items, dict) and frame.key is None:
-            raise Unreadable(
-                Problem(frame.path or (), "a list or mapping is used as a key", "write a name"), line
-            )
+            raise _stop(line, "a list or mapping is used as a key", "write a name")
         path = self._put(items, line, "")
         self.stack.append(_Frame(path, items, anchor=anchor, record=[event] if anchor else None))
 
@@ -226,6 +215,10 @@ def meaning(text: str) -> str | int | float | bool | None:
     return text
 
 
+def _stop(line: int, rule: str, fix: str) -> Unreadable:
+    return Unreadable(Problem((), rule, fix, line=line))
+
+
 def _unreadable(error: MarkedYAMLError, text: str) -> Unreadable:
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 1
@@ -238,4 +231,4 @@ def _unreadable(error: MarkedYAMLError, text: str) -> Unreadable:
     start = error.context_mark
     if start and start.line + 1 != line:
         hint += f" (it starts on line {start.line + 1})"
-    return Unreadable(Problem((), f"is not YAML: {said}", hint), line)
+    return _stop(line, f"is not YAML: {said}", hint)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from enum import StrEnum
-from typing import Any, get_args
+from collections.abc import Iterable
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, Problem, Source, Unfit, shown
+from lab.inventory.shape import keys_at, place
 
 _KINDS = {"model": "mapping", "dict": "mapping", "mapping": "mapping", "tuple": "list"}
 _NO_VALUE = ""
@@ -63,7 +62,8 @@ def _type_rule(kind: str, value: Any, context: dict[str, Any], path: Loc, source
         case "bool_type":
             return f"{is_}; must be true or false", f"write {_truth(written)}, without quotes"
         case "enum" | "literal_error":
-            choices = _choices(path)
+            here = place(path)
+            choices = here.choices if here else []
             fix = _did_you_mean(written, choices)
             return f"{'' if isinstance(value, str) else is_ + '; '}must be one of {', '.join(choices)}", fix
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
@@ -116,38 +116,6 @@ def _did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean {close[0]}?" if close else f"known are: {', '.join(names)}"
 
 
-def _annotation(path: Sequence[str | int]) -> tuple[Any, Any]:
-    """Type and field of a path in the model: unknown places are (None, None)."""
-    kind: Any = Inventory
-    field: Any = None
-    for part in path:
-        models = [
-            item for item in (kind, *get_args(kind)) if isinstance(item, type) and issubclass(item, BaseModel)
-        ]
-        if models and isinstance(kind, type):
-            field = models[0].model_fields.get(str(part))
-            kind = field.annotation if field else None
-        else:
-            kind = next(reversed(get_args(kind)), None) if ... not in get_args(kind) else get_args(kind)[0]
-        if kind is None:
-            return None, None
-    return kind, field
-
-
-def keys_at(path: Sequence[str | int]) -> list[str]:
-    """The keys that the model knows at a place; none where names are free."""
-    kind, _ = _annotation(path)
-    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
-
-
-def _choices(path: Loc) -> list[str]:
-    kind, _ = _annotation(path)
-    for item in (kind, *get_args(kind)):
-        if isinstance(item, type) and issubclass(item, StrEnum):
-            return [member.value for member in item]
-    return [item for item in get_args(kind) if isinstance(item, str)]
-
-
 def _purpose(path: Loc) -> str:
-    _, field = _annotation(path)
-    return f"({field.description.rstrip('.')})" if field is not None and field.description else "(a value)"
+    here = place(path)
+    return here.purpose or "a value" if here else "a value"

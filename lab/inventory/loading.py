@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from lab.errors import InputError
-from lab.inventory import document, fields, files
+from lab.inventory import document, fields, files, rules, salvage
 from lab.inventory.models import Inventory
-from lab.inventory.problems import Loc, Mark, Problem, Source, line_of
+from lab.inventory.problems import Loc, Problem, Source, line_of
 from lab.inventory.rehearsal import rehearse
 
 
@@ -28,32 +28,62 @@ def parse(text: str, name: str, *, provider: str | None = None) -> Inventory:
 
     Raises `InputError` with all problems, one a line.
     """
-    data, source = _data(text, name)
-    try:
-        inventory = Inventory.model_validate(data)
-    except ValidationError as error:
-        raise refusal(fields.problems(error, source), source) from None
-    if provider:
-        inventory, notes = rehearse(inventory, provider)
-        inventory._notes = notes
-    return inventory
-
-
-def _data(text: str, name: str) -> tuple[Any, Source]:
     try:
         read = document.read(text)
     except document.Unreadable as error:
-        raise refusal([error.problem], Source(name, {error.problem.path: Mark(error.line)})) from None
+        raise _refusal([error.problem], Source(name)) from None
     source = Source(name, read.marks)
-    if read.problems:
-        lines = [
-            line_of(problem, Source(name, {**read.marks, problem.path: Mark(line)}))
-            for line, problem in read.problems
-        ]
-        raise InputError("\n".join(lines))
-    return read.data, source
+    inventory, found = _judged(read.data, source)
+    if found or read.problems or inventory is None:
+        raise _refusal([*read.problems, *found], source, inventory)
+    if provider:
+        rehearsed, notes = rehearse(inventory, provider)
+        if rehearsed is not inventory:
+            inventory, found = rehearsed, _ruled(rehearsed, source)
+            if found:
+                raise _refusal(found, source, inventory)
+            inventory._notes = notes
+    return inventory
 
 
-def refusal(problems: list[Problem], source: Source, values: Mapping[Loc, str] | None = None) -> InputError:
-    """All problems as one error, one line each."""
-    return InputError("\n".join(line_of(problem, source, values) for problem in problems))
+def _judged(data: Any, source: Source) -> tuple[Inventory | None, list[Problem]]:
+    """The model of the data, or of what can be used of it (None: nothing), and all that is wrong."""
+    try:
+        inventory = Inventory.model_validate(data)
+    except ValidationError as error:
+        found = fields.problems(error, source)
+        left, replaced = salvage.salvage(data)
+        if left is not None:
+            found += salvage.trusted(_ruled(left, source), replaced, source)
+        return left, found
+    return inventory, _ruled(inventory, source)
+
+
+def _ruled(inventory: Inventory, source: Source) -> list[Problem]:
+    """What breaks a rule between fields; warnings are left with the inventory."""
+    found = rules.check(inventory)
+    told = (line_of(problem, source, _value_of(inventory)) for problem in found if problem.warning)
+    inventory._warnings = tuple(told)
+    return [problem for problem in found if not problem.warning]
+
+
+def _refusal(problems: list[Problem], source: Source, inventory: Inventory | None = None) -> InputError:
+    """All problems as one error, one line each, in the order of the file."""
+    value_of = _value_of(inventory)
+    ordered = sorted(problems, key=lambda problem: problem.line or source.line(problem.path))
+    lines = dict.fromkeys(line_of(problem, source, value_of) for problem in ordered)
+    return InputError("\n".join(lines))
+
+
+def _value_of(inventory: Inventory | None) -> Callable[[Loc], str]:
+    """What a model holds at a place that the file leaves out: "" when it holds nothing either."""
+
+    def value(path: Loc) -> str:
+        found: Any = inventory
+        for part in path:
+            if isinstance(part, int) or isinstance(found, Mapping):
+                return ""  # only what has a default can be missing
+            found = getattr(found, part, None)
+        return "" if found is None or isinstance(found, BaseModel | Mapping | tuple) else str(found)
+
+    return value

@@ -7,7 +7,7 @@ written there. So rules can be tested on models alone and every line of output l
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 Loc = tuple[str | int, ...]
@@ -33,7 +33,8 @@ class Problem:
     """One rule that does not hold.
 
     `others` are the other owners of a clash, `depends` further places whose values the rule read: a problem
-    is dropped when one of those places was itself refused. `value` replaces what the file says at `path`.
+    is dropped when one of those places was itself refused. `value` replaces what the file says at `path`,
+    `line` the line of it: of two equal keys only the first is at its path.
     """
 
     path: Loc
@@ -43,6 +44,7 @@ class Problem:
     depends: tuple[Loc, ...] = ()
     value: str | None = None
     warning: bool = False
+    line: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,16 +88,18 @@ def dotted(path: Loc) -> str:
 
 
 def shown(text: str) -> str:
-    """A value on one line: control characters escaped, long texts cut."""
+    """A value on one line: control characters escaped, long texts cut, private keys hidden."""
+    if "PRIVATE KEY" in text:
+        return "(not shown)"
     plain = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[: SHOWN_CHARACTERS + 1])
     return plain if len(text) <= SHOWN_CHARACTERS else plain[:SHOWN_CHARACTERS] + "..."
 
 
-def line_of(problem: Problem, source: Source, values: Mapping[Loc, str] | None = None) -> str:
+def line_of(problem: Problem, source: Source, value_of: Callable[[Loc], str]) -> str:
     """One problem as `file:line: path: value: rule (other owners); fix`.
 
-    `values` holds, for places that are not written in the file, the default that was taken. A problem whose
-    own place is not in the file is told at another owner's place that is.
+    `value_of` tells the default that was taken at a place that is not written in the file ("" if none). A
+    problem whose own place is not in the file is told at another owner's place that is.
     """
     path, others = problem.path, problem.others
     if path not in source.marks:
@@ -104,24 +108,25 @@ def line_of(problem: Problem, source: Source, values: Mapping[Loc, str] | None =
             others = (path, *(other for other in others if other != written))
             path = written
     place = source.nearest(path)
-    parts = [f"{source.name}:{source.line(path)}", dotted(place)]
-    value = problem.value if problem.value is not None else _value(path, source, values or {})
+    parts = [f"{source.name}:{problem.line or source.line(path)}", dotted(place)]
+    value = problem.value if problem.value is not None else _value(path, source, value_of)
     if place != path:
         parts.append(f"{dotted(path[len(place) :])} {value}".strip())
     elif value:
         parts.append(value)
-    also = ", ".join(_owner(other, source, values or {}) for other in others)
+    also = ", ".join(_owner(other, source, value_of) for other in others)
     parts.append(f"{problem.rule} [{also}]" if also else problem.rule)
     return f"{'warning: ' if problem.warning else ''}{': '.join(parts)}; {problem.fix}"
 
 
-def _value(path: Loc, source: Source, values: Mapping[Loc, str]) -> str:
+def _value(path: Loc, source: Source, value_of: Callable[[Loc], str]) -> str:
     if path in source.marks:
         return shown(source.marks[path].text)
-    return f"(default {shown(values[path])})" if path in values else ""
+    default = value_of(path)
+    return f"(default {shown(default)})" if default else ""
 
 
-def _owner(path: Loc, source: Source, values: Mapping[Loc, str]) -> str:
-    value = _value(path, source, values)
+def _owner(path: Loc, source: Source, value_of: Callable[[Loc], str]) -> str:
+    value = _value(path, source, value_of)
     where = f", line {source.line(path)}" if path in source.marks else ""
     return f"{dotted(path)}{' ' + value if value else ''}{where}"

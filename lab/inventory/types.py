@@ -9,12 +9,14 @@ import re
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo, WithJsonSchema
 
 from lab.inventory.keys import check_key
 from lab.inventory.problems import Unfit
 from lab.inventory.ranges import parse_address, parse_network
 
+ANY_NAME = "any name"
+"""Validation context that takes any host name: one that is refused already must not hide other problems."""
 _LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 _VERSION_PATTERN = r"^v?(0|[1-9][0-9]{0,4})\.(0|[1-9][0-9]{0,4})\.(0|[1-9][0-9]{0,4})$"
 _MAC_PATTERN = r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}$"
@@ -35,7 +37,9 @@ def _label(text: str) -> str:
     raise Unfit(rule, f"write {plain}" if plain else "write a name such as worker-1")
 
 
-def _host_name(text: str) -> str:
+def _host_name(text: str, info: ValidationInfo) -> str:
+    if info.context == ANY_NAME:
+        return text
     _label(text)
     if text.isdigit():
         raise Unfit("is all digits, which resolvers take for an address", f"write host-{text}")

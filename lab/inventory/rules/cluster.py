@@ -1,0 +1,154 @@
+"""The cluster: its members, the sizes of its networks, its ports and the balancer's times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.inventory.models import HostRole, Inventory
+from lab.inventory.problems import Loc, Problem
+from lab.inventory.rules.hosts import host
+from lab.inventory.rules.networks import PODS, SERVICES
+
+HOSTS: Loc = ("hosts",)
+NODE_MASK: Loc = ("kubernetes", "node_mask")
+API_PORT: Loc = ("kubernetes", "api_port")
+MAX_MASTERS = 7
+"""More members make etcd slower and no safer (etcd FAQ, v3.5)."""
+PORTS = {
+    22: "SSH",
+    2379: "etcd",
+    2380: "etcd",
+    2381: "etcd's metrics",
+    4194: "cAdvisor, which must stay closed",
+    7946: "MetalLB",
+    10248: "the kubelet's health",
+    10249: "kube-proxy's metrics",
+    10250: "the kubelet",
+    10255: "the kubelet's read-only port, which must stay closed",
+    10256: "kube-proxy",
+    10257: "the controller manager",
+    10259: "the scheduler",
+}
+
+
+def members(inventory: Inventory) -> Iterator[Problem]:
+    """One balancer, an odd number of masters, and somebody to run pods.
+
+    The right number depends on every host's role, so nothing is said while one of them is refused.
+    """
+    roles = tuple(host(name, "role") for name in inventory.hosts)
+    balancers, masters = inventory.named(HostRole.LOAD_BALANCER), inventory.masters
+    if not balancers:
+        yield Problem(
+            HOSTS, "there is no load-balancer", "add a host with role: load-balancer", depends=roles
+        )
+    for extra in balancers[1:]:
+        rule = "is a second load-balancer; the API has one address, and one host that owns it"
+        yield Problem(
+            host(extra, "role"), rule, "make it a worker, or remove it", others=(host(balancers[0], "role"),)
+        )
+    if not inventory.workers:
+        yield Problem(
+            HOSTS, "there is no worker, so no pod could run", "add a host with role: worker", depends=roles
+        )
+    yield from _masters(inventory, masters, roles)
+
+
+def _masters(inventory: Inventory, masters: tuple[str, ...], roles: tuple[Loc, ...]) -> Iterator[Problem]:
+    count, flag = len(masters), ("kubernetes", "single_master")
+    depends = (*roles, flag)
+    if count == 1 and not inventory.kubernetes.single_master:
+        fix = "add two, or write kubernetes.single_master: true for an experiment"
+        yield Problem(HOSTS, "1 master is no high availability", fix, depends=depends)
+    elif count != 1 and inventory.kubernetes.single_master:
+        yield Problem(flag, f"but there are {count} masters", "remove it", depends=roles)
+    if count == 0:
+        yield Problem(
+            HOSTS, "there is no master", "add three hosts with role: control-plane", depends=depends
+        )
+    elif count % 2 == 0:
+        rule = f"{count} masters: must be odd, because {count} survive no more losses than {count - 1}"
+        fix = f"add one, or remove one of {', '.join(masters)}"
+        yield Problem(HOSTS, rule, fix, depends=depends)
+    elif count > MAX_MASTERS:
+        rule = f"{count} masters: at most {MAX_MASTERS}, more make etcd slower and no safer"
+        yield Problem(HOSTS, rule, "make some of them workers", depends=depends)
+
+
+def master_sizes(inventory: Inventory) -> Iterator[Problem]:
+    """kubeadm refuses a master with less than 2 CPUs or 1,700 MB (its preflight NumCPU and Mem)."""
+    for name in inventory.masters:
+        for key in ("cpus", "memory_gib"):
+            if getattr(inventory.hosts[name], key) < 2:
+                role = host(name, "role")
+                yield Problem(host(name, key), "a master needs at least 2", "write 2 or more", others=(role,))
+
+
+def subnets(inventory: Inventory) -> Iterator[Problem]:
+    """kubeadm's limits for the sizes of the service and pod networks, and room for every node."""
+    kubernetes = inventory.kubernetes
+    services, pods, mask = (
+        kubernetes.service_subnet.prefixlen,
+        kubernetes.pod_subnet.prefixlen,
+        kubernetes.node_mask,
+    )
+    if services > 28:
+        yield Problem(
+            SERVICES, "has fewer than 10 addresses for services", "write a network of /28 or larger"
+        )
+    if services < 12:
+        yield Problem(SERVICES, "is larger than /12, which the API server refuses", "write a /12 or smaller")
+    if pods > 28:
+        yield Problem(PODS, "has fewer than 14 addresses for pods", "write a network of /28 or larger")
+    if mask < pods:
+        rule = f"a node's part (/{mask}) is larger than the whole pod network (/{pods})"
+        yield Problem(NODE_MASK, rule, f"write {min(pods + 8, 30)}, or a larger pod network", others=(PODS,))
+        return
+    if mask - pods > 16:
+        rule = f"is more than 16 longer than the pod network's /{pods}, which kubeadm refuses"
+        yield Problem(NODE_MASK, rule, f"write {pods + 16} or less", others=(PODS,))
+    parts, nodes = 1 << (mask - pods), len(inventory.nodes)
+    if nodes > parts:
+        rule = f"{parts} parts of /{mask} fit into the pod network, and there are {nodes} nodes"
+        larger = mask - (nodes - 1).bit_length()
+        yield Problem(
+            PODS, rule, f"write a pod network of /{larger} or larger", others=(NODE_MASK,), depends=(HOSTS,)
+        )
+    room = (1 << (32 - mask)) - 2
+    if kubernetes.max_pods > room:
+        path: Loc = ("kubernetes", "max_pods")
+        rule = f"a node's part of the pod network (/{mask}) has {room} addresses"
+        yield Problem(path, rule, f"write {room} or less, or a shorter node_mask", others=(NODE_MASK,))
+
+
+def ports(inventory: Inventory) -> Iterator[Problem]:
+    """The API's port is nobody else's on masters and balancer; the VXLAN's is not MetalLB's."""
+    port = inventory.kubernetes.api_port
+    if port in PORTS:
+        yield Problem(API_PORT, f"is the port of {PORTS[port]}", "write 6443")
+    elif 30000 <= port <= 32767:
+        yield Problem(API_PORT, "lies in the range of NodePorts, 30000-32767", "write 6443")
+    if inventory.flannel.port == 7946:
+        yield Problem(("flannel", "port"), "is the port of MetalLB", "write 8472")
+
+
+def balancer_times(inventory: Inventory) -> Iterator[Problem]:
+    """HAProxy's times, by kubeadm's document on high availability.
+
+    Idle connections must outlive the 30 s ping of HTTP/2 (35 s since kubeadm PR 3060), and a connection that
+    cannot be made must fail while the client still waits.
+    """
+    times = inventory.load_balancer
+    connect, idle, tunnel = (
+        ("load_balancer", f"timeout_{name}_seconds") for name in ("connect", "idle", "tunnel")
+    )
+    if times.timeout_connect_seconds > 5:
+        yield Problem(connect, "must be at most 5: a dead API server is skipped after it", "write 5")
+    if times.timeout_idle_seconds < 35:
+        yield Problem(idle, "must be at least 35: clients ping after 30 s of silence", "write 3600")
+    if times.timeout_tunnel_seconds < times.timeout_idle_seconds:
+        rule = "must not be shorter than the idle time, or watches and exec end before plain requests"
+        yield Problem(tunnel, rule, f"write {max(14400, times.timeout_idle_seconds)}", others=(idle,))
+
+
+RULES = (members, master_sizes, subnets, ports, balancer_times)

@@ -1,0 +1,98 @@
+"""What each provider can make, and what a machine's hardware can be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lab.inventory.models import Arch, Host, Inventory, ProviderName
+from lab.inventory.problems import Loc, Problem
+from lab.inventory.rules.hosts import host
+
+_NO_HYPERVISOR: Mapping[str, tuple[Any, ...]] = {"hypervisor": (None,), "vmid": (None,)}
+ALLOWED: Mapping[ProviderName, Mapping[str, tuple[Any, ...]]] = {
+    ProviderName.LXC: {"os": ("debian-12",), "arch": (Arch.AMD64,), "hardware": ("vm",), **_NO_HYPERVISOR},
+    ProviderName.VAGRANT: {"arch": (Arch.AMD64,), "hardware": ("vm",), **_NO_HYPERVISOR},
+    ProviderName.PROXMOX: {"arch": (Arch.AMD64,), "hardware": ("vm",)},
+    ProviderName.STATIC: _NO_HYPERVISOR,
+}
+"""The values that a provider takes, for the fields where it does not take all."""
+RASPBERRY_PI: Mapping[str, tuple[Any, ...]] = {
+    "arch": (Arch.ARM64,),
+    "os": ("ubuntu-24.04",),
+    "cpus": (4,),
+    "memory_gib": (2, 4, 8, 16),
+}
+"""What a Raspberry Pi 5 is (product brief: four cores; 2, 4, 8 or 16 GB), and what boots on it here."""
+
+
+def provider_of(inventory: Inventory, machine: Host) -> ProviderName:
+    """Who makes a machine."""
+    return machine.provider or inventory.provider
+
+
+def makes(inventory: Inventory) -> Iterator[Problem]:
+    """A machine is one that its provider can make."""
+    for name, machine in inventory.hosts.items():
+        provider = provider_of(inventory, machine)
+        owner = host(name, "provider") if machine.provider else ("provider",)
+        yield from _only(name, machine, ALLOWED[provider], f"provider {provider}", owner)
+        if provider is ProviderName.PROXMOX and not machine.hypervisor:
+            known = ", ".join(inventory.hypervisors) or "described under hypervisors"
+            fix = f"add hypervisor: one of {known}"
+            path, missing = ("hosts", name), host(name, "hypervisor")
+            yield Problem(
+                path, "a machine on Proxmox VE needs its hypervisor", fix, depends=(missing, owner), value=""
+            )
+
+
+def pis(inventory: Inventory) -> Iterator[Problem]:
+    """A Raspberry Pi is a Raspberry Pi: it exists already, and is what it is."""
+    for name, machine in inventory.hosts.items():
+        if machine.hardware != "raspberry-pi-5":
+            continue
+        hardware = host(name, "hardware")
+        yield from _only(name, machine, RASPBERRY_PI, "a Raspberry Pi 5", hardware)
+
+
+def _only(
+    name: str, machine: Host, allowed: Mapping[str, tuple[Any, ...]], owner: str, owner_path: Loc
+) -> Iterator[Problem]:
+    for key, values in allowed.items():
+        value = getattr(machine, key)
+        if value in values:
+            continue
+        if values == (None,):
+            yield Problem(host(name, key), f"means nothing to {owner}", "remove it", others=(owner_path,))
+        else:
+            choice = " or ".join(str(item) for item in values)
+            yield Problem(
+                host(name, key), f"{owner} has {key} {choice}", f"write {choice}", others=(owner_path,)
+            )
+
+
+def one_network(inventory: Inventory) -> Iterator[Problem]:
+    """LXC machines live in a network of their own on this machine: nothing else can join it."""
+    owners = {name: provider_of(inventory, machine) for name, machine in inventory.hosts.items()}
+    if ProviderName.LXC not in owners.values():
+        return
+    for name, provider in owners.items():
+        if provider is not ProviderName.LXC:
+            path: Loc = host(name, "provider") if inventory.hosts[name].provider else ("provider",)
+            others = (("provider",),) if path != ("provider",) else ()
+            rule = "cannot share a lab with lxc machines, whose network never leaves this machine"
+            yield Problem(
+                path, rule, "remove it, or take --provider lxc to rehearse all of them", others=others
+            )
+            return
+
+
+def tagged(inventory: Inventory) -> Iterator[Problem]:
+    """A VLAN tag is set on a hypervisor's bridge; no other provider has a place for it."""
+    providers = {provider_of(inventory, machine) for machine in inventory.hosts.values()}
+    if inventory.network.vlan is not None and ProviderName.PROXMOX not in providers:
+        rule = "only machines of the proxmox provider can be given a VLAN tag"
+        yield Problem(("network", "vlan"), rule, "remove it", depends=(("provider",),))
+
+
+RULES = (makes, pis, one_network, tagged)

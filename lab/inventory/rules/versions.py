@@ -1,0 +1,49 @@
+"""Versions: only those that the acceptance suite has proven together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.inventory.models import Inventory
+from lab.inventory.problems import Loc, Problem
+
+TESTED: dict[str, tuple[str, ...]] = {
+    "kubernetes": ("v1.31.0",),
+    "containerd": ("1.7.28",),
+    "flannel": ("v0.28.10",),
+    "metallb": ("v0.15.2",),
+}
+"""Component and its versions; one is added here when `invoke verify` has passed with it."""
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """A version as numbers, for comparing: v1.9.0 is older than v1.31.0."""
+    return tuple(int(part) for part in version.removeprefix("v").split("."))
+
+
+def tested_versions(inventory: Inventory) -> Iterator[Problem]:
+    """Each component has a version of the tested set."""
+    for component, tested in TESTED.items():
+        version = getattr(inventory, component).version
+        if version in tested:
+            continue
+        path: Loc = (component, "version")
+        rule = f"is not among the tested versions of {component}: {', '.join(tested)}"
+        if component == "containerd" and numbers(version) >= (2,):
+            rule = "reads another configuration format (version 3) than the one written here; " + rule
+        newer = numbers(version) > numbers(tested[-1])
+        yield Problem(path, f"{rule}; it is {'newer' if newer else 'older'}", f"write {tested[-1]}")
+
+
+def grace_period(inventory: Inventory) -> Iterator[Problem]:
+    """Below 1.32 a node may have to be silent for 45 s before its client gives a dead connection up.
+
+    30 s of read idle and 15 s of ping (kubernetes#121793); 1.32 made 50 s the default.
+    """
+    if inventory.kubernetes.node_monitor_grace_seconds < 50:
+        path: Loc = ("kubernetes", "node_monitor_grace_seconds")
+        rule = "must be at least 50: a client may need 45 s to leave a dead API server"
+        yield Problem(path, rule, "write 50")
+
+
+RULES = (tested_versions, grace_period)

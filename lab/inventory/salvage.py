@@ -1,0 +1,119 @@
+"""Rules for a file with refused fields: judged on what is left, so that all errors are told at once.
+
+Refused values are replaced by their default or a stand-in until the model takes the rest. A rule's problem
+that touches a replaced place is dropped, because it would judge a value nobody wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from lab.inventory import shape
+from lab.inventory.models import Inventory
+from lab.inventory.problems import Loc, Problem, Source
+from lab.inventory.types import ANY_NAME
+
+PASSES = 6
+"""A stand-in for a whole section needs stand-ins for its keys: an inventory is six levels deep."""
+_STAND_INS: dict[str, Any] = {
+    "lab": "refused",
+    "provider": "lxc",
+    "network": {},
+    "lan": "192.0.2.0/24",
+    "gateway": "192.0.2.1",
+    "hosts": {"refused": {}},
+    "role": "worker",
+    "address": "192.0.2.2",
+    "metallb": {},
+    "pools": [{}],
+    "name": "refused",
+    "addresses": ["192.0.2.3"],
+    "host": "refused",
+    "port": 30000,
+    "cpus": 1,
+    "memory_gib": 1,
+    "disk_gib": 1,
+}
+"""For each key without default. The addresses are documentation's (RFC 5737), which no lab has."""
+
+
+def salvage(data: Any) -> tuple[Inventory | None, set[Loc]]:
+    """A model of whatever is right in `data`, and the places that were replaced.
+
+    None when nothing useful is left.
+    """
+    left, replaced = deepcopy(data), set[Loc]()
+    for _ in range(PASSES):
+        try:
+            return Inventory.model_validate(left, context=ANY_NAME), replaced
+        except ValidationError as error:
+            if not isinstance(left, dict):
+                return None, replaced
+            for detail in error.errors(include_url=False, include_context=False):
+                _replace(left, detail, replaced)
+    return None, replaced
+
+
+def trusted(problems: Iterable[Problem], replaced: set[Loc], source: Source) -> list[Problem]:
+    """The problems that rest on values which people wrote, or on defaults they left alone."""
+    return [problem for problem in problems if not _touches(problem, replaced, source)]
+
+
+def _touches(problem: Problem, replaced: set[Loc], source: Source) -> bool:
+    read = (problem.path, *problem.others)
+    if any(
+        path[:length] in replaced for path in (*read, *problem.depends) for length in range(1, len(path) + 1)
+    ):
+        return True
+    if any(place[: len(path)] == path for path in problem.depends for place in replaced):
+        return True
+    # beside an unknown key, a key that is not there may be the one that was meant
+    mistyped = {place[:-1] for place in replaced if place in source.marks and shape.place(place) is None}
+    return any(path not in source.marks and source.nearest(path) in mistyped for path in read)
+
+
+def _replace(data: dict[str, Any], detail: ErrorDetails, replaced: set[Loc]) -> None:
+    path: Loc = tuple(part for part in detail["loc"] if part != "[key]")
+    if detail["type"] not in ("extra_forbidden", "missing"):
+        path = _replaceable(path)
+    replaced.add(path)
+    parent: Any = data
+    for part in path[:-1]:
+        try:
+            parent = parent[part]
+        except (KeyError, IndexError, TypeError):
+            return  # gone with something above it
+    key = path[-1]
+    if isinstance(parent, list) and isinstance(key, int):
+        parent[key] = {} if path[-2] == "pools" else _STAND_INS["addresses"][0]
+    elif isinstance(parent, dict):
+        parent.pop(key, None)
+        if _is_named(path):
+            parent[key] = {}
+        elif _required(path):
+            parent[key] = deepcopy(_STAND_INS[str(key)])
+
+
+def _replaceable(path: Loc) -> Loc:
+    """The nearest place at or above `path` that may be left out or has a stand-in."""
+    while len(path) > 1:
+        here = shape.place(path)
+        in_list = isinstance(path[-1], int) and path[-2] in ("pools", "addresses")
+        if in_list or _is_named(path) or (here and here.field):
+            break
+        path = path[:-1]
+    return path
+
+
+def _is_named(path: Loc) -> bool:
+    return len(path) == 2 and path[0] in ("hosts", "hypervisors")
+
+
+def _required(path: Loc) -> bool:
+    here = shape.place(path)
+    return here is not None and here.required
