@@ -9,7 +9,7 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 
 from lab.errors import CommandError, DeadlineError, FailedError, InputError
-from lab.inventory.models import Inventory, ProviderName
+from lab.inventory.models import Host, Inventory, ProviderName
 from lab.providers.base import Provider
 from lab.ssh import Keys, Ssh
 
@@ -43,6 +43,13 @@ class Lab:
     def open(cls, inventory: Inventory, root: Path, layers: tuple[Path, ...] = ()) -> Lab:
         """The lab of an inventory; `root` is the checkout, below which `.lab/<lab>/` lies."""
         return cls(inventory, root, provider_for(inventory, layers))
+
+    def host(self, name: str) -> Host:
+        """The host of that name. Raises `InputError` with the names there are."""
+        if name not in self.inventory.hosts:
+            known = ", ".join(self.inventory.hosts)
+            raise InputError(f"--host {name}: no such host in {self.inventory.lab}; there are: {known}")
+        return self.inventory.hosts[name]
 
     @property
     def folder(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import difflib
 import secrets as random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,12 @@ class ObjectChange:
     name: str
     before: str
     after: str
+
+    @property
+    def diff(self) -> str:
+        """What changes, as a unified diff."""
+        pair = (self.before.splitlines(keepends=True), self.after.splitlines(keepends=True))
+        return "".join(difflib.unified_diff(*pair, self.name, self.name))
 
 
 def changed(api: Api, item: Object) -> ObjectChange | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from lab.artifacts.catalogue import Image, load_catalogue
 from lab.inventory.models import Inventory
 from lab.providers.base import Traits
 from lab.render.roles import Action, Listen, Role, RoleBinary, Unit, host_roles
@@ -57,6 +58,12 @@ class Pins:
     def tags(self) -> dict[str, str]:
         """Image tags by component."""
         return {name: reference.rpartition(":")[2] for name, reference in self.images.items()}
+
+
+def pins() -> Pins:
+    """The images of the artefact catalogue."""
+    components = load_catalogue().components
+    return Pins({name: item.tagged for name, item in components.items() if isinstance(item, Image)})
 
 
 def host_context(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> dict[str, Any]:

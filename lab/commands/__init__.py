@@ -1,0 +1,11 @@
+"""What each task of the menu does; `tasks.py` only names them and their arguments."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+
+def run(name: str, *arguments: object, verbose: bool = False) -> None:
+    """Call `module.function` of this package; only that module is imported, so the menu opens at once."""
+    module, _, function = name.partition(".")
+    getattr(import_module(f"{__name__}.{module}"), function)(*arguments, verbose=verbose)

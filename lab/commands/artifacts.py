@@ -1,0 +1,34 @@
+"""artifacts: what the platform is made of, and where it comes from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from rich.console import Console as RichConsole
+from rich.table import Table
+
+from lab.artifacts.provide import provide, status
+from lab.commands.session import shown
+from lab.console import Console
+from lab.render.roles import all_packages
+
+
+@shown
+def artifacts(source: str, fetch: bool, as_json: bool) -> None:
+    """Show each component; with `fetch`, bring what is missing first."""
+    if fetch:
+        with Console() as console:
+            provide(source=source, packages=all_packages(), say=console.say)
+    rows = status()
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows], indent=2))
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("component", "version", "source", "digest", "state", "size"):
+        table.add_column(title)
+    for row in rows:
+        table.add_row(
+            row.component, row.version, row.source, row.digest, row.state, f"{row.size / 2**20:.1f} MiB"
+        )
+    RichConsole().print(table)

@@ -1,0 +1,165 @@
+"""validate, render, preflight, plan, build and destroy."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.markup import escape
+from rich.syntax import Syntax
+from rich.table import Table
+
+from lab.artifacts.provide import provide
+from lab.commands.session import ROOT, Session, read, session, shown
+from lab.errors import FailedError
+from lab.labs import Lab, provider_for
+from lab.locks import exclusive
+from lab.phases.build import PHASES, Plan, build_lab
+from lab.phases.build import plan as make_plan
+from lab.phases.context import Build
+from lab.phases.preflight import preflight as check
+from lab.render.cloudinit import seed
+from lab.render.kubeadm import init as init_document
+from lab.render.roles import all_packages
+from lab.ssh import close_connections
+
+
+@contextmanager
+def building(opened: Session, source: str) -> Iterator[Build]:
+    """A session with artefacts at hand."""
+    provided = provide(source=source, packages=all_packages(), say=opened.console.say)
+    lab = Lab(opened.inventory, ROOT, provider_for(opened.inventory, (provided.payload, provided.debian)))
+    yield Build(lab, provided, opened.console, opened.run)
+
+
+@shown
+def validate(inventory: str, provider: str) -> None:
+    """Check the inventory; say that it holds."""
+    found = read(inventory, provider)
+    print(f"{found.lab}: {len(found.hosts)} machines, {len(found.nodes)} Kubernetes nodes: no errors")
+
+
+@shown
+def render(inventory: str, provider: str, source: str) -> None:
+    """Write every file of every host into the run's folder."""
+    with session("render", inventory, provider) as opened, building(opened, source) as build:
+        lab, run = build.lab, build.run
+        traits = lab.provider.traits
+        for name, bundle in build.bundles.items():
+            for file in bundle.files:
+                run.keep(f"rendered/{name}/root{file.path}", file.text)
+            for file_name, text in seed(lab.inventory, traits, bundle, lab.keys).items():
+                run.keep(f"rendered/{name}/cloud-init/{file_name}", text)
+        for name in lab.inventory.masters:
+            document = init_document(lab.inventory, traits, build.pins, name)
+            run.keep(f"rendered/{name}/kubeadm/init.yaml", document)
+        build.console.say(f"rendered {len(build.bundles)} hosts into {run.folder / 'rendered'}")
+
+
+@shown
+def preflight(inventory: str, provider: str) -> None:
+    """Say whether this machine can take the lab; change nothing."""
+    with session("preflight", inventory, provider) as opened:
+        count = check(opened.lab)
+        opened.console.say(f"{opened.inventory.lab}: ready to make or start {count} machines")
+
+
+@shown
+def phases() -> None:
+    """Print the phases of a build in the order of a fresh lab."""
+    for name, meaning in PHASES:
+        print(f"{name:<10} {meaning}")
+
+
+@shown
+def plan(inventory: str, provider: str, source: str) -> None:
+    """Print what build would change: actions and unified diffs."""
+    with session("plan", inventory, provider) as opened, building(opened, source) as build:
+        _print_plan(build, make_plan(build))
+
+
+def _print_plan(build: Build, found: Plan) -> None:
+    console = build.console
+    if found.empty:
+        console.say("nothing to change: the lab is what the inventory says")
+        return
+    for name, decision in found.decisions.items():
+        for sentence in decision.sentences():
+            console.say(escape(sentence), name)
+        for change in decision.host:
+            if change.diff:
+                console.show(Syntax(change.diff, "diff", background_color="default"))
+    if found.addons_unknown:
+        for name in found.objects:
+            console.say(f"apply add-on {name}")
+    for name, objects in found.objects.items():
+        for item in objects:
+            console.say(f"{'change' if item.before else 'create'} {item.name}", name)
+            if item.before:
+                console.show(Syntax(item.diff, "diff", background_color="default"))
+
+
+@shown
+def build(inventory: str, provider: str, source: str) -> None:
+    """Converge the lab and sum it up."""
+    with session("build", inventory, provider) as opened, exclusive(opened.lab, "invoke build"):
+        check(opened.lab)
+        with building(opened, source) as build:
+            changed = build_lab(build)
+            if not changed:
+                build.console.say("nothing to change: the lab is what the inventory says")
+            summary(build.lab, opened)
+
+
+def summary(lab: Lab, opened: Session) -> None:
+    """Nodes, the API's address, the kubeconfig and what to type next."""
+    inventory = lab.inventory
+    lab.fetch_kubeconfig()
+    table = Table(box=None, pad_edge=False)
+    for title in ("machine", "role", "address"):
+        table.add_column(title)
+    for name, host in inventory.hosts.items():
+        table.add_row(name, host.role.value, str(host.address))
+    chosen = f" -i {inventory.lab}" if inventory.lab != "rehearsal" else ""
+    opened.console.show(table)
+    for line in (
+        "",
+        f"API         https://{inventory.endpoint}",
+        f"kubeconfig  {lab.kubeconfig}",
+        f"took        {opened.console.elapsed:.1f} s; evidence in {opened.run.folder}",
+        "",
+        "next:",
+        f"  invoke verify{chosen}                        prove it, layer by layer",
+        f"  invoke kubectl{chosen} -- get nodes -o wide  use it",
+        f"  invoke shell{chosen}                         a shell inside the lab's network",
+        f"  invoke destroy{chosen}                       remove all of it",
+    ):
+        opened.console.show(escape(line))
+
+
+@shown
+def destroy(inventory: str, provider: str, host: str) -> None:
+    """Remove the lab, or one machine of it; what this lab did not make is not touched."""
+    with session("destroy", inventory, provider) as opened, exclusive(opened.lab, "invoke destroy"):
+        lab = opened.lab
+        if host:
+            lab.host(host)
+            changed = lab.provider.destroy(host)
+            opened.console.say("machine removed" if changed else "there is no such machine", host)
+            return
+        changed = lab.provider.clean()
+        close_connections(lab.keys.folder)
+        for folder in (lab.folder / "ssh", lab.keys.folder / "hosts"):
+            shutil.rmtree(folder, ignore_errors=True)
+        lab.kubeconfig.unlink(missing_ok=True)
+        rest = lab.provider.leftovers()
+        if rest:
+            raise FailedError(
+                f"{opened.inventory.lab}: left behind: {dict(rest.items)}",
+                next_step="invoke destroy once more",
+            )
+        said = (
+            "removed: no machine, process, mount or network of it is left" if changed else "nothing to remove"
+        )
+        opened.console.say(f"{opened.inventory.lab}: {said}")

@@ -1,0 +1,191 @@
+"""status, kubectl, ssh, shell, logs: ways into a lab."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from invoke.exceptions import Exit
+from rich.table import Table
+
+from lab.artifacts.provide import provide
+from lab.cluster import etcd
+from lab.cluster.api import Api, ApiError, Unavailable
+from lab.cluster.workloads import is_ready
+from lab.commands.session import ROOT, Session, read, session, shown
+from lab.errors import FailedError, PlumblineError
+from lab.labs import Lab
+from lab.phases.preflight import states
+from lab.providers.base import State
+from lab.render.roles import all_packages
+from lab.ssh import reachable
+
+
+def _inside(inventory: str, provider: str) -> Lab:
+    """The lab, with this process in its network."""
+    lab = Lab.open(read(inventory, provider), ROOT)
+    lab.provider.enter()
+    return lab
+
+
+@shown
+def status(inventory: str, provider: str, as_json: bool) -> None:
+    """What stands now: machines, SSH, nodes, etcd members, the API."""
+    lab = Lab.open(read(inventory, provider), ROOT)
+    found = look(lab)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("machine", "role", "address", "machine is", "ssh", "node"):
+        table.add_column(title)
+    for name, row in found["hosts"].items():
+        table.add_row(name, row["role"], row["address"], row["state"], row["ssh"], row["node"])
+    from rich import print as show
+
+    show(table)
+    print(f"\nAPI   https://{found['endpoint']}: {found['api']}")
+    print(f"etcd  {found['etcd']}")
+
+
+def look(lab: Lab) -> dict[str, Any]:
+    """The state of a lab as plain data; nothing is changed, and what cannot be seen is said to be unknown."""
+    inventory = lab.inventory
+    machines = states(lab)
+    running = [name for name, state in machines.items() if state is State.RUNNING]
+    found: dict[str, Any] = {
+        "lab": inventory.lab,
+        "endpoint": inventory.endpoint,
+        "api": "no machine runs",
+        "etcd": "-",
+    }
+    nodes: dict[str, str] = {}
+    answers: dict[str, bool] = {}
+    if running:
+        lab.provider.enter()
+        with ThreadPoolExecutor(len(running)) as pool:
+            answers = dict(
+                zip(running, pool.map(lambda name: reachable(lab.ssh, [name])[name], running), strict=True)
+            )
+        try:
+            api = Api(lab.fetch_kubeconfig())
+            found["api"] = "ready" if api.ready() else "not ready"
+            nodes = {
+                item["metadata"]["name"]: "Ready" if is_ready(item) else "NotReady"
+                for item in api.items("/api/v1/nodes")
+            }
+        except (ApiError, Unavailable, FailedError) as error:
+            found["api"] = error.message
+        found["etcd"] = _etcd(lab, [name for name in inventory.masters if answers.get(name)])
+    found["hosts"] = {
+        name: {
+            "role": host.role.value,
+            "address": str(host.address),
+            "state": machines[name].value,
+            "ssh": ("yes" if answers[name] else "no") if name in answers else "-",
+            "node": nodes.get(name, "-"),
+        }
+        for name, host in inventory.hosts.items()
+    }
+    return found
+
+
+def _etcd(lab: Lab, masters: list[str]) -> str:
+    for master in masters:
+        try:
+            listed = etcd.members(lab.ssh, master)
+        except PlumblineError:
+            continue
+        voters = [member.name or "(not started)" for member in listed if not member.learner]
+        learners = [member.name for member in listed if member.learner]
+        said = f"{len(voters)} voting members: {', '.join(sorted(voters))}"
+        return said + (f"; learners: {', '.join(learners)}" if learners else "")
+    return "no master answers"
+
+
+@shown
+def kubectl(inventory: str, provider: str, source: str, arguments: str) -> None:
+    """Run the pinned kubectl against the lab."""
+    lab = Lab.open(read(inventory, provider), ROOT)
+    program = provide(source=source, packages=all_packages(), say=_silent).binaries["kubectl"]
+    lab.provider.enter()
+    environment = {**os.environ, "KUBECONFIG": str(lab.fetch_kubeconfig())}
+    _become([str(program), *shlex.split(arguments)], environment)
+
+
+@shown
+def ssh(inventory: str, provider: str, host: str, arguments: str) -> None:
+    """Log in to a host, or run one command there."""
+    lab = _inside(inventory, provider)
+    lab.host(host)
+    _become(["ssh", "-F", str(lab.ssh.config), host, *([arguments] if arguments else [])], dict(os.environ))
+
+
+@shown
+def shell(inventory: str, provider: str) -> None:
+    """A shell inside the lab's network, with KUBECONFIG set."""
+    lab = _inside(inventory, provider)
+    environment = {**os.environ, "KUBECONFIG": str(lab.fetch_kubeconfig())}
+    _become([os.environ.get("SHELL", "/bin/bash")], environment)
+
+
+def _silent(_line: str) -> None:
+    """kubectl's output belongs to whoever reads it."""
+
+
+def _become(argv: list[str], environment: dict[str, str]) -> None:
+    code = subprocess.run(argv, env=environment, check=False).returncode
+    if code:
+        raise Exit(code=code)
+
+
+COLLECTED = {
+    "journal.txt": "journalctl --no-pager -n 5000",
+    "kubeadm.txt": "journalctl --no-pager -u plumbline-kubeadm",
+    "cloud-init.txt": "cat /var/log/cloud-init-output.log; cloud-init status --long",
+    "units.txt": "systemctl --no-pager list-units --all; systemctl --no-pager --failed",
+    "network.txt": "ip address; ip route; ss -tulnp; nft list ruleset",
+    "containers.txt": "crictl ps -a; crictl images",
+}
+"""Evidence of a host: file name and command."""
+
+
+@shown
+def logs(inventory: str, provider: str, host: str) -> None:
+    """Bundle the evidence of all hosts, or of one, into a tar of the run's folder."""
+    with session("logs", inventory, provider) as opened:
+        if host:
+            opened.lab.host(host)
+        names = [host] if host else list(opened.inventory.hosts)
+        collect(opened, names)
+        bundle = opened.run.folder / "logs.tar.gz"
+        with tarfile.open(bundle, "w:gz") as tar:
+            tar.add(opened.run.folder / "hosts", "hosts")
+        opened.console.say(f"evidence of {len(names)} hosts: {bundle}")
+
+
+def collect(opened: Session, names: list[str]) -> None:
+    """Write what each host can tell; a host that cannot be reached tells its console."""
+    found = states(opened.lab)
+    if State.RUNNING in found.values():
+        opened.lab.provider.enter()
+
+    def one(name: str) -> None:
+        opened.run.keep(f"hosts/{name}/console.txt", opened.lab.provider.console(name))
+        if found[name] is not State.RUNNING:
+            opened.run.keep(f"hosts/{name}/state.txt", found[name].value)
+            return
+        for file, command in COLLECTED.items():
+            try:
+                result = opened.lab.ssh.try_run(name, f"({command}) 2>&1", seconds=60)
+                opened.run.keep(f"hosts/{name}/{file}", result.stdout)
+            except PlumblineError as error:
+                opened.run.keep(f"hosts/{name}/{file}", error.message)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, names))

@@ -1,0 +1,104 @@
+"""The frame around a command: console, run folder, lock, and errors as one block with an exit code."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from invoke.exceptions import Exit
+
+from lab.console import Console, fail
+from lab.errors import PlumblineError
+from lab.inventory import Inventory, load
+from lab.labs import Lab
+from lab.runs import Run, mask
+
+ROOT = Path(__file__).resolve().parents[2]
+INTERRUPTED = 130
+"""128 + SIGINT, as shells count it."""
+
+log = logging.getLogger("plumbline")
+
+
+def shown(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn what a command raises into one block on standard error and an exit code.
+
+    Our own errors say field or host, value, rule and next command. Anything else is a defect: one line, and
+    the traceback with `--verbose`; the debug log of the run has it in any case.
+    """
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, verbose: bool = False, **kwargs: Any) -> None:
+        signal.signal(signal.SIGTERM, _as_interrupt)
+        try:
+            command(*args, **kwargs)
+        except PlumblineError as error:
+            if verbose:
+                traceback.print_exc()
+            fail(mask(f"error: {error}"))
+            raise Exit(code=error.exit_code) from error
+        except KeyboardInterrupt as error:
+            fail("stopped. What was begun on a host goes on there; the same command again finishes it.")
+            raise Exit(code=INTERRUPTED) from error
+        except (Exit, BrokenPipeError):
+            raise
+        except Exception as error:
+            log.exception("defect")
+            if verbose:
+                traceback.print_exc()
+            fail(
+                mask(
+                    f"error: this is a defect of Plumbline: {type(error).__name__}: {error}\n  next: again with --verbose"
+                )
+            )
+            raise Exit(code=1) from error
+
+    return wrapped
+
+
+def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@dataclass
+class Session:
+    """One command at work on one lab."""
+
+    inventory: Inventory
+    lab: Lab
+    console: Console
+    run: Run
+
+
+def read(inventory: str, provider: str = "") -> Inventory:
+    """The inventory a command names, with its notes printed. Raises `InputError` with every error."""
+    found = load(inventory, provider=provider or None)
+    for note in found.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return found
+
+
+@contextmanager
+def session(
+    name: str, inventory: str, provider: str = "", layers: tuple[Path, ...] = ()
+) -> Iterator[Session]:
+    """Console and run folder of a command; the log is closed at the end."""
+    found = read(inventory, provider)
+    run = Run(ROOT, found.lab, name)
+    try:
+        with Console() as console:
+            yield Session(found, Lab.open(found, ROOT, layers), console, run)
+    except BaseException:
+        log.exception("the command ended by an error")
+        raise
+    finally:
+        run.close()

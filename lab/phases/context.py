@@ -1,0 +1,117 @@
+"""What every phase may use, and the facts that decisions are made from."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from lab.artifacts.manifests import provide_manifests
+from lab.artifacts.provide import Provided
+from lab.cluster.api import Api, Object
+from lab.console import Console
+from lab.converge import HostFacts, look
+from lab.errors import DeadlineError, FailedError
+from lab.labs import Lab
+from lab.phases.engine import Stopped
+from lab.providers.base import State
+from lab.render.addons import objects
+from lab.render.bundle import Bundle, Pins, bundle, pins
+from lab.render.roles import Role, addons
+from lab.runs import Run
+
+
+@dataclass
+class Build:
+    """One build (or plan): the lab, its artefacts and its evidence."""
+
+    lab: Lab
+    provided: Provided
+    console: Console
+    run: Run
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @cached_property
+    def pins(self) -> Pins:
+        """Image references by component."""
+        return pins()
+
+    @cached_property
+    def bundles(self) -> dict[str, Bundle]:
+        """What each host must be."""
+        inventory, traits = self.lab.inventory, self.lab.provider.traits
+        return {name: bundle(inventory, traits, self.pins, name) for name in inventory.hosts}
+
+    @cached_property
+    def manifests(self) -> dict[str, Path]:
+        """Upstream's manifests of the add-ons."""
+        return provide_manifests(self.provided.source, say=self.console.say)
+
+    @cached_property
+    def addon_objects(self) -> list[tuple[Role, list[Object]]]:
+        """Each cluster role with its objects, in the order in which they are applied."""
+        return [
+            (role, objects(self.lab.inventory, role.addon, self.manifests))
+            for role in addons()
+            if role.addon is not None
+        ]
+
+    @cached_property
+    def api(self) -> Api:
+        """The cluster's API through the balancer; the kubeconfig is fetched from a master first."""
+        return Api(self.lab.fetch_kubeconfig())
+
+    def noting(self, key: str) -> Callable[[str], None]:
+        """A function that tells what a running step sees, and ends the step when the build is stopped."""
+
+        def note(state: str) -> None:
+            self.console.note(key, state)
+            self.check()
+
+        return note
+
+    def check(self) -> None:
+        """End this step when the build is being stopped."""
+        if self.stop.is_set():
+            raise Stopped
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The lab as it is: machines by state, and what those that answer look like."""
+
+    states: dict[str, State]
+    hosts: dict[str, HostFacts]
+
+    def joined(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Those hosts that are a part of a cluster."""
+        return tuple(name for name in names if name in self.hosts and self.hosts[name].joined)
+
+
+def gather(build: Build, names: tuple[str, ...]) -> Facts:
+    """Facts of the named hosts; changes nothing.
+
+    Raises `FailedError` for a machine that runs and cannot be looked at: deciding without knowing it could
+    start a second cluster beside a live one.
+    """
+    lab = build.lab
+    states = {name: lab.provider.state(name) for name in names}
+    running = [name for name in names if states[name] is State.RUNNING]
+
+    def one(name: str) -> HostFacts:
+        try:
+            return look(lab.ssh, build.bundles[name])
+        except (FailedError, DeadlineError) as error:
+            raise FailedError(
+                f"{name} runs and cannot be looked at, so nothing is decided: {error.message}",
+                next_step=f"invoke ssh {name}; or `invoke destroy --host {name}` and build again",
+            ) from error
+
+    if not running:
+        return Facts(states, {})
+    lab.provider.enter()
+    with ThreadPoolExecutor(len(running)) as pool:
+        return Facts(states, dict(zip(running, pool.map(one, running), strict=True)))

@@ -1,0 +1,112 @@
+"""The cluster's birth and its members: kubeadm init on one master, kubeadm join on all other nodes."""
+
+from __future__ import annotations
+
+from lab.cluster import etcd, kubeadm
+from lab.converge import HostFacts, look
+from lab.errors import FailedError
+from lab.phases.context import Build, gather
+from lab.phases.decide import founding_master
+from lab.render.kubeadm import init as init_document
+from lab.render.kubeadm import join as join_document
+from lab.waits import NotYet, wait_for
+
+API_SECONDS = 180
+
+
+def found(build: Build, name: str) -> tuple[bool, str]:
+    """`kubeadm init` on the founding master, continued where an earlier build left it.
+
+    The evidence is gathered once more right before: nothing may have been born in the meantime.
+    """
+    lab = build.lab
+    facts = gather(build, lab.inventory.masters)
+    if founding_master(lab.inventory, facts) != name:
+        raise FailedError(
+            f"{name}: no cluster is founded here: another master is a part of one, or has begun",
+            next_step="invoke build again: it decides by what it finds",
+        )
+    seen = facts.hosts[name]
+    if seen.kubeadm != "running":
+        if seen.touched:
+            kubeadm.reset(lab.ssh, name)
+        document = init_document(lab.inventory, lab.provider.traits, build.pins, name)
+        kubeadm.start(lab.ssh, name, "init", document)
+    kubeadm.finish(lab.ssh, name, build.noting(f"init:{name}"))
+    return True, "" if not seen.touched else "continued"
+
+
+def api_answers(build: Build) -> tuple[bool, str]:
+    """Wait for a ready API server behind the balancer."""
+
+    def probe() -> None:
+        build.check()
+        try:
+            ready = build.api.ready()
+        except FailedError as error:
+            raise NotYet(error.message) from error
+        if not ready:
+            raise NotYet(f"https://{build.lab.inventory.endpoint}/readyz does not answer 200")
+
+    wait_for("API behind the balancer", probe, seconds=API_SECONDS, next_step="invoke status")
+    return False, ""
+
+
+def join(build: Build, name: str) -> tuple[bool, str]:
+    """`kubeadm join` of a node, continued where an earlier build left it.
+
+    Before a master joins, the dead etcd member of its address goes; before any node joins, the Node object
+    of its former life goes, for kubeadm refuses a name that is Ready. Secrets live for this join alone.
+    """
+    lab, inventory = build.lab, build.lab.inventory
+    seen = look(lab.ssh, build.bundles[name])
+    if seen.joined:
+        return False, ""
+    remarks = []
+    master = _living_master(build)
+    control_plane = name in inventory.masters
+    if seen.kubeadm != "running":
+        if seen.touched:
+            kubeadm.reset(lab.ssh, name)
+            remarks.append("after undoing a half-finished join")
+        if control_plane and etcd.remove_stale(lab.ssh, master, str(inventory.hosts[name].address), name):
+            remarks.append("dead etcd member removed")
+        if build.api.delete(f"/api/v1/nodes/{name}"):
+            remarks.append("former Node object removed")
+        secrets = kubeadm.join_secrets(lab.ssh, master, control_plane=control_plane)
+        document = join_document(inventory, lab.provider.traits, build.pins, name, secrets)
+        try:
+            kubeadm.start(lab.ssh, name, "join", document)
+            kubeadm.finish(lab.ssh, name, build.noting(f"join:{name}"))
+        finally:
+            kubeadm.forget(lab.ssh, master, secrets)
+    else:
+        remarks.append("continued")
+        kubeadm.finish(lab.ssh, name, build.noting(f"join:{name}"))
+    return True, "; ".join(remarks)
+
+
+def _living_master(build: Build) -> str:
+    """A master that is a part of the cluster and whose own API server is ready."""
+    lab = build.lab
+    for name in lab.inventory.masters:
+        facts = _look(build, name)
+        if facts is None or not facts.joined:
+            continue
+        address = f"https://{lab.inventory.hosts[name].address}:{lab.inventory.kubernetes.api_port}"
+        if (
+            lab.ssh.try_run(name, f"{kubeadm.KUBECTL} --server {address} get --raw /readyz", seconds=10).code
+            == 0
+        ):
+            return name
+    raise FailedError(
+        "no master of the cluster is ready, so nothing can join",
+        next_step=f"invoke status -i {lab.inventory.lab}",
+    )
+
+
+def _look(build: Build, name: str) -> HostFacts | None:
+    try:
+        return look(build.lab.ssh, build.bundles[name])
+    except FailedError:
+        return None

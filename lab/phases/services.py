@@ -1,0 +1,72 @@
+"""The cluster's own services: add-ons applied as soon as an API server answers, then waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from lab.cluster.api import ApiError, Unavailable
+from lab.cluster.apply import ObjectChange, apply, changed, ensure_secret
+from lab.cluster.workloads import nodes_ready, workload_ready
+from lab.phases.context import Build
+from lab.render.roles import Role
+from lab.waits import NotYet, wait_for
+
+READY_SECONDS = 300
+
+
+def planned(build: Build) -> dict[str, list[ObjectChange]]:
+    """What applying each add-on would change, by its name; changes nothing."""
+    return {
+        role.name: [change for item in items if (change := changed(build.api, item))]
+        for role, items in build.addon_objects
+    }
+
+
+def apply_addon(build: Build, role: Role) -> tuple[bool, str]:
+    """Apply an add-on's objects; whether something was changed, and how many objects."""
+    addon = role.addon
+    assert addon is not None
+    items = next(found for known, found in build.addon_objects if known is role)
+    note = build.noting(f"addon-{role.name}")
+    count = 0
+    namespaces = [item for item in items if item["kind"] == "Namespace"]
+    count += sum(apply(build.api, item, note) for item in namespaces)
+    count += sum(ensure_secret(build.api, secret) for secret in addon.secrets)
+    count += sum(apply(build.api, item, note) for item in items if item not in namespaces)
+    return count > 0, f"{count} objects" if count else ""
+
+
+def nodes(build: Build) -> tuple[bool, str]:
+    """Wait until every node of the inventory is Ready."""
+    _wait(build, "all nodes Ready", "nodes-ready", lambda: nodes_ready(build.api, build.lab.inventory.nodes))
+    return False, f"{len(build.lab.inventory.nodes)} nodes"
+
+
+def addon_ready(build: Build, role: Role) -> tuple[bool, str]:
+    """Wait until the workloads of an add-on run their newest version everywhere."""
+    assert role.addon is not None
+    for reference in role.addon.ready:
+        _wait(
+            build,
+            f"{role.name}: {reference}",
+            f"ready-{role.name}",
+            partial(workload_ready, build.api, reference),
+        )
+    return False, ""
+
+
+def _wait(build: Build, subject: str, key: str, look: Callable[[], None]) -> None:
+    note = build.noting(key)
+
+    def probe() -> None:
+        try:
+            look()
+        except (ApiError, Unavailable) as error:
+            note(error.message)
+            raise NotYet(error.message) from error
+        except NotYet as state:
+            note(str(state))
+            raise
+
+    wait_for(subject, probe, seconds=READY_SECONDS, interval=0.5, next_step="invoke status; invoke logs")
