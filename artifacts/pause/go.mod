@@ -1,0 +1,5 @@
+module plumbline/artifacts/pause
+
+go 1.22.0
+
+require k8s.io/kubernetes v1.31.0

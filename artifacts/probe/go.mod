@@ -1,0 +1,3 @@
+module plumbline/artifacts/probe
+
+go 1.26.0

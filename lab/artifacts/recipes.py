@@ -1,0 +1,121 @@
+"""Recipes: how a set of programs is built from published modules.
+
+A recipe is a folder below artifacts/ with `recipe.yaml`, `go.mod` and `go.sum` of our own. The third
+party's source is never kept here; where it must differ, `edits` make a changed copy at build time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from lab.artifacts.catalogue import RECIPES, Model, load_yaml
+from lab.errors import FailedError, InputError
+
+
+class Edit(Model):
+    """A changed copy of a module, into `folder` (go.mod replaces the module by it).
+
+    `sum` is the module's checksum in the notation of go.sum. `keep` leaves out everything below a folder
+    except the named names; `drop_lines` names lines that must be there (once, spaces at the ends aside);
+    `add` puts files of the recipe's folder into the copy.
+    """
+
+    module: str
+    sum: str
+    folder: str
+    remove: tuple[str, ...] = ()
+    keep: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    drop_lines: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    add: dict[str, str] = Field(default_factory=dict)
+
+
+class CProgram(Model):
+    """One statically linked program from one C file inside a module."""
+
+    program: str
+    module: str
+    sum: str
+    file: str
+    flags: tuple[str, ...]
+
+
+class Recipe(Model):
+    """recipe.yaml: programs by name -> package path, and what the linker is told."""
+
+    programs: dict[str, str] = Field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    variables: dict[str, str] = Field(default_factory=dict)
+    edits: tuple[Edit, ...] = ()
+    c: CProgram | None = None
+
+    @model_validator(mode="after")
+    def _builds_something(self) -> Recipe:
+        if bool(self.programs) == (self.c is not None):
+            raise ValueError("give either `programs` or `c`")
+        return self
+
+
+def load_recipe(name: str) -> Recipe:
+    """Read a recipe; raises `InputError` naming file and field."""
+    return load_yaml(RECIPES / name / "recipe.yaml", Recipe)
+
+
+def recipe_digest(name: str) -> str:
+    """sha256 over every file of a recipe's folder."""
+    total = hashlib.sha256()
+    folder = RECIPES / name
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            total.update(f"{path.relative_to(folder)}\0".encode())
+            total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def apply_edit(edit: Edit, source: Path, recipe_folder: Path, target: Path) -> None:
+    """Make the changed copy of a module.
+
+    Raises `InputError` when something to change is not there: the edit was written for another version.
+    """
+    shutil.copytree(source, target, symlinks=True)
+    # The module cache is read-only, and so is a copy of it.
+    for path in [target, *target.rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | 0o200)
+    for name in edit.remove:
+        if not (target / name).is_dir():
+            raise _stale(edit, f"remove: {name}: no such folder")
+        shutil.rmtree(target / name)
+    for folder, kept in edit.keep.items():
+        if not (target / folder).is_dir():
+            raise _stale(edit, f"keep: {folder}: no such folder")
+        for path in (target / folder).iterdir():
+            if path.name not in kept:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for name, lines in edit.drop_lines.items():
+        text = (target / name).read_text().splitlines(keepends=True)
+        for line in lines:
+            places = [number for number, one in enumerate(text) if one.strip() == line]
+            if len(places) != 1:
+                raise _stale(edit, f"drop_lines: {name}: {line!r} is there {len(places)} times, not once")
+            del text[places[0]]
+        (target / name).write_text("".join(text))
+    for name, own in edit.add.items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(recipe_folder / own, target / name)
+
+
+def check_sum(module: str, wanted: str, got: str) -> None:
+    """Refuse a module whose content is not the one the recipe was written for."""
+    if wanted != got:
+        raise FailedError(
+            f"{module}: checksum is {got}, the recipe wants {wanted}",
+            next_step="clear go/mod in the cache folder and run it again; if it stays, do not build it",
+        )
+
+
+def _stale(edit: Edit, what: str) -> InputError:
+    return InputError(f"{edit.module}: {what}", next_step="write the recipe's edits for this version")

@@ -1,0 +1,22 @@
+"""Where artefacts come from: `modules` builds them here, `upstream` fetches the official ones."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from lab.artifacts.store import Entry, Key
+
+
+class Source(Protocol):
+    """One origin of all components, for one architecture."""
+
+    name: str
+
+    def components(self) -> list[str]:
+        """The components it has to make, in this order."""
+
+    def key(self, name: str) -> Key | None:
+        """The key of a component, or None while something that it is made of is missing."""
+
+    def make(self, name: str) -> Entry:
+        """The entry of a component, made if the store has none."""

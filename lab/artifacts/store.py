@@ -1,0 +1,283 @@
+"""The store: what was built or fetched, by the digest of what it was made from and of what it is.
+
+Layout of the cache folder (`PLUMBLINE_CACHE`, else the user's cache folder)::
+
+    objects/ab/abcd...      one file, named by the sha256 of its content
+    trees/NAME-ARCH-KEY/    one folder (root filesystem, image store), never changed once named
+    entries/NAME-ARCH-KEY.json  written last: names the files or the tree with digests and sizes
+    work/NAME-ARCH/         unfinished; emptied by the next one who holds the lock
+    locks/NAME-ARCH         held by the process that makes NAME; let go by the kernel when it dies
+
+Nothing is trusted that no entry names, and an entry is written after all that it names is on the disk, so
+a build killed at any moment leaves only `work/`, and perhaps an object or a tree without an entry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from filelock import FileLock, Timeout
+
+from lab.artifacts.digests import file_digest, tree_digest
+from lab.errors import FailedError
+
+# Part of every key: raised when the same inputs would now give something else.
+BUILDER = 1
+
+Say = Callable[[str], None]
+
+
+def cache_folder() -> Path:
+    """The cache of this user; `PLUMBLINE_CACHE` names another one."""
+    named = os.environ.get("PLUMBLINE_CACHE")
+    return Path(named) if named else platformdirs.user_cache_path("plumbline")
+
+
+@dataclass(frozen=True)
+class Key:
+    """What is wanted: a name, an architecture and the digest of every input."""
+
+    name: str
+    arch: str
+    digest: str
+
+    @classmethod
+    def of(cls, name: str, arch: str, inputs: Mapping[str, Any]) -> Key:
+        """Make a key; `inputs` is plain JSON data."""
+        text = json.dumps({"builder": BUILDER, "arch": arch, **inputs}, sort_keys=True)
+        return cls(name, arch, hashlib.sha256(text.encode()).hexdigest())
+
+    @property
+    def slug(self) -> str:
+        return f"{self.name}-{self.arch}-{self.digest[:16]}"
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of the store: sha256, size in bytes, and the time stamp that makes the quick check."""
+
+    sha256: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished artefact: its files by name, or its tree (digest, size in bytes)."""
+
+    key: Key
+    files: Mapping[str, StoredFile]
+    tree: StoredFile | None
+    notes: Mapping[str, str]
+
+    @property
+    def size(self) -> int:
+        return (self.tree.size if self.tree else 0) + sum(file.size for file in self.files.values())
+
+    @property
+    def digest(self) -> str:
+        """One sha256 for the whole: of the tree, of the only file, else of the list of files."""
+        if self.tree:
+            return self.tree.sha256
+        if len(self.files) == 1:
+            return next(iter(self.files.values())).sha256
+        listing = "".join(f"{file.sha256}  {name}\n" for name, file in sorted(self.files.items()))
+        return hashlib.sha256(listing.encode()).hexdigest()
+
+
+class Store:
+    """The artefacts of this user, shared by all labs and safe for several processes."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or cache_folder()
+        for name in ("objects", "trees", "entries", "work", "locks", "logs"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+
+    def object_path(self, file: StoredFile) -> Path:
+        """Where the content of a file lies."""
+        return self.folder / "objects" / file.sha256[:2] / file.sha256
+
+    def tree_path(self, key: Key) -> Path:
+        """Where the tree of a key lies, or would lie."""
+        return self.folder / "trees" / key.slug
+
+    def paths(self, entry: Entry) -> dict[str, Path]:
+        """The files of an entry by name."""
+        return {name: self.object_path(file) for name, file in entry.files.items()}
+
+    def find(self, key: Key) -> Entry | None:
+        """The finished artefact of a key, or None if it is missing or fails the quick check."""
+        entry = self.read(key)
+        return entry if entry and not self.damage(entry) else None
+
+    def read(self, key: Key) -> Entry | None:
+        """What the entry of a key says, unchecked; None if there is none or it is unreadable."""
+        try:
+            data = json.loads(self._entry_path(key).read_text())
+            files = {name: StoredFile(**file) for name, file in data["files"].items()}
+            tree = StoredFile(**data["tree"]) if data["tree"] else None
+            if data["key"] != key.digest:
+                return None
+            return Entry(key, files, tree, data["notes"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def damage(self, entry: Entry, *, full: bool = False) -> str:
+        """What is wrong with an artefact, "" if nothing.
+
+        The quick check compares size and time of each file; `full` reads and digests every byte.
+        """
+        for name, file in entry.files.items():
+            path = self.object_path(file)
+            try:
+                seen = path.stat()
+            except OSError:
+                return f"{name}: {path} is gone"
+            if (seen.st_size, seen.st_mtime_ns) != (file.size, file.mtime_ns):
+                return f"{name}: {path} was changed after it was stored"
+            if full and file_digest(path) != file.sha256:
+                return f"{name}: {path} no longer has its digest"
+        if entry.tree:
+            path = self.tree_path(entry.key)
+            if not path.is_dir():
+                return f"{path} is gone"
+            if full and tree_digest(path)[0] != entry.tree.sha256:
+                return f"{path} was changed after it was stored"
+        return ""
+
+    def ensure(
+        self,
+        key: Key,
+        produce: Callable[[Path], Mapping[str, Path]],
+        *,
+        say: Say,
+        notes: Mapping[str, str] | None = None,
+    ) -> Entry:
+        """The files of a key; made by `produce` only if the store has none that is sound.
+
+        `produce` gets an empty folder and returns files in it by name.
+        """
+        found = self.find(key)
+        if found:
+            return found
+        with self._making(key, say) as work:
+            found = self.find(key)
+            if found:
+                return found
+            files = {name: self._adopt(path) for name, path in sorted(produce(work).items())}
+            return self._record(Entry(key, files, None, notes or {}))
+
+    def ensure_tree(self, key: Key, produce: Callable[[Path], Mapping[str, str]], *, say: Say) -> Entry:
+        """The tree of a key; made by `produce` only if the store has none.
+
+        `produce` gets the path of a folder to make, and returns notes worth keeping (versions).
+        """
+        found = self.find(key)
+        if found:
+            return found
+        with self._making(key, say) as work:
+            found = self.find(key)
+            if found:
+                return found
+            notes = produce(work / "tree")
+            digest, size = tree_digest(work / "tree")
+            target = self.tree_path(key)
+            if target.exists():
+                remove_tree(target)
+            (work / "tree").rename(target)
+            os.sync()
+            return self._record(Entry(key, {}, StoredFile(digest, size, 0), notes))
+
+    @contextmanager
+    def _making(self, key: Key, say: Say) -> Iterator[Path]:
+        """Hold the lock of a name and give an empty folder to work in, removed afterwards."""
+        name = f"{key.name}-{key.arch}"
+        with self._locked(name, say):
+            work = self.folder / "work" / name
+            if work.exists():
+                remove_tree(work)
+            work.mkdir()
+            try:
+                yield work
+            finally:
+                remove_tree(work)
+
+    @contextmanager
+    def _locked(self, name: str, say: Say) -> Iterator[None]:
+        lock = FileLock(self.folder / "locks" / name)
+        started = time.monotonic()
+        while True:
+            try:
+                with lock.acquire(timeout=10):
+                    yield
+                return
+            except Timeout:
+                say(f"{name}: another process makes it, waiting ({time.monotonic() - started:.0f} s)")
+
+    def _adopt(self, path: Path) -> StoredFile:
+        """Move a finished file into the store."""
+        digest = file_digest(path)
+        executable = os.access(path, os.X_OK)
+        target = self.folder / "objects" / digest[:2] / digest
+        target.parent.mkdir(exist_ok=True)
+        # Read-only, and 0755 where it is a program: payload trees are hard links to these files.
+        path.chmod(0o755 if executable else 0o444)
+        flush(path)
+        path.rename(target)
+        seen = target.stat()
+        return StoredFile(digest, seen.st_size, seen.st_mtime_ns)
+
+    def _record(self, entry: Entry) -> Entry:
+        """Write the entry under its name in one step, after everything it names."""
+        data = {
+            "key": entry.key.digest,
+            "files": {name: vars(file) for name, file in entry.files.items()},
+            "tree": vars(entry.tree) if entry.tree else None,
+            "notes": dict(entry.notes),
+        }
+        write_whole(self._entry_path(entry.key), json.dumps(data, indent=1, sort_keys=True) + "\n")
+        return entry
+
+    def _entry_path(self, key: Key) -> Path:
+        return self.folder / "entries" / f"{key.slug}.json"
+
+
+def flush(path: Path) -> None:
+    """Wait until the content of a file is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that readers see the old or the new content, also after a crash."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(text)
+    flush(part)
+    part.rename(path)
+    flush(path.parent)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder of ours; refuses one in which something is still mounted.
+
+    A killed bootstrap could leave /proc or /sys mounted inside, and those must not be emptied.
+    """
+    prefix = f"{path.resolve()}/"
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        mounted = line.split(" ")[4].replace("\\040", " ")
+        if mounted.startswith(prefix):
+            raise FailedError(f"{path}: {mounted} is still mounted inside", next_step=f"umount {mounted}")
+    shutil.rmtree(path)
