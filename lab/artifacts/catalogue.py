@@ -128,8 +128,8 @@ class Catalogue(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Catalogue:
-        owners: dict[str, str] = Field(default_factory=dict)
-        references: dict[str, str] = Field(default_factory=dict)
+        owners: dict[str, str] = {}
+        references: dict[str, str] = {}
         for name, component in self.components.items():
             if isinstance(component, Image):
                 if component.tagged in references:
