@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from lab.inventory.models import HostRole, Inventory
 from lab.inventory.problems import Loc, Problem, dotted
-from lab.inventory.rules.networks import DHCP, GATEWAY, LAN, MANAGEMENT
+from lab.inventory.rules.networks import DHCP, GATEWAY, LAN
 
 
 def host(name: str, key: str) -> Loc:
@@ -65,9 +65,6 @@ def places(inventory: Inventory) -> Iterator[Problem]:
             )
         if address == network.gateway:
             yield Problem(path, "is the gateway's address", example, others=(GATEWAY,))
-        if network.management and address in network.management:
-            rule = f"lies in the management network {network.management}"
-            yield Problem(path, rule, example, others=(MANAGEMENT,), depends=(LAN,))
         if network.dhcp and address in network.dhcp:
             rule = f"lies in the DHCP range {network.dhcp}, so another machine may be given it"
             yield Problem(path, rule, "choose an address outside the range, or shorten it", others=(DHCP,))

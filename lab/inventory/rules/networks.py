@@ -60,13 +60,14 @@ def overlaps(inventory: Inventory) -> Iterator[Problem]:
             mover, net = max(((one, net_one), (other, net_other)), key=lambda pair: pair[0].movable)
             free = free_network(net.prefixlen, [known for area, known in nets if area is not mover])
             fix = f"move {mover.path[0]}.{mover.path[1]} to {free}" if free else "make one of them smaller"
-            yield Problem(
-                other.path, _shares(one.addresses, other.addresses, one.what), fix, others=(one.path,)
-            )
+            rule = f"{one.what} and {other.what} share {one.addresses.shared(other.addresses)}"
+            yield Problem(other.path, rule, fix, others=(one.path,))
+    lan = nets[0][1]
+    apart = [area for area, net in nets[1:] if not net.overlaps(lan)]
     for area in ranges(inventory):
-        for net_area, _ in nets[1:]:
+        for net_area in apart:
             if area.addresses.overlaps(net_area.addresses):
-                rule = _shares(area.addresses, net_area.addresses, net_area.what)
+                rule = f"{area.what} and {net_area.what} share {area.addresses.shared(net_area.addresses)}"
                 fix = f"choose addresses of the LAN {inventory.network.lan}"
                 yield Problem(area.path, rule, fix, others=(net_area.path,))
 
@@ -81,10 +82,6 @@ def ranges(inventory: Inventory) -> list[Area]:
     if inventory.network.dhcp:
         found.append(Area(DHCP, "the DHCP range", inventory.network.dhcp, 2))
     return found
-
-
-def _shares(one: AddressRange, other: AddressRange, what: str) -> str:
-    return f"shares {one.shared(other)} with {what}"
 
 
 def free_network(prefix: int, used: Iterable[IPv4Network]) -> IPv4Network | None:
