@@ -166,7 +166,8 @@ class _Builder:
             self._key(frame, event.value, line)
             return
         plain = event.implicit[0] and event.style in (None, "")
-        self._put(meaning(event.value) if plain else event.value, line, event.value)
+        written = f'"{event.value}"' if event.style in ("'", '"') else event.value
+        self._put(meaning(event.value) if plain else event.value, line, written)
 
     def _key(self, frame: _Frame, key: str, line: int) -> None:
         frame.key, frame.key_line = key, line

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from pydantic import ValidationError
@@ -27,8 +26,10 @@ def _problem(detail: ErrorDetails, source: Source) -> Problem:
     path: Loc = tuple(part for part in detail["loc"] if part != "[key]")
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        rule, fix = "unknown key", _did_you_mean(str(path[-1]), keys_at(path[:-1]))
-        return Problem(path, rule, fix, value=_NO_VALUE)
+        known = keys_at(path[:-1])
+        close = _close(str(path[-1]), known)
+        fix = f"did you mean {close}?" if close else f"known are: {', '.join(known)}"
+        return Problem(path, "unknown key", fix, value=_NO_VALUE)
     if kind == "missing":
         parent, key = path[:-1], path[-1]
         return Problem(parent, f'the key "{key}" is missing', f"add {key}: {_purpose(path)}", value=_NO_VALUE)
@@ -47,7 +48,8 @@ def _problem(detail: ErrorDetails, source: Source) -> Problem:
 
 def _type_rule(kind: str, value: Any, context: dict[str, Any], path: Loc, source: Source) -> tuple[str, str]:
     is_ = f"is {_described(value, path, source)}"
-    written = source.marks[path].text if path in source.marks else str(value)
+    written = source.marks[path].text if path in source.marks and not isinstance(value, str) else str(value)
+    here = place(path)
     match kind:
         case "string_type":
             if value is None or isinstance(value, list | dict):
@@ -62,20 +64,25 @@ def _type_rule(kind: str, value: Any, context: dict[str, Any], path: Loc, source
         case "bool_type":
             return f"{is_}; must be true or false", f"write {_truth(written)}, without quotes"
         case "enum" | "literal_error":
-            here = place(path)
             choices = here.choices if here else []
-            fix = _did_you_mean(written, choices)
+            close = _close(written, choices)
+            fix = f"did you mean {close}?" if close else "write one of them"
             return f"{'' if isinstance(value, str) else is_ + '; '}must be one of {', '.join(choices)}", fix
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
             word = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
             (name, bound), *_ = context.items()
             return f"must be {word[name]} {bound:g}", f"write a number {word[name]} {bound:g}"
         case "too_short":
-            return "must not be empty", "add an entry, or leave the key out if it has a default"
+            return (
+                "must not be empty",
+                "add an entry" if here and here.required else "add an entry, or leave the key out",
+            )
         case _ if kind.endswith("_type"):
             wanted = _KINDS.get(kind.partition("_")[0], kind.partition("_")[0])
-            example = "KEY: VALUE lines below it" if wanted == "mapping" else "- VALUE lines below it"
-            return f"{is_}; must be a {wanted}", f"write {example}"
+            if wanted == "mapping" and here and here.model:
+                return f"{is_}; must be a mapping", f"write {here.purpose}"
+            example = "KEY: VALUE" if wanted == "mapping" else "- VALUE"
+            return f"{is_}; must be a {wanted}", f"write {example} lines below it"
         case _:
             return f"cannot be used ({kind.replace('_', ' ')})", f"write {_purpose(path)}"
 
@@ -108,12 +115,12 @@ def _truth(written: str) -> str:
     )
 
 
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
+def _close(word: str, known: list[str]) -> str:
+    """The known name that was meant; "" when none is near."""
     from difflib import get_close_matches  # only people who mistype pay for the import
 
-    names = list(known)
-    close = get_close_matches(word.lower().replace("-", "_"), names, 1) or get_close_matches(word, names, 1)
-    return f"did you mean {close[0]}?" if close else f"known are: {', '.join(names)}"
+    near = get_close_matches(word.lower().replace("-", "_"), known, 1) or get_close_matches(word, known, 1)
+    return near[0] if near else ""
 
 
 def _purpose(path: Loc) -> str:

@@ -15,11 +15,12 @@ from lab.inventory.problems import Unfit
 
 _OCTETS = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})", re.ASCII)
 _PREFIX = re.compile(r"0|[1-9][0-9]?", re.ASCII)
-_EXAMPLE = "write it as 10.1.1.11"
+_NETWORK = "write it as 10.1.1.0/24"
+_RANGE = "write it as 10.1.1.100-10.1.1.150 or 10.1.1.112/28"
 
 
-def parse_address(value: object) -> IPv4Address:
-    """An IPv4 address from its four decimal octets.
+def parse_address(value: object, example: str = "write it as 10.1.1.11") -> IPv4Address:
+    """An IPv4 address from its four decimal octets; `example` is the fix for what is none.
 
     Raises `Unfit` for anything else: numbers, names, IPv6, octets above 255, and leading zeros (decimal to
     Kubernetes, octal to other tools).
@@ -27,14 +28,14 @@ def parse_address(value: object) -> IPv4Address:
     if isinstance(value, IPv4Address):
         return value
     if not isinstance(value, str):
-        raise Unfit("must be an IPv4 address as text", _EXAMPLE)
+        raise Unfit("must be an IPv4 address as text", example)
     if ":" in value:
-        raise Unfit("is not an IPv4 address; the lab's networks are IPv4", _EXAMPLE)
+        raise Unfit("is not an IPv4 address; the lab's networks are IPv4", example)
     if "/" in value:
         raise Unfit("must be an address without a prefix length", f"write {value.partition('/')[0]}")
     match = _OCTETS.fullmatch(value)
     if not match:
-        raise Unfit("is not an IPv4 address", _EXAMPLE)
+        raise Unfit("is not an IPv4 address", example)
     for octet in match.groups():
         if int(octet) > 255:
             raise Unfit(f"{octet} is not an octet, which goes from 0 to 255", "correct the address")
@@ -49,15 +50,15 @@ def parse_network(value: object) -> IPv4Network:
     if isinstance(value, IPv4Network):
         return value
     if not isinstance(value, str):
-        raise Unfit("must be an IPv4 network as text", "write it as 10.1.1.0/24")
+        raise Unfit("must be an IPv4 network as text", _NETWORK)
     if "," in value:
         raise Unfit(
             "must be one network; the cluster is IPv4 only, without a second family", "write one network"
         )
     start, slash, length = value.partition("/")
+    address = parse_address(start, _NETWORK)
     if not slash:
         raise Unfit("lacks the prefix length", f"write {start}/24")
-    address = parse_address(start)
     if not _PREFIX.fullmatch(length) or int(length) > 32:
         raise Unfit(f"{length!r} is not a prefix length from 0 to 32", f"write {start}/24")
     network = IPv4Network((address, int(length)), strict=False)
@@ -82,15 +83,15 @@ class AddressRange:
         if isinstance(value, AddressRange):
             return value
         if not isinstance(value, str):
-            raise Unfit("must be a range as text", "write it as 10.1.1.100-10.1.1.150 or 10.1.1.112/28")
+            raise Unfit("must be a range as text", _RANGE)
         if "/" in value:
             network = parse_network(value)
             return cls(network[0], network[-1])
         start, dash, end = (part.strip() for part in value.partition("-"))
-        first = parse_address(start)
+        first = parse_address(start, _RANGE)
         if not dash:
             return cls(first, first)
-        last = parse_address(end if "." in end else f"{start.rpartition('.')[0]}.{end}")
+        last = parse_address(end if "." in end or ":" in end else f"{start.rpartition('.')[0]}.{end}", _RANGE)
         if last < first:
             raise Unfit("the range starts after its end", f"write {last}-{first}")
         return cls(first, last)

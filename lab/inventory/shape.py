@@ -48,7 +48,8 @@ class Place:
         if self.model:
             required = [key for key, field in self.model.model_fields.items() if field.is_required()]
             return f"a mapping with {', '.join(required or self.model.model_fields)}"
-        return (self.field.description or "").rstrip(".") if self.field else ""
+        text = (self.field.description or "").partition(";")[0].rstrip(".") if self.field else ""
+        return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
 def place(path: Loc) -> Place | None:

@@ -71,13 +71,13 @@ def rows(inventory: Inventory) -> list[Row]:
 def fits(inventory: Inventory) -> Iterator[Problem]:
     """Nothing is promised twice; what is nearly full says so."""
     for row in rows(inventory):
-        said = f"{row.need:g} of {row.have:g} {row.unit} are needed"
+        said = f"{row.need:g} of {row.have:g} {row.unit} needed"
         depends = (*row.read, *((*row.path[:2], "cpu_overcommit") for _ in range(row.unit == "vCPU")))
         if row.share > 1 and row.refuses:
             fix = f"make machines smaller or fewer, or correct what {row.subject} has"
-            yield Problem(row.path, f"{said}: it cannot fit", fix, depends=depends)
+            yield Problem(row.path, f"{said}, which cannot fit", fix, depends=depends)
         elif TIGHT < row.share <= 1:
-            rule = f"{said} ({row.share:.0%}): it is tight"
+            rule = f"{said} ({row.share:.0%}), which is tight"
             yield Problem(
                 row.path, rule, "plan for more before adding machines", depends=depends, warning=True
             )

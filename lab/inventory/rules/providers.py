@@ -67,7 +67,7 @@ def _only(
         else:
             choice = " or ".join(str(item) for item in values)
             yield Problem(
-                host(name, key), f"{owner} has {key} {choice}", f"write {choice}", others=(owner_path,)
+                host(name, key), f"{owner} takes only {key} {choice}", f"write {choice}", others=(owner_path,)
             )
 
 
