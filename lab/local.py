@@ -1,0 +1,85 @@
+"""Programs on this machine: one way to run them, with a deadline and an error that shows their output."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lab.errors import CommandError, DeadlineError, FailedError
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a program left: its exit code (negative: the signal that ended it) and what it printed."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    input: str | None = None,
+    check: bool = True,
+    env: Mapping[str, str] | None = None,
+) -> Completed:
+    """Run `argv` to its end and give back what it printed. `timeout` is in seconds.
+
+    The program gets a process group of its own, so a deadline or Ctrl-C ends its children too and a
+    Ctrl-C on the terminal never reaches them first. Without `input` it reads from nowhere. `env` replaces
+    the whole environment.
+
+    Raises `CommandError` for another exit code than 0 (not with `check=False`), `DeadlineError` after
+    `timeout` seconds, `FailedError` when there is no such program.
+    """
+    shown = shlex.join(argv)
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env=env,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise FailedError(f"`{shown}` cannot be started: {error.strerror}: {error.filename}") from error
+    with process:
+        try:
+            stdout, stderr = process.communicate(input, timeout)
+        except subprocess.TimeoutExpired:
+            _kill_group(process)
+            raise DeadlineError(f"`{shown}`", timeout, _last_line(process)) from None
+        except BaseException:
+            _kill_group(process)
+            raise
+    if check and process.returncode:
+        raise CommandError("", shown, process.returncode, stdout + stderr)
+    return Completed(process.returncode, stdout, stderr)
+
+
+def _last_line(process: subprocess.Popen[str]) -> str:
+    """What the killed program printed last; a daemon it left may hold the pipe open, so not for ever."""
+    try:
+        stdout, stderr = process.communicate(timeout=1)
+    except subprocess.TimeoutExpired:
+        return "a child of it still holds its output"
+    lines = (stdout + stderr).strip().splitlines()
+    return lines[-1] if lines else "no output"
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
+    """SIGKILL to the program and every child that stayed in its group."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        process.kill()
