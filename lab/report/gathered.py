@@ -1,0 +1,41 @@
+"""What the report adds to the checks: versions and the newest build's timeline."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from lab.inventory.models import Inventory
+from lab.verify.record import Timeline
+
+
+def versions(inventory: Inventory) -> dict[str, str]:
+    """What the lab should run, and what looked at it."""
+    return {
+        "Kubernetes": inventory.kubernetes.version,
+        "containerd": inventory.containerd.version,
+        "Flannel": inventory.flannel.version,
+        "MetalLB": inventory.metallb.version,
+        "Python": platform.python_version(),
+        "pytest": version("pytest"),
+        "kernel of this machine": platform.release(),
+    }
+
+
+def newest_build(runs: Path) -> Timeline | None:
+    """The newest timeline of a build that did something; None when this checkout has built nothing."""
+    for path in sorted(runs.glob("*Z/timeline.json"), reverse=True):
+        try:
+            found = Timeline.model_validate(json.loads(path.read_text()))
+        except (
+            ValueError,
+            ValidationError,
+        ):  # of a run that was killed while it wrote, or of another version
+            continue
+        if found.command.removeprefix("invoke ").startswith("build") and found.events:
+            return found
+    return None

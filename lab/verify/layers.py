@@ -1,0 +1,64 @@
+"""The storeys of the acceptance suite, in the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lab.errors import InputError
+from lab.inventory.models import Inventory
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One storey: its tests are the files `tests/acceptance/test_<number>_<name>*.py`.
+
+    `workers` is how many processes run it: more than one only where no test disturbs another.
+    """
+
+    name: str
+    number: int
+    title: str
+    workers: int = 1
+    needs_lab: bool = True
+    disturbs: bool = False
+
+    @property
+    def pattern(self) -> str:
+        """Glob of the layer's files."""
+        return f"test_{self.number:02d}_{self.name}*.py"
+
+
+LAYERS = (
+    Layer("render", 0, "what the inventory means", needs_lab=False),
+    Layer("node", 10, "each machine is what its roles say", workers=2),
+    Layer("cluster", 20, "the machines form one healthy cluster", workers=2),
+    Layer("services", 30, "services answer to clients outside the nodes"),
+    Layer("ha", 40, "the loss of a machine is survived", disturbs=True),
+)
+
+
+def chosen(names: Sequence[str], inventory: Inventory) -> tuple[tuple[Layer, ...], dict[str, str]]:
+    """The layers to run, lowest first, and why others of the default selection are left out.
+
+    Without `names` all layers run that this lab allows. Raises `InputError` for an unknown name and for a
+    disturbing layer on a lab that is not disposable.
+    """
+    known = {layer.name: layer for layer in LAYERS}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InputError(
+            f"--layer: {', '.join(unknown)}: not a layer; layers are {', '.join(known)}",
+            next_step="invoke verify --layer node",
+        )
+    picked = [layer for layer in LAYERS if not names or layer.name in names]
+    disturbing = [] if inventory.disposable else [layer for layer in picked if layer.disturbs]
+    if disturbing and names:
+        raise InputError(
+            f"--layer: {disturbing[0].name}: breaks machines, and inventory field `disposable` is false",
+            next_step="set disposable: true in the inventory if this lab may be broken",
+        )
+    reasons = {
+        layer.name: "disposable: false in the inventory, so no faults are injected" for layer in disturbing
+    }
+    return tuple(layer for layer in picked if layer.name not in reasons), reasons

@@ -1,0 +1,94 @@
+"""The objects that checks make: echo servers on every node or a few of them, and services before them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+HTTP, UDP = 8080, 8081
+"""Ports of the probe image's echo servers."""
+
+Object = dict[str, Any]
+
+
+def _pod(app: str, image: str, *, everywhere: bool) -> Object:
+    fields = {"POD_NAME": "metadata.name", "NODE_NAME": "spec.nodeName", "POD_IP": "status.podIP"}
+    spec: Object = {
+        "terminationGracePeriodSeconds": 1,
+        "containers": [
+            {
+                "name": "probe",
+                "image": image,
+                "imagePullPolicy": "IfNotPresent",
+                "env": [
+                    {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+                    for name, path in fields.items()
+                ],
+                "ports": [
+                    {"name": "http", "containerPort": HTTP},
+                    {"name": "udp", "containerPort": UDP, "protocol": "UDP"},
+                ],
+                "readinessProbe": {"httpGet": {"path": "/healthz", "port": HTTP}, "periodSeconds": 1},
+                "resources": {"requests": {"cpu": "5m", "memory": "8Mi"}},
+            }
+        ],
+    }
+    if everywhere:
+        spec["tolerations"] = [{"operator": "Exists"}]
+    else:
+        spec["topologySpreadConstraints"] = [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": {"app": app}},
+            }
+        ]
+    return {"metadata": {"labels": {"app": app}}, "spec": spec}
+
+
+def daemonset(app: str, image: str) -> Object:
+    """An echo server on every node, masters included."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": app},
+        "spec": {
+            "selector": {"matchLabels": {"app": app}},
+            "template": _pod(app, image, everywhere=True),
+        },
+    }
+
+
+def deployment(app: str, image: str, replicas: int) -> Object:
+    """Echo servers spread over the workers."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": app},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": app}},
+            "template": _pod(app, image, everywhere=False),
+        },
+    }
+
+
+def service(name: str, app: str, *, kind: str = "LoadBalancer", port: int = 80, **spec: Any) -> Object:
+    """A service before the echo servers of an app; `spec` overrides fields of it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name},
+        "spec": {
+            "type": kind,
+            "selector": {"app": app},
+            "ports": [{"name": "http", "port": port, "targetPort": HTTP}],
+            **spec,
+        },
+    }
+
+
+def address_of(item: Object | None) -> str:
+    """The address a load balancer gave a service, "" while it has none."""
+    ingress = ((item or {}).get("status", {}).get("loadBalancer") or {}).get("ingress") or [{}]
+    return str(ingress[0].get("ip", ""))

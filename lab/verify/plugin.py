@@ -1,0 +1,260 @@
+"""The pytest plugin of the acceptance suite: hosts from the inventory, four outcomes, one record a check.
+
+Loaded only by `lab.verify.run` (`-p lab.verify.plugin`). It asks nothing of the lab while tests are
+collected, so that every worker collects the same tests in the same order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.inventory.models import HostRole, Inventory
+from lab.verify.driver import Driver
+from lab.verify.evidence import collect
+from lab.verify.facts import Facts
+from lab.verify.outcomes import CouldNotTell, Mismatch, NotPartOfLab, Outcome
+from lab.verify.record import Figure, Record
+from lab.verify.session import Context
+
+CONTEXT = pytest.StashKey[Context]()
+DRIVER = pytest.StashKey[Driver]()
+RECORD = pytest.StashKey[dict[str, Any]]()
+FIGURES = pytest.StashKey[list[Figure]]()
+
+SEVERITY = (Outcome.PASSED, Outcome.SKIPPED, Outcome.COULD_NOT_TELL, Outcome.FAILED)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """One option: where the starter wrote the context."""
+    parser.addoption("--plumbline-context", type=Path, required=True, help="written by `invoke verify`")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Open the context, and in the controlling process the stream of records."""
+    for line in (
+        "check(id): row of the catalogue that this test answers",
+        "each(group): run once for each host of all, nodes, masters, workers or balancer",
+    ):
+        config.addinivalue_line("markers", line)
+    context = Context.model_validate_json(config.getoption("--plumbline-context").read_text())
+    config.stash[CONTEXT] = context
+    config.stash[DRIVER] = context.driver()
+    # a polite kill unwinds like Ctrl-C, so that a fault is healed and what a test made is removed
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Stream(context.records), "plumbline-stream")
+
+
+class Stream:
+    """Writes what happens as JSON lines to the starter, from the controlling process alone."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._out = os.fdopen(descriptor, "w", buffering=1)
+        self._told = False
+
+    def _say(self, kind: str, value: Any) -> None:
+        self._out.write(json.dumps({kind: value}) + "\n")
+
+    def _collected(self, ids: list[str]) -> None:
+        if not self._told:
+            self._told = True
+            self._say("collected", [short_id(item) for item in ids])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """A worker knows its tests; all workers know the same."""
+        self._collected(list(ids))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Without workers this process knows the tests itself."""
+        if session.items:
+            self._collected([item.nodeid for item in session.items])
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A file that cannot be read makes the layer worthless."""
+        if report.failed:
+            self._say("broken", f"{report.nodeid}: {str(report.longrepr)[-2000:]}")
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """pytest itself, or this plugin, broke."""
+        self._say("broken", str(excrepr)[-2000:])
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """A test begins."""
+        self._say("begun", short_id(nodeid))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A test has ended, or its worker has."""
+        record = getattr(report, "plumbline", None)
+        if record is not None:
+            self._say("record", record)
+        elif str(report.when) == "???":  # xdist's report for the test during which a worker died
+            self._say("died", [short_id(report.nodeid), str(report.longrepr)[-500:]])
+
+
+def short_id(nodeid: str) -> str:
+    """A test's name without the folder and without xdist's group."""
+    return re.sub(r"@[\w.-]+$", "", nodeid).removeprefix("tests/acceptance/")
+
+
+def hosts_of(inventory: Inventory, group: str) -> tuple[str, ...]:
+    """Hosts of a group, in the order of the file."""
+    groups = {
+        "all": tuple(inventory.hosts),
+        "nodes": inventory.nodes,
+        "masters": inventory.masters,
+        "workers": inventory.workers,
+        "balancer": inventory.named(HostRole.LOAD_BALANCER),
+    }
+    return groups[group]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that asks for `host` runs once for each host of its group."""
+    if "host" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("each")
+        if marker is None:
+            raise pytest.UsageError(
+                f"{metafunc.definition.nodeid}: a test with `host` needs mark.each(group)"
+            )
+        inventory = metafunc.config.stash[DRIVER].inventory
+        metafunc.parametrize("host", hosts_of(inventory, marker.args[0]))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep what the selection names: a row (L1-08), a host, or a part of a test's name."""
+    terms = [term.strip() for term in config.stash[CONTEXT].selection.split(",") if term.strip()]
+    if terms:
+        kept = [item for item in items if any(_selected(item, term) for term in terms)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+
+
+def _selected(item: pytest.Item, term: str) -> bool:
+    return term == _host(item) or term in checks_of(item) or term in short_id(item.nodeid)
+
+
+def _host(item: pytest.Item) -> str:
+    callspec = getattr(item, "callspec", None)
+    return str(callspec.params.get("host", "")) if callspec else ""
+
+
+def checks_of(item: pytest.Item) -> tuple[str, ...]:
+    """The catalogue's rows a test answers."""
+    return tuple(sorted(mark.args[0] for mark in item.iter_markers("check")))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Give the phase its outcome, and with the last phase send the test's record."""
+    report: Any = yield
+    record = item.stash.setdefault(RECORD, _blank(item))
+    record["seconds"] = round(record["seconds"] + call.duration, 3)
+    if call.excinfo is not None and not isinstance(call.excinfo.value, KeyboardInterrupt):
+        _judge(item, call.excinfo, report, record)
+    if call.when == "teardown":
+        record["figures"] = [figure.model_dump() for figure in item.stash.get(FIGURES, [])]
+        report.plumbline = Record.model_validate(record).model_dump(mode="json")
+    return report
+
+
+def _blank(item: pytest.Item) -> dict[str, Any]:
+    function = getattr(item, "function", None)
+    doc = (getattr(function, "__doc__", "") or item.name).strip().splitlines()[0]
+    return {
+        "id": short_id(item.nodeid),
+        "checks": checks_of(item),
+        "title": doc.rstrip("."),
+        "layer": item.config.stash[CONTEXT].layer,
+        "host": _host(item),
+        "outcome": Outcome.PASSED,
+        "seconds": 0.0,
+    }
+
+
+def _judge(
+    item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException], report: Any, record: dict[str, Any]
+) -> None:
+    error = excinfo.value
+    outcome, details = judged(error)
+    if outcome is Outcome.SKIPPED:
+        report.outcome, report.longrepr = "skipped", (str(item.path), 0, str(error))
+    else:
+        report.outcome = "failed"
+    if SEVERITY.index(outcome) <= SEVERITY.index(record["outcome"]):
+        return
+    host = details.pop("host", "") or record["host"]
+    record |= {"outcome": outcome, "host": host} | details
+    if outcome is Outcome.SKIPPED or item.config.stash[CONTEXT].layer == "render":
+        return
+    driver = item.config.stash[DRIVER]
+    name = re.sub(r"[^\w.-]+", "_", record["id"])
+    record["evidence"] = collect(driver, [host] if host else [], f"evidence/{name}", report.longreprtext)
+
+
+def judged(error: BaseException) -> tuple[Outcome, dict[str, Any]]:
+    """Outcome and details of what a check raised.
+
+    Only an assertion is a failure. A bare `pytest.skip` says nothing about the inventory, so it is not green.
+    """
+    if isinstance(error, Mismatch):
+        return Outcome.FAILED, {
+            "message": f"{error.subject}: expected {error.expected}; seen: {error.seen}",
+            "expected": error.expected,
+            "seen": error.seen,
+            "command": error.command,
+            "host": error.host,
+        }
+    if isinstance(error, AssertionError | pytest.fail.Exception):
+        return Outcome.FAILED, {"message": str(error)[:4000]}
+    if isinstance(error, NotPartOfLab):
+        return Outcome.SKIPPED, {"message": str(error)}
+    if isinstance(error, CouldNotTell):
+        return Outcome.COULD_NOT_TELL, {"message": error.message, "command": error.next_step}
+    if isinstance(error, pytest.skip.Exception):
+        return Outcome.COULD_NOT_TELL, {"message": f"skipped without a field of the inventory: {error}"}
+    return Outcome.COULD_NOT_TELL, {"message": f"{type(error).__name__}: {error}"[:4000]}
+
+
+@pytest.fixture(scope="session")
+def driver(request: pytest.FixtureRequest) -> Driver:
+    """How tests look at the lab."""
+    return request.config.stash[DRIVER]
+
+
+@pytest.fixture(scope="session")
+def inventory(driver: Driver) -> Inventory:
+    """What the lab must be."""
+    return driver.inventory
+
+
+@pytest.fixture
+def facts(driver: Driver, host: str) -> Facts:
+    """What the test's host said about itself in this run."""
+    return driver.facts.get(host)
+
+
+class Measure:
+    """Notes figures of the running test for the report."""
+
+    def __init__(self, figures: list[Figure]) -> None:
+        self._figures = figures
+
+    def __call__(self, name: str, value: float, unit: str, limit: float | None = None) -> float:
+        """Note a figure; gives back its value."""
+        self._figures.append(Figure(name=name, value=round(value, 3), unit=unit, limit=limit))
+        return value
+
+
+@pytest.fixture
+def measure(request: pytest.FixtureRequest) -> Measure:
+    """Where a test notes what it measured."""
+    return Measure(request.node.stash.setdefault(FIGURES, []))

@@ -1,0 +1,40 @@
+"""What the process that runs the tests is told by the process that started it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from lab.inventory.models import Inventory
+from lab.labs import Lab
+from lab.render.bundle import pins
+from lab.verify.driver import Driver
+
+
+class Context(BaseModel):
+    """One layer of one run. `records` is a file descriptor of the starter's, for the records."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    inventory: str
+    """The inventory as JSON: tests see exactly what the command was given, by whatever file or provider."""
+    root: Path
+    folder: Path
+    layer: str
+    selection: str
+    records: int
+
+    @classmethod
+    def of(cls, lab: Lab, folder: Path, layer: str, selection: str, records: int) -> Context:
+        """The context of a lab's layer."""
+        # defaults are left out: some of them (no keys of people) are no valid input when spelled out
+        text = lab.inventory.model_dump_json(exclude_defaults=True)
+        return cls(
+            inventory=text, root=lab.root, folder=folder, layer=layer, selection=selection, records=records
+        )
+
+    def driver(self) -> Driver:
+        """Open the lab again, in this process."""
+        inventory = Inventory.model_validate_json(self.inventory)
+        return Driver(Lab.open(inventory, self.root), self.folder, pins())

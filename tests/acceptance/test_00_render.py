@@ -1,0 +1,219 @@
+"""Layer render: what the inventory means, judged without a lab."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import tomllib
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.inventory.models import Inventory
+from lab.render import kubeadm
+from lab.render.bundle import Bundle, bundle
+from lab.runs import SECRETS
+from lab.verify.driver import Driver
+from lab.verify.outcomes import NotPartOfLab
+from lab.verify.verbs import agrees, holds, nothing
+
+LEFTOVER = re.compile(r"\{\{|\}\}|\{%|%\}|<no value>")
+SECRET = kubeadm.JoinSecrets(token="", ca_hash="", certificate_key="")
+
+
+def text_of(bundle: Bundle, path: str) -> str:
+    """A rendered file of a host."""
+    return next(file.text for file in bundle.files if file.path == path)
+
+
+def cluster_configuration(driver: Driver) -> dict[str, Any]:
+    """kubeadm's ClusterConfiguration as the first master would be given it."""
+    text = kubeadm.init(
+        driver.inventory, driver.lab.provider.traits, driver.pins, driver.inventory.masters[0]
+    )
+    documents = [document for document in yaml.safe_load_all(text) if document]
+    found: dict[str, Any] = next(item for item in documents if item["kind"] == "ClusterConfiguration")
+    return found
+
+
+def arguments(section: dict[str, Any]) -> dict[str, str]:
+    """extraArgs of a section of kubeadm's v1beta4 documents."""
+    return {item["name"]: item["value"] for item in section.get("extraArgs", [])}
+
+
+@pytest.mark.check("L0-01")
+@pytest.mark.each("all")
+def test_no_template_marker_is_left_in_a_file(driver: Driver, host: str) -> None:
+    """Every file of the host renders, and no template marker is left in it."""
+    left = [file.path for file in driver.bundles[host].files if LEFTOVER.search(file.text)]
+    nothing("files with template markers", left, rule="none", command="invoke render")
+
+
+@pytest.mark.check("L0-02")
+@pytest.mark.each("all")
+def test_rendering_twice_gives_the_same_bytes(driver: Driver, host: str) -> None:
+    """Rendering the host twice gives the same bytes."""
+    again = bundle(driver.inventory, driver.lab.provider.traits, driver.pins, host)
+    changed = [a.path for a, b in zip(driver.bundles[host].files, again.files, strict=True) if a != b]
+    nothing("files that differ between two renders", changed, rule="none", command="invoke render")
+
+
+@pytest.mark.check("L0-06")
+@pytest.mark.each("balancer")
+def test_the_balancer_has_a_checked_server_for_each_master(driver: Driver, host: str) -> None:
+    """HAProxy has one checked server a master behind a TCP frontend on the API port."""
+    inventory, text = driver.inventory, text_of(driver.bundles[host], "/etc/haproxy/haproxy.cfg")
+    port = inventory.kubernetes.api_port
+    servers = dict(re.findall(r"^\s*server (\S+) (\S+)", text, re.MULTILINE))
+    agrees(
+        "servers", servers, {name: f"{inventory.hosts[name].address}:{port}" for name in inventory.masters}
+    )
+    holds("mode", bool(re.search(r"^\s*mode tcp$", text, re.MULTILINE)), expected="tcp", seen="another")
+    holds(
+        "checks", "default-server check" in text, expected="every server is checked", seen="no default check"
+    )
+    bind = re.search(r"^\s*bind (\S+)", text, re.MULTILINE)
+    agrees("frontend", bind.group(1) if bind else "none", inventory.endpoint)
+
+
+@pytest.mark.check("L0-07")
+@pytest.mark.each("balancer")
+def test_the_balancer_waits_long_enough_for_idle_streams(driver: Driver, host: str) -> None:
+    """HAProxy connects fast, lets idle streams live and asks /readyz over TLS."""
+    text = text_of(driver.bundles[host], "/etc/haproxy/haproxy.cfg")
+    timeouts = {key: int(value) for key, value in re.findall(r"timeout (\S+) (\d+)s", text)}
+    holds("timeout connect", timeouts["connect"] <= 5, expected="at most 5 s", seen=timeouts["connect"])
+    agrees("timeouts of client and server", timeouts["client"], timeouts["server"])
+    # HTTP/2 clients ping an idle connection after 30 s; shorter timeouts cut watches and `logs -f`
+    holds("timeout client", timeouts["client"] >= 35, expected="at least 35 s", seen=timeouts["client"])
+    holds("timeout tunnel", timeouts["tunnel"] >= 3600, expected="at least 3600 s", seen=timeouts["tunnel"])
+    holds("check path", "uri /readyz" in text, expected="GET /readyz", seen=text)
+    holds("check transport", "http-check connect ssl" in text, expected="over TLS", seen=text)
+
+
+@pytest.mark.check("L0-08")
+@pytest.mark.each("all")
+def test_no_file_of_ours_flushes_all_firewall_rules(driver: Driver, host: str) -> None:
+    """No rendered file flushes the whole ruleset, which would remove kube-proxy's and Flannel's rules."""
+    flushing = [file.path for file in driver.bundles[host].files if "flush ruleset" in file.text]
+    nothing("files with `flush ruleset`", flushing, rule="none", command="invoke render")
+
+
+@pytest.mark.check("L0-09")
+def test_no_two_networks_overlap(inventory: Inventory) -> None:
+    """LAN, pods and services are disjoint, and every MetalLB pool lies inside the LAN and holds no host."""
+    ranges = {
+        "network.lan": inventory.network.lan,
+        "kubernetes.pod_subnet": inventory.kubernetes.pod_subnet,
+        "kubernetes.service_subnet": inventory.kubernetes.service_subnet,
+    }
+    clashes = [
+        f"{a} {ranges[a]} and {b} {ranges[b]}"
+        for a, b in itertools.combinations(ranges, 2)
+        if ranges[a].overlaps(ranges[b])
+    ]
+    nothing("overlapping networks", clashes, rule="none", command="invoke validate")
+    hosts = {host.address: name for name, host in inventory.hosts.items()}
+    for pool in inventory.metallb.pools:
+        for addresses in pool.addresses:
+            outside = [end for end in (addresses.first, addresses.last) if end not in inventory.network.lan]
+            nothing(f"ends of pool {pool.name} outside the LAN", outside, rule="none")
+            inside = [name for address, name in hosts.items() if addresses.first <= address <= addresses.last]
+            nothing(f"hosts inside pool {pool.name}", inside, rule="none", command="invoke validate")
+
+
+@pytest.mark.check("L0-10")
+@pytest.mark.check("L0-11")
+def test_the_subnets_are_large_enough(inventory: Inventory) -> None:
+    """Service and pod subnets have kubeadm's sizes, and every node's part holds its pods."""
+    cluster = inventory.kubernetes
+    pods, services, mask = cluster.pod_subnet, cluster.service_subnet, cluster.node_mask
+    holds(
+        "service_subnet",
+        services.num_addresses >= 10 and services.prefixlen >= 12,
+        expected="10 to 2^20",
+        seen=services,
+    )
+    holds("pod_subnet", pods.num_addresses >= 14, expected="at least 14 addresses", seen=pods)
+    holds(
+        "node_mask", 0 <= mask - pods.prefixlen <= 16, expected="0 to 16 bits longer", seen=f"{pods}, /{mask}"
+    )
+    parts = 2 ** (mask - pods.prefixlen)
+    holds("parts of the pod subnet", parts >= len(inventory.nodes), expected="one a node", seen=parts)
+    room = 2 ** (32 - mask) - 2
+    holds("addresses of a node", room >= cluster.max_pods, expected=f"at least {cluster.max_pods}", seen=room)
+
+
+@pytest.mark.check("L0-12")
+def test_the_masters_can_lose_one(inventory: Inventory) -> None:
+    """There is an odd number of masters, three at least."""
+    if inventory.kubernetes.single_master:
+        raise NotPartOfLab("kubernetes.single_master", "this lab has one master and no high availability")
+    number = len(inventory.masters)
+    holds("masters", number >= 3 and number % 2 == 1, expected="odd, at least 3", seen=number)
+
+
+@pytest.mark.check("L0-15")
+def test_nodes_may_be_silent_for_fifty_seconds(driver: Driver) -> None:
+    """A node may be silent for longer than a dead HTTP/2 connection takes to be noticed."""
+    value = arguments(cluster_configuration(driver)["controllerManager"])["node-monitor-grace-period"]
+    # 30 s until the first ping of an idle connection and 15 s for its answer (kubernetes#121793)
+    holds(
+        "node-monitor-grace-period", int(value.removesuffix("s")) >= 50, expected="at least 50s", seen=value
+    )
+
+
+@pytest.mark.check("L0-16")
+@pytest.mark.each("nodes")
+def test_containerd_is_told_what_the_kubelet_expects(driver: Driver, host: str) -> None:
+    """containerd's document has version 2, systemd cgroups for runc and the pinned pause image."""
+    document = tomllib.loads(text_of(driver.bundles[host], "/etc/containerd/config.toml"))
+    agrees("version", document["version"], 2)
+    cri = document["plugins"]["io.containerd.grpc.v1.cri"]
+    agrees("SystemdCgroup", cri["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"], True)
+    agrees("sandbox_image", cri["sandbox_image"], driver.pins.images["pause"])
+
+
+@pytest.mark.check("L0-19")
+@pytest.mark.each("all")
+def test_no_secret_is_in_a_rendered_file(driver: Driver, host: str) -> None:
+    """No rendered file holds a token, a certificate key or a private key."""
+    holding = [file.path for file in driver.bundles[host].files if SECRETS.search(file.text)]
+    nothing("files that look like they hold a secret", holding, rule="none", command="invoke render")
+
+
+@pytest.mark.check("L2-05")
+def test_etcd_is_told_to_check_its_data(driver: Driver) -> None:
+    """etcd is told to compare its data with its peers' at start and after compactions."""
+    given = arguments(cluster_configuration(driver)["etcd"]["local"])
+    wanted = {"experimental-initial-corrupt-check": "true", "experimental-compact-hash-check-enabled": "true"}
+    agrees("flags of etcd", {key: given.get(key) for key in wanted}, wanted)
+
+
+@pytest.mark.check("L0-13")
+def test_flannel_is_given_the_pod_subnet(driver: Driver) -> None:
+    """Flannel's network equals the pod subnet, over vxlan."""
+    from lab.render.addons import addon_context
+
+    network = json.loads(addon_context(driver.inventory)["flannel_network"])
+    agrees("Network", network["Network"], str(driver.inventory.kubernetes.pod_subnet))
+    agrees("Backend", network["Backend"]["Type"], "vxlan")
+    agrees("podSubnet", cluster_configuration(driver)["networking"]["podSubnet"], network["Network"])
+
+
+@pytest.mark.check("L0-14")
+def test_every_pool_is_announced(driver: Driver) -> None:
+    """Every MetalLB pool of the inventory is rendered and named by an L2Advertisement."""
+    from lab.render.addons import addon_context
+    from lab.render.templates import render
+
+    text = render("addons/metallb/pools.yaml", **addon_context(driver.inventory))
+    items = [item for item in yaml.safe_load_all(text) if item]
+    pools = [item["metadata"]["name"] for item in items if item["kind"] == "IPAddressPool"]
+    announced = [
+        name for item in items if item["kind"] == "L2Advertisement" for name in item["spec"]["ipAddressPools"]
+    ]
+    agrees("pools", pools, [pool.name for pool in driver.inventory.metallb.pools])
+    agrees("announced pools", sorted(announced), sorted(pools))

@@ -1,0 +1,93 @@
+"""Layer node: HAProxy's machine, in testinfra's words."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from lab.verify.driver import Driver
+from lab.verify.verbs import agrees, becomes, holds
+
+CONFIG = "/etc/haproxy/haproxy.cfg"
+SOCKET = "/run/haproxy/admin.sock"
+STAT = f"echo 'show stat' | socat stdio {SOCKET}"
+
+
+@pytest.mark.check("L1-27")
+@pytest.mark.each("balancer")
+def test_haproxy_runs_and_listens(driver: Driver, host: str) -> None:
+    """HAProxy is enabled, runs, and listens on the endpoint's address and port."""
+    machine = driver.machine(host)
+    service = machine.service("haproxy")
+    agrees(
+        "haproxy.service: running", service.is_running, True, command="systemctl status haproxy", host=host
+    )
+    agrees(
+        "haproxy.service: enabled",
+        service.is_enabled,
+        True,
+        command="systemctl is-enabled haproxy",
+        host=host,
+    )
+    endpoint = driver.inventory.endpoint
+    listening = machine.socket(f"tcp://{endpoint}").is_listening
+    agrees(f"{endpoint} listens", listening, True, command="ss -lnt", host=host)
+
+
+@pytest.mark.check("L1-27")
+@pytest.mark.each("balancer")
+def test_only_root_may_change_the_balancer(driver: Driver, host: str) -> None:
+    """Only root may write the configuration, and others may not use the admin socket."""
+    machine = driver.machine(host)
+    config = machine.file(CONFIG)
+    agrees(
+        f"owner of {CONFIG}",
+        f"{config.user}:{config.group}",
+        "root:root",
+        command=f"ls -l {CONFIG}",
+        host=host,
+    )
+    holds(
+        f"mode of {CONFIG}",
+        not config.mode & 0o022,
+        expected="no write for group and others",
+        seen=oct(config.mode),
+        host=host,
+    )
+    socket = machine.file(SOCKET)
+    agrees(f"{SOCKET} is a socket", socket.is_socket, True, command=f"ls -l {SOCKET}", host=host)
+    holds(
+        f"mode of {SOCKET}",
+        not socket.mode & 0o007,
+        expected="nothing for others",
+        seen=oct(socket.mode),
+        host=host,
+    )
+
+
+def server_states(driver: Driver, host: str) -> dict[str, str]:
+    """HAProxy's own view of the API servers: status and last check by name."""
+    rows = csv.DictReader(io.StringIO(driver.read(host, STAT).lstrip("# ")))
+    return {
+        row["svname"]: f"{row['status']} ({row['check_status']} {row['last_chk']})"
+        for row in rows
+        if row["pxname"] == "kube-apiservers" and row["svname"] != "BACKEND"
+    }
+
+
+@pytest.mark.check("L1-27")
+@pytest.mark.each("balancer")
+def test_every_api_server_is_up_for_the_balancer(driver: Driver, host: str) -> None:
+    """HAProxy has exactly the masters as servers, and all of them are UP."""
+    states = becomes(
+        "servers of HAProxy",
+        lambda: server_states(driver, host),
+        lambda states: bool(states) and all(text.startswith("UP") for text in states.values()),
+        within=10,
+        expected="all UP",
+        command=STAT,
+        host=host,
+    )
+    agrees("servers of HAProxy", sorted(states), sorted(driver.inventory.masters), command=STAT, host=host)

@@ -1,0 +1,141 @@
+"""Layer node: files, programs, units' settings and ports of each machine."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+import pytest
+import yaml
+
+from lab.inventory.models import Inventory
+from lab.render.bundle import Bundle
+from lab.verify.driver import Driver
+from lab.verify.facts import KUBELET_CONFIG, Facts
+from lab.verify.outside import tcp
+from lab.verify.verbs import agrees, fails, holds, nothing
+
+NODE_PORTS = range(30000, 32768)
+
+
+@pytest.mark.check("P1-01")
+@pytest.mark.each("all")
+def test_files_are_as_rendered(driver: Driver, facts: Facts, host: str) -> None:
+    """Every file of the machine's roles has the rendered content, owner and mode."""
+    wrong = {}
+    for wanted in driver.bundles[host].files:
+        found = facts["files"][wanted.path]
+        if found is None:
+            wrong[wanted.path] = "missing"
+            continue
+        differs = [
+            f"{name} {seen}, not {right}"
+            for name, seen, right in (
+                ("content", found["sha256"][:12], wanted.digest[:12]),
+                ("owner", found["owner"], wanted.owner),
+                ("mode", found["mode"], wanted.mode),
+            )
+            if seen != right
+        ]
+        if differs:
+            wrong[wanted.path] = "; ".join(differs)
+    nothing("files", wrong, rule="as the roles render them", command="invoke plan")
+
+
+@pytest.mark.check("P1-02")
+@pytest.mark.each("all")
+def test_packages_and_programs_are_there(driver: Driver, facts: Facts, host: str) -> None:
+    """Every package of the machine's roles is installed, every program is at its path and may be run."""
+    missing = {name: status or "unknown" for name, status in facts["packages"].items() if status != "ii"}
+    nothing("packages", missing, rule="installed (ii)", command="dpkg -l")
+    wrong = {}
+    for binary in driver.bundles[host].binaries:
+        found = facts["files"][binary.path]
+        if found is None or found["mode"] != "0755" or found["owner"] != "root:root":
+            wrong[binary.path] = f"{found['mode']} {found['owner']}" if found else "missing"
+    nothing("programs", wrong, rule="0755 root:root", command="ls -l /usr/local/bin /opt/cni/bin")
+
+
+@pytest.mark.check("L1-13")
+@pytest.mark.each("nodes")
+def test_programs_have_the_pinned_versions(inventory: Inventory, facts: Facts) -> None:
+    """containerd, kubelet, kubeadm and kubectl have exactly the inventory's versions."""
+    said = facts["versions"]
+    seen = {
+        name: match.group(0) if (match := re.search(r"\bv?\d+\.\d+\.\d+", text)) else text
+        for name, text in said.items()
+    }
+    seen["kubectl"] = (
+        match.group(1) if (match := re.search(r'"gitVersion": "([^"]+)"', said["kubectl"])) else "none"
+    )
+    wanted = dict.fromkeys(("kubeadm", "kubectl", "kubelet"), inventory.kubernetes.version)
+    wanted["containerd"] = inventory.containerd.version
+    agrees(
+        "versions",
+        {name: text.removeprefix("v") for name, text in sorted(seen.items())},
+        {name: text.removeprefix("v") for name, text in sorted(wanted.items())},
+        command="kubelet --version; kubeadm version; kubectl version --client; containerd --version",
+    )
+
+
+@pytest.mark.check("L1-15")
+@pytest.mark.each("nodes")
+def test_kubelet_and_containerd_agree_on_cgroups(driver: Driver, facts: Facts) -> None:
+    """The kubelet uses the systemd cgroup driver and containerd's running configuration the same."""
+    document = facts["texts"][KUBELET_CONFIG]
+    holds(KUBELET_CONFIG, bool(document), expected="written by kubeadm", seen="missing")
+    driver_name = yaml.safe_load(document or "{}").get("cgroupDriver")
+    agrees(
+        "cgroupDriver of the kubelet", driver_name, "systemd", command=f"grep cgroupDriver {KUBELET_CONFIG}"
+    )
+    agrees("SystemdCgroup of containerd", facts["runtime"]["systemd_cgroup"], True, command="crictl info")
+    agrees(
+        "sandbox image", facts["runtime"]["sandbox_image"], driver.pins.images["pause"], command="crictl info"
+    )
+
+
+def not_listening(bundle: Bundle, facts: Facts) -> list[str]:
+    """Ports of the roles on which nothing listens."""
+    return [f"{p.port}/{p.protocol}" for p in bundle.listen if not facts.listens(p.port, p.protocol)]
+
+
+@pytest.mark.check("L1-16")
+@pytest.mark.each("masters")
+def test_a_master_listens_where_it_must(driver: Driver, facts: Facts, host: str) -> None:
+    """API server, etcd, kubelet, controller manager and scheduler listen; etcd's metrics only locally."""
+    nothing("silent ports", not_listening(driver.bundles[host], facts), rule="none", command="ss -lntup")
+    agrees("addresses of 2381", facts.listens(2381, "tcp"), ["127.0.0.1"], command="ss -lnt sport = :2381")
+
+
+@pytest.mark.check("L1-17")
+@pytest.mark.each("workers")
+def test_a_worker_listens_where_it_must(driver: Driver, facts: Facts, host: str) -> None:
+    """kubelet and kube-proxy listen, and no program sits on a NodePort."""
+    nothing("silent ports", not_listening(driver.bundles[host], facts), rule="none", command="ss -lntup")
+    taken = [f"{item['port']} ({item['process']})" for item in facts["sockets"] if item["port"] in NODE_PORTS]
+    nothing("sockets on NodePorts", taken, rule="none: kube-proxy opens none", command="ss -lntup")
+
+
+@pytest.mark.check("L1-17")
+@pytest.mark.each("balancer")
+def test_the_balancer_listens_where_it_must(driver: Driver, facts: Facts, host: str) -> None:
+    """The balancer's ports are open."""
+    nothing("silent ports", not_listening(driver.bundles[host], facts), rule="none", command="ss -lntup")
+
+
+@pytest.mark.check("L1-18")
+@pytest.mark.each("all")
+def test_closed_ports_are_closed(driver: Driver, facts: Facts, host: str) -> None:
+    """No port that the roles close is listening, seen on the machine and from outside."""
+    closed = driver.bundles[host].closed
+    open_ports = [f"{p.port}/{p.protocol}" for p in closed if facts.listens(p.port, p.protocol)]
+    nothing("open ports", open_ports, rule="closed", command="ss -lntup")
+    address = str(driver.inventory.hosts[host].address)
+    for port in (item.port for item in closed if item.protocol == "tcp"):
+        fails(
+            f"connecting to {address}:{port}",
+            partial(tcp, address, port),
+            because="refused|no answer in time",
+            command=f"nc -vz {address} {port}",
+            host=host,
+        )

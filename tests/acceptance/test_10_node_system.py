@@ -1,0 +1,279 @@
+"""Layer node: hardware, kernel, names and addresses of each machine."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+import pytest
+
+from lab.inventory.models import Arch, Inventory
+from lab.render.bundle import SYSCTL_FILE
+from lab.verify.driver import Driver
+from lab.verify.facts import RESOLVER, Facts
+from lab.verify.outcomes import NotPartOfLab
+from lab.verify.verbs import agrees, becomes, holds, nothing
+
+MACHINE = {Arch.AMD64: "x86_64", Arch.ARM64: "aarch64"}
+NFTABLES_KERNEL = (5, 13)
+"""Oldest kernel with which kube-proxy's nftables mode works (kubespray's preinstall checks)."""
+DNS_1123 = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def shares_kernel(driver: Driver) -> bool:
+    """Whether the machine is a container of this provider."""
+    return driver.lab.provider.traits.shares_kernel
+
+
+@pytest.mark.check("L1-01")
+@pytest.mark.each("all")
+def test_architecture_and_kernel_are_the_inventorys(inventory: Inventory, facts: Facts, host: str) -> None:
+    """The machine has the inventory's architecture, and a kernel that kube-proxy's mode works with."""
+    system = facts["system"]
+    agrees("architecture", system["machine"], MACHINE[inventory.hosts[host].arch], command="uname -m")
+    if inventory.kubernetes.proxy_mode == "nftables":
+        version = tuple(int(part) for part in re.findall(r"\d+", system["kernel"])[:2])
+        holds("kernel", version >= NFTABLES_KERNEL, expected="5.13 or newer", seen=system["kernel"])
+
+
+@pytest.mark.check("L1-02")
+@pytest.mark.each("nodes")
+def test_cgroups_are_version_two(driver: Driver, facts: Facts) -> None:
+    """The machine has cgroup v2 with the memory controller."""
+    if shares_kernel(driver):
+        raise NotPartOfLab("provider", "the machine is a container and has its host's cgroups")
+    system = facts["system"]
+    agrees("filesystem of /sys/fs/cgroup", system["cgroup"], "cgroup2fs", command="stat -f /sys/fs/cgroup")
+    # /proc/cgroups is not read: newer kernels leave the memory row out (raspberrypi/linux#6980)
+    holds("controllers", "memory" in system["controllers"], expected="memory", seen=system["controllers"])
+
+
+@pytest.mark.check("L1-07")
+@pytest.mark.each("nodes")
+def test_there_is_no_swap(driver: Driver, facts: Facts) -> None:
+    """The machine has no swap."""
+    if shares_kernel(driver):
+        raise NotPartOfLab("provider", "the machine is a container and shares its host's swap")
+    nothing("swap", facts["system"]["swap"], rule="none", command="cat /proc/swaps")
+
+
+@pytest.mark.check("L1-08")
+@pytest.mark.each("all")
+def test_kernel_settings_are_as_the_roles_say(driver: Driver, facts: Facts, host: str) -> None:
+    """Every sysctl and module of the machine's roles is in force, and in the files that set it at boot."""
+    bundle = driver.bundles[host]
+    command = f"sysctl {' '.join(bundle.sysctls)}"
+    agrees("sysctls", facts["sysctls"], dict(bundle.sysctls), command=command)
+    missing = [name for name, there in facts["modules"].items() if not there]
+    nothing("modules that are not in the kernel", missing, rule="none", command="lsmod")
+    wanted = next(file for file in bundle.files if file.path == SYSCTL_FILE)
+    found = facts["files"][SYSCTL_FILE]
+    agrees(f"{SYSCTL_FILE}: digest", found and found["sha256"], wanted.digest, command=f"cat {SYSCTL_FILE}")
+
+
+@pytest.mark.check("L1-08")
+@pytest.mark.each("nodes")
+def test_bridged_traffic_reaches_the_packet_filter(driver: Driver, host: str) -> None:
+    """Packets are forwarded, and where bridges can be filtered they are."""
+    seen = driver.read(host, "cat /proc/sys/net/ipv4/ip_forward").strip()
+    agrees("net.ipv4.ip_forward", seen, "1", command="sysctl net.ipv4.ip_forward")
+    path = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+    seen = driver.read(host, f"if test -e {path}; then cat {path}; else echo absent; fi").strip()
+    allowed = ("1", "absent") if shares_kernel(driver) else ("1",)
+    holds("net.bridge.bridge-nf-call-iptables", seen in allowed, expected=" or ".join(allowed), seen=seen)
+
+
+@pytest.mark.check("L1-09")
+def test_no_two_machines_share_an_identity(driver: Driver) -> None:
+    """Machine id, product uuid, MAC, host name and address are unique over all machines."""
+    everyone = driver.all_facts(driver.inventory.hosts)
+    owners: dict[str, list[str]] = defaultdict(list)
+    for facts in everyone:
+        system = facts["system"]
+        owners[f"machine-id {system['machine_id']}"].append(facts.host)
+        owners[f"host name {system['hostname']}"].append(facts.host)
+        if system["product_uuid"] and not shares_kernel(driver):
+            owners[f"product uuid {system['product_uuid']}"].append(facts.host)
+        own = facts.link_of(str(driver.inventory.hosts[facts.host].address))
+        if own:
+            owners[f"MAC {own['mac']}"].append(facts.host)
+            for address in own["addresses"]:
+                if not address.startswith("fe80"):
+                    owners[f"address {address}"].append(facts.host)
+    shared = {key: names for key, names in owners.items() if len(names) > 1}
+    nothing(
+        "identities held by several machines", shared, rule="none", command="cat /etc/machine-id; ip -br link"
+    )
+    empty = [facts.host for facts in everyone if len(facts["system"]["machine_id"]) != 32]
+    nothing("machines without a machine-id", empty, rule="none", command="cat /etc/machine-id")
+
+
+@pytest.mark.check("L1-10")
+@pytest.mark.each("all")
+def test_the_host_name_is_the_inventorys(facts: Facts, host: str) -> None:
+    """The machine's name is a DNS label and the one of the inventory."""
+    name = facts["system"]["hostname"]
+    holds(
+        "host name",
+        bool(DNS_1123.fullmatch(name)),
+        expected="a DNS-1123 label",
+        seen=name,
+        command="hostname",
+    )
+    agrees("host name", name, host, command="hostname")
+
+
+@pytest.mark.check("L1-11")
+@pytest.mark.each("all")
+def test_the_address_is_on_the_machine(inventory: Inventory, facts: Facts, host: str) -> None:
+    """The inventory's address, with the LAN's prefix length, is on an interface that is up."""
+    address = str(inventory.hosts[host].address)
+    link = facts.link_of(address)
+    every = [item for entry in facts["links"] for item in entry["addresses"]]
+    holds(
+        f"address {address}",
+        link is not None,
+        expected="on an interface",
+        seen=every,
+        command="ip -br address",
+    )
+    assert link is not None
+    agrees("prefix", str(inventory.interface(host)) in link["addresses"], True, command="ip -br address")
+    holds("interface", "UP" in link["flags"], expected="UP", seen=link["flags"], command="ip -br link")
+
+
+@pytest.mark.check("L1-12")
+@pytest.mark.each("all")
+def test_the_clock_agrees_with_the_others(driver: Driver, facts: Facts) -> None:
+    """The machine's clock is synchronised and within a second of the harness's."""
+    if shares_kernel(driver):
+        raise NotPartOfLab("provider", "the machine is a container and has its host's clock")
+    # etcd warns when peers differ by more than a second
+    tracking = facts["clock"]
+    agrees("chrony: leap status", tracking["leap"], "Normal", command="chronyc tracking")
+    offset = abs(float(tracking["offset_seconds"]))
+    holds(
+        "chrony: offset", offset < 1, expected="below 1 s", seen=f"{offset:.3f} s", command="chronyc tracking"
+    )
+
+
+@pytest.mark.check("L1-24")
+@pytest.mark.each("all")
+def test_there_is_room_on_the_disks(driver: Driver, facts: Facts, host: str) -> None:
+    """Filesystems are less than 85 % full, and etcd has four times its database free."""
+    disks = facts["disks"]
+    full = {
+        path: f"{use['used'] / use['total']:.0%}"
+        for path, use in disks["filesystems"].items()
+        if use["used"] / use["total"] >= 0.85
+    }
+    nothing("full filesystems", full, rule="all below 85 %", command="df -h")
+    if host in driver.inventory.masters:
+        free, size = disks["filesystems"]["/var/lib/etcd"]["free"], disks["etcd_bytes"]
+        holds(
+            "room for etcd",
+            free > 4 * size,
+            expected=f"more than {4 * size} bytes",
+            seen=free,
+            command="df -h",
+        )
+
+
+@pytest.mark.check("L1-25")
+@pytest.mark.each("nodes")
+def test_the_mtu_leaves_room_for_the_overlay(driver: Driver, facts: Facts, host: str) -> None:
+    """flannel.1 is 50 bytes below the network card, and every pod's link has Flannel's MTU."""
+    own = facts.link_of(str(driver.inventory.hosts[host].address))
+    overlay = facts.link("flannel.1")
+    holds("flannel.1", overlay is not None, expected="an interface", seen="none", command="ip -d link")
+    assert overlay is not None
+    assert own is not None
+    # the vxlan header over IPv4: 14 + 20 + 8 + 8 bytes
+    agrees("MTU of flannel.1", overlay["mtu"], own["mtu"] - 50, command="ip link show flannel.1")
+    subnet = re.search(r"FLANNEL_MTU=(\d+)", facts["texts"]["/run/flannel/subnet.env"] or "")
+    agrees(
+        "FLANNEL_MTU", subnet and int(subnet.group(1)), overlay["mtu"], command="cat /run/flannel/subnet.env"
+    )
+    pods = {
+        link["name"]: link["mtu"]
+        for link in facts["links"]
+        if (link["master"] == "cni0" or link["name"] == "cni0") and link["mtu"] != overlay["mtu"]
+    }
+    nothing("pod links with another MTU", pods, rule=str(overlay["mtu"]), command="ip link show master cni0")
+
+
+@pytest.mark.check("L1-25")
+def test_the_overlay_has_one_mtu_everywhere(driver: Driver) -> None:
+    """flannel.1 has the same MTU on every node."""
+    found = {
+        facts.host: (facts.link("flannel.1") or {"mtu": "none"})["mtu"]
+        for facts in driver.all_facts(driver.inventory.nodes)
+    }
+    holds("MTU of flannel.1", len(set(found.values())) == 1, expected="one value", seen=found)
+
+
+@pytest.mark.check("L1-29")
+@pytest.mark.each("nodes")
+def test_the_resolver_leads_somewhere(facts: Facts) -> None:
+    """The machine has a name server, and none on its own loopback, which CoreDNS would loop into."""
+    text = facts["texts"][RESOLVER] or ""
+    servers = re.findall(r"^nameserver\s+(\S+)", text, re.MULTILINE)
+    holds(
+        "name servers",
+        bool(servers),
+        expected="at least one",
+        seen=text or "no file",
+        command=f"cat {RESOLVER}",
+    )
+    loops = [server for server in servers if server.startswith("127.")]
+    nothing("name servers on the loopback", loops, rule="none", command=f"cat {RESOLVER}")
+
+
+@pytest.mark.check("L1-30")
+@pytest.mark.each("masters")
+def test_a_master_is_large_enough(facts: Facts) -> None:
+    """The machine has kubeadm's minimum for a control plane: 2 CPUs and 1700 MiB."""
+    system = facts["system"]
+    holds("CPUs", system["cpus"] >= 2, expected="at least 2", seen=system["cpus"], command="nproc")
+    mib = system["memory_kib"] // 1024
+    holds("memory", mib >= 1700, expected="at least 1700 MiB", seen=f"{mib} MiB", command="free -m")
+
+
+@pytest.mark.check("L1-14")
+@pytest.mark.each("all")
+def test_units_run_and_stay(driver: Driver, facts: Facts, host: str) -> None:
+    """Every unit of the machine's roles is enabled and has run for a minute without a restart."""
+    units = driver.bundles[host].units
+    enabled = ("enabled", "enabled-runtime", "static", "alias", "indirect")
+    found = facts["units"]
+    off = {
+        u.name: found[u.name]["UnitFileState"] for u in units if found[u.name]["UnitFileState"] not in enabled
+    }
+    nothing("units that are not enabled", off, rule="enabled", command="systemctl list-unit-files", host=host)
+
+    def unsteady(states: dict[str, dict[str, str]]) -> dict[str, str]:
+        # a unit that has been active for a minute has not restarted in it: no need to watch for a minute
+        return {
+            name: f"{state['ActiveState']} ({state['SubState']}) for {state['active_seconds']} s, "
+            f"{state['NRestarts']} restarts"
+            for name, state in states.items()
+            if state["ActiveState"] != "active" or float(state["active_seconds"]) < 60
+        }
+
+    dead = [name for name, state in found.items() if state["ActiveState"] not in ("active", "activating")]
+    nothing(
+        "units that do not run",
+        {n: found[n]["ActiveState"] for n in dead},
+        rule="active",
+        command="systemctl --failed",
+    )
+    if unsteady(found):
+        becomes(
+            "units",
+            lambda: unsteady(driver.facts.fresh(host)["units"]),
+            lambda state: not state,
+            within=75,
+            expected="active for a minute without a restart",
+            command=f"systemctl status {' '.join(found)}",
+            host=host,
+        )

@@ -1,0 +1,132 @@
+"""Layer cluster: the pod network between all nodes, asked from inside pods."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lab.verify.driver import Driver
+from lab.verify.objects import HTTP, service
+from lab.verify.outcomes import Mismatch
+from lab.verify.plugin import Measure
+from lab.verify.verbs import becomes, holds, nothing
+from lab.verify.workspace import Object, Workspace
+
+pytestmark = pytest.mark.xdist_group("probes")
+
+PROXY_HEALTH = 10256
+"""kube-proxy's health port: an HTTP server of the host's own on every node."""
+STALL_MS = 1000
+"""A request through an overlay with bad checksums stalls for 3 s or 63 s (kubernetes#88986)."""
+
+
+def ask(
+    space: Workspace, pod: Object, urls: list[str], *options: str, seconds: float = 60
+) -> list[dict[str, object]]:
+    """Ask URLs from inside a pod; one result an attempt."""
+    command = ["/probe", "http", *urls, "--timeout", "2s", *options]
+    ran = space.driver.cluster.execute(space.name, pod["metadata"]["name"], command, seconds=seconds)
+    return ran.lines()
+
+
+def failures(results: list[dict[str, object]]) -> dict[str, str]:
+    """What failed, by target."""
+    return {str(result["target"]): str(result["error"]) for result in results if result.get("error")}
+
+
+@pytest.mark.check("L2-10")
+def test_pods_reach_each_other_over_every_pair_of_nodes(
+    everywhere: Workspace, probes: dict[str, Object]
+) -> None:
+    """From a pod on each node, a pod on every node answers, and the right one."""
+    urls = {f"http://{pod['status']['podIP']}:{HTTP}/": node for node, pod in probes.items()}
+
+    def from_node(node: str) -> dict[str, str]:
+        results = ask(everywhere, probes[node], list(urls))
+        lost = {f"{node} -> {urls[url]}": error for url, error in failures(results).items()}
+        silent = set(urls) - {str(result["target"]) for result in results}
+        wrong = {
+            f"{node} -> {urls[str(r['target'])]}": f"answered by {r['body']}"
+            for r in results
+            if not r.get("error") and f'"node":"{urls[str(r["target"])]}"' not in str(r.get("body"))
+        }
+        return lost | wrong | {f"{node} -> {urls[url]}": "was not asked" for url in silent}
+
+    with ThreadPoolExecutor(4) as pool:
+        lost = {pair: error for found in pool.map(from_node, probes) for pair, error in found.items()}
+    rule = f"all {len(probes) ** 2} pairs answer"
+    nothing("pairs of nodes", lost, rule=rule, command=f"kubectl -n {everywhere.name} get pods -o wide")
+
+
+@pytest.mark.check("L2-11")
+@pytest.mark.each("nodes")
+def test_a_pod_reaches_hosts_and_the_api(
+    driver: Driver, everywhere: Workspace, probes: dict[str, Object], host: str
+) -> None:
+    """A pod on the node reaches its own host, every other host, and the API's cluster address."""
+    inventory = driver.inventory
+    urls = {
+        f"http://{inventory.hosts[name].address}:{PROXY_HEALTH}/healthz": name for name in inventory.nodes
+    }
+    lost = failures(ask(everywhere, probes[host], list(urls)))
+    nothing(
+        f"hosts that a pod on {host} does not reach",
+        {urls[url]: error for url, error in lost.items()},
+        rule="none, its own included",
+        command=f"kubectl -n {everywhere.name} exec {probes[host]['metadata']['name']} -- "
+        f"/probe http {next(iter(urls))}",
+        host=host,
+    )
+    api = f"https://{inventory.kubernetes.service_subnet[1]}:443/readyz"
+    lost = failures(ask(everywhere, probes[host], [api], "--insecure"))
+    nothing(f"API from a pod on {host}", lost, rule=f"{api} answers", host=host)
+
+
+@pytest.mark.check("L2-12")
+def test_no_request_between_nodes_stalls(
+    everywhere: Workspace, probes: dict[str, Object], measure: Measure
+) -> None:
+    """200 requests to a cluster address from one node: none takes longer than a second."""
+    made = everywhere.create("services", service("stall", "probe", kind="ClusterIP"))
+    address = made["spec"]["clusterIP"]
+    first = next(iter(probes.values()))
+    becomes(
+        f"service {address} from a pod",
+        lambda: failures(ask(everywhere, first, [f"http://{address}/"])),
+        lambda lost: not lost,
+        within=10,
+        expected="an answer",
+    )
+    results = ask(everywhere, first, [f"http://{address}/"], "--count", "200", "--timeout", "5s", seconds=120)
+    holds("answers", len(results) == 200, expected="200", seen=len(results))
+    nothing("requests that failed", failures(results), rule="none")
+    slowest = measure(
+        "slowest of 200 requests to a cluster address",
+        max(float(str(r["ms"])) for r in results),
+        "ms",
+        STALL_MS,
+    )
+    holds("slowest request", slowest < STALL_MS, expected=f"below {STALL_MS} ms", seen=f"{slowest:.0f} ms")
+    nodes = {str(r["body"]).partition('"node":"')[2].partition('"')[0] for r in results}
+    if len(nodes) < 2 <= len(probes):
+        raise Mismatch("nodes that answered", expected="several", seen=nodes)
+
+
+@pytest.mark.check("L2-13")
+@pytest.mark.each("nodes")
+def test_full_packets_cross_the_overlay(driver: Driver, probes: dict[str, Object], host: str) -> None:
+    """A ping of 1400 bytes that must not be fragmented reaches a pod on the next node."""
+    nodes = list(probes)
+    other = nodes[(nodes.index(host) + 1) % len(nodes)]
+    target = probes[other]["status"]["podIP"]
+    command = f"ping -c 2 -i 0.2 -W 2 -M do -s 1372 {target}"  # 1372 + 8 + 20 = 1400 bytes of IPv4
+    result = driver.ask(host, command, seconds=15)
+    holds(
+        f"1400 bytes from {host} to a pod on {other}",
+        result.code == 0,
+        expected="an answer, unfragmented",
+        seen=(result.stdout + result.stderr).strip()[-300:],
+        command=command,
+        host=host,
+    )
