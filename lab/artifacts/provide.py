@@ -17,6 +17,7 @@ from lab.artifacts.payload import payload_key, payload_tree
 from lab.artifacts.rootfs import debian_key, debian_tree
 from lab.artifacts.sources import Source
 from lab.artifacts.sources.modules import IMAGE_TAR, ModulesSource
+from lab.artifacts.sources.upstream import UpstreamSource, answers
 from lab.artifacts.store import Entry, Key, Say, Store
 from lab.artifacts.toolchain import host_arch
 from lab.errors import InputError
@@ -75,7 +76,7 @@ def provide(
     """
     _check_arch(arch)
     store, catalogue = Store(), load_catalogue()
-    origin = _choose(source, store, catalogue, arch, packages, say)
+    origin = _choose(source, store, catalogue, arch, say)
     programs.start_anew()
     debian, made = _make_all(store, origin, arch, packages, say)
     binaries, images = _by_name(store, catalogue, made)
@@ -112,7 +113,7 @@ def status(
     for name in origin.components():
         component = catalogue.components.get(name)
         version = component.version if component else ""
-        rows.append(_row(store, name, version, origin.name, origin.key(name), full))
+        rows.append(_row(store, name, version, origin.origin(name), origin.key(name), full))
     rows.append(_row(store, "debian", "", "debian", debian_key(packages, arch), full))
     made = _found(store, origin)
     if len(made) == len(origin.components()):
@@ -159,13 +160,18 @@ def _make_all(
             raise
 
 
-def _choose(
-    source: str, store: Store, catalogue: Catalogue, arch: str, packages: Iterable[str], say: Say
-) -> Source:
+def _choose(source: str, store: Store, catalogue: Catalogue, arch: str, say: Say) -> Source:
+    """The source to use. `auto`: the one that is complete here already, else upstream if it answers."""
     named = _named(source)
     if named:
         return _source(named, store, catalogue, arch, say)
-    return ModulesSource(store, catalogue, arch, say)
+    for one in SOURCES:
+        candidate = _source(one, store, catalogue, arch, say)
+        if len(_found(store, candidate)) == len(candidate.components()):
+            return candidate
+    chosen = "upstream" if answers(catalogue, arch) else "modules"
+    say(f"source: {chosen} (upstream {'answers' if chosen == 'upstream' else 'does not answer'})")
+    return _source(chosen, store, catalogue, arch, say)
 
 
 def _named(source: str) -> str:
@@ -180,7 +186,8 @@ def _named(source: str) -> str:
 
 
 def _source(name: str, store: Store, catalogue: Catalogue, arch: str, say: Say) -> Source:
-    return ModulesSource(store, catalogue, arch, say)
+    kind = UpstreamSource if name == "upstream" else ModulesSource
+    return kind(store, catalogue, arch, say)
 
 
 def _found(store: Store, origin: Source) -> dict[str, Entry]:

@@ -29,6 +29,7 @@ class RootfsRecipe(BaseModel):
     exclude: tuple[str, ...]
     remove: tuple[str, ...]
     disable: tuple[str, ...]
+    enable: tuple[str, ...]
 
 
 def load_recipe() -> RootfsRecipe:
@@ -45,6 +46,12 @@ def debian_key(packages: Iterable[str], arch: str) -> Key:
     recipe = load_recipe()
     wanted = sorted({*recipe.machine, *packages})
     return Key.of("debian", arch, {"recipe": recipe.model_dump(), "packages": wanted, "files": _overlaid()})
+
+
+def layer_key(arch: str) -> Key:
+    """What the Debian layer under images depends on; the state of the archive is no part of it either."""
+    recipe = load_recipe().model_dump(include={"suite", "layer", "exclude", "remove"})
+    return Key.of("debian-layer", arch, {"recipe": recipe})
 
 
 def debian_tree(store: Store, packages: Iterable[str], arch: str, *, say: Say) -> Path:
@@ -65,6 +72,7 @@ def debian_tree(store: Store, packages: Iterable[str], arch: str, *, say: Say) -
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.unlink(missing_ok=True)
                 shutil.copyfile(source, target)
+        _set_units(tree, load_recipe())
         versions = package_versions(tree)
         say(f"debian: {len(versions)} packages in {seconds:.0f} s")
         return versions
@@ -120,9 +128,16 @@ def _clean(tree: Path, recipe: RootfsRecipe) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+
+
+def _set_units(tree: Path, recipe: RootfsRecipe) -> None:
+    """Decide which units start at boot, as `systemctl enable` and `disable` would."""
+    units = tree / "etc/systemd/system"
     for unit in recipe.disable:
-        for link in (tree / "etc/systemd/system").glob(f"*.wants/{unit}"):
+        for link in units.glob(f"*.wants/{unit}"):
             link.unlink()
+    for unit in recipe.enable:
+        (units / "multi-user.target.wants" / unit).symlink_to(f"/lib/systemd/system/{unit}")
 
 
 def _overlaid() -> dict[str, str]:

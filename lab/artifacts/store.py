@@ -6,6 +6,7 @@ Layout of the cache folder (`PLUMBLINE_CACHE`, else the user's cache folder)::
     trees/NAME-ARCH-KEY/    one folder (root filesystem, image store), never changed once named
     entries/NAME-ARCH-KEY.json  written last: names the files or the tree with digests and sizes
     work/NAME-ARCH/         unfinished; emptied by the next one who holds the lock
+    downloads/abcd...       received parts of official files, gone when an artefact is made of them
     locks/NAME-ARCH         held by the process that makes NAME; let go by the kernel when it dies
 
 Nothing is trusted that no entry names, and an entry is written after all that it names is on the disk, so
@@ -100,12 +101,16 @@ class Store:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or cache_folder()
-        for name in ("objects", "trees", "entries", "work", "locks", "logs"):
+        for name in ("objects", "trees", "entries", "work", "downloads", "locks", "logs"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
 
     def object_path(self, file: StoredFile) -> Path:
         """Where the content of a file lies."""
         return self.folder / "objects" / file.sha256[:2] / file.sha256
+
+    def download_path(self, sha256: str) -> Path:
+        """Where a file with this digest is received."""
+        return self.folder / "downloads" / sha256
 
     def tree_path(self, key: Key) -> Path:
         """Where the tree of a key lies, or would lie."""

@@ -15,6 +15,9 @@ class Source(Protocol):
     def components(self) -> list[str]:
         """The components it has to make, in this order."""
 
+    def origin(self, name: str) -> str:
+        """The source that a component really comes from."""
+
     def key(self, name: str) -> Key | None:
         """The key of a component, or None while something that it is made of is missing."""
 

@@ -9,7 +9,7 @@ from lab.artifacts import compile as compiler
 from lab.artifacts.catalogue import Catalogue, Image, Programs
 from lab.artifacts.images import Layer, encode, image_config, layer_of_folder, layer_of_programs, write_image
 from lab.artifacts.recipes import recipe_digest
-from lab.artifacts.rootfs import bootstrap, load_recipe, package_versions
+from lab.artifacts.rootfs import bootstrap, layer_key, load_recipe, package_versions
 from lab.artifacts.store import Entry, Key, Say, Store, StoredFile
 from lab.artifacts.toolchain import toolchain_pin
 
@@ -29,10 +29,16 @@ class ModulesSource:
     def components(self) -> list[str]:
         return [LAYER, *self._catalogue.components]
 
+    def origin(self, name: str) -> str:
+        return "debian" if name == LAYER else self.name
+
+    def ready(self, name: str) -> bool:
+        """Whether the store has a component."""
+        return self._found(name) is not None
+
     def key(self, name: str) -> Key | None:
         if name == LAYER:
-            # The state of the archive is not part of the key; see `rootfs.debian_key`.
-            return Key.of(LAYER, self._arch, {"recipe": load_recipe().model_dump()})
+            return layer_key(self._arch)
         component = self._catalogue.components[name]
         if isinstance(component, Programs):
             return Key.of(name, self._arch, _inputs(component))
@@ -68,9 +74,7 @@ class ModulesSource:
             self._say(f"{LAYER}: {len(package_versions(tree))} packages in {seconds:.0f} s")
             return {LAYER_TAR: work / LAYER_TAR}
 
-        key = self.key(LAYER)
-        assert key
-        return self._store.ensure(key, produce, say=self._say)
+        return self._store.ensure(layer_key(self._arch), produce, say=self._say)
 
     def _make_image(self, name: str, image: Image, made: Mapping[str, Entry]) -> Entry:
         base = made[LAYER].files[LAYER_TAR] if image.modules.debian else None
