@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -14,17 +15,10 @@ from lab.providers import lxc_machine, lxc_preflight
 from lab.providers.base import Leftovers, Machine, Power, Problem, State, Traits
 from lab.providers.lxc_cgroups import Cgroups
 from lab.providers.lxc_config import port_name
-from lab.providers.lxc_mark import (
-    LAB_MARK,
-    MachineMark,
-    new_lab_mark,
-    read_lab_mark,
-    read_machine_mark,
-    stranger,
-    write_mark,
-)
+from lab.providers.lxc_mark import LAB_MARK, MachineMark, new_lab_mark, own_machine, read_lab_mark, write_mark
 from lab.providers.lxc_monitors import end_monitors, monitors
 from lab.providers.lxc_network import LabNetwork
+from lab.providers.lxc_ownership import strangers, unusable_paths
 
 _START_SECONDS = 60.0
 _MONITOR_PATIENCE = 5.0  # seconds a monitor gets to tidy up; it took under 0.1 s for each of 6 at once
@@ -40,9 +34,18 @@ class LxcProvider:
     def __init__(self, lab: str, home: Path, bridge: IPv4Interface, layers: tuple[Path, ...]) -> None:
         self._lab = lab
         self._home = home.absolute()
-        self._machines = self._home / "machines"
         self._layers = layers
         self._network = LabNetwork(lab, self._home, bridge)
+
+    @property
+    def _machines(self) -> Path:
+        """The folder LXC works on. Raises `PreflightError` for a user who may not even look into it."""
+        if os.geteuid() != 0:
+            raise PreflightError(
+                f"lab {self._lab}: its machines are containers, which only root may see and change",
+                next_step="run the same command as root, for instance with sudo",
+            )
+        return self._home / "machines"
 
     @cached_property
     def _cgroups(self) -> Cgroups:
@@ -53,10 +56,14 @@ class LxcProvider:
         return Traits(shares_kernel=True, oom_score_restricted=lxc_preflight.oom_score_restricted())
 
     def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
-        wanted = list(machines)
+        names = [machine.name for machine in machines]
         facts = lxc_preflight.gather(self._home)
-        problems = lxc_preflight.judge(facts, len(wanted))
-        problems += self._strangers(machine.name for machine in wanted)
+        states = [self.state(name) if facts.root else State.ABSENT for name in names]
+        off = sum(state not in (State.RUNNING, State.PAUSED) for state in states)
+        problems = lxc_preflight.judge(facts, len(names), off=off, absent=states.count(State.ABSENT))
+        problems += unusable_paths([self._home, *self._layers])
+        if facts.root and not facts.missing_commands:
+            problems += strangers(self._lab, self._home, self._network, names)
         return problems
 
     def enter(self) -> None:
@@ -79,12 +86,12 @@ class LxcProvider:
             self._guard()
             self._halt(machine.name)  # it may still run although its folder was removed
             lxc_machine.build(self._machines, self._lab, machine, self._layers)
-        return self._on(machine.name) or made
+        return self._on(self._required(machine.name)) or made
 
     def destroy(self, name: str) -> bool:
         self._guard()
-        if self.state(name) is State.FOREIGN:
-            raise self._foreign(name)
+        if self._folder(name).exists():
+            self._required(name)
         return self._destroy(name)
 
     def clean(self) -> bool:
@@ -96,7 +103,7 @@ class LxcProvider:
         self._cgroups.remove_lab()
         networked = self._network.remove()
         had_home = self._home.exists()
-        # Only what is empty now, the mark last: a folder that somebody put there stays, and shows in the leftovers.
+        # Only what is empty, the mark last: a folder of somebody else's stays and shows in the leftovers.
         with contextlib.suppress(OSError):
             if self._machines.exists():
                 self._machines.rmdir()
@@ -132,40 +139,33 @@ class LxcProvider:
         return self._cgroups.state(name) if self._mark(name) else State.FOREIGN
 
     def power(self, name: str, action: Power) -> None:
-        state = self.state(name)
-        if state is State.FOREIGN:
-            raise self._foreign(name)
-        if state is State.ABSENT:
-            raise FailedError(f"{name}: power {action}: there is no such machine", next_step="invoke build")
+        mark = self._required(name)
         if action in (Power.OFF, Power.RESET):
             self._halt(name)
         if action in (Power.ON, Power.RESET):
-            self._on(name)
+            self._on(mark)
         if action in (Power.PAUSE, Power.RESUME):
-            self._hold(name, state, frozen=action is Power.PAUSE)
+            self._hold(mark, frozen=action is Power.PAUSE)
 
     def console(self, name: str) -> str:
         file = self._folder(name) / "console.log"
         return file.read_text(errors="replace") if file.exists() else ""
 
-    def _on(self, name: str) -> bool:
+    def _on(self, mark: MachineMark) -> bool:
         """Make sure the machine runs and its cable is in; True when something was done."""
-        state = self.state(name)
-        if state is State.FOREIGN:
-            raise self._foreign(name)
-        mark = self._mark(name)
-        assert mark is not None
+        state = self.state(mark.name)
         if state is State.OFF:
-            self._halt(name)
-            self._start(name, mark)
+            self._halt(mark.name)
+            self._start(mark)
             return True
         connected = self._network.connect(port_name(mark.mac), True)
         if state is State.PAUSED:
-            self._cgroups.freeze(name, False)
+            self._cgroups.freeze(mark.name, False)
         return connected or state is State.PAUSED
 
-    def _start(self, name: str, mark: MachineMark) -> None:
+    def _start(self, mark: MachineMark) -> None:
         """Start a machine that is off and has no trace of its last run."""
+        name = mark.name
         gone = [layer for layer in mark.layers if not Path(layer).is_dir()]
         if gone:
             raise FailedError(
@@ -199,64 +199,37 @@ class LxcProvider:
         ended = end_monitors(self._machines, name, patience=_MONITOR_PATIENCE if killed else 0)
         # lxc-start killed at a bad moment leaves a machine without a monitor for a moment, or the reverse.
         killed = self._cgroups.kill(name) or killed
+        if mark is not None:
+            self._network.unplug(port_name(mark.mac))
         self._cgroups.remove(name)
         return killed or ended
 
-    def _hold(self, name: str, state: State, *, frozen: bool) -> None:
-        if state is State.OFF:
-            raise FailedError(f"{name}: {'pause' if frozen else 'resume'}: the machine is off")
-        mark = self._mark(name)
-        assert mark is not None
+    def _hold(self, mark: MachineMark, *, frozen: bool) -> None:
+        if self.state(mark.name) is State.OFF:
+            raise FailedError(f"{mark.name}: {'pause' if frozen else 'resume'}: the machine is off")
         # The kernel would answer for a frozen machine; a stalled real one is silent.
         self._network.connect(port_name(mark.mac), not frozen)
-        self._cgroups.freeze(name, frozen)
+        self._cgroups.freeze(mark.name, frozen)
 
     def _folder(self, name: str) -> Path:
         return self._machines / name
 
     def _mark(self, name: str) -> MachineMark | None:
         """The machine's mark, if it has one of this lab's."""
-        mark = read_machine_mark(self._folder(name))
-        return mark if mark is not None and (mark.lab, mark.name) == (self._lab, name) else None
+        return own_machine(self._folder(name), self._lab)
 
-    def _foreign(self, name: str) -> PreflightError:
-        return PreflightError(
-            f"{name}: {self._folder(name)} was not made by Plumbline for the lab {self._lab!r}",
-            next_step="look at it, then move it away or remove it",
-        )
+    def _required(self, name: str) -> MachineMark:
+        """The machine's mark. Raises `PreflightError` for somebody else's, `FailedError` for none."""
+        problems = strangers(self._lab, self._home, self._network, [name])
+        if problems:
+            raise PreflightError("\n".join(map(str, problems)))
+        mark = self._mark(name)
+        if mark is None:
+            raise FailedError(f"{name}: there is no such machine", next_step="invoke build")
+        return mark
 
     def _guard(self) -> None:
         """Raise `PreflightError` when the lab's folder or namespace is somebody else's."""
-        problems = self._strangers(())
+        problems = strangers(self._lab, self._home, self._network, [])
         if problems:
             raise PreflightError("\n".join(map(str, problems)))
-
-    def _strangers(self, names: Iterable[str]) -> list[Problem]:
-        problems = []
-        reason = stranger(self._home, self._lab)
-        if reason:
-            fix = "use another name for the lab, or `invoke destroy` where it was made"
-            problems.append(Problem(f"lab {self._lab}", reason, "a lab of this checkout, or none", fix))
-        elif self._network.exists():
-            owner = self._network.owner()
-            marked = owner == str(self._home) or (not owner and read_lab_mark(self._home) is not None)
-            if not marked:
-                problems.append(
-                    Problem(
-                        f"network namespace {self._network.name}",
-                        f"exists and belongs to {owner or 'no lab'}",
-                        f"the one of {self._home}, or none",
-                        f"if nothing needs it: ip netns delete {self._network.name}",
-                    )
-                )
-        for name in names:
-            if self._folder(name).exists() and not self._mark(name):
-                problems.append(
-                    Problem(
-                        f"machine {name}",
-                        f"{self._folder(name)} is not Plumbline's",
-                        "no such folder, or one with this lab's mark",
-                        "look at it, then move it away or remove it",
-                    )
-                )
-        return problems

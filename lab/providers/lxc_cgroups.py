@@ -20,7 +20,7 @@ _SECONDS = 15.0  # a process in an uninterruptible write dies when its write end
 
 
 class Cgroups:
-    """The folder `plumbline/<lab>/<machine>` in every hierarchy, with `machine`, `monitor` and `pivot` below it.
+    """The folder `plumbline/<lab>/<machine>` in every hierarchy; in it `machine`, `monitor` and `pivot`.
 
     `mounts` is the text of /proc/mounts; by default this machine's.
     """
@@ -60,9 +60,9 @@ class Cgroups:
         return State.PAUSED if "frozen 1" in events else State.RUNNING
 
     def freeze(self, name: str, frozen: bool) -> None:
-        """Hold every process of a running machine still, or let them go on; returns when the kernel has done it.
+        """Hold every process of a running machine still, or let them go on.
 
-        Raises `DeadlineError`.
+        Returns when the kernel has done it. Raises `DeadlineError`.
         """
         wanted = State.PAUSED if frozen else State.RUNNING
         self._order(name, frozen)
@@ -99,7 +99,10 @@ class Cgroups:
         return True
 
     def remove(self, name: str) -> bool:
-        """Remove the emptied folders of a machine everywhere; True when there was one. Raises `DeadlineError`."""
+        """Remove the emptied folders of a machine everywhere; True when there was one.
+
+        Raises `DeadlineError`.
+        """
         folders = [root / self.path(name) for root in self._hierarchies]
         found = any(folder.exists() for folder in folders)
 

@@ -26,9 +26,9 @@ def config_text(
 ) -> str:
     """Configuration of LXC 4 and 5 for one machine.
 
-    `folder` holds `upper` (what the machine wrote), `console.log` and `lxc.log`; `cgroup` is a path below each
-    hierarchy's root; `layers` are the read-only lower folders, top first; `volumes` are pairs of a folder of
-    this machine and the absolute path it gets inside.
+    `folder` holds `upper` (what the machine wrote), `console.log` and `lxc.log`; `cgroup` is a path below
+    each hierarchy's root; `layers` are the read-only lower folders, top first; `volumes` are pairs of a
+    folder of this machine and the absolute path it gets inside.
     """
     lowers = ":".join(str(layer) for layer in layers)
     lines = [
@@ -40,7 +40,7 @@ def config_text(
         f"lxc.console.logfile = {folder / 'console.log'}",
         f"lxc.log.file = {folder / 'lxc.log'}",
         "lxc.log.level = WARN",
-        # A machine of a cluster must do what a virtual machine's root may do: mount, load filters, write sysctls.
+        # It must be able to do what root of a virtual machine does: mount, load filters, write sysctls.
         "lxc.apparmor.profile = unconfined",
         "lxc.cap.drop =",
         "lxc.mount.auto =",

@@ -28,8 +28,8 @@ class LabMark:
 class MachineMark:
     """The machine's mark, and all that its configuration is made from.
 
-    `layers`: read-only lower folders, top first. `volumes`: path inside the machine of each of its volumes, in
-    the order of the folders `volumes/0`, `volumes/1`, ...
+    `layers`: read-only lower folders, top first. `volumes`: path inside the machine of each of its volumes,
+    in the order of the folders `volumes/0`, `volumes/1`, ...
     """
 
     lab: str
@@ -72,6 +72,12 @@ def read_machine_mark(folder: Path) -> MachineMark | None:
     if mark is None:
         return None
     return MachineMark(mark.lab, mark.name, mark.mac, tuple(mark.layers), tuple(mark.volumes))
+
+
+def own_machine(folder: Path, lab: str) -> MachineMark | None:
+    """The mark of a machine's folder, if it says that the machine is this lab's and has the folder's name."""
+    mark = read_machine_mark(folder)
+    return mark if mark is not None and (mark.lab, mark.name) == (lab, folder.name) else None
 
 
 def stranger(home: Path, lab: str) -> str:

@@ -1,4 +1,4 @@
-"""The processes LXC runs on this machine for a lab: one monitor a machine, and commands a killed build left."""
+"""LXC's own processes for a lab: one monitor a machine, and commands that a killed build left."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ def monitors(machines: Path, proc: Path = Path("/proc")) -> dict[int, str]:
 
 
 def end_monitors(machines: Path, name: str, *, patience: float) -> bool:
-    """Wait `patience` seconds for the machine's LXC processes to end, then kill them; True when there were any.
+    """Wait `patience` seconds for the machine's LXC processes to end, then kill them.
 
+    True when there were any.
     A monitor whose machine has just died tidies up and ends by itself; a stuck one does not. Raises
     `DeadlineError` for one that survives SIGKILL.
     """

@@ -73,7 +73,10 @@ class LabNetwork:
         return {f"{BRIDGE} {self._bridge.with_prefixlen}", "lo 127.0.0.1/8"} <= held
 
     def make(self) -> bool:
-        """Make or complete namespace and switch; True when something was made. Only after the mark is checked."""
+        """Make or complete namespace and switch; True when something was made.
+
+        The caller has checked that a namespace of that name is the lab's.
+        """
         if self.complete():
             return False
         if not self._alive():
@@ -129,6 +132,11 @@ class LabNetwork:
             return False
         self._in(["ip", "link", "set", "dev", port, "type", "bridge_slave", "state", number])
         return True
+
+    def unplug(self, port: str) -> None:
+        """Remove a machine's port if it is still there."""
+        if self.exists():
+            self._in(["ip", "link", "delete", "dev", port], check=False)
 
     def enter(self) -> None:
         """Move the calling thread in; threads and processes it starts later are inside too.

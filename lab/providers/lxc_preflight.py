@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +26,6 @@ PACKAGES = {
     "nsenter": "util-linux",
     "unshare": "util-linux",
     "mount": "mount",
-    "umount": "mount",
 }
 _LINKS = ("bridge", "veth", "vxlan")
 _SECONDS = 20.0
@@ -74,8 +72,11 @@ def gather(home: Path) -> HostFacts:
     )
 
 
-def judge(facts: HostFacts, machines: int) -> list[Problem]:
-    """All reasons why a machine with these facts cannot carry a lab of so many machines."""
+def judge(facts: HostFacts, machines: int, *, off: int, absent: int) -> list[Problem]:
+    """All reasons why a machine with these facts cannot carry a lab of so many machines.
+
+    `off` of them do not run yet and will need memory, `absent` of them do not exist yet and will need disk.
+    """
     problems = []
     if not facts.root:
         problems.append(
@@ -96,56 +97,36 @@ def judge(facts: HostFacts, machines: int) -> list[Problem]:
         for feature, _, why in (missing.partition(": ") for missing in facts.missing_features)
     ]
     if facts.cgroup not in ("v1", "v2"):
-        fix = "mkdir -p /sys/fs/cgroup/systemd && mount -t cgroup -o none,name=systemd systemd /sys/fs/cgroup/systemd"
+        folder = "/sys/fs/cgroup/systemd"
+        fix = f"mkdir -p {folder} && mount -t cgroup -o none,name=systemd systemd {folder}"
         problems.append(
             Problem("cgroups", facts.cgroup, "version 2, or version 1 with a systemd hierarchy", fix)
         )
     if not facts.kmsg:
         problems.append(Problem("/dev/kmsg", "missing", "kubelet reads it", "mknod -m 600 /dev/kmsg c 1 11"))
-    problems += _resources(facts, machines)
+    problems += _resources(facts, machines, off, absent)
     return problems
 
 
-def _resources(facts: HostFacts, machines: int) -> list[Problem]:
-    rules = (
-        (
-            "free memory",
-            facts.memory_mib,
-            MEMORY_MIB * machines,
-            "MiB",
-            "end other programs, or use fewer hosts",
-        ),
-        (
-            f"free disk at {facts.disk_folder}",
-            facts.disk_mib,
-            DISK_MIB * machines,
-            "MiB",
-            "free some disk space",
-        ),
-        *(
-            (
-                f"fs.inotify.{key}",
-                seen,
-                fixed + each * machines,
-                "",
-                f"sysctl -w fs.inotify.{key}={fixed + each * machines}",
-            )
-            for key, seen, (fixed, each) in (
-                ("max_user_instances", facts.inotify_instances, INOTIFY_INSTANCES),
-                ("max_user_watches", facts.inotify_watches, INOTIFY_WATCHES),
-            )
-        ),
-    )
-    return [
-        Problem(
-            subject,
-            f"{seen} {unit}".strip(),
-            f"at least {need} {unit}".strip() + f" for {machines} machines",
-            fix,
+def _resources(facts: HostFacts, machines: int, off: int, absent: int) -> list[Problem]:
+    disk = f"free disk at {facts.disk_folder}"
+    problems = [
+        Problem(subject, f"{seen} MiB", f"{each * count} MiB for {count} more machines", fix)
+        for subject, seen, each, count, fix in (
+            ("free memory", facts.memory_mib, MEMORY_MIB, off, "end other programs, or use fewer hosts"),
+            (disk, facts.disk_mib, DISK_MIB, absent, "free some disk space, or use fewer hosts"),
         )
-        for subject, seen, need, unit, fix in rules
-        if seen < need
+        if seen < each * count
     ]
+    for key, seen, (fixed, each) in (
+        ("fs.inotify.max_user_instances", facts.inotify_instances, INOTIFY_INSTANCES),
+        ("fs.inotify.max_user_watches", facts.inotify_watches, INOTIFY_WATCHES),
+    ):
+        need = fixed + each * machines
+        if seen < need:
+            wanted = f"{need} for {machines} machines"
+            problems.append(Problem(key, str(seen), wanted, f"sysctl -w {key}={need}"))
+    return problems
 
 
 def cgroup_kind(mounts: str) -> str:
@@ -170,9 +151,7 @@ def oom_score_restricted(status: str | None = None) -> bool:
 
 def _missing_features(folder: Path) -> tuple[str, ...]:
     """Kernel features that fail when tried: `name: reason`. A module that exists is loaded by trying."""
-    attempts: dict[str, Callable[[], str]] = {kind: lambda kind=kind: _try_link(kind) for kind in _LINKS}  # type: ignore[misc]
-    attempts["overlay"] = lambda: _try_overlay(folder)
-    tried = {feature: attempt() for feature, attempt in attempts.items()}
+    tried = {kind: _try_link(kind) for kind in _LINKS} | {"overlay": _try_overlay(folder)}
     return tuple(f"{feature}: {why}" for feature, why in tried.items() if why)
 
 
