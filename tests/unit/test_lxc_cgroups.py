@@ -1,0 +1,94 @@
+"""The kernel's account of a machine, read from made-up cgroup trees of both versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.providers.base import State
+from lab.providers.lxc_cgroups import Cgroups
+
+
+def version_1(root: Path) -> Cgroups:
+    for hierarchy in ("freezer", "memory", "unified"):
+        (root / hierarchy).mkdir()
+    mounts = (
+        f"cgroup {root}/memory cgroup rw,relatime,memory 0 0\n"
+        f"cgroup {root}/freezer cgroup rw,relatime,freezer 0 0\n"
+        f"cgroup2 {root}/unified cgroup2 rw,relatime 0 0\n"
+        "proc /proc proc rw 0 0\n"
+    )
+    return Cgroups("x", mounts)
+
+
+def machine(root: Path, **files: str) -> Path:
+    folder = root / "plumbline/x/m1/machine"
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        (folder / name.replace("_", ".")).write_text(text)
+    return folder
+
+
+def test_without_a_folder_the_machine_is_off(tmp_path: Path) -> None:
+    assert version_1(tmp_path).state("m1") is State.OFF
+
+
+def test_version_1_running_frozen_and_on_its_way_to_frozen(tmp_path: Path) -> None:
+    cgroups = version_1(tmp_path)
+    folder = machine(tmp_path / "freezer", cgroup_procs="17\n18\n", freezer_state="THAWED\n")
+    assert cgroups.state("m1") is State.RUNNING
+    (folder / "freezer.state").write_text("FREEZING\n")
+    assert cgroups.state("m1") is State.RUNNING
+    (folder / "freezer.state").write_text("FROZEN\n")
+    assert cgroups.state("m1") is State.PAUSED
+
+
+def test_version_1_with_no_process_left_is_off_even_if_frozen(tmp_path: Path) -> None:
+    cgroups = version_1(tmp_path)
+    machine(tmp_path / "freezer", cgroup_procs="", freezer_state="FROZEN\n")
+    assert cgroups.state("m1") is State.OFF
+
+
+def test_version_2_counts_processes_below_the_folder(tmp_path: Path) -> None:
+    cgroups = Cgroups("x", f"cgroup2 {tmp_path} cgroup2 rw,nsdelegate 0 0\n")
+    folder = machine(tmp_path, cgroup_procs="", cgroup_events="populated 1\nfrozen 0\n")
+    assert cgroups.state("m1") is State.RUNNING
+    (folder / "cgroup.events").write_text("populated 1\nfrozen 1\n")
+    assert cgroups.state("m1") is State.PAUSED
+    (folder / "cgroup.events").write_text("populated 0\nfrozen 0\n")
+    assert cgroups.state("m1") is State.OFF
+
+
+def test_freezing_writes_the_order_of_version_1(tmp_path: Path) -> None:
+    cgroups = version_1(tmp_path)
+    folder = machine(tmp_path / "freezer", cgroup_procs="17\n", freezer_state="THAWED")
+    cgroups.freeze("m1", True)
+    assert (folder / "freezer.state").read_text() == "FROZEN"
+    cgroups.freeze("m1", False)
+    assert (folder / "freezer.state").read_text() == "THAWED"
+
+
+def test_killing_a_machine_that_is_off_kills_nothing(tmp_path: Path) -> None:
+    assert version_1(tmp_path).kill("m1") is False
+
+
+def test_folders_of_a_machine_are_found_and_removed_in_every_hierarchy(tmp_path: Path) -> None:
+    cgroups = version_1(tmp_path)
+    for hierarchy in ("freezer", "memory"):
+        (tmp_path / hierarchy / "plumbline/x/m1/machine/system.slice").mkdir(parents=True)
+    (tmp_path / "unified/plumbline/x/m2/pivot").mkdir(parents=True)
+    assert cgroups.names() == {"m1", "m2"}
+    assert cgroups.remove("m1")
+    assert not cgroups.remove("m1")
+    assert cgroups.names() == {"m2"}
+
+
+def test_the_labs_folders_go_only_when_they_are_empty(tmp_path: Path) -> None:
+    cgroups = version_1(tmp_path)
+    (tmp_path / "freezer/plumbline/x").mkdir(parents=True)
+    (tmp_path / "memory/plumbline/other").mkdir(parents=True)
+    (tmp_path / "memory/plumbline/x").mkdir()
+    assert len(cgroups.folders()) == 2
+    cgroups.remove_lab()
+    assert cgroups.folders() == ()
+    assert not (tmp_path / "freezer/plumbline").exists()
+    assert (tmp_path / "memory/plumbline/other").exists()
