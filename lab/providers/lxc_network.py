@@ -130,7 +130,8 @@ class LabNetwork:
         )  # linux/if_bridge.h, BR_STATE_
         if slave.get("state") == wanted:
             return False
-        self._in(["ip", "link", "set", "dev", port, "type", "bridge_slave", "state", number])
+        # Not `ip link set ... type bridge_slave state`: iproute2 6.1 takes it and nothing happens.
+        self._in(["bridge", "link", "set", "dev", port, "state", number])
         return True
 
     def unplug(self, port: str) -> None:

@@ -23,6 +23,7 @@ INOTIFY_WATCHES = (8192, 4096)
 PACKAGES = {
     "lxc-start": "lxc",
     "ip": "iproute2",
+    "bridge": "iproute2",
     "nsenter": "util-linux",
     "unshare": "util-linux",
     "mount": "mount",
