@@ -66,6 +66,7 @@ def build_lab(build: Build) -> bool:
     provider.enter()
     changed |= _switch_on(build, facts)
     facts = gather(build, tuple(inventory.hosts))
+    build.fresh = {name for name, state in facts.states.items() if state is State.ABSENT}
     decisions = decide(inventory, build.bundles, facts)
     return execute(steps(build, decisions), build.console, build.run, build.stop) or changed
 

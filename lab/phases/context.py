@@ -33,6 +33,8 @@ class Build:
     console: Console
     run: Run
     stop: threading.Event = field(default_factory=threading.Event)
+    fresh: set[str] = field(default_factory=set)
+    """Machines that this build makes: they cannot be a part of anything yet."""
 
     @cached_property
     def pins(self) -> Pins:

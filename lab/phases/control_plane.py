@@ -20,7 +20,8 @@ def found(build: Build, name: str) -> tuple[bool, str]:
     The evidence is gathered once more right before: nothing may have been born in the meantime.
     """
     lab = build.lab
-    facts = gather(build, lab.inventory.masters)
+    known = tuple(host for host in lab.inventory.nodes if host == name or host not in build.fresh)
+    facts = gather(build, known)
     if founding_master(lab.inventory, facts) != name:
         raise FailedError(
             f"{name}: no cluster is founded here: another master is a part of one, or has begun",

@@ -56,7 +56,7 @@ def founding_master(inventory: Inventory, facts: Facts) -> str | None:
     Decided by evidence: as long as any host is a part of a cluster, or is switched off and might be, no
     cluster is founded. A master on which an init has begun continues it.
     """
-    off = [name for name in inventory.nodes if facts.states[name] in (State.OFF, State.PAUSED)]
+    off = {State.OFF, State.PAUSED} & {facts.states.get(name) for name in inventory.nodes}
     if facts.joined(inventory.masters) or off:
         return None
     members = facts.joined(inventory.workers)

@@ -47,13 +47,26 @@ def addon_context(inventory: Inventory) -> dict[str, Any]:
         "EnableNFTables": False,
         "Backend": {"Type": "vxlan", "VNI": inventory.flannel.vni, "Port": inventory.flannel.port},
     }
-    text = json.dumps(network, indent=2) + "\n"
+    chain = {
+        "name": "cbr0",
+        # the plugin built from Go modules (v0.9.1) knows nothing newer; newer plugins know it too
+        "cniVersion": "0.3.1",
+        "plugins": [
+            {"type": "flannel", "delegate": {"hairpinMode": True, "isDefaultGateway": True}},
+            {"type": "portmap", "capabilities": {"portMappings": True}},
+        ],
+    }
+    files = {"net-conf.json": _json(network), "cni-conf.json": _json(chain)}
     return {
         "inventory": inventory,
-        "flannel_network": text,
-        # flanneld reads its file once, so a changed file must change the pods
-        "flannel_digest": sha256(text.encode()).hexdigest()[:16],
+        "flannel_files": files,
+        # flanneld and its installer read these files once, so a changed file must change the pods
+        "flannel_digest": sha256("".join(files.values()).encode()).hexdigest()[:16],
     }
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2) + "\n"
 
 
 def _documents(text: str) -> list[Object]:

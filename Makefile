@@ -1,0 +1,54 @@
+# `make help` lists the targets. Everything else is a task: `invoke --list`.
+SHELL := /bin/bash
+PYTHON ?= python3
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+INVOKE := $(SUDO) .venv/bin/invoke
+PACKAGES := $(shell sed 's/\#.*//' artifacts/packages.txt)
+
+.PHONY: help setup packages limits lab verify destroy test test-fast test-unit lint format
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: packages .venv/locked limits ## Debian packages, Python environment, kernel limits
+
+lab: setup ## build the rehearsal lab on this machine
+	@$(INVOKE) build
+
+verify: setup ## prove the rehearsal lab, layer by layer
+	@$(INVOKE) verify
+
+destroy: ## remove the rehearsal lab
+	@$(INVOKE) destroy
+
+test: setup lint test-unit ## everything, with real labs that are built and removed
+	@$(SUDO) .venv/bin/pytest tests/integration
+
+test-fast: .venv/locked lint test-unit ## what needs no lab: lint, types, unit tests
+
+lint: .venv/locked
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+test-unit: .venv/locked
+	@.venv/bin/pytest tests/unit -n 2
+
+format: .venv/locked ## format the code
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+packages:
+	@dpkg-query -W -f '$${db:Status-Abbrev}\n' $(PACKAGES) 2>&1 | grep -qv '^ii' \
+	  && { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
+	       apt-get install -q -y --no-install-recommends $(PACKAGES); } || true
+	@dpkg-query -W $(PACKAGES) > /dev/null
+
+.venv/locked: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11; next: make PYTHON=python3.11"; exit 3; }
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+# Containers share these with this machine; 16 systemd machines need far more than the default of 128.
+limits:
+	@test $$(sysctl -n fs.inotify.max_user_instances) -ge 8192 || { \
+	  printf 'fs.inotify.max_user_instances = 8192\nfs.inotify.max_user_watches = 1048576\n' \
+	  | $(SUDO) tee /etc/sysctl.d/90-plumbline.conf > /dev/null && $(SUDO) sysctl -q -p /etc/sysctl.d/90-plumbline.conf; }
