@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from lab.artifacts.catalogue import RECIPES, Model, load_yaml
+from lab.artifacts.catalogue import RECIPES, Inside, Model, load_yaml
 from lab.errors import FailedError, InputError
 
 
@@ -26,11 +26,11 @@ class Edit(Model):
 
     module: str
     sum: str
-    folder: str
-    remove: tuple[str, ...] = ()
-    keep: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    drop_lines: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    add: dict[str, str] = Field(default_factory=dict)
+    folder: Inside
+    remove: tuple[Inside, ...] = ()
+    keep: dict[Inside, tuple[str, ...]] = Field(default_factory=dict)
+    drop_lines: dict[Inside, tuple[str, ...]] = Field(default_factory=dict)
+    add: dict[Inside, Inside] = Field(default_factory=dict)
 
 
 class CProgram(Model):
@@ -39,7 +39,7 @@ class CProgram(Model):
     program: str
     module: str
     sum: str
-    file: str
+    file: Inside
     flags: tuple[str, ...]
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from lab.artifacts import apt, programs
-from lab.artifacts.catalogue import RECIPES, load_yaml
+from lab.artifacts.catalogue import RECIPES, Inside, load_yaml
 from lab.artifacts.store import Key, Say, Store
-from lab.errors import PreflightError
+from lab.errors import FailedError, PreflightError
 
 # Debian tools write "now" into a few files; with this they write the day v1.31.0 was released.
 EPOCH = "1723507200"
@@ -27,7 +27,7 @@ class RootfsRecipe(BaseModel):
     machine: tuple[str, ...]
     layer: tuple[str, ...]
     exclude: tuple[str, ...]
-    remove: tuple[str, ...]
+    remove: tuple[Inside, ...]
     disable: tuple[str, ...]
     enable: tuple[str, ...]
 
@@ -122,8 +122,18 @@ def package_versions(tree: Path) -> dict[str, str]:
 
 
 def _clean(tree: Path, recipe: RootfsRecipe) -> None:
+    """Remove what the recipe names, and nothing outside the tree.
+
+    A link in the tree may point out of it (/var/lock to /run/lock), and a pattern would follow it.
+    """
+    root = tree.resolve(strict=True)
     for pattern in recipe.remove:
-        for path in tree.glob(pattern):
+        for path in root.glob(pattern):
+            if not path.parent.resolve(strict=True).is_relative_to(root):
+                raise FailedError(
+                    f"rootfs: remove: {pattern} leads out of the tree, to {path.parent.resolve()}",
+                    next_step="correct artifacts/rootfs/recipe.yaml",
+                )
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:

@@ -34,6 +34,7 @@ from lab.errors import FailedError
 
 # Part of every key: raised when the same inputs would now give something else.
 BUILDER = 1
+MOUNTS = Path("/proc/self/mountinfo")
 
 Say = Callable[[str], None]
 
@@ -134,7 +135,7 @@ class Store:
             if data["key"] != key.digest:
                 return None
             return Entry(key, files, tree, data["notes"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def damage(self, entry: Entry, *, full: bool = False) -> str:
@@ -198,7 +199,7 @@ class Store:
             digest, size = tree_digest(work / "tree")
             target = self.tree_path(key)
             if target.exists():
-                remove_tree(target)
+                self._remove(target)
             (work / "tree").rename(target)
             os.sync()
             return self._record(Entry(key, {}, StoredFile(digest, size, 0), notes))
@@ -210,12 +211,12 @@ class Store:
         with self._locked(name, say):
             work = self.folder / "work" / name
             if work.exists():
-                remove_tree(work)
+                self._remove(work)
             work.mkdir()
             try:
                 yield work
             finally:
-                remove_tree(work)
+                self._remove(work)
 
     @contextmanager
     def _locked(self, name: str, say: Say) -> Iterator[None]:
@@ -228,6 +229,22 @@ class Store:
                 return
             except Timeout:
                 say(f"{name}: another process makes it, waiting ({time.monotonic() - started:.0f} s)")
+
+    def _remove(self, path: Path) -> None:
+        """Remove an unfinished or broken folder of this store, and never anything else.
+
+        Only a direct child of `work/` or `trees/` is taken, by its real path, and only if nothing is
+        mounted inside: a killed bootstrap could leave /proc there, which must not be emptied.
+        """
+        real = path.resolve(strict=True)
+        owners = {(self.folder / name).resolve(strict=True) for name in ("work", "trees")}
+        if real.parent not in owners or path.is_symlink():
+            raise FailedError(f"{path}: is no folder of the store {self.folder}, not removed")
+        for line in MOUNTS.read_text().splitlines():
+            mounted = line.split(" ")[4].replace("\\040", " ")
+            if mounted.startswith(f"{real}/"):
+                raise FailedError(f"{path}: {mounted} is mounted inside", next_step=f"umount {mounted}")
+        shutil.rmtree(real)
 
     def _adopt(self, path: Path) -> StoredFile:
         """Move a finished file into the store."""
@@ -273,16 +290,3 @@ def write_whole(path: Path, text: str) -> None:
     flush(part)
     part.rename(path)
     flush(path.parent)
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a folder of ours; refuses one in which something is still mounted.
-
-    A killed bootstrap could leave /proc or /sys mounted inside, and those must not be emptied.
-    """
-    prefix = f"{path.resolve()}/"
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        mounted = line.split(" ")[4].replace("\\040", " ")
-        if mounted.startswith(prefix):
-            raise FailedError(f"{path}: {mounted} is still mounted inside", next_step=f"umount {mounted}")
-    shutil.rmtree(path)
