@@ -136,13 +136,13 @@ class Image(Model):
         return self.reference.format(version=self.version, number=self.version.removeprefix("v"))
 
 
-Component = Programs | Image
+Component = Annotated[Programs | Image, Field(discriminator="kind")]
 
 
 class Catalogue(Model):
     """All components by name, in the order in which they are made."""
 
-    components: dict[str, Programs | Image]
+    components: dict[str, Component]
 
     @model_validator(mode="after")
     def _consistent(self) -> Catalogue:

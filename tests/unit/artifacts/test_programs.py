@@ -1,0 +1,104 @@
+"""Long programs: output to a log, an error that shows its end, and no orphans."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.artifacts import programs
+from lab.errors import CommandError, FailedError
+from lab.waits import NotYet, wait_for
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    programs.start_anew()
+    yield
+    programs.start_anew()
+
+
+def test_output_goes_to_the_log_and_line_by_line_to_the_caller(tmp_path: Path) -> None:
+    lines: list[str] = []
+    programs.run(
+        ["sh", "-c", "echo one; echo two >&2"],
+        log=tmp_path / "logs" / "log",
+        cwd=tmp_path,
+        each_line=lines.append,
+    )
+    assert sorted(lines) == ["one", "two"]
+    assert sorted((tmp_path / "logs" / "log").read_text().split()) == ["one", "two"]
+
+
+def test_a_failure_shows_the_end_of_the_output_and_the_log(tmp_path: Path) -> None:
+    script = "for i in $(seq 2000); do echo line $i; done; exit 3"
+    with pytest.raises(CommandError) as raised:
+        programs.run(["sh", "-c", script], log=tmp_path / "log", cwd=tmp_path)
+    assert raised.value.code == 3
+    assert "line 2000" in str(raised.value)
+    assert "line 1000\n" not in str(raised.value)
+    assert raised.value.next_step == f"less {tmp_path / 'log'}"
+
+
+def test_the_environment_is_the_one_that_was_given(tmp_path: Path) -> None:
+    lines: list[str] = []
+    env = {"PATH": os.environ["PATH"], "GIVEN": "yes"}
+    programs.run(["env"], log=tmp_path / "log", cwd=tmp_path, env=env, each_line=lines.append)
+    assert {line for line in lines if not line.startswith(("_=", "PWD=", "SHLVL="))} == {
+        f"PATH={env['PATH']}",
+        "GIVEN=yes",
+    }
+
+
+def test_stopping_ends_what_runs_and_lets_nothing_start(tmp_path: Path) -> None:
+    failures: list[Exception] = []
+
+    def long() -> None:
+        try:
+            programs.run(["sh", "-c", "echo $$ > pid; exec sleep 60"], log=tmp_path / "log", cwd=tmp_path)
+        except CommandError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=long)
+    thread.start()
+    wait_for("the program to run", lambda: pid_in(tmp_path / "pid"), seconds=10, interval=0.02)
+    programs.stop_all()
+    thread.join(10)
+    assert len(failures) == 1
+    with pytest.raises(FailedError, match="being stopped"):
+        programs.run(["true"], log=tmp_path / "log", cwd=tmp_path)
+    programs.start_anew()
+    programs.run(["true"], log=tmp_path / "log", cwd=tmp_path)
+
+
+def run_long(folder: Path) -> None:
+    programs.run(["sh", "-c", "echo $$ > pid; exec sleep 60"], log=folder / "log", cwd=folder)
+
+
+def test_a_program_dies_with_us_even_when_we_are_killed(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=run_long, args=(tmp_path,))
+    process.start()
+    pid = wait_for("the program to run", lambda: pid_in(tmp_path / "pid"), seconds=20, interval=0.02)
+    process.kill()
+    process.join()
+    wait_for("the program to be gone", lambda: gone(pid), seconds=5, interval=0.02)
+
+
+def pid_in(path: Path) -> int:
+    if not path.exists() or not path.read_text().strip():
+        raise NotYet("no pid yet")
+    return int(path.read_text())
+
+
+def gone(pid: int) -> None:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return
+    # A zombie is dead; it is the business of whoever adopted it.
+    if state != "Z":
+        raise NotYet(f"still there, state {state}")
