@@ -14,6 +14,7 @@ from typing import Any
 
 from ruamel.yaml import YAML, events
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.reader import ReaderError
 
 from lab.inventory.problems import Loc, Mark, Problem
 
@@ -21,11 +22,11 @@ Event = Any
 """ruamel.yaml's event classes carry no types."""
 MAX_DEPTH = 20
 """An inventory is six levels deep."""
-MAX_NODES = 100_000
+MAX_NODES = 60_000
 """1,000 machines with every field written are 30,000 values; an alias counts as written out."""
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})")
-_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})?(\.[0-9]{0,30})?([eE][-+]?[0-9]{1,2})?")
+_FLOAT = re.compile(r"[-+]?((0|[1-9][0-9]{0,18})(\.[0-9]{0,30})?|\.[0-9]{1,30})([eE][-+]?[0-9]{1,2})?")
 _WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
     word: value for value in (True, False) for word in (str(value).lower(), str(value), str(value).upper())
 }
@@ -33,8 +34,6 @@ _HINTS = (
     ("\\t", "indent with spaces; a tab cannot start a line in YAML"),
     ("mapping values are not allowed", "a second colon on one line: put the value in quotes"),
     ("cannot start any token", "put the value in quotes"),
-    ("special characters are not allowed", "remove the control character"),
-    ("found undefined alias", "write the value out"),
     ("expected the node content", "a bracket, brace or quote is open or missing"),
     ("expected ',' or", "a comma, bracket or brace is missing"),
     ("while scanning a quoted scalar", "close the quote"),
@@ -84,9 +83,15 @@ def read(text: str) -> Document:
             builder.take(event)
     except MarkedYAMLError as error:
         raise _unreadable(error, text) from None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        # ruamel hands out the character as text or as number, depending on the stream
+        code = error.character if isinstance(error.character, int) else ord(error.character)
+        rule = f"is not YAML: the character {code:#06x} is not allowed in text"
+        raise _stop(line, rule, "remove the control character") from None
     except (YAMLError, ValueError, OverflowError) as error:
         # ruamel lets chr() and int() speak for impossible escapes such as "\UFFFFFFFF"
-        raise _stop(1, f"is not YAML: {error}", "correct the file") from None
+        raise _stop(1, f"is not YAML: {' '.join(str(error).split())}", "correct the file") from None
     return builder.document
 
 
@@ -211,7 +216,7 @@ def meaning(text: str) -> str | int | float | bool | None:
         return _WORDS[text]
     if _INTEGER.fullmatch(text):
         return int(text)
-    if any(char.isdigit() for char in text) and _FLOAT.fullmatch(text):
+    if _FLOAT.fullmatch(text):
         return float(text)
     return text
 

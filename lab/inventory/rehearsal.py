@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.errors import InputError
-from lab.inventory.models import Arch, Inventory, Model, ProviderName
+from lab.inventory.models import Arch, Inventory, ProviderName
+from lab.inventory.sections import Model
 
 STAND_INS = (ProviderName.LXC, ProviderName.VAGRANT)
 """Providers that make any machine on this one; the others need machines or a hypervisor of their own."""

@@ -94,7 +94,7 @@ def _label_value(text: str) -> str:
         rule = (
             "a label's value is at most 63 of A-Z, a-z, 0-9, -, _ and ., with a letter or digit at both ends"
         )
-        raise Unfit(rule, "shorten it, or write it as an annotation instead")
+        raise Unfit(rule, "use only these characters, or write it as an annotation")
     return text
 
 

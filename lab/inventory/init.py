@@ -1,0 +1,158 @@
+"""`invoke init NAME`: a commented inventory from a few answers, right by construction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from lab.errors import InputError
+from lab.inventory import files
+from lab.inventory.loading import parse
+from lab.inventory.models import ProviderName
+from lab.inventory.problems import Unfit
+from lab.inventory.ranges import parse_network
+from lab.inventory.rehearsal import STAND_INS
+from lab.inventory.rules.networks import free_network
+
+POOL_SIZE = 50
+"""Addresses for services, if the LAN has as many."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One thing a new inventory must know."""
+
+    key: str
+    text: str
+    default: str
+    only_for: str = ""
+
+
+QUESTIONS = (
+    Question("provider", "Who makes the machines (lxc, vagrant, proxmox, static)", "lxc"),
+    Question("lan", "Network of the machines", "10.1.1.0/24"),
+    Question("masters", "Control plane machines (3, 5 or 7)", "3"),
+    Question("workers", "Workers", "2"),
+    Question("hypervisor", "Name of the Proxmox VE node", "pve-1", only_for="proxmox"),
+    Question("hypervisor_cpus", "Its CPU cores", "32", only_for="proxmox"),
+    Question("hypervisor_memory_gib", "Its memory in GiB", "128", only_for="proxmox"),
+    Question("hypervisor_disk_gib", "Its disk in GiB", "1862", only_for="proxmox"),
+)
+
+
+def init(
+    name: str,
+    answers: dict[str, str] | None = None,
+    *,
+    ask: Callable[[str], str] | None = None,
+    folder: Path = files.FOLDER,
+) -> Path:
+    """Write `folder`/NAME.yaml and return its path.
+
+    `answers` holds what was given as flags, by the keys of `QUESTIONS`; the rest is asked through `ask`
+    (question in, line out), or takes its default when there is nobody to ask. Raises `InputError` for an
+    answer that cannot be, and for a file that exists already: nothing is ever overwritten.
+    """
+    path = folder / f"{name}.yaml"
+    given = dict(answers or {})
+    if unknown := sorted(given.keys() - {question.key for question in QUESTIONS}):
+        known = ", ".join(question.key for question in QUESTIONS)
+        raise InputError(f"init: {', '.join(unknown)}: nothing to answer; known are: {known}")
+    if path.exists():
+        raise InputError(f"{files.display(path)}: exists already; choose another name, or edit it")
+    for question in QUESTIONS:
+        if question.only_for in ("", given.get("provider")) and question.key not in given:
+            said = ask(f"{question.text} [{question.default}]: ").strip() if ask else ""
+            given[question.key] = said or question.default
+    text = written(name, given)
+    parse(text, files.display(path))
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise InputError(f"{files.display(path)}: cannot be written: {error.strerror}") from None
+    return path
+
+
+def written(name: str, answers: dict[str, str]) -> str:
+    """The text of a new inventory; addresses go to gateway, balancer, masters, workers and pool in turn.
+
+    Raises `InputError` when an answer is no number or network, or the LAN is too small.
+    """
+    try:
+        lan = parse_network(answers["lan"])
+    except Unfit as error:
+        raise InputError(f"init: lan: {answers['lan']}: {error.rule}; {error.fix}") from None
+    pods = free_network(16, [lan]) or lan
+    masters, workers = _count(answers, "masters"), _count(answers, "workers")
+    first = int(lan.network_address) + (10 if lan.prefixlen <= 24 else 2)
+    last = int(lan.broadcast_address) - 1
+    pool = first + 1 + masters + workers
+    if pool > last:
+        rule = f"has no room for {1 + masters + workers} machines and a pool"
+        raise InputError(f"init: lan: {lan}: {rule}; choose a larger network, or fewer machines")
+    names = ["haproxy", *_numbered("master", masters), *_numbered("worker", workers)]
+    on = f", hypervisor: {answers['hypervisor']}" if answers["provider"] == ProviderName.PROXMOX else ""
+    hosts = "".join(
+        f"  {host}: {{role: {_ROLES[host.partition('-')[0]]}, address: {IPv4Address(first + number)}"
+        f"{on}{_SMALL if host == 'haproxy' else ''}}}\n"
+        for number, host in enumerate(names)
+    )
+    return _TEXT.format(
+        name=name,
+        provider=answers["provider"],
+        lan=lan,
+        gateway=lan.network_address + 1,
+        disposable="true" if answers["provider"] in STAND_INS else "false",
+        pods=pods,
+        services=free_network(12, [lan, pods]),
+        hypervisors=_HYPERVISORS.format(**answers) if on else "",
+        pool=f"{IPv4Address(pool)}-{IPv4Address(min(last, pool + POOL_SIZE - 1))}",
+        hosts=hosts,
+    )
+
+
+def _count(answers: dict[str, str], key: str) -> int:
+    if not (answers[key].isascii() and answers[key].isdigit() and len(answers[key]) <= 4):
+        raise InputError(f"init: {key}: {answers[key]}: must be a whole number; write it as 3")
+    return int(answers[key])
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    return [f"{name}-{number}" for number in range(1, count + 1)]
+
+
+_ROLES = {"haproxy": "load-balancer", "master": "control-plane", "worker": "worker"}
+_SMALL = ", cpus: 2, memory_gib: 2, disk_gib: 20"
+_HYPERVISORS = """
+hypervisors: # what the machines must fit into
+  {hypervisor}:
+    cpus: {hypervisor_cpus}
+    memory_gib: {hypervisor_memory_gib}
+    disk_gib: {hypervisor_disk_gib}
+"""
+_TEXT = """\
+# yaml-language-server: $schema=schema.json
+# Every field, its default and its limits: docs/inventory.md. Check with: invoke validate -i {name}
+lab: {name}
+provider: {provider}
+disposable: {disposable} # true allows faults that break the lab
+
+network:
+  lan: {lan} # every machine and every pool lies in it
+  gateway: {gateway}
+{hypervisors}
+kubernetes: # must not overlap each other, the LAN or any network your machines talk to
+  version: v1.31.0
+  pod_subnet: {pods}
+  service_subnet: {services}
+
+metallb:
+  pools:
+    - name: default
+      addresses: [{pool}] # nobody else may use them, and no DHCP server hand them out
+
+hosts:
+{hosts}"""

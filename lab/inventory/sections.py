@@ -1,0 +1,149 @@
+"""The sections of an inventory beside its machines: cluster, add-ons, access and limits.
+
+Field descriptions are the reference page of the inventory and the editor's completion.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from ipaddress import IPv4Network
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lab.inventory.ranges import AddressRange
+from lab.inventory.types import (
+    DnsLabel,
+    Domain,
+    HostName,
+    Login,
+    Net,
+    Number,
+    Port,
+    PublicKey,
+    Seconds,
+    Switch,
+    Version,
+    VersionV,
+    Whole,
+)
+
+
+class Model(BaseModel):
+    """Frozen, and every unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
+
+
+class Kubernetes(Model):
+    """The cluster."""
+
+    version: VersionV = Field("v1.31.0", description="Kubernetes version.")
+    pod_subnet: Net = Field(IPv4Network("10.244.0.0/16"), description="Addresses of pods.")
+    service_subnet: Net = Field(IPv4Network("10.96.0.0/12"), description="Addresses of services.")
+    node_mask: Whole = Field(
+        24, ge=16, le=30, description="Prefix length of each node's part of the pod subnet."
+    )
+    max_pods: Whole = Field(110, ge=10, le=500, description="Pods a node may run.")
+    dns_domain: Domain = Field("cluster.local", description="DNS domain of the cluster.")
+    api_port: Port = Field(6443, description="Port of the API servers and of the balancer.")
+    proxy_mode: Literal["iptables", "nftables"] = Field("iptables", description="How kube-proxy works.")
+    node_monitor_grace_seconds: Whole = Field(
+        50, ge=20, le=600, description="How long a node may be silent before it is NotReady."
+    )
+    single_master: Switch = Field(
+        False, description="Allow one control plane machine: no high availability, for experiments only."
+    )
+    pod_log_max_mib: Whole = Field(
+        10, ge=1, le=1024, description="Size at which a container's log is rotated."
+    )
+
+
+class Containerd(Model):
+    """The container runtime."""
+
+    version: Version = Field("1.7.28", description="containerd version.")
+
+
+class LoadBalancer(Model):
+    """HAProxy in front of the API servers."""
+
+    check_interval_seconds: Seconds = Field(
+        1, description="Pause between two health checks of an API server."
+    )
+    fall: Whole = Field(2, ge=1, le=20, description="Failed checks after which a server is down.")
+    rise: Whole = Field(1, ge=1, le=20, description="Good checks after which a server is up.")
+    timeout_connect_seconds: Seconds = Field(5, description="Time to connect to an API server.")
+    timeout_idle_seconds: Seconds = Field(3600, description="Idle time of client and server connections.")
+    timeout_tunnel_seconds: Seconds = Field(14400, description="Idle time of watches, exec and logs.")
+
+
+class Pool(Model):
+    """Addresses that MetalLB hands out."""
+
+    name: DnsLabel = Field(description="Name of the pool.")
+    addresses: tuple[AddressRange, ...] = Field(min_length=1, description="Ranges (A-B) or networks (A/N).")
+    auto_assign: Switch = Field(True, description="Hand out to services that ask for no pool.")
+
+
+class MetalLB(Model):
+    """Load balancer addresses by ARP (layer 2)."""
+
+    version: VersionV = Field("v0.15.2", description="MetalLB version.")
+    pools: tuple[Pool, ...] = Field(min_length=1, description="Address pools, each announced on the LAN.")
+
+
+class Flannel(Model):
+    """The pod network."""
+
+    version: VersionV = Field("v0.28.10", description="Flannel version.")
+    vni: Whole = Field(1, ge=1, le=16777215, description="VXLAN network identifier.")
+    port: Port = Field(8472, description="UDP port of the VXLAN.")
+
+
+class Storage(Model):
+    """Persistent volumes."""
+
+    kind: Literal["none", "local-path", "longhorn"] = Field("none", description="Who provides volumes.")
+
+
+class Exposure(Model):
+    """A service of the platform that people reach at a node's port."""
+
+    host: HostName = Field(description="Host whose address people use.")
+    port: Whole = Field(ge=30000, le=32767, description="NodePort.")
+
+
+class Observability(Model):
+    """Metrics, logs and alerts of the platform."""
+
+    grafana: Exposure | None = Field(None, description="Where Grafana is reached.")
+
+
+class Hypervisor(Model):
+    """One hypervisor node and what it holds."""
+
+    cpus: Whole = Field(ge=1, description="CPU cores.")
+    memory_gib: Whole = Field(ge=1, description="Memory in GiB.")
+    disk_gib: Whole = Field(ge=1, description="Disk in GiB.")
+    cpu_overcommit: Number = Field(2.0, ge=1, le=16, description="Virtual CPUs for each core.")
+
+
+class Ssh(Model):
+    """How the harness reaches machines."""
+
+    user: Login = Field("plumbline", description="Login, with sudo and without a password.")
+    authorized_keys: tuple[PublicKey, ...] = Field(
+        (), min_length=1, description="Public keys of people, besides the lab's own."
+    )
+
+
+class Thresholds(Model):
+    """Limits of the acceptance suite; defaults are the catalogue's."""
+
+    api_gap_seconds: Number = Field(10.0, gt=0, description="Longest gap of the API when a master dies.")
+    leader_seconds: Number = Field(5.0, gt=0, description="Time to a new etcd leader.")
+    address_seconds: Number = Field(60.0, gt=0, description="Time until a service has its address.")
+    minimum_writes_per_second: Number = Field(
+        5.0, gt=0, description="Acknowledged writes a second below which a fault run is void."
+    )

@@ -1,0 +1,111 @@
+"""The resolved inventory as tables: machines with their derived values, and what is left of each capacity.
+
+Every cell is plain text: rich would take `:cd:` in a MAC address for an emoji, and brackets for markup.
+"""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lab.inventory.models import Inventory
+from lab.inventory.rules.capacity import TIGHT, rows
+from lab.inventory.rules.providers import provider_of
+
+
+def show(inventory: Inventory) -> RenderableType:
+    """Lab, machines, pools, capacity, and what was replaced or is tight."""
+    parts: list[RenderableType] = [
+        _lab(inventory),
+        _machines(inventory),
+        _pools(inventory),
+        _capacity(inventory),
+    ]
+    for title, lines, style in (
+        ("replaced", inventory.notes, "cyan"),
+        ("warnings", inventory.warnings, "yellow"),
+    ):
+        if lines:
+            parts.append(Text("\n".join((f"{title}:", *(f"  {line}" for line in lines))), style=style))
+    return Group(*parts)
+
+
+def _lab(inventory: Inventory) -> Table:
+    kubernetes, network = inventory.kubernetes, inventory.network
+    vlan = f", VLAN {network.vlan}" if network.vlan else ""
+    router = f", router {network.router}" if network.router else ""
+    grafana = inventory.observability.grafana
+    facts = {
+        "provider": f"{inventory.provider}{', disposable' if inventory.disposable else ''}",
+        "API": f"https://{inventory.endpoint} through {inventory.balancer}",
+        "LAN": f"{network.lan}, gateway {network.gateway}{vlan}",
+        "management": f"{network.management or 'none'}{router}",
+        "DHCP": str(network.dhcp or "none"),
+        "nameservers": ", ".join(str(server) for server in inventory.nameservers),
+        "pods": f"{kubernetes.pod_subnet}, a /{kubernetes.node_mask} and {kubernetes.max_pods} pods a node",
+        "services": f"{kubernetes.service_subnet}, domain {kubernetes.dns_domain}",
+        "versions": f"Kubernetes {kubernetes.version}, containerd {inventory.containerd.version}, "
+        f"Flannel {inventory.flannel.version}, MetalLB {inventory.metallb.version}",
+        "storage": inventory.storage.kind,
+        "Grafana": f"http://{inventory.hosts[grafana.host].address}:{grafana.port}" if grafana else "none",
+        "login": f"{inventory.ssh.user}, {len(inventory.ssh.authorized_keys)} keys besides the lab's own",
+    }
+    table = Table(title=f"lab {inventory.lab}", show_header=False, title_justify="left", box=None)
+    for name, value in facts.items():
+        _row(table, name, value)
+    return table
+
+
+def _machines(inventory: Inventory) -> Table:
+    table = Table(title=f"{len(inventory.hosts)} machines", title_justify="left", caption_justify="left")
+    for title in ("name", "role", "address", "MAC", "provider", "kind"):
+        table.add_column(title, no_wrap=title in ("name", "address", "MAC"))
+    for title in ("vCPU", "memory", "disk"):
+        table.add_column(title, justify="right")
+    table.add_column("labels")
+    for name, machine in inventory.hosts.items():
+        place = f" on {machine.hypervisor}" if machine.hypervisor else ""
+        vmid = f" as {machine.vmid}" if machine.vmid else ""
+        _row(
+            table,
+            name,
+            machine.role,
+            str(inventory.interface(name)),
+            inventory.mac(name),
+            f"{provider_of(inventory, machine)}{place}{vmid}",
+            f"{machine.hardware}, {machine.arch}, {machine.os}",
+            str(machine.cpus),
+            f"{machine.memory_gib} GiB",
+            f"{machine.disk_gib} GiB",
+            ", ".join(f"{key}={value}" for key, value in machine.labels.items()),
+        )
+    return table
+
+
+def _pools(inventory: Inventory) -> Table:
+    table = Table(title="address pools", title_justify="left")
+    for title in ("pool", "ranges", "addresses", "handed out"):
+        table.add_column(title, justify="right" if title == "addresses" else "left")
+    for pool in inventory.metallb.pools:
+        ranges = ", ".join(str(addresses) for addresses in pool.addresses)
+        size = sum(len(addresses) for addresses in pool.addresses)
+        _row(table, pool.name, ranges, str(size), "by itself" if pool.auto_assign else "when named")
+    return table
+
+
+def _capacity(inventory: Inventory) -> Table:
+    table = Table(title="capacity", title_justify="left")
+    table.add_column("of")
+    table.add_column("what")
+    for title in ("needed", "there is", "left", "used"):
+        table.add_column(title, justify="right")
+    for row in rows(inventory):
+        style = "yellow" if row.share > TIGHT else ""
+        numbers = (f"{row.need:g}", f"{row.have:g}", f"{row.have - row.need:g}", f"{row.share:.0%}")
+        _row(table, row.subject, row.unit, *numbers, style=style)
+    return table
+
+
+def _row(table: Table, *cells: str, style: str = "") -> None:
+    table.add_row(*(Text(cell) for cell in cells), style=style)

@@ -1,0 +1,185 @@
+"""Properties that hold for any inventory, and for anything that is none."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from ipaddress import IPv4Address, IPv4Network
+from random import Random
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+from test_inventory_fixtures import VALID, told
+
+from lab.errors import InputError
+from lab.inventory import document
+from lab.inventory.loading import parse
+from lab.inventory.models import Inventory
+from lab.inventory.problems import Loc, dotted
+
+WORDS = (
+    "a",
+    "pi-5-a",
+    "lab-w-01",
+    "k8s-master-01",
+    "x" * 63,
+    "0a",
+    "no",
+    "null",
+    "true",
+    "on",
+    "e1",
+    "n-1e3",
+)
+VALUES = ("", "no", "12", "1.30", "0x1F", "010", "true", "a.b_c-D", "x" * 63, "null", "1e3", "5")
+FUZZ = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@st.composite
+def inventories(draw: st.DrawFn) -> dict[str, Any]:
+    """The data of a valid inventory; one number decides it, so that drawing is cheap."""
+    pick = Random(draw(st.integers(0, 2**32)))
+    lan = IPv4Network((0xC0A80000 | pick.randrange(256) << 8, pick.randint(22, 24)), strict=False)
+    masters, workers = pick.choice([1, 3, 5, 7]), pick.randint(1, 12)
+    count = 1 + masters + workers
+    names = list(dict.fromkeys([*pick.sample(WORDS, 6), *(f"m{n}" for n in range(count))]))[:count]
+    roles = ["load-balancer"] + ["control-plane"] * masters + ["worker"] * workers
+    hosts = {
+        name: {
+            "role": role,
+            "address": str(lan.network_address + last),
+            "cpus": pick.randint(2, 64),
+            "memory_gib": pick.randint(2, 64),
+            "labels": {key: pick.choice(VALUES) for key in ("rack", "example.com/site")[: pick.randrange(3)]},
+        }
+        for name, role, last in zip(names, roles, pick.sample(range(2, 120), count), strict=True)
+    }
+    start, size = pick.randint(130, 200), pick.randint(1, 50)
+    pool = IPv4Address(int(lan.network_address) + start)
+    return {
+        "lab": pick.choice(WORDS),
+        "provider": pick.choice(["lxc", "vagrant", "static"]),
+        "disposable": pick.random() < 0.5,
+        "network": {"lan": str(lan), "gateway": str(lan.network_address + 1)},
+        "kubernetes": {"single_master": masters == 1, "api_port": pick.choice([443, 6443, 8443])},
+        "thresholds": {"leader_seconds": pick.uniform(0.001, 1000)},
+        "metallb": {"pools": [{"name": pick.choice(WORDS), "addresses": [f"{pool}-{pool + size - 1}"]}]},
+        "hosts": hosts,
+    }
+
+
+def as_yaml(data: object) -> str:
+    stream = StringIO()
+    YAML(typ="safe", pure=True).dump(data, stream)
+    return stream.getvalue()
+
+
+def dumped(inventory: Inventory) -> Any:
+    return inventory.model_dump(mode="json", exclude_defaults=True)
+
+
+@FUZZ
+@given(inventories())
+def test_dump_and_load_give_the_same_model(data: dict[str, Any]) -> None:
+    first = parse(json.dumps(data), "x.yaml")
+    again = parse(as_yaml(dumped(first)), "x.yaml")
+    assert again.model_dump() == first.model_dump()
+    assert parse(json.dumps(dumped(again)), "x.yaml").model_dump() == first.model_dump()
+
+
+def test_every_valid_fixture_survives_dump_and_load() -> None:
+    for path in VALID:
+        first = parse(path.read_text(encoding="utf-8-sig"), "x.yaml")
+        assert parse(as_yaml(dumped(first)), "x.yaml").model_dump() == first.model_dump(), path.name
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> str:
+    """A valid inventory with up to three places replaced, removed or added to."""
+    data = draw(inventories())
+    for _ in range(draw(st.integers(1, 3))):
+        parent, key = draw(st.sampled_from(list(places(data))))
+        what = draw(st.sampled_from(["replace", "remove", "add"]))
+        junk = draw(
+            st.one_of(
+                st.none(),
+                st.booleans(),
+                st.integers(-5, 10**10),
+                st.floats(allow_nan=False, allow_infinity=False),
+                st.text(max_size=12),
+                st.sampled_from(["10.1.1.300", "10.244.0.0/16", "worker", "control-plane", "1.30", "lxc"]),
+                st.lists(st.integers(), max_size=2),
+                st.dictionaries(st.text(max_size=4), st.integers(), max_size=2),
+            )
+        )
+        if what == "replace":
+            parent[key] = junk
+        elif what == "remove":
+            del parent[key]
+        elif isinstance(parent, dict):
+            parent[draw(st.text(max_size=8))] = junk
+        else:
+            parent.append(junk)
+    return as_yaml(data)
+
+
+def places(data: Any) -> list[tuple[Any, Any]]:
+    """Every container of the data with every key or index in it."""
+    pairs = (
+        list(data.items())
+        if isinstance(data, dict)
+        else list(enumerate(data))
+        if isinstance(data, list)
+        else []
+    )
+    found = [(data, key) for key, _ in pairs]
+    for _, value in pairs:
+        found += places(value)
+    return found
+
+
+@FUZZ
+@given(damaged())
+def test_every_error_names_a_place_and_line_of_the_file(text: str) -> None:
+    try:
+        parse(text, "x.yaml")
+    except InputError as error:
+        marks = document.read(text).marks
+        lines: dict[str, Loc] = {dotted(path): path for path in marks}
+        for line in told(error.message):
+            named = [path for path in lines if line.rest.startswith(f"{path}: ")]
+            assert named, line
+            assert line.line == marks[lines[max(named, key=len)]].line
+            assert "; " in line.rest
+
+
+@FUZZ
+@given(st.text(max_size=300))
+def test_any_text_is_taken_or_refused(text: str) -> None:
+    only_refuses(text)
+
+
+@FUZZ
+@given(st.text("[]{}:,-?&*!|>'\"%@` \n\tab1.#~", max_size=120))
+def test_any_yaml_punctuation_is_taken_or_refused(text: str) -> None:
+    only_refuses(text)
+
+
+@FUZZ
+@given(st.sampled_from(VALID), st.data())
+def test_a_file_with_a_piece_cut_or_put_in_is_taken_or_refused(path: Any, data: st.DataObject) -> None:
+    text = path.read_text(encoding="utf-8-sig")
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, min(len(text), start + 30)))
+    piece = data.draw(st.text("[]{}:,-?&*!|>'\"%@` \n\tab1.#~\x00\x85\u2028\ufeff", max_size=5))
+    only_refuses(text[:start] + piece + text[end:])
+
+
+def only_refuses(text: str) -> None:
+    try:
+        parse(text, "x.yaml")
+    except InputError as error:
+        assert error.message
+        assert all(line.startswith("x.yaml:") for line in error.message.splitlines()), error.message

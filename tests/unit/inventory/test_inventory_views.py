@@ -1,0 +1,196 @@
+"""What people see of inventories: tables, generated files, new files, the rest of the messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from lab.errors import InputError
+from lab.inventory import files, generated, load
+from lab.inventory.init import QUESTIONS, init
+from lab.inventory.loading import parse
+from lab.inventory.models import Inventory
+from lab.inventory.problems import Problem, Source, dotted, line_of, shown
+from lab.inventory.reference import reference
+from lab.inventory.rules import RULES
+from lab.inventory.rules.capacity import rows
+from lab.inventory.schema import schema
+from lab.inventory.show import show
+
+
+def test_generated_files_are_current() -> None:
+    stale = [str(path) for path in generated.outdated()]
+    assert not stale, "write them again: python -c 'from lab.inventory.generated import refresh; refresh()'"
+
+
+def keys(model: Any) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield name
+        for inner in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            if isinstance(inner, type) and hasattr(inner, "model_fields"):
+                yield from keys(inner)
+
+
+def test_schema_and_reference_know_every_field() -> None:
+    text, page = schema(), reference()
+    for key in keys(Inventory):
+        assert f'"{key}"' in text
+        assert f"`{key}`" in page
+    for rule in RULES:
+        assert (rule.__doc__ or "").split("\n")[0][:60] in " ".join(page.split())
+
+
+def test_every_field_says_what_it_is_for() -> None:
+    data = json.loads(schema())
+    for model in (data, *data["$defs"].values()):
+        assert model["description"]
+        for key, field in model.get("properties", {}).items():
+            target = data["$defs"].get(field.get("$ref", "").rpartition("/")[2], {})
+            assert field.get("description") or target.get("description"), key
+
+
+def test_the_schema_refuses_unknown_keys_everywhere() -> None:
+    data = json.loads(schema())
+    for model in (data, *data["$defs"].values()):
+        if "properties" in model:
+            assert model["additionalProperties"] is False
+
+
+def printed(inventory: Inventory) -> str:
+    console = Console(width=170, no_color=True, record=True, file=open_null())
+    console.print(show(inventory))
+    return console.export_text()
+
+
+def open_null() -> Any:
+    return Path("/dev/null").open("w")
+
+
+def test_show_prints_every_machine_with_its_derived_values() -> None:
+    lab = load("production")
+    text = printed(lab)
+    for name in lab.hosts:
+        assert name in text
+        assert str(lab.interface(name)) in text
+        assert lab.mac(name) in text
+    assert "http://10.1.1.31:30000" in text
+    assert "https://10.1.1.50:6443" in text
+
+
+def test_show_prints_capacity_notes_and_warnings() -> None:
+    assert "84%" in printed(load("production"))
+    assert "production -> production-lxc" in printed(load("production", provider="lxc"))
+    tight = files.FOLDER.parent / "tests/fixtures/inventory/valid/proxmox-tight.yaml"
+    assert "which is tight" in printed(load(str(tight)))
+
+
+def test_capacity_counts_each_machine_once() -> None:
+    found = {(row.subject, row.unit): (row.need, row.have) for row in rows(load("production"))}
+    assert found["hypervisor pve-1", "vCPU"] == (54, 64)
+    assert found["hypervisor pve-1", "GiB memory"] == (106, 128)
+    assert found["hypervisor pve-1", "GiB disk"] == (1320, 1862)
+    assert found["pod network", "nodes"] == (15, 256)
+    assert found["LAN", "addresses"] == (16 + 1 + 51, 254)
+
+
+# --- invoke init
+
+
+def test_a_new_inventory_is_valid_and_never_overwrites(tmp_path: Path) -> None:
+    path = init("mine", folder=tmp_path)
+    lab = load(str(path))
+    assert (lab.lab, lab.provider, len(lab.masters), len(lab.workers)) == ("mine", "lxc", 3, 2)
+    before = path.read_text()
+    with pytest.raises(InputError, match="exists already"):
+        init("mine", {"workers": "9"}, folder=tmp_path)
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"lan": "10.100.0.0/24"},
+        {"lan": "10.244.0.0/16", "workers": "40"},
+        {"lan": "192.168.7.0/27", "masters": "5", "workers": "9"},
+        {"provider": "proxmox", "workers": "10"},
+        {"provider": "static", "masters": "7"},
+        {"provider": "vagrant", "workers": "1"},
+    ],
+    ids=str,
+)
+def test_any_right_answers_give_a_right_inventory(tmp_path: Path, answers: dict[str, str]) -> None:
+    lab = load(str(init("mine", answers, folder=tmp_path)))
+    assert len(lab.masters) == int(answers.get("masters", "3"))
+    assert len(lab.workers) == int(answers.get("workers", "2"))
+
+
+@pytest.mark.parametrize(
+    ("name", "answers", "words"),
+    [
+        ("Mine", {}, "write mine"),
+        ("../mine", {}, "may hold only"),
+        ("mine", {"masters": "2"}, "must be odd"),
+        ("mine", {"masters": "three"}, "must be a whole number"),
+        ("mine", {"workers": "0"}, "there is no worker"),
+        ("mine", {"lan": "10.1.1.5/24"}, "write 10.1.1.0/24"),
+        ("mine", {"lan": "10.1.1.0/29"}, "no room"),
+        ("mine", {"provider": "docker"}, "must be one of"),
+        ("mine", {"provider": "proxmox", "workers": "40"}, "cannot fit"),
+        ("mine", {"color": "red"}, "nothing to answer"),
+    ],
+)
+def test_wrong_answers_write_nothing(tmp_path: Path, name: str, answers: dict[str, str], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        init(name, answers, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_what_is_not_known_is_asked(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return {"Workers [2]: ": "4"}.get(question, "")
+
+    lab = load(str(init("mine", {"provider": "lxc", "lan": "10.9.0.0/24"}, ask=answer, folder=tmp_path)))
+    assert len(lab.workers) == 4
+    assert len(asked) == sum(1 for item in QUESTIONS if not item.only_for) - 2
+
+
+def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        init("mine", folder=tmp_path / "gone")
+
+
+# --- messages
+
+
+def test_a_place_is_written_as_people_read_it() -> None:
+    path = ("hosts", "w-1", "labels", "example.com/rack", 0)
+    assert dotted(path) == 'hosts.w-1.labels["example.com/rack"][0]'
+    assert dotted(()) == "(file)"
+
+
+def test_a_value_stays_on_one_line() -> None:
+    assert shown("a\nb\tc\x1b[31m") == "a\\nb\\tc\\x1b[31m"
+    assert len(shown("x" * 1000)) < 70
+
+
+def test_a_default_is_told_as_one_and_the_written_owner_comes_first() -> None:
+    text = (files.FOLDER / "rehearsal.yaml").read_text().replace("  service_subnet: 10.96.0.0/12\n", "")
+    with pytest.raises(InputError) as refused:
+        parse(text.replace("10.1.1.", "10.97.1."), "x.yaml")
+    line = refused.value.message
+    assert "network.lan: 10.97.1.0/24" in line
+    assert "[kubernetes.service_subnet (default 10.96.0.0/12)]" in line
+
+
+def test_a_problem_without_place_in_the_file_is_told_above_it() -> None:
+    problem = Problem(("kubernetes", "max_pods"), "is too many", "write less")
+    line = line_of(problem, Source("x.yaml"), lambda _: "110")
+    assert line == "x.yaml:1: (file): kubernetes.max_pods (default 110): is too many; write less"
