@@ -49,7 +49,7 @@ class Api:
         self._lock = threading.Lock()
 
     def request(
-        self, method: str, path: str, body: str | None = None, content: str = "application/json"
+        self, method: str, path: str, body: str | Object | None = None, content: str = "application/json"
     ) -> Object:
         """One request; the decoded answer. Raises `ApiError` with the status, `Unavailable` without one."""
         headers = {"Accept": "application/json", "Content-Type": content}

@@ -53,7 +53,7 @@ class Cluster:
         """One request. Raises `Refused` when the API judged it, `CouldNotTell` when nobody could look."""
         content = "application/strategic-merge-patch+json" if method == "PATCH" else "application/json"
         try:
-            return self._api.request(method, path, json.dumps(body) if body else None, content)
+            return self._api.request(method, path, body, content)
         except ApiError as error:
             if error.status in REFUSALS:
                 raise Refused(error.message) from error

@@ -101,8 +101,8 @@ class Stream:
 
 
 def short_id(nodeid: str) -> str:
-    """A test's name without the folder and without xdist's group."""
-    return re.sub(r"@[\w.-]+$", "", nodeid).removeprefix("tests/acceptance/")
+    """A test's name without the folder."""
+    return re.sub(r"^[^:]*/", "", nodeid)
 
 
 def hosts_of(inventory: Inventory, group: str) -> tuple[str, ...]:

@@ -197,7 +197,7 @@ def test_flannel_is_given_the_pod_subnet(driver: Driver) -> None:
     """Flannel's network equals the pod subnet, over vxlan."""
     from lab.render.addons import addon_context
 
-    network = json.loads(addon_context(driver.inventory)["flannel_network"])
+    network = json.loads(addon_context(driver.inventory)["flannel_files"]["net-conf.json"])
     agrees("Network", network["Network"], str(driver.inventory.kubernetes.pod_subnet))
     agrees("Backend", network["Backend"]["Type"], "vxlan")
     agrees("podSubnet", cluster_configuration(driver)["networking"]["podSubnet"], network["Network"])

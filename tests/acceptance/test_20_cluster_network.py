@@ -13,8 +13,6 @@ from lab.verify.plugin import Measure
 from lab.verify.verbs import becomes, holds, nothing
 from lab.verify.workspace import Object, Workspace
 
-pytestmark = pytest.mark.xdist_group("probes")
-
 PROXY_HEALTH = 10256
 """kube-proxy's health port: an HTTP server of the host's own on every node."""
 STALL_MS = 1000

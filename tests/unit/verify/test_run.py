@@ -1,0 +1,211 @@
+"""The verdict: a small suite of its own, run by the real runner in the layer that needs no lab."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab.console import Console
+from lab.errors import InputError, PreflightError
+from lab.inventory import load
+from lab.labs import Lab
+from lab.locks import exclusive
+from lab.runs import Run
+from lab.verify import run as runner
+from lab.verify.layers import LAYERS, Layer, chosen
+from lab.verify.outcomes import Outcome
+from lab.verify.record import Record, Verdict
+from lab.verify.run import Story
+
+ROOT = Path(__file__).parents[3]
+
+FOUR = '''
+import pytest
+from lab.verify.outcomes import CouldNotTell, Mismatch, NotPartOfLab
+
+@pytest.mark.check("L0-01")
+@pytest.mark.each("all")
+def test_passes(host):
+    """It passes."""
+
+@pytest.mark.check("L0-02")
+def test_fails():
+    """It fails."""
+    raise Mismatch("mode", expected="0600", seen="0644", command="ls", host="worker-1")
+
+def test_plain_assertion():
+    assert 1 == 2
+
+def test_unreachable():
+    raise CouldNotTell("worker-2: not reachable by SSH: timed out", next_step="invoke ssh worker-2")
+
+def test_defect_of_the_check():
+    {}["missing"]
+
+def test_bare_skip():
+    pytest.skip("no time")
+
+def test_not_here():
+    raise NotPartOfLab("storage.kind", "none")
+
+@pytest.fixture
+def broken():
+    raise OSError("permission denied")
+
+def test_fixture(broken):
+    pass
+
+def test_measures(measure):
+    measure("gap", 1.5, "s", 10)
+
+def test_gevent_is_not_here():
+    import sys
+    assert not {"gevent", "locust"} & set(sys.modules)
+'''
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
+    return Lab.open(load("rehearsal"), tmp_path)
+
+
+def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> None:
+    folder = tmp_path / "suite"
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / f"test_00_render{name}.py").write_text(text)
+    monkeypatch.setattr(runner, "TESTS", folder)
+
+
+def verify(lab: Lab, tmp_path: Path, selection: str = "") -> tuple[Verdict, Path]:
+    run = Run(tmp_path, "rehearsal", "invoke verify")
+    try:
+        return runner.verify(lab, run, Console(), ["render"], selection), run.folder
+    finally:
+        run.close()
+
+
+def test_four_outcomes_are_told_apart(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite(tmp_path, monkeypatch, _four=FOUR)
+    verdict, folder = verify(lab, tmp_path)
+    found = {record.id.partition("::")[2]: record for record in verdict.records}
+    outcomes = {name: record.outcome.value for name, record in found.items()}
+    hosts = tuple(lab.inventory.hosts)
+    assert outcomes == dict.fromkeys((f"test_passes[{host}]" for host in hosts), "passed") | {
+        "test_fails": "failed",
+        "test_plain_assertion": "failed",
+        "test_unreachable": "could-not-tell",
+        "test_defect_of_the_check": "could-not-tell",
+        "test_bare_skip": "could-not-tell",
+        "test_not_here": "skipped",
+        "test_fixture": "could-not-tell",
+        "test_measures": "passed",
+        "test_gevent_is_not_here": "passed",
+    }
+    assert not verdict.green
+    failed = found["test_fails"]
+    assert (failed.host, failed.checks, failed.title) == ("worker-1", ("L0-02",), "It fails")
+    assert (failed.expected, failed.seen, failed.command) == ("0600", "0644", "ls")
+    assert found["test_measures"].figures[0].value == 1.5
+    assert json.loads((folder / "report.json").read_text())["green"] is False
+    assert {path.name for path in folder.glob("*.*") if path.is_file()} >= {"report.html", "junit.xml"}
+
+
+def test_a_selection_keeps_rows_hosts_and_names(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite(tmp_path, monkeypatch, _four=FOUR)
+    verdict, _ = verify(lab, tmp_path, "worker-1, L0-01, measures")
+    assert verdict.green
+    assert len(verdict.records) == len(lab.inventory.hosts) + 1
+    with pytest.raises(InputError, match="no check of these layers"):
+        verify(lab, tmp_path, "L9-99")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import nothing_of_that_name\n", "nothing_of_that_name"),
+        ("", "pytest ended with exit code 5"),
+        (
+            "from lab.verify.outcomes import NotPartOfLab as N\n\ndef test_x():\n    raise N('a', 'b')\n",
+            "no check of this layer",
+        ),
+        ("import os\n\ndef test_x():\n    os._exit(3)\n", "was not run to its end"),
+    ],
+)
+def test_nothing_is_green_by_absence(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    suite(tmp_path, monkeypatch, _x=text)
+    verdict, _ = verify(lab, tmp_path)
+    assert not verdict.green
+    assert any(said in record.message for record in verdict.bad), [record.message for record in verdict.bad]
+
+
+def test_every_host_is_looked_at_or_named() -> None:
+    node = Layer("node", 10, "")
+    story = Story(node, Console())
+    story.hear({"collected": ["t::a[one]", "t::a[two]"]})
+    record = Record(id="t::a[one]", title="a", layer="node", host="one", outcome=Outcome.PASSED)
+    story.hear({"record": record.model_dump(mode="json")})
+    found = story.close(0, "", ("one", "two", "three"), selected=False)
+    assert [(r.id, r.outcome.value) for r in found] == [
+        ("t::a[one]", "passed"),
+        ("t::a[two]", "could-not-tell"),
+        ("node: reach[two]", "could-not-tell"),
+        ("node: reach[three]", "could-not-tell"),
+    ]
+
+
+def test_layers_run_in_order_and_faults_need_a_disposable_lab(lab: Lab) -> None:
+    assert [layer.name for layer in LAYERS] == ["render", "node", "cluster", "services", "ha"]
+    picked, left_out = chosen(["ha", "node"], lab.inventory)
+    assert [layer.name for layer in picked] == ["node", "ha"]
+    assert left_out == {}
+    kept = lab.inventory.model_copy(update={"disposable": False})
+    picked, left_out = chosen([], kept)
+    assert "ha" not in [layer.name for layer in picked]
+    assert "disposable" in left_out["ha"]
+    with pytest.raises(InputError, match="disposable"):
+        chosen(["ha"], kept)
+    with pytest.raises(InputError, match="cellar: not a layer; layers are render, node"):
+        chosen(["cellar"], kept)
+
+
+def test_a_second_verify_of_a_lab_is_refused(lab: Lab, tmp_path: Path) -> None:
+    run = Run(tmp_path, "rehearsal", "invoke verify")
+    with (
+        exclusive(lab, "invoke verify"),
+        pytest.raises(PreflightError, match=f"process {os.getpid()}, since 20"),
+    ):
+        runner.verify(lab, run, Console(), ["node"])
+    run.close()
+
+
+def test_collection_is_the_same_whatever_the_hash_seed(lab: Lab, tmp_path: Path) -> None:
+    from lab.verify.session import Context
+
+    seen = set()
+    for seed in ("0", "1"):
+        context = tmp_path / f"context-{seed}.json"
+        context.write_text(Context.of(lab, tmp_path, "node", "", 1).model_dump_json())
+        command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "lab.verify.plugin"]
+        command += ["-p", "no:cacheprovider", "--plumbline-context", str(context), "tests/acceptance"]
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        seen.add(tuple(line for line in done.stdout.splitlines() if "::" in line))
+    assert len(seen) == 1
+    assert len(seen.pop()) > 100
