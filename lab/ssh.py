@@ -11,6 +11,7 @@ import logging
 import os
 import shlex
 import subprocess
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -25,6 +26,8 @@ from lab.waits import NotYet, wait_for
 
 log = logging.getLogger("plumbline")
 
+_MAKING = threading.Lock()
+
 UNREACHABLE = 255
 """ssh's own exit code when it could not reach the host or log in (ssh(1))."""
 
@@ -38,23 +41,31 @@ class KeyPair:
 
 
 def key_pair(path: Path, comment: str) -> KeyPair:
-    """Read the key at `path`, or make one there; the private half has mode 600."""
-    if not path.exists():
-        key = Ed25519PrivateKey.generate()
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-        )
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part = path.with_name(f"{path.name}.{os.getpid()}")
-        part.touch(mode=0o600)
-        part.write_bytes(private)
-        part.replace(path)
+    """Read the key at `path`, or make one there; the private half has mode 600.
+
+    Several threads may ask for the same new key: all get the one that was made first.
+    """
+    with _MAKING:
+        if not path.exists():
+            _make_key(path)
     key_text = path.read_text()
     loaded = serialization.load_ssh_private_key(key_text.encode(), password=None)
     public = loaded.public_key().public_bytes(
         serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
     )
     return KeyPair(key_text, f"{public.decode()} {comment}")
+
+
+def _make_key(path: Path) -> None:
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    part.touch(mode=0o600)
+    part.write_bytes(private)
+    part.replace(path)
 
 
 class Keys:
@@ -156,7 +167,7 @@ class Ssh:
         return Result(done.returncode, done.stdout, done.stderr)
 
     def run(self, host: str, command: str, *, seconds: float = 60, stdin: str = "") -> str:
-        """Run `command` as root on `host`; its standard output. Raises `CommandError` for another code than 0."""
+        """Run `command` as root on `host`; its standard output. Raises `CommandError` for a code other than 0."""
         result = self.try_run(host, command, seconds=seconds, stdin=stdin)
         if result.code:
             raise CommandError(host, shorten(command), result.code, result.stderr or result.stdout)

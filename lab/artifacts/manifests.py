@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from lab.artifacts.catalogue import RECIPES
 from lab.artifacts.compile import fetch_module
 from lab.artifacts.digests import file_digest
-from lab.artifacts.store import Entry, Key, Say, Store
+from lab.artifacts.sources.fetch import fetch
+from lab.artifacts.store import Key, Say, Store
 from lab.artifacts.toolchain import go_toolchain, host_arch
 from lab.errors import FailedError
 
@@ -44,29 +45,35 @@ def manifest_key(name: str, manifest: Manifest) -> Key:
     return Key.of(name, "any", {"sha256": manifest.sha256})
 
 
-def from_module(store: Store, name: str, manifest: Manifest, *, say: Say) -> Entry:
-    """The manifest out of its Go module. Raises `FailedError` when its digest is not the pinned one."""
+def provide_manifests(source: str, *, say: Say) -> dict[str, Path]:
+    """All manifests by name, as files of the store, from `upstream` or out of their Go `modules`.
 
+    Raises `FailedError` when a manifest does not have its pinned digest.
+    """
+    store = Store()
+    return {name: _ensure(store, name, manifest, source, say) for name, manifest in load_manifests().items()}
+
+
+def _ensure(store: Store, name: str, manifest: Manifest, source: str, say: Say) -> Path:
     def produce(work: Path) -> Mapping[str, Path]:
-        go = go_toolchain(store, host_arch(), say=say)
-        module = fetch_module(go, manifest.module, work, store.folder / "logs" / f"{name}.log")
         target = work / f"{name}.yaml"
-        shutil.copyfile(module.folder / manifest.file, target)
-        seen = file_digest(target)
-        if seen != manifest.sha256:
-            raise FailedError(
-                f"{manifest.module} {manifest.file}: sha256 {seen}, pinned is {manifest.sha256}",
-                next_step=f"compare with {MANIFESTS}",
-            )
+        if source == "upstream":
+            fetch(manifest.url, manifest.sha256, target, say=say)
+        else:
+            _out_of_module(store, name, manifest, target, say)
         return {target.name: target}
 
-    return store.ensure(manifest_key(name, manifest), produce, say=say)
+    entry = store.ensure(manifest_key(name, manifest), produce, say=say)
+    return store.paths(entry)[f"{name}.yaml"]
 
 
-def provide_manifests(source: str, *, say: Say) -> dict[str, Path]:
-    """All manifests by name, as files of the store."""
-    store = Store()
-    entries = {
-        name: from_module(store, name, manifest, say=say) for name, manifest in load_manifests().items()
-    }
-    return {name: store.paths(entry)[f"{name}.yaml"] for name, entry in entries.items()}
+def _out_of_module(store: Store, name: str, manifest: Manifest, target: Path, say: Say) -> None:
+    go = go_toolchain(store, host_arch(), say=say)
+    module = fetch_module(go, manifest.module, target.parent, store.folder / "logs" / f"{name}.log")
+    shutil.copyfile(module.folder / manifest.file, target)
+    seen = file_digest(target)
+    if seen != manifest.sha256:
+        raise FailedError(
+            f"{manifest.module} {manifest.file}: sha256 {seen}, pinned is {manifest.sha256}",
+            next_step=f"compare with {MANIFESTS}",
+        )

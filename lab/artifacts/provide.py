@@ -100,6 +100,19 @@ def provide(
     )
 
 
+def program(name: str, *, source: str = "auto", arch: str = "amd64", say: Say) -> Path:
+    """One program that machines have (kubectl, say), without making anything else.
+
+    Raises `InputError` when the catalogue has no such program.
+    """
+    store, catalogue = Store(), load_catalogue()
+    owners = [owner for owner, component in catalogue.programs() if name in component.install]
+    if not owners:
+        raise InputError(f"program: {name!r} is not in the artefact catalogue", next_step="invoke artifacts")
+    origin = _choose(source, store, catalogue, arch, say)
+    return store.paths(origin.make(owners[0]))[name]
+
+
 def status(
     *, source: str = "auto", arch: str = "amd64", packages: Iterable[str] = (), full: bool = False
 ) -> list[Row]:

@@ -50,13 +50,22 @@ def changed(api: Api, item: Object) -> ObjectChange | None:
     if live is None:
         return ObjectChange(title(item), "", as_text(item))
     try:
-        wanted = api.apply(item, dry_run=True)
+        wanted = wait_for(f"dry run of {title(item)}", lambda: _dry_run(api, item), seconds=60, interval=0.5)
     except ApiError as error:
         if error.status == 404:  # its namespace does not exist yet
             return ObjectChange(title(item), "", as_text(item))
         raise
     before, after = as_text(live), as_text(wanted)
     return None if before == after else ObjectChange(title(item), before, after)
+
+
+def _dry_run(api: Api, item: Object) -> Object:
+    try:
+        return api.apply(item, dry_run=True)
+    except ApiError as error:
+        if any(text in error.message for text in WEBHOOK_NOT_YET):
+            raise NotYet(error.message) from error
+        raise
 
 
 def apply(api: Api, item: Object, note: Callable[[str], None], *, seconds: float = 120) -> bool:

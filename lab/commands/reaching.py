@@ -13,7 +13,7 @@ from typing import Any
 from invoke.exceptions import Exit
 from rich.table import Table
 
-from lab.artifacts.provide import provide
+from lab.artifacts.provide import program as find_program
 from lab.cluster import etcd
 from lab.cluster.api import Api, ApiError, Unavailable
 from lab.cluster.workloads import is_ready
@@ -22,7 +22,6 @@ from lab.errors import FailedError, PlumblineError
 from lab.labs import Lab
 from lab.phases.preflight import states
 from lab.providers.base import State
-from lab.render.roles import all_packages
 from lab.ssh import reachable
 
 
@@ -112,7 +111,7 @@ def _etcd(lab: Lab, masters: list[str]) -> str:
 def kubectl(inventory: str, provider: str, source: str, arguments: str) -> None:
     """Run the pinned kubectl against the lab."""
     lab = Lab.open(read(inventory, provider), ROOT)
-    program = provide(source=source, packages=all_packages(), say=_silent).binaries["kubectl"]
+    program = find_program("kubectl", source=source, say=_silent)
     lab.provider.enter()
     environment = {**os.environ, "KUBECONFIG": str(lab.fetch_kubeconfig())}
     _become([str(program), *shlex.split(arguments)], environment)

@@ -52,14 +52,10 @@ def shown(command: Callable[..., None]) -> Callable[..., None]:
         except (Exit, BrokenPipeError):
             raise
         except Exception as error:
-            log.exception("defect")
             if verbose:
                 traceback.print_exc()
-            fail(
-                mask(
-                    f"error: this is a defect of Plumbline: {type(error).__name__}: {error}\n  next: again with --verbose"
-                )
-            )
+            what = f"{type(error).__name__}: {error}"
+            fail(mask(f"error: this is a defect of Plumbline: {what}\n  next: again with --verbose"))
             raise Exit(code=1) from error
 
     return wrapped

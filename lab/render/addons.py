@@ -59,6 +59,12 @@ def addon_context(inventory: Inventory) -> dict[str, Any]:
     files = {"net-conf.json": _json(network), "cni-conf.json": _json(chain)}
     return {
         "inventory": inventory,
+        # On a fresh node these start before kube-proxy has made the API's ClusterIP work, and would wait
+        # 30 s for it. By the balancer they need no kube-proxy; cut off from it, a speaker goes on announcing.
+        "api_environment": [
+            {"name": "KUBERNETES_SERVICE_HOST", "value": str(inventory.hosts[inventory.balancer].address)},
+            {"name": "KUBERNETES_SERVICE_PORT", "value": str(inventory.kubernetes.api_port)},
+        ],
         "flannel_files": files,
         # flanneld and its installer read these files once, so a changed file must change the pods
         "flannel_digest": sha256("".join(files.values()).encode()).hexdigest()[:16],
