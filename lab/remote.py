@@ -1,7 +1,7 @@
 """Runs on a host, sent over SSH to `python3 -c`: one round trip answers or changes everything.
 
-Standard library only, Python 3.10 or later (Ubuntu 22.04 has 3.10). Reads a request as JSON from standard input, writes the answer
-as JSON to standard output.
+Standard library only, Python 3.10 or later (Ubuntu 22.04 has 3.10). Reads a request as JSON from standard
+input, writes the answer as JSON to standard output.
 """
 
 from __future__ import annotations

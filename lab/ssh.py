@@ -167,7 +167,7 @@ class Ssh:
         return Result(done.returncode, done.stdout, done.stderr)
 
     def run(self, host: str, command: str, *, seconds: float = 60, stdin: str = "") -> str:
-        """Run `command` as root on `host`; its standard output. Raises `CommandError` for a code other than 0."""
+        """Standard output of `command`, run as root on `host`. Raises `CommandError` unless it ends with 0."""
         result = self.try_run(host, command, seconds=seconds, stdin=stdin)
         if result.code:
             raise CommandError(host, shorten(command), result.code, result.stderr or result.stdout)

@@ -86,7 +86,7 @@ class Traits:
     shares_kernel: bool = False
     """Machines are containers: no modules, no swap of their own, host-wide sysctls are read-only."""
     oom_score_restricted: bool = False
-    """The kernel refuses to lower oom_score_adj, so no pod sandbox would start without containerd's switch."""
+    """The kernel refuses to lower oom_score_adj: no pod sandbox would start without containerd's switch."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,10 @@ class Provider(Protocol):
     def traits(self) -> Traits: ...
 
     def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
-        """All reasons not to start, at once; changes nothing. `machines` is the whole lab; volumes, cloud-init
-        and layers may be empty here."""
+        """All reasons not to start, at once; changes nothing.
+
+        `machines` are those still to be made or started; volumes and cloud-init may be empty here.
+        """
 
     def enter(self) -> None:
         """From here on this thread's sockets, and those of its later children, reach the lab's network.
