@@ -128,6 +128,9 @@ class Image(Model):
     def _pinned_or_said(self) -> Image:
         if self.upstream and (self.digest is None) == (not self.unpinned):
             raise ValueError("give either `digest` or `unpinned` with the reason")
+        if self.reference.startswith("docker.io/") and self.reference.count("/") == 1:
+            # containerd stores it under the long name, and everything that looks for it asks for that.
+            raise ValueError("write docker.io/library/NAME: the short name is never stored")
         return self
 
     @property

@@ -45,13 +45,10 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Reference:
-        """Split HOST/REPOSITORY:TAG; docker.io means its registry and its `library/` short names."""
+        """Split HOST/REPOSITORY:TAG; images of docker.io are served by a host of another name."""
         host, _, rest = text.partition("/")
         repository, _, tag = rest.rpartition(":")
-        if host == "docker.io":
-            host = "registry-1.docker.io"
-            repository = repository if "/" in repository else f"library/{repository}"
-        return cls(host, repository, tag)
+        return cls("registry-1.docker.io" if host == "docker.io" else host, repository, tag)
 
     @property
     def url(self) -> str:

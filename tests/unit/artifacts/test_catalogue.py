@@ -90,6 +90,7 @@ def test_a_plain_catalogue_is_taken() -> None:
         ({"one": image()}, "tool/tool: no such set of programs"),
         ({"tool": tool(), "one": image(digest="sha256:abc")}, "should match pattern"),
         ({"tool": tool(), "one": image(digest=None)}, "give either `digest` or `unpinned`"),
+        ({"tool": tool(), "one": image(reference="docker.io/tool:v1")}, "write docker.io/library/NAME"),
         ({"tool": tool(), "one": image(unpinned="why")}, "give either `digest` or `unpinned`"),
         ({"tool": tool(install={"tool": "bin"})}, "should match pattern"),
         ({"tool": tool(colour="red")}, "Extra inputs are not permitted"),
