@@ -17,7 +17,34 @@ JSON = {"json": "print JSON"}
 @task(help=COMMON)
 def validate(c: Context, inventory: str = "rehearsal", provider: str = "", verbose: bool = False) -> None:
     """Check the inventory: every error at once."""
-    run("building.validate", inventory, provider, verbose=verbose)
+    run("checking.validate", inventory, provider, verbose=verbose)
+
+
+@task(help=COMMON)
+def show(c: Context, inventory: str = "rehearsal", provider: str = "", verbose: bool = False) -> None:
+    """Print the resolved inventory with what follows from it."""
+    run("checking.show", inventory, provider, verbose=verbose)
+
+
+@task(positional=["name"], help={"name": "name of the new lab", "verbose": VERBOSE})
+def init(
+    c: Context,
+    name: str,
+    provider: str = "",
+    lan: str = "",
+    masters: str = "",
+    workers: str = "",
+    verbose: bool = False,
+) -> None:
+    """Write a commented inventory from a few answers."""
+    answers = {"provider": provider, "lan": lan, "masters": masters, "workers": workers}
+    run("checking.init", name, answers, verbose=verbose)
+
+
+@task
+def docs(c: Context) -> None:
+    """Write the generated pages and the inventory's schema anew."""
+    run("checking.docs")
 
 
 @task(help=COMMON | {"source": SOURCE})
@@ -62,6 +89,29 @@ def destroy(
 ) -> None:
     """Remove the lab, or one machine of it."""
     run("building.destroy", inventory, provider, host, verbose=verbose)
+
+
+@task(
+    iterable=["layer"], help=COMMON | {"layer": "a layer, may be repeated", "select": "rows, hosts or names"}
+)
+def verify(
+    c: Context,
+    layer: list[str],
+    inventory: str = "rehearsal",
+    provider: str = "",
+    select: str = "",
+    verbose: bool = False,
+) -> None:
+    """Prove that the lab is what the inventory says."""
+    run("proving.verify", inventory, provider, layer, select, verbose=verbose)
+
+
+@task(help=COMMON | {"source": SOURCE})
+def bench(
+    c: Context, inventory: str = "rehearsal", provider: str = "", source: str = "auto", verbose: bool = False
+) -> None:
+    """Measure build, second build, memory and destroy of a lab that does not exist yet; print JSON."""
+    run("bench.bench", inventory, provider, source, verbose=verbose)
 
 
 @task(help=COMMON | JSON)

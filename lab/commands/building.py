@@ -1,4 +1,4 @@
-"""validate, render, preflight, plan, build and destroy."""
+"""render, preflight, plan, build and destroy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from lab.artifacts.provide import provide
-from lab.commands.session import ROOT, Session, read, session, shown
+from lab.commands.session import ROOT, Session, session, shown
 from lab.errors import FailedError
 from lab.labs import Lab, provider_for
 from lab.locks import exclusive
@@ -31,13 +31,6 @@ def building(opened: Session, source: str) -> Iterator[Build]:
     provided = provide(source=source, packages=all_packages(), say=opened.console.say)
     lab = Lab(opened.inventory, ROOT, provider_for(opened.inventory, (provided.payload, provided.debian)))
     yield Build(lab, provided, opened.console, opened.run)
-
-
-@shown
-def validate(inventory: str, provider: str) -> None:
-    """Check the inventory; say that it holds."""
-    found = read(inventory, provider)
-    print(f"{found.lab}: {len(found.hosts)} machines, {len(found.nodes)} Kubernetes nodes: no errors")
 
 
 @shown

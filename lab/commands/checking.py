@@ -1,0 +1,44 @@
+"""validate, show, init, docs: the inventory, without a lab."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console as RichConsole
+
+from lab.commands.session import ROOT, read, shown
+from lab.inventory import generated
+from lab.inventory.init import init as write_inventory
+from lab.inventory.show import show as shown_inventory
+from lab.verify import index
+
+
+@shown
+def validate(inventory: str, provider: str) -> None:
+    """Check the inventory; say that it holds."""
+    found = read(inventory, provider)
+    print(f"{found.lab}: {len(found.hosts)} machines, {len(found.nodes)} Kubernetes nodes: no errors")
+
+
+@shown
+def show(inventory: str, provider: str) -> None:
+    """Print the resolved inventory with what follows from it."""
+    RichConsole().print(shown_inventory(read(inventory, provider)))
+
+
+@shown
+def init(name: str, answers: dict[str, str]) -> None:
+    """Write a commented inventory; ask on a terminal for what was not given."""
+    given = {key: value for key, value in answers.items() if value}
+    path = write_inventory(name, given, ask=input if sys.stdin.isatty() else None)
+    print(f"{path.relative_to(ROOT)}: written\n  next: invoke show -i {name}")
+
+
+@shown
+def docs() -> None:
+    """Write the generated files anew."""
+    for path in generated.refresh():
+        print(f"{path.relative_to(ROOT)}: written")
+    if not index.INDEX.exists() or index.INDEX.read_text() != index.index():
+        index.INDEX.write_text(index.index())
+        print(f"{index.INDEX.relative_to(ROOT)}: written")
