@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from lab.inventory.problems import Loc, Problem, Source, Unfit, shown
+from lab.inventory.problems import Loc, Problem, Source, Unfit, closest, shown
 from lab.inventory.shape import keys_at, place
 
 _KINDS = {"model": "mapping", "dict": "mapping", "mapping": "mapping", "tuple": "list"}
@@ -27,7 +27,7 @@ def _problem(detail: ErrorDetails, source: Source) -> Problem:
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         known = keys_at(path[:-1])
-        close = _close(str(path[-1]), known)
+        close = closest(str(path[-1]), known)
         fix = f"did you mean {close}?" if close else f"known are: {', '.join(known)}"
         return Problem(path, "unknown key", fix, value=_NO_VALUE)
     if kind == "missing":
@@ -65,7 +65,7 @@ def _type_rule(kind: str, value: Any, context: dict[str, Any], path: Loc, source
             return f"{is_}; must be true or false", f"write {_truth(written)}, without quotes"
         case "enum" | "literal_error":
             choices = here.choices if here else []
-            close = _close(written, choices)
+            close = closest(written, choices)
             fix = f"did you mean {close}?" if close else "write one of them"
             return f"{'' if isinstance(value, str) else is_ + '; '}must be one of {', '.join(choices)}", fix
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
@@ -113,14 +113,6 @@ def _truth(written: str) -> str:
     return {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}.get(
         written.lower(), written.lower() if written.lower() in ("true", "false") else "true or false"
     )
-
-
-def _close(word: str, known: list[str]) -> str:
-    """The known name that was meant; "" when none is near."""
-    from difflib import get_close_matches  # only people who mistype pay for the import
-
-    near = get_close_matches(word.lower().replace("-", "_"), known, 1) or get_close_matches(word, known, 1)
-    return near[0] if near else ""
 
 
 def _purpose(path: Loc) -> str:

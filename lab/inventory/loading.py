@@ -54,7 +54,7 @@ def _judged(data: Any, source: Source) -> tuple[Inventory | None, list[Problem]]
         found = fields.problems(error, source)
         left, replaced = salvage.salvage(data)
         if left is not None:
-            found += salvage.trusted(_ruled(left, source), replaced, source)
+            found += salvage.trusted(_ruled(left, source), replaced)
         return left, found
     return inventory, _ruled(inventory, source)
 

@@ -7,7 +7,7 @@ written there. So rules can be tested on models alone and every line of output l
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 Loc = tuple[str | int, ...]
@@ -130,3 +130,12 @@ def _owner(path: Loc, source: Source, value_of: Callable[[Loc], str]) -> str:
     value = _value(path, source, value_of)
     where = f", line {source.line(path)}" if path in source.marks else ""
     return f"{dotted(path)}{' ' + value if value else ''}{where}"
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """The known name that was most likely meant; "" when none is near."""
+    from difflib import get_close_matches  # only people who mistype pay for the import
+
+    names = list(known)
+    near = get_close_matches(word.lower().replace("-", "_"), names, 1) or get_close_matches(word, names, 1)
+    return near[0] if near else ""

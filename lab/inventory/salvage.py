@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from lab.inventory import shape
 from lab.inventory.models import Inventory
-from lab.inventory.problems import Loc, Problem, Source
+from lab.inventory.problems import Loc, Problem, closest
 from lab.inventory.types import ANY_NAME
 
 PASSES = 6
@@ -59,22 +59,18 @@ def salvage(data: Any) -> tuple[Inventory | None, set[Loc]]:
     return None, replaced
 
 
-def trusted(problems: Iterable[Problem], replaced: set[Loc], source: Source) -> list[Problem]:
+def trusted(problems: Iterable[Problem], replaced: set[Loc]) -> list[Problem]:
     """The problems that rest on values which people wrote, or on defaults they left alone."""
-    return [problem for problem in problems if not _touches(problem, replaced, source)]
+    return [problem for problem in problems if not _touches(problem, replaced)]
 
 
-def _touches(problem: Problem, replaced: set[Loc], source: Source) -> bool:
+def _touches(problem: Problem, replaced: set[Loc]) -> bool:
     read = (problem.path, *problem.others)
     if any(
         path[:length] in replaced for path in (*read, *problem.depends) for length in range(1, len(path) + 1)
     ):
         return True
-    if any(place[: len(path)] == path for path in problem.depends for place in replaced):
-        return True
-    # beside an unknown key, a key that is not there may be the one that was meant
-    mistyped = {place[:-1] for place in replaced if place in source.marks and shape.place(place) is None}
-    return any(path not in source.marks and source.nearest(path) in mistyped for path in read)
+    return any(place[: len(path)] == path for path in problem.depends for place in replaced)
 
 
 def _replace(data: dict[str, Any], detail: ErrorDetails, replaced: set[Loc]) -> None:
@@ -92,6 +88,10 @@ def _replace(data: dict[str, Any], detail: ErrorDetails, replaced: set[Loc]) -> 
     if isinstance(parent, list) and isinstance(key, int):
         parent[key] = {} if path[-2] == "pools" else _STAND_INS["addresses"][0]
     elif isinstance(parent, dict):
+        if detail["type"] == "extra_forbidden":
+            meant = closest(str(key), shape.keys_at(path[:-1]))
+            if meant and meant not in parent:
+                replaced.add((*path[:-1], meant))  # its default is not what people wanted
         parent.pop(key, None)
         if _is_named(path):
             parent[key] = {}

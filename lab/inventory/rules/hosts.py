@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
-from difflib import get_close_matches
 
 from lab.inventory.models import HostRole, Inventory
-from lab.inventory.problems import Loc, Problem, dotted
+from lab.inventory.problems import Loc, Problem, closest, dotted
 from lab.inventory.rules.networks import DHCP, GATEWAY, LAN
 
 
@@ -91,7 +90,7 @@ def exposed(inventory: Inventory) -> Iterator[Problem]:
     if grafana is None or grafana.host in inventory.nodes:
         return
     path: Loc = ("observability", "grafana", "host")
-    fix = _meant(grafana.host, list(inventory.nodes), f"write {next(iter(inventory.workers), 'a worker')}")
+    fix = _meant(grafana.host, inventory.nodes, f"write {next(iter(inventory.workers), 'a worker')}")
     if grafana.host not in inventory.hosts:
         yield Problem(path, "there is no host of that name", fix, depends=(("hosts",),))
     elif inventory.hosts[grafana.host].role is HostRole.LOAD_BALANCER:
@@ -99,9 +98,9 @@ def exposed(inventory: Inventory) -> Iterator[Problem]:
         yield Problem(path, rule, fix, others=(host(grafana.host, "role"),))
 
 
-def _meant(word: str, known: list[str], otherwise: str) -> str:
-    close = get_close_matches(word, known, 1)
-    return f"did you mean {close[0]}?" if close else otherwise
+def _meant(word: str, known: Iterable[str], otherwise: str) -> str:
+    near = closest(word, known)
+    return f"did you mean {near}?" if near else otherwise
 
 
 RULES = (addresses, cards, numbers, places, hypervisors, exposed)

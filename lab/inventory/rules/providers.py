@@ -39,11 +39,9 @@ def makes(inventory: Inventory) -> Iterator[Problem]:
         yield from _only(name, machine, ALLOWED[provider], f"provider {provider}", owner)
         if provider is ProviderName.PROXMOX and not machine.hypervisor:
             known = ", ".join(inventory.hypervisors) or "described under hypervisors"
-            fix = f"add hypervisor: one of {known}"
-            path, missing = ("hosts", name), host(name, "hypervisor")
-            yield Problem(
-                path, "a machine on Proxmox VE needs its hypervisor", fix, depends=(missing, owner), value=""
-            )
+            read = (owner, host(name, "provider"), host(name, "hypervisor"))
+            rule, fix = "a machine on Proxmox VE needs its hypervisor", f"add hypervisor: one of {known}"
+            yield Problem(("hosts", name), rule, fix, depends=read, value="")
 
 
 def pis(inventory: Inventory) -> Iterator[Problem]:
@@ -58,17 +56,15 @@ def pis(inventory: Inventory) -> Iterator[Problem]:
 def _only(
     name: str, machine: Host, allowed: Mapping[str, tuple[Any, ...]], owner: str, owner_path: Loc
 ) -> Iterator[Problem]:
+    read = (host(name, "provider"), host(name, "hardware"))
     for key, values in allowed.items():
-        value = getattr(machine, key)
-        if value in values:
+        if getattr(machine, key) in values:
             continue
-        if values == (None,):
-            yield Problem(host(name, key), f"means nothing to {owner}", "remove it", others=(owner_path,))
-        else:
+        rule, fix = f"means nothing to {owner}", "remove it"
+        if values != (None,):
             choice = " or ".join(str(item) for item in values)
-            yield Problem(
-                host(name, key), f"{owner} takes only {key} {choice}", f"write {choice}", others=(owner_path,)
-            )
+            rule, fix = f"{owner} takes only {key} {choice}", f"write {choice}"
+        yield Problem(host(name, key), rule, fix, others=(owner_path,), depends=read)
 
 
 def one_network(inventory: Inventory) -> Iterator[Problem]:

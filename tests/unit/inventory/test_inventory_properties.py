@@ -11,13 +11,13 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
-from test_inventory_fixtures import VALID, told
 
 from lab.errors import InputError
 from lab.inventory import document
 from lab.inventory.loading import parse
 from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, dotted
+from tests.unit.inventory.table import VALID, told
 
 WORDS = (
     "a",
