@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from glob import glob
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +17,8 @@ from lab.errors import FailedError, PreflightError
 
 # Debian tools write "now" into a few files; with this they write the day v1.31.0 was released.
 EPOCH = "1723507200"
+# Raised when the same recipe would now give another tree.
+REVISION = 2
 
 
 class RootfsRecipe(BaseModel):
@@ -45,7 +48,8 @@ def debian_key(packages: Iterable[str], arch: str) -> Key:
     """
     recipe = load_recipe()
     wanted = sorted({*recipe.machine, *packages})
-    return Key.of("debian", arch, {"recipe": recipe.model_dump(), "packages": wanted, "files": _overlaid()})
+    inputs = {"recipe": recipe.model_dump(), "packages": wanted, "files": _overlaid(), "revision": REVISION}
+    return Key.of("debian", arch, inputs)
 
 
 def layer_key(arch: str) -> Key:
@@ -128,7 +132,8 @@ def _clean(tree: Path, recipe: RootfsRecipe) -> None:
     """
     root = tree.resolve(strict=True)
     for pattern in recipe.remove:
-        for path in root.glob(pattern):
+        # Path.glob passes over a link whose target is not on this machine; this glob does not.
+        for path in (root / name for name in glob(pattern, root_dir=root)):
             if not path.parent.resolve(strict=True).is_relative_to(root):
                 raise FailedError(
                     f"rootfs: remove: {pattern} leads out of the tree, to {path.parent.resolve()}",
@@ -144,8 +149,10 @@ def _set_units(tree: Path, recipe: RootfsRecipe) -> None:
     """Decide which units start at boot, as `systemctl enable` and `disable` would."""
     units = tree / "etc/systemd/system"
     for unit in recipe.disable:
-        for link in units.glob(f"*.wants/{unit}"):
-            link.unlink()
+        # Seen from this machine the links dangle, so asking whether they exist would say no.
+        for folder in units.glob("*.wants"):
+            if (folder / unit).is_symlink():
+                (folder / unit).unlink()
     for unit in recipe.enable:
         (units / "multi-user.target.wants" / unit).symlink_to(f"/lib/systemd/system/{unit}")
 

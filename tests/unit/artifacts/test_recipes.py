@@ -9,7 +9,7 @@ import pytest
 from lab.artifacts.catalogue import RECIPES, load_catalogue
 from lab.artifacts.compile import default_name
 from lab.artifacts.recipes import Edit, Recipe, apply_edit, check_sum, load_recipe, recipe_digest
-from lab.artifacts.rootfs import RootfsRecipe, _clean
+from lab.artifacts.rootfs import RootfsRecipe, _clean, _set_units
 from lab.artifacts.rootfs import load_recipe as load_rootfs
 from lab.errors import FailedError, InputError
 
@@ -150,6 +150,15 @@ def test_cleaning_a_tree_removes_what_is_named(tmp_path: Path) -> None:
     (tree / "var" / "log" / "wtmp").write_text("")
     _clean(tree, rootfs_recipe("var/log/*.log", "var/log/apt", "not/there"))
     assert [path.name for path in (tree / "var" / "log").iterdir()] == ["wtmp"]
+
+
+def test_units_are_set_though_their_links_dangle_here(tmp_path: Path) -> None:
+    wants = tmp_path / "etc/systemd/system/multi-user.target.wants"
+    wants.mkdir(parents=True)
+    for unit in ("haproxy.service", "ssh.service"):
+        (wants / unit).symlink_to(f"/lib/systemd/system/not-on-this-machine/{unit}")
+    _set_units(tmp_path, load_rootfs())
+    assert sorted(path.name for path in wants.iterdir()) == ["ssh.service", "systemd-networkd.service"]
 
 
 def test_cleaning_a_tree_never_follows_a_link_out_of_it(tmp_path: Path) -> None:

@@ -1,0 +1,164 @@
+"""The real artefacts of this machine: built by the real compiler, imported by the real containerd."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab.artifacts import compile as compiler
+from lab.artifacts.catalogue import load_catalogue
+from lab.artifacts.containerd_root import (
+    DATABASES,
+    _containerd,
+    clone_containerd_root,
+    containerd_root,
+    containerd_root_key,
+)
+from lab.artifacts.digests import file_digest
+from lab.artifacts.images import encode, image_config, layer_of_programs, write_image
+from lab.artifacts.provide import Provided, provide, status
+from lab.artifacts.rootfs import load_recipe
+from lab.artifacts.store import Store
+from lab.errors import CommandError, FailedError
+from lab.render.roles import all_packages
+
+
+def quiet(_line: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def provided() -> Provided:
+    """What the lab itself uses; made first if need be."""
+    return provide(packages=all_packages(), say=print)
+
+
+def test_a_second_call_is_quick_and_the_same(provided: Provided) -> None:
+    said: list[str] = []
+    assert provide(packages=all_packages(), say=said.append) == provided
+    assert said == []
+
+
+def test_everything_is_present(provided: Provided) -> None:
+    rows = status(packages=all_packages())
+    assert {row.state for row in rows} == {"present"}
+    assert {"debian", "payload", "containerd-root"} <= {row.component for row in rows}
+    references = {image.tagged for _, image in load_catalogue().images()}
+    assert set(provided.images) == references
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["kubeadm", "version", "-o", "short"], "v1.31.0"),
+        (["kubelet", "--version"], "Kubernetes v1.31.0"),
+        (["kubectl", "version", "--client"], "Client Version: v1.31.0"),
+        (["containerd", "--version"], "v1.7.28"),
+        (["etcdctl", "version"], "etcdctl version: 3.5.15"),
+        (["etcdutl", "version"], "etcdutl version: 3.5.15"),
+        (["crictl", "--version"], "v1.34.0"),
+    ],
+)
+def test_programs_say_their_version(provided: Provided, command: list[str], said: str) -> None:
+    program = provided.payload / "usr/local/bin" / command[0]
+    output = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=True).stdout
+    assert said in output
+
+
+def test_the_payload_holds_the_network_plugins(provided: Provided) -> None:
+    names = {path.name for path in (provided.payload / "opt/cni/bin").iterdir()}
+    assert names == {"bridge", "host-local", "loopback", "portmap", "flannel"}
+
+
+def test_the_root_filesystem_is_anybodys(provided: Provided) -> None:
+    etc = provided.debian / "etc"
+    assert list(etc.glob("ssh/ssh_host_*")) == []
+    assert (etc / "machine-id").read_text() == ""
+    assert not (etc / "hostname").exists()
+    assert (etc / "resolv.conf").read_text().startswith("#")
+    assert list((provided.debian / "var/lib/apt/lists").glob("*_Packages*")) == []
+    assert list((provided.debian / "var/cache/apt/archives").glob("*.deb")) == []
+
+
+def test_no_unit_starts_that_a_role_decides_about(provided: Provided) -> None:
+    units = {path.name for path in (provided.debian / "etc/systemd/system").glob("*.wants/*")}
+    assert units.isdisjoint(load_recipe().disable)
+    assert units >= set(load_recipe().enable)
+    assert "ssh.service" in units
+
+
+def test_a_program_has_the_same_bytes_wherever_it_is_built(tmp_path: Path) -> None:
+    digests = set()
+    for name in ("here", "a-longer-name-there"):
+        work = tmp_path / name
+        work.mkdir()
+        made = compiler.build(Store(), "probe", "amd64", work, say=quiet)
+        digests.add(file_digest(made["probe"]))
+    assert len(digests) == 1
+
+
+def test_a_program_can_be_built_for_the_pi(tmp_path: Path) -> None:
+    made = compiler.build(Store(), "probe", "arm64", tmp_path, say=quiet)
+    # ELF header: the machine is at byte 18; 183 is AArch64.
+    assert made["probe"].read_bytes()[18:20] == (183).to_bytes(2, "little")
+
+
+def test_a_compiler_error_shows_its_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "recipes" / "broken"
+    broken.mkdir(parents=True)
+    (broken / "recipe.yaml").write_text("programs: {broken: example.test/broken}\n")
+    (broken / "go.mod").write_text("module example.test/broken\n\ngo 1.26.0\n")
+    (broken / "main.go").write_text("package main\n\nfunc main() { nonsense() }\n")
+    monkeypatch.setattr(compiler, "RECIPES", tmp_path / "recipes")
+    monkeypatch.setattr("lab.artifacts.recipes.RECIPES", tmp_path / "recipes")
+    (tmp_path / "work").mkdir()
+    with pytest.raises(CommandError, match="undefined: nonsense"):
+        compiler.build(Store(), "broken", "amd64", tmp_path / "work", say=quiet)
+
+
+@pytest.fixture
+def root(provided: Provided, tmp_path: Path) -> Path:
+    """An image store of two small images, in a store of its own."""
+    images = {}
+    for reference in ("registry.k8s.io/pause:3.10", "example.test/tool:v1"):
+        work = tmp_path / reference.partition("/")[0]
+        work.mkdir()
+        layer = layer_of_programs({"/tool": provided.binaries["loopback"]}, work / "layer.tar")
+        config = image_config("amd64", [layer.digest], [f"/{reference}"])
+        write_image(reference, encode(config), [layer], work / "image.tar")
+        images[reference] = work / "image.tar"
+    digests = {reference: file_digest(path) for reference, path in images.items()}
+    key = containerd_root_key(digests, "any", "amd64")
+    return containerd_root(Store(tmp_path / "cache"), images, provided.binaries, key, say=quiet)
+
+
+def test_a_clone_has_all_images_and_databases_of_its_own(
+    root: Path, provided: Provided, tmp_path: Path
+) -> None:
+    node = tmp_path / "node"
+    clone_containerd_root(root, node)
+    before = {name: file_digest(root / name) for name in DATABASES}
+    with _containerd(provided.binaries["containerd"], node, tmp_path / "log") as socket:
+        crictl = [str(provided.binaries["crictl"]), "--runtime-endpoint", f"unix://{socket}"]
+        listed = json.loads(subprocess.check_output([*crictl, "images", "--output", "json"]))["images"]
+        ctr = [str(provided.binaries["ctr"]), "--address", str(socket), "--namespace", "k8s.io"]
+        subprocess.run([*ctr, "images", "remove", "example.test/tool:v1"], check=True, capture_output=True)
+        snapshots = subprocess.check_output([*ctr, "snapshots", "list"], text=True).splitlines()[1:]
+    assert {one["repoTags"][0]: one["pinned"] for one in listed} == {
+        "registry.k8s.io/pause:3.10": True,
+        "example.test/tool:v1": False,
+    }
+    assert len(snapshots) == 1, "both images are one layer, unpacked once"
+    assert {name: file_digest(root / name) for name in DATABASES} == before
+    layers = list((root / "io.containerd.snapshotter.v1.overlayfs/snapshots").glob("*/fs/tool"))
+    same = node / layers[0].relative_to(root)
+    assert same.stat().st_ino == layers[0].stat().st_ino, "linked, not copied"
+
+
+def test_a_clone_never_lands_on_something(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "node").mkdir()
+    with pytest.raises(FailedError, match="is there already"):
+        clone_containerd_root(root, tmp_path / "node")
