@@ -133,7 +133,7 @@ def _clean(tree: Path, recipe: RootfsRecipe) -> None:
     root = tree.resolve(strict=True)
     for pattern in recipe.remove:
         # Path.glob passes over a link whose target is not on this machine; this glob does not.
-        for path in (root / name for name in glob(pattern, root_dir=root)):
+        for path in [root / name for name in glob(pattern, root_dir=root)]:  # noqa: PTH207
             if not path.parent.resolve(strict=True).is_relative_to(root):
                 raise FailedError(
                     f"rootfs: remove: {pattern} leads out of the tree, to {path.parent.resolve()}",
