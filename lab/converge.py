@@ -7,7 +7,7 @@ import difflib
 import json
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class HostFacts:
     sysctls: dict[str, str | None]
     units: dict[str, dict[str, str]]
     exists: dict[str, bool]
+    pending: list[list[str]] = field(default_factory=list)
 
     @property
     def joined(self) -> bool:
@@ -77,7 +78,11 @@ def look(ssh: Ssh, wanted: Bundle) -> HostFacts:
 
 def compare(wanted: Bundle, facts: HostFacts) -> tuple[HostChange, ...]:
     """What must change on a host, in the order in which it is done."""
-    changes = [change for file in wanted.files if (change := _file_change(file, facts.files[file.path]))]
+    changes = [
+        HostChange(f"finish what an earlier run began: {shlex.join(command)}", commands=(tuple(command),))
+        for command in facts.pending
+    ]
+    changes += [change for file in wanted.files if (change := _file_change(file, facts.files[file.path]))]
     written = {change.file.path for change in changes if change.file}
     for name, value in wanted.sysctls.items():
         seen = facts.sysctls[name]

@@ -7,24 +7,42 @@ input, writes the answer as JSON to standard output.
 from __future__ import annotations
 
 import base64
+import grp
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+PENDING = Path(os.environ.get("PLUMBLINE_PENDING", "/var/lib/plumbline/pending.json"))
+"""Commands that an interrupted change still owes; a test names another place."""
 
 
 def look_at_file(path: Path) -> dict[str, str] | None:
     """Text (base64), mode and owner of a file; None when there is none."""
     try:
         content = path.read_bytes()
-        mode = path.stat().st_mode & 0o777
-        owner = f"{path.owner()}:{path.group()}"
+        status = path.stat()
     except OSError:
         return None
-    return {"text": base64.b64encode(content).decode(), "mode": f"0{mode:o}", "owner": owner}
+    owner = f"{name_of(pwd.getpwuid, status.st_uid)}:{name_of(grp.getgrgid, status.st_gid)}"
+    return {
+        "text": base64.b64encode(content).decode(),
+        "mode": f"0{status.st_mode & 0o777:o}",
+        "owner": owner,
+    }
+
+
+def name_of(find: Callable[[int], Any], number: int) -> str:
+    """Name of a user or group, or its number when it has none."""
+    try:
+        return str(find(number)[0])
+    except KeyError:
+        return str(number)
 
 
 def look_at_sysctl(name: str) -> str | None:
@@ -52,6 +70,7 @@ def look(request: dict[str, Any]) -> dict[str, Any]:
         "files": {path: look_at_file(Path(path)) for path in request["files"]},
         "sysctls": {name: look_at_sysctl(name) for name in request["sysctls"]},
         "units": look_at_units(request["units"]),
+        "pending": json.loads(PENDING.read_text()) if PENDING.exists() else [],
         "exists": {path: Path(path).exists() for path in request["exists"]},
     }
 
@@ -60,22 +79,26 @@ def write_file(wanted: dict[str, str]) -> None:
     """Put a file in place in one step, with mode and owner already right."""
     path = Path(wanted["path"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".plumbline")
-    part.touch(mode=0o600)
-    part.write_bytes(base64.b64decode(wanted["text"]))
+    # a bind-mounted or linked file (resolv.conf) cannot be renamed over: it is written in place
+    in_place = path.is_symlink() or os.path.ismount(path)
+    target = path if in_place else path.with_name(path.name + ".plumbline")
+    if not in_place:
+        target.touch(mode=0o600)
+    target.write_bytes(base64.b64decode(wanted["text"]))
     user, group = wanted["owner"].split(":")
-    shutil.chown(part, user, group)
-    part.chmod(int(wanted["mode"], 8))
-    # a bind-mounted or linked file (resolv.conf) is replaced by content, all others by rename
-    if path.is_symlink() or os.path.ismount(path):
-        path.write_bytes(part.read_bytes())
-        part.unlink()
-    else:
-        part.replace(path)
+    shutil.chown(target, user, group)
+    target.chmod(int(wanted["mode"], 8))
+    if not in_place:
+        target.replace(path)
 
 
 def change(request: dict[str, Any]) -> dict[str, Any]:
-    """Write files, then run commands; stops at the first that fails and tells its output."""
+    """Write files, then run commands; stops at the first that fails and tells its output.
+
+    The commands are noted down first: when this run dies between a file and its action, the file is right
+    already, and only the note tells the next run that the action is still owed.
+    """
+    note(request["commands"])
     for wanted in request["write"]:
         write_file(wanted)
     for command in request["commands"]:
@@ -84,7 +107,16 @@ def change(request: dict[str, Any]) -> dict[str, Any]:
         )
         if done.returncode:
             return {"failed": command, "code": done.returncode, "output": done.stdout}
+    PENDING.unlink(missing_ok=True)
     return {"failed": None}
+
+
+def note(commands: list[list[str]]) -> None:
+    """Remember what is still to be run, in one step."""
+    PENDING.parent.mkdir(parents=True, exist_ok=True)
+    part = PENDING.with_suffix(".part")
+    part.write_text(json.dumps(commands))
+    part.replace(PENDING)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,11 @@ from typing import Any
 SECRETS = re.compile(
     r"(?P<token>\b[a-z0-9]{6}\.[a-z0-9]{16}\b)"
     r"|(?P<key>\b[0-9a-f]{64}\b(?<!sha256:))"
+    r"|(?P<kubeconfig>(?<=client-key-data: )\S+)"
     r"|(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----)",
     re.DOTALL,
 )
-"""Bootstrap tokens, kubeadm certificate keys (64 hex digits) and private keys."""
+"""Bootstrap tokens, kubeadm certificate keys (64 hex digits), the key of a kubeconfig, private keys."""
 
 
 def mask(text: str) -> str:
@@ -101,7 +102,7 @@ class Run:
             document = {"command": self.command, "started": self._started.isoformat(), "events": self._events}
             target = self.folder / "timeline.json"
             part = target.with_suffix(".part")
-            part.write_text(json.dumps(document, indent=1))
+            part.write_text(mask(json.dumps(document, indent=1)))
             part.replace(target)
 
     def keep(self, name: str, text: str, *, private: bool = False) -> Path:

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from platformdirs import user_data_path
 
 from lab.errors import CommandError, DeadlineError, FailedError
+from lab.runs import mask
 from lab.waits import NotYet, wait_for
 
 log = logging.getLogger("plumbline")
@@ -161,13 +162,15 @@ class Ssh:
             )
         except subprocess.TimeoutExpired as error:
             raise DeadlineError(f"{host}: `{shorten(command)}`", seconds, "still running") from error
-        log.debug("%s: -> %d %s%s", host, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
+        # masked before it is cut: half a secret is no longer recognised as one
+        said = mask(done.stdout)[-2000:] + mask(done.stderr)[-2000:]
+        log.debug("%s: -> %d %s", host, done.returncode, said)
         if done.returncode == UNREACHABLE:
             raise FailedError(f"{host}: not reachable by SSH: {done.stderr.strip() or 'no message'}")
         return Result(done.returncode, done.stdout, done.stderr)
 
     def run(self, host: str, command: str, *, seconds: float = 60, stdin: str = "") -> str:
-        """Standard output of `command`, run as root on `host`. Raises `CommandError` unless it ends with 0."""
+        """Standard output of `command`, run as root on `host`. Raises `CommandError` unless it succeeds."""
         result = self.try_run(host, command, seconds=seconds, stdin=stdin)
         if result.code:
             raise CommandError(host, shorten(command), result.code, result.stderr or result.stdout)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from lab.errors import CommandError, FailedError
+from lab.errors import CommandError, DeadlineError, FailedError
 from lab.render.kubeadm import JoinSecrets
 from lab.ssh import Ssh
 from lab.waits import NotYet, wait_for
@@ -56,7 +56,7 @@ def finish(ssh: Ssh, host: str, note: Callable[[str], None]) -> None:
         )
         try:
             lines = ssh.run(host, command, seconds=15).splitlines()
-        except (CommandError, FailedError) as error:
+        except (FailedError, DeadlineError) as error:
             raise NotYet(error.message) from error
         active, product, said = lines[0], lines[1], lines[2] if len(lines) > 2 else ""
         if active == "failed" or (active == "inactive" and product == "missing"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.cluster import etcd, kubeadm
 from lab.converge import HostFacts, look
-from lab.errors import FailedError
+from lab.errors import DeadlineError, FailedError
 from lab.phases.context import Build, gather
 from lab.phases.decide import founding_master
 from lab.render.kubeadm import init as init_document
@@ -95,10 +95,7 @@ def _living_master(build: Build) -> str:
         if facts is None or not facts.joined:
             continue
         address = f"https://{lab.inventory.hosts[name].address}:{lab.inventory.kubernetes.api_port}"
-        if (
-            lab.ssh.try_run(name, f"{kubeadm.KUBECTL} --server {address} get --raw /readyz", seconds=10).code
-            == 0
-        ):
+        if _answers(build, name, f"{kubeadm.KUBECTL} --server {address} get --raw /readyz"):
             return name
     raise FailedError(
         "no master of the cluster is ready, so nothing can join",
@@ -106,8 +103,15 @@ def _living_master(build: Build) -> str:
     )
 
 
+def _answers(build: Build, name: str, command: str) -> bool:
+    try:
+        return build.lab.ssh.try_run(name, command, seconds=10).code == 0
+    except (FailedError, DeadlineError):
+        return False
+
+
 def _look(build: Build, name: str) -> HostFacts | None:
     try:
         return look(build.lab.ssh, build.bundles[name])
-    except FailedError:
+    except (FailedError, DeadlineError):
         return None

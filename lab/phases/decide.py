@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lab.converge import HostChange, compare
-from lab.errors import FailedError
+from lab.errors import FailedError, PreflightError
 from lab.inventory.models import HostRole, Inventory
 from lab.phases.context import Facts
 from lab.providers.base import State
@@ -45,7 +45,16 @@ class Decision:
 
 
 def decide(inventory: Inventory, bundles: dict[str, Bundle], facts: Facts) -> dict[str, Decision]:
-    """One decision a host. Raises `FailedError` when no decision is safe."""
+    """One decision a host. Raises `FailedError` when no decision is safe.
+
+    Raises `PreflightError` for a machine with our name and without our mark.
+    """
+    foreign = [name for name, state in facts.states.items() if state is State.FOREIGN]
+    if foreign:
+        raise PreflightError(
+            f"{', '.join(foreign)}: exists and does not carry the mark of {inventory.lab}; it is not touched",
+            next_step="rename the host in the inventory, or remove that machine yourself",
+        )
     founder = founding_master(inventory, facts)
     return {name: _decide(inventory, bundles[name], facts, name, founder) for name in inventory.hosts}
 

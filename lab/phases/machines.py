@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 from lab.artifacts.containerd_root import DATABASES
-from lab.errors import FailedError
+from lab.errors import DeadlineError, FailedError
 from lab.inventory.models import Inventory
 from lab.phases.context import Build
 from lab.providers.base import Machine, Power, State, Volume
@@ -70,7 +70,7 @@ def booted(build: Build, name: str) -> None:
         try:
             result = build.lab.ssh.try_run(name, "cloud-init status --format json --long", seconds=20)
             said = json.loads(result.stdout)
-        except (FailedError, ValueError) as error:
+        except (FailedError, DeadlineError, ValueError) as error:
             note(str(error).splitlines()[0])
             raise still(error) from error
         status = said.get("status", "unknown")
