@@ -8,6 +8,12 @@ from pathlib import Path
 from lab.providers.lxc_network import BRIDGE
 
 INIT = "/usr/local/sbin/plumbline-init"
+SYSCTLS = ("kernel/panic", "kernel/panic_on_oops", "vm/overcommit_memory")
+"""Settings of the whole kernel that kubelet insists on writing (kubelet 1.31, setupKernelTunables).
+
+A machine gets a file of its own over each, so that a lab never changes how this machine treats its memory and
+its crashes; all the others are read-only inside.
+"""
 
 
 def port_name(mac: str) -> str:
@@ -26,9 +32,9 @@ def config_text(
 ) -> str:
     """Configuration of LXC 4 and 5 for one machine.
 
-    `folder` holds `upper` (what the machine wrote), `console.log` and `lxc.log`; `cgroup` is a path below
-    each hierarchy's root; `layers` are the read-only lower folders, top first; `volumes` are pairs of a
-    folder of this machine and the absolute path it gets inside.
+    `folder` holds `upper` (what the machine wrote), `sysctl`, `console.log` and `lxc.log`; `cgroup` is a path
+    below each hierarchy's root; `layers` are the read-only lower folders, top first; `volumes` are pairs of
+    a folder of this machine and the absolute path it gets inside.
     """
     lowers = ":".join(str(layer) for layer in layers)
     lines = [
@@ -44,8 +50,10 @@ def config_text(
         "lxc.apparmor.profile = unconfined",
         "lxc.cap.drop =",
         "lxc.mount.auto =",
+        # proc:mixed: of /proc/sys only net, which belongs to the machine alone, can be written.
         # With sys:rw systemd-networkd takes udev for real and waits for it for ever.
-        "lxc.mount.auto = proc:rw sys:mixed",
+        "lxc.mount.auto = proc:mixed sys:mixed",
+        *(f"lxc.mount.entry = {folder / 'sysctl' / key} proc/sys/{key} none bind 0 0" for key in SYSCTLS),
         # LXC uses the key of the cgroup version it finds and passes over the other.
         "lxc.cgroup.devices.allow = a",
         "lxc.cgroup2.devices.allow = a",

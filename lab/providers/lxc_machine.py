@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lab.local import run
 from lab.providers.base import Machine, Volume
-from lab.providers.lxc_config import INIT, config_text, init_text
+from lab.providers.lxc_config import INIT, SYSCTLS, config_text, init_text
 from lab.providers.lxc_mark import MachineMark, write_mark
 
 SEED = "var/lib/cloud/seed/nocloud"
@@ -25,18 +25,23 @@ SEED = "var/lib/cloud/seed/nocloud"
 # router, and 0.8 s more for its own link-local address; nobody on the lab's switch speaks IPv6.
 _NETWORKD = "etc/systemd/network/10-cloud-init-eth0.network.d/plumbline.conf"
 _NETWORKD_TEXT = "[Network]\nIPv6AcceptRA=no\nLinkLocalAddressing=no\n"
+_PROC_SYS = Path("/proc/sys")
 _NEW, _GONE = ".new-", ".gone-"
 _SECONDS = 300.0  # a copy of some GB, when the artefact store is on another filesystem
 
 
 def build(machines: Path, lab: str, machine: Machine, layers: Sequence[Path]) -> None:
     """Make the folder of a machine that has none; what an earlier try left is thrown away first."""
+    _erase_half(machines, machine.name)
     new = machines / f"{_NEW}{machine.name}"
-    erase([new])
     new.mkdir(parents=True, mode=0o700)
     _fill_upper(new / "upper", lab, machine)
     for number, volume in enumerate(machine.volumes):
         _fill_volume(new / "volumes" / str(number), volume)
+    for key in SYSCTLS:
+        setting = new / "sysctl" / key
+        setting.parent.mkdir(parents=True, exist_ok=True)
+        setting.write_text((_PROC_SYS / key).read_text())
     paths = tuple(volume.path for volume in machine.volumes)
     write_mark(new, MachineMark(lab, machine.name, machine.mac, tuple(map(str, layers)), paths))
     new.rename(machines / machine.name)
@@ -62,11 +67,10 @@ def discard(machines: Path, name: str, *, whole: bool) -> None:
 
     Nothing may run in it any more.
     """
-    gone = machines / f"{_GONE}{name}"
-    erase([gone])
+    _erase_half(machines, name)
     if whole:
-        (machines / name).rename(gone)
-    erase([gone, machines / f"{_NEW}{name}"])
+        (machines / name).rename(machines / f"{_GONE}{name}")
+        _erase_half(machines, name)
 
 
 def half_made(machines: Path) -> set[str]:
@@ -81,8 +85,11 @@ def half_made(machines: Path) -> set[str]:
     }
 
 
-def erase(folders: Sequence[Path]) -> None:
-    """Remove whole folders, never what is mounted below them."""
+def _erase_half(machines: Path, name: str) -> None:
+    """Remove the half-made and the half-removed folder of a machine, never what is mounted below them."""
+    folders = [machines / f"{_NEW}{name}", machines / f"{_GONE}{name}"]
+    if any(folder.parent != machines for folder in folders):  # nothing but a child of ours is ever removed
+        raise ValueError(f"{name!r} is not the name of a machine")
     there = [str(folder) for folder in folders if folder.exists()]
     if there:
         run(["rm", "-rf", "--one-file-system", "--", *there], timeout=_SECONDS)

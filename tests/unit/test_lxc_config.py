@@ -37,7 +37,12 @@ def test_the_lists_that_the_included_file_fills_are_emptied_first() -> None:
     lines = text().splitlines()
     included = lines.index("lxc.include = /usr/share/lxc/config/common.conf")
     assert included < lines.index("lxc.cap.drop =")
-    assert included < lines.index("lxc.mount.auto =") < lines.index("lxc.mount.auto = proc:rw sys:mixed")
+    assert included < lines.index("lxc.mount.auto =") < lines.index("lxc.mount.auto = proc:mixed sys:mixed")
+
+
+def test_settings_of_the_whole_kernel_are_covered_by_files_of_the_machine() -> None:
+    source = "/var/lib/plumbline/x/machines/m1/sysctl/kernel/panic"
+    assert f"lxc.mount.entry = {source} proc/sys/kernel/panic none bind 0 0\n" in text()
 
 
 def test_the_port_fits_the_kernels_15_characters_and_tells_machines_apart() -> None:

@@ -101,3 +101,14 @@ def test_discarding_a_half_made_machine_leaves_a_foreign_folder_of_its_name(tmp_
         (tmp_path / name).mkdir()
     lxc_machine.discard(tmp_path, "m1", whole=False)
     assert [entry.name for entry in tmp_path.iterdir()] == ["m1"]
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/b", "/etc"])
+def test_nothing_outside_the_folder_of_machines_is_ever_removed(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="not the name of a machine"):
+        lxc_machine.discard(tmp_path / "machines", name, whole=False)
+
+
+def test_a_machine_has_its_own_copy_of_settings_it_may_write(tmp_path: Path) -> None:
+    lxc_machine.build(tmp_path, "x", machine(), [])
+    assert (tmp_path / "m1/sysctl/kernel/panic").read_text() == Path("/proc/sys/kernel/panic").read_text()
