@@ -88,5 +88,5 @@ class Lab:
             return self.kubeconfig
         raise FailedError(
             f"{self.inventory.lab}: no master has an administrator's kubeconfig",
-            next_step=f"invoke status -i {self.inventory.lab}",
+            next_step="invoke status",
         )

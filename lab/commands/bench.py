@@ -27,7 +27,7 @@ def bench(inventory: str, provider: str, source: str) -> None:
     if there:
         raise PreflightError(
             f"bench: {lab.inventory.lab}: {', '.join(there)} exist already; a build from nothing is measured",
-            next_step=f"invoke destroy -i {inventory}",
+            next_step="invoke destroy",
         )
     begun = time.monotonic()
     provide(source=source, packages=all_packages(), say=lambda line: print(line, file=sys.stderr))

@@ -11,7 +11,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from lab.artifacts.provide import provide
-from lab.commands.session import ROOT, Session, session, shown
+from lab.commands.session import ROOT, Session, session, shown, with_options
 from lab.errors import FailedError
 from lab.labs import Lab, provider_for
 from lab.locks import exclusive
@@ -114,6 +114,11 @@ def summary(lab: Lab, opened: Session) -> None:
         table.add_column(title)
     for name, host in inventory.hosts.items():
         table.add_row(name, host.role.value, str(host.address))
+    table = Table(box=None, pad_edge=False)
+    for title in ("machine", "role", "address"):
+        table.add_column(title)
+    for name, host in inventory.hosts.items():
+        table.add_row(name, host.role.value, str(host.address))
     chosen = f" -i {inventory.lab}" if inventory.lab != "rehearsal" else ""
     opened.console.show(table)
     for line in (
@@ -123,12 +128,12 @@ def summary(lab: Lab, opened: Session) -> None:
         f"took        {opened.console.elapsed:.1f} s; evidence in {opened.run.folder}",
         "",
         "next:",
-        f"  invoke verify{chosen}                        prove it, layer by layer",
-        f"  invoke kubectl{chosen} -- get nodes -o wide  use it",
-        f"  invoke shell{chosen}                         a shell inside the lab's network",
-        f"  invoke destroy{chosen}                       remove all of it",
+        "  prove it, layer by layer        invoke verify",
+        "  use it                          invoke kubectl -- get nodes -o wide",
+        "  a shell in the lab's network    invoke shell",
+        "  remove all of it                invoke destroy",
     ):
-        opened.console.show(escape(line))
+        opened.console.show(escape(with_options(line)))
 
 
 @shown

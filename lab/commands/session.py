@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 import signal
 import sys
 import traceback
@@ -28,6 +29,17 @@ INTERRUPTED = 130
 
 log = logging.getLogger("plumbline")
 
+_chosen: list[str] = []
+"""The options with which the user named this lab: every command that a message proposes gets them too."""
+_OF_A_LAB = re.compile(
+    r"\binvoke (?:build|destroy|kubectl|logs|plan|preflight|shell|ssh|status|verify)\b(?! -i)"
+)
+
+
+def with_options(text: str) -> str:
+    """The text with the user's own -i and -p added to each command it proposes."""
+    return _OF_A_LAB.sub(lambda found: " ".join([found.group(0), *_chosen]), text)
+
 
 def shown(command: Callable[..., None]) -> Callable[..., None]:
     """Turn what a command raises into one block on standard error and an exit code.
@@ -44,7 +56,7 @@ def shown(command: Callable[..., None]) -> Callable[..., None]:
         except PlumblineError as error:
             if verbose:
                 traceback.print_exc()
-            fail(mask(f"error: {error}"))
+            fail(mask(with_options(f"error: {error}")))
             raise Exit(code=error.exit_code) from error
         except KeyboardInterrupt as error:
             fail("stopped. What was begun on a host goes on there; the same command again finishes it.")
@@ -77,6 +89,8 @@ class Session:
 
 def read(inventory: str, provider: str = "") -> Inventory:
     """The inventory a command names, with its notes printed. Raises `InputError` with every error."""
+    _chosen[:] = ["-i", inventory] if inventory != "rehearsal" else []
+    _chosen.extend(["-p", provider] if provider else [])
     found = load(inventory, provider=provider or None)
     for note in found.notes:
         print(f"note: {note}", file=sys.stderr)

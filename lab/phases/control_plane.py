@@ -99,7 +99,7 @@ def _living_master(build: Build) -> str:
             return name
     raise FailedError(
         "no master of the cluster is ready, so nothing can join",
-        next_step=f"invoke status -i {lab.inventory.lab}",
+        next_step="invoke status",
     )
 
 

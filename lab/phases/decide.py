@@ -72,7 +72,7 @@ def founding_master(inventory: Inventory, facts: Facts) -> str | None:
     if members:
         raise FailedError(
             f"no master is a part of a cluster, but {', '.join(members)} is: the control plane is lost",
-            next_step=f"restore a master, or start again: invoke destroy -i {inventory.lab}",
+            next_step="restore a master, or start again: invoke destroy",
         )
     begun = [name for name in inventory.masters if name in facts.hosts and facts.hosts[name].touched]
     return begun[0] if begun else inventory.masters[0]
