@@ -40,13 +40,19 @@ def build(store: Store, name: str, arch: str, work: Path, *, say: Say) -> dict[s
     log = store.folder / "logs" / f"{name}-{arch}.log"
     if recipe.c:
         return {recipe.c.program: _compile_c(go, recipe.c, arch, work, log)}
+    source = prepare_source(go, name, recipe, work, log)
+    return _compile_go(go, name, recipe, source, work / "out", log, say)
+
+
+def prepare_source(go: Toolchain, name: str, recipe: Recipe, work: Path, log: Path) -> Path:
+    """The folder in which a recipe is built: its own files and the changed copies of modules."""
     source = work / "source"
     shutil.copytree(RECIPES / name, source)
     for edit in recipe.edits:
         module = fetch_module(go, edit.module, work, log)
         check_sum(edit.module, edit.sum, module.sum)
         apply_edit(edit, module.folder, RECIPES / name, source / edit.folder)
-    return _compile_go(go, name, recipe, source, work / "out", log, say)
+    return source
 
 
 def fetch_module(go: Toolchain, module: str, work: Path, log: Path) -> Module:

@@ -1,0 +1,80 @@
+"""Which source a call uses, and what is known of it before anything is made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from lab.artifacts.catalogue import Catalogue
+from lab.artifacts.containerd_root import containerd_root_key
+from lab.artifacts.sources import Source
+from lab.artifacts.sources.modules import ModulesSource
+from lab.artifacts.sources.upstream import UpstreamSource, answers
+from lab.artifacts.store import Entry, Key, Say, Store
+from lab.artifacts.toolchain import host_arch
+from lab.errors import InputError
+
+SOURCES = ("upstream", "modules")
+
+
+def choose(source: str, store: Store, catalogue: Catalogue, arch: str, say: Say) -> Source:
+    """The source to use. `auto`: the one that is complete here already, else upstream if it answers."""
+    named = named_source(source)
+    if named:
+        return source_of(named, store, catalogue, arch, say)
+    for one in SOURCES:
+        candidate = source_of(one, store, catalogue, arch, say)
+        if len(found(store, candidate)) == len(candidate.components()):
+            return candidate
+    chosen = "upstream" if answers(catalogue, arch) else "modules"
+    say(f"source: {chosen} (upstream {'answers' if chosen == 'upstream' else 'does not answer'})")
+    return source_of(chosen, store, catalogue, arch, say)
+
+
+def named_source(source: str) -> str:
+    """The source that the caller or the environment names, "" for auto."""
+    wanted = os.environ.get("PLUMBLINE_SOURCE", "auto") if source == "auto" else source
+    if wanted not in (*SOURCES, "auto"):
+        raise InputError(
+            f"source: {wanted!r} is not one of auto, {', '.join(SOURCES)}",
+            next_step="unset PLUMBLINE_SOURCE, or name one of them",
+        )
+    return "" if wanted == "auto" else wanted
+
+
+def source_of(name: str, store: Store, catalogue: Catalogue, arch: str, say: Say) -> Source:
+    """A source by name."""
+    kind = UpstreamSource if name == "upstream" else ModulesSource
+    return kind(store, catalogue, arch, say)
+
+
+def found(store: Store, origin: Source) -> dict[str, Entry]:
+    """The sound entries of a source's components by name."""
+    keys = {name: origin.key(name) for name in origin.components()}
+    entries = {name: store.find(key) for name, key in keys.items() if key}
+    return {name: entry for name, entry in entries.items() if entry}
+
+
+def placed_programs(catalogue: Catalogue, made: Mapping[str, Entry]) -> dict[str, str]:
+    """Path in a machine -> sha256 of the program that goes there."""
+    return {
+        f"{folder}/{program}": made[name].files[program].sha256
+        for name, component in catalogue.programs()
+        for program, folder in component.install.items()
+    }
+
+
+def root_key_of(catalogue: Catalogue, made: Mapping[str, Entry], arch: str) -> Key:
+    """The key of the image store that is made of these entries."""
+    images = {image.tagged: made[name].digest for name, image in catalogue.images()}
+    return containerd_root_key(images, made["containerd"].files["containerd"].sha256, arch)
+
+
+def check_arch(arch: str) -> None:
+    """Refuse an architecture that this machine cannot run; raises `InputError`."""
+    if arch != host_arch():
+        raise InputError(
+            f"arch: {arch} on a {host_arch()} machine: the root filesystem and the image store are made by "
+            "running programs of that architecture",
+            next_step=f"use --arch {host_arch()}, or a {arch} machine",
+        )

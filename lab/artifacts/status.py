@@ -1,0 +1,86 @@
+"""What the store holds of each component, for `invoke artifacts`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from lab.artifacts.catalogue import Image, Programs, load_catalogue
+from lab.artifacts.choice import (
+    SOURCES,
+    check_arch,
+    found,
+    named_source,
+    placed_programs,
+    root_key_of,
+    source_of,
+)
+from lab.artifacts.payload import payload_key
+from lab.artifacts.rootfs import debian_key, load_recipe
+from lab.artifacts.store import Key, Store
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of `invoke artifacts`.
+
+    `state`: present, missing, or broken with what is wrong; `digest`: sha256, "" if missing; `size` in
+    bytes; `note`: why source upstream does not serve it, "" if it does.
+    """
+
+    component: str
+    version: str
+    source: str
+    digest: str
+    state: str
+    size: int
+    note: str = ""
+
+
+def status(
+    *, source: str = "auto", arch: str = "amd64", packages: Iterable[str] = (), full: bool = False
+) -> list[Row]:
+    """What the store holds of each component; `full` digests every byte. Makes and fetches nothing."""
+    check_arch(arch)
+    store, catalogue = Store(), load_catalogue()
+    named = named_source(source)
+    candidates = [source_of(one, store, catalogue, arch, _silent) for one in ([named] if named else SOURCES)]
+    origin = max(candidates, key=lambda one: len(found(store, one)))
+    suite = load_recipe().suite
+    rows = []
+    for name in origin.components():
+        component = catalogue.components.get(name)
+        row = _row(
+            store,
+            name,
+            component.version if component else suite,
+            origin.origin(name),
+            origin.key(name),
+            full,
+        )
+        rows.append(replace(row, note=_note(component)))
+    rows.append(_row(store, "debian", suite, "debian", debian_key(packages, arch), full))
+    made = found(store, origin)
+    if len(made) == len(origin.components()):
+        rows.append(
+            _row(store, "payload", "", origin.name, payload_key(placed_programs(catalogue, made), arch), full)
+        )
+        rows.append(_row(store, "containerd-root", "", origin.name, root_key_of(catalogue, made, arch), full))
+    return rows
+
+
+def _note(component: Programs | Image | None) -> str:
+    unpinned = component.unpinned if component else ""
+    return f"not pinned: upstream unavailable ({unpinned})" if unpinned else ""
+
+
+def _row(store: Store, name: str, version: str, source: str, key: Key | None, full: bool) -> Row:
+    entry = store.read(key) if key else None
+    if not entry:
+        return Row(name, version, source, "", "missing", 0)
+    damage = store.damage(entry, full=full)
+    return Row(name, version, source, entry.digest, f"broken: {damage}" if damage else "present", entry.size)
+
+
+def _silent(_line: str) -> None:
+    """Status makes nothing, so there is nothing to say."""
