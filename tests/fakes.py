@@ -1,0 +1,227 @@
+"""Fakes of what a build talks to: a provider, SSH, the API. They remember what they were asked.
+
+They keep the contracts of the real ones (idempotence, errors, exit codes) and nothing else; what they were
+not told to answer is an error of the test.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.cluster.api import ApiError, Object, Unavailable
+from lab.errors import FailedError, PreflightError
+from lab.providers.base import Leftovers, Machine, Power, Problem, State, Traits
+from lab.render.addons import merge
+from lab.ssh import Result, Ssh
+from lab.waits import NotYet
+
+CONTAINERS = Traits(shares_kernel=True, oom_score_restricted=True)
+FULL_MACHINES = Traits()
+
+
+class FakeClock:
+    """Takes the place of the `time` module: sleeping takes no time, and is counted."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.naps = 0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.naps += 1
+        if self.naps > 10_000:
+            raise AssertionError("a wait without an end")
+        time.sleep(0)  # let other threads of the test run
+
+
+@dataclass
+class FakeProvider:
+    """Machines that are a state and what they were made of."""
+
+    traits: Traits = CONTAINERS
+    states: dict[str, State] = field(default_factory=dict)
+    made: dict[str, Machine] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    log: list[tuple[str, str]] = field(default_factory=list)
+    on_boot: Callable[[Machine], None] = lambda _: None
+    prepared: bool = False
+
+    def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
+        self.log += [("preflight", machine.name) for machine in machines]
+        return list(self.problems)
+
+    def enter(self) -> None:
+        if not self.prepared:
+            raise FailedError("the lab has no network yet")
+
+    def prepare(self) -> bool:
+        changed, self.prepared = not self.prepared, True
+        return changed
+
+    def create(self, machine: Machine) -> bool:
+        state = self.state(machine.name)
+        if state is State.FOREIGN:
+            raise PreflightError(f"{machine.name}: is not ours")
+        if state is State.RUNNING:
+            return False
+        self.log.append(("create" if state is State.ABSENT else "on", machine.name))
+        self.states[machine.name] = State.RUNNING
+        if state is State.ABSENT:
+            self.made[machine.name] = machine
+            self.on_boot(machine)
+        return True
+
+    def destroy(self, name: str) -> bool:
+        self.log.append(("destroy", name))
+        return self.states.pop(name, State.ABSENT) is not State.ABSENT
+
+    def clean(self) -> bool:
+        changed = [self.destroy(name) for name in list(self.states)]
+        self.prepared = False
+        return any(changed)
+
+    def leftovers(self) -> Leftovers:
+        return Leftovers({"machine": tuple(self.states)} if self.states else {})
+
+    def machines(self) -> dict[str, State]:
+        return {name: state for name, state in sorted(self.states.items()) if state is not State.FOREIGN}
+
+    def state(self, name: str) -> State:
+        return self.states.get(name, State.ABSENT)
+
+    def power(self, name: str, action: Power) -> None:
+        self.log.append((action.value, name))
+        self.states[name] = State.OFF if action is Power.OFF else State.RUNNING
+
+    def console(self, name: str) -> str:
+        return f"console of {name}\n"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One command that was run on a host."""
+
+    host: str
+    command: str
+    stdin: str
+
+
+Answer = str | Result | Exception | Callable[[Call], "str | Result | Exception"]
+
+
+class FakeSsh(Ssh):
+    """Answers by host ("" for every host) and by a piece of the command; the newest rule that fits wins."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("/nowhere/ssh_config"))
+        self.calls: list[Call] = []
+        self._rules: list[tuple[str, str, Answer]] = []
+
+    def on(self, host: str, piece: str, answer: Answer) -> None:
+        """From now on `answer` is what a command with `piece` in it says on `host`."""
+        self._rules.insert(0, (host, piece, answer))
+
+    def try_run(self, host: str, command: str, *, seconds: float = 60, stdin: str = "") -> Result:  # noqa: ARG002
+        call = Call(host, command, stdin)
+        self.calls.append(call)
+        for wanted, piece, answer in list(self._rules):
+            if wanted in ("", host) and piece in command:
+                given = answer(call) if callable(answer) else answer
+                if isinstance(given, Exception):
+                    raise given
+                return given if isinstance(given, Result) else Result(0, given, "")
+        raise AssertionError(f"{host}: nobody told the fake what to answer to: {command[:200]}")
+
+    def commands(self, piece: str = "") -> list[tuple[str, str]]:
+        """Host and command of each call that has `piece` in its command."""
+        return [(call.host, call.command) for call in self.calls if piece in call.command]
+
+
+CLUSTER_WIDE = ("Namespace", "CustomResourceDefinition", "ValidatingWebhookConfiguration")
+
+
+class FakeApi:
+    """An API server: objects by path, server-side apply, and refusals that were asked for."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Object] = {}
+        self.nodes: Callable[[], list[str]] = list
+        self.refusals: list[Exception] = []
+        """Raised by the next writes, one each."""
+        self.unknown_kinds: set[str] = set()
+        self.applied: list[str] = []
+        self.deleted: list[str] = []
+        self.answers = True
+        self._version = 0
+
+    def ready(self) -> bool:
+        return self.answers
+
+    def path(self, item: Object) -> str:
+        if item["kind"] in self.unknown_kinds:
+            raise NotYet(f"the API server does not serve {item['kind']}")
+        root = f"/apis/{item['apiVersion']}" if "/" in item["apiVersion"] else f"/api/{item['apiVersion']}"
+        space = f"/namespaces/{item['metadata']['namespace']}" if item["kind"] not in CLUSTER_WIDE else ""
+        return f"{root}{space}/{item['kind'].lower()}s/{item['metadata']['name']}"
+
+    def get(self, path: str) -> Object | None:
+        self._check()
+        return copy.deepcopy(self.objects.get(path))
+
+    def items(self, path: str) -> list[Object]:
+        self._check()
+        assert path == "/api/v1/nodes"
+        ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+        return [{"metadata": {"name": name}, "status": ready} for name in self.nodes()]
+
+    def delete(self, path: str) -> bool:
+        self._check()
+        self.deleted.append(path)
+        return self.objects.pop(path, None) is not None
+
+    def apply(self, item: Object, *, dry_run: bool = False) -> Object:
+        self._check()
+        path = self.path(item)
+        if self.refusals:
+            raise self.refusals.pop(0)
+        space = item["metadata"].get("namespace", "")
+        if space not in ("", "kube-system") and f"/api/v1/namespaces/{space}" not in self.objects:
+            raise ApiError(f"PATCH {path}", 404, f'namespaces "{space}" not found')
+        live = self.objects.get(path, {})
+        after: Any = merge(copy.deepcopy(live), copy.deepcopy(item))
+        if not dry_run:
+            self.applied.append(path)
+        if after == live:
+            return after  # type: ignore[no-any-return]
+        version = str(self._version + 1)
+        after["metadata"] = after["metadata"] | {"resourceVersion": version, "generation": int(version)}
+        after["status"] = _status(after, int(version))
+        if not dry_run:
+            self._version += 1
+            self.objects[path] = copy.deepcopy(after)
+        return after  # type: ignore[no-any-return]
+
+    def _check(self) -> None:
+        if not self.answers:
+            raise Unavailable("API: connection refused")
+
+
+def _status(item: Object, generation: int) -> Object:
+    """Workloads of a fake cluster are ready at once."""
+    if item["kind"] == "Deployment":
+        count = item["spec"].get("replicas", 1)
+        return {"readyReplicas": count, "updatedReplicas": count, "observedGeneration": generation}
+    return {
+        "desiredNumberScheduled": 1,
+        "numberReady": 1,
+        "updatedNumberScheduled": 1,
+        "observedGeneration": generation,
+    }
