@@ -32,6 +32,8 @@ class HostFacts:
     units: dict[str, dict[str, str]]
     exists: dict[str, bool]
     pending: list[list[str]] = field(default_factory=list)
+    booting: bool = False
+    """cloud-init is still at work: what is not there yet is no drift."""
 
     @property
     def joined(self) -> bool:

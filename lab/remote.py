@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+CLOUD_INIT = Path("/run/cloud-init")
 PENDING = Path(os.environ.get("PLUMBLINE_PENDING", "/var/lib/plumbline/pending.json"))
 """Commands that an interrupted change still owes; a test names another place."""
 
@@ -70,6 +71,7 @@ def look(request: dict[str, Any]) -> dict[str, Any]:
         "files": {path: look_at_file(Path(path)) for path in request["files"]},
         "sysctls": {name: look_at_sysctl(name) for name in request["sysctls"]},
         "units": look_at_units(request["units"]),
+        "booting": CLOUD_INIT.exists() and not (CLOUD_INIT / "result.json").exists(),
         "pending": json.loads(PENDING.read_text()) if PENDING.exists() else [],
         "exists": {path: Path(path).exists() for path in request["exists"]},
     }

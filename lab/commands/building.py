@@ -119,7 +119,6 @@ def summary(lab: Lab, opened: Session) -> None:
         table.add_column(title)
     for name, host in inventory.hosts.items():
         table.add_row(name, host.role.value, str(host.address))
-    chosen = f" -i {inventory.lab}" if inventory.lab != "rehearsal" else ""
     opened.console.show(table)
     for line in (
         "",

@@ -25,9 +25,11 @@ from lab.providers.base import State
 from lab.ssh import reachable
 
 
-def _inside(inventory: str, provider: str) -> Lab:
-    """The lab, with this process in its network."""
+def _inside(inventory: str, provider: str, host: str = "") -> Lab:
+    """The lab, with this process in its network; `host` must be one of its hosts, if given."""
     lab = Lab.open(read(inventory, provider), ROOT)
+    if host:
+        lab.host(host)
     lab.provider.enter()
     return lab
 
@@ -120,8 +122,7 @@ def kubectl(inventory: str, provider: str, source: str, arguments: str) -> None:
 @shown
 def ssh(inventory: str, provider: str, host: str, arguments: str) -> None:
     """Log in to a host, or run one command there."""
-    lab = _inside(inventory, provider)
-    lab.host(host)
+    lab = _inside(inventory, provider, host)
     _become(["ssh", "-F", str(lab.ssh.config), host, *([arguments] if arguments else [])], dict(os.environ))
 
 

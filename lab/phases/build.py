@@ -8,9 +8,10 @@ from functools import partial
 
 from lab.cluster.apply import ObjectChange
 from lab.phases import control_plane, hosts, machines, services
-from lab.phases.context import Build, Facts, gather
+from lab.phases.context import Build, Facts
 from lab.phases.decide import Decision, Origin, decide
 from lab.phases.engine import Step, execute
+from lab.phases.gather import gather
 from lab.providers.base import State
 from lab.render.roles import addons
 

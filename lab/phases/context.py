@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +12,7 @@ from lab.artifacts.manifests import provide_manifests
 from lab.artifacts.provide import Provided
 from lab.cluster.api import Api, Object
 from lab.console import Console
-from lab.converge import HostFacts, look
-from lab.errors import DeadlineError, FailedError
+from lab.converge import HostFacts
 from lab.labs import Lab
 from lab.phases.engine import Stopped
 from lab.providers.base import State
@@ -91,29 +89,3 @@ class Facts:
     def joined(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Those hosts that are a part of a cluster."""
         return tuple(name for name in names if name in self.hosts and self.hosts[name].joined)
-
-
-def gather(build: Build, names: tuple[str, ...]) -> Facts:
-    """Facts of the named hosts; changes nothing.
-
-    Raises `FailedError` for a machine that runs and cannot be looked at: deciding without knowing it could
-    start a second cluster beside a live one.
-    """
-    lab = build.lab
-    states = {name: lab.provider.state(name) for name in names}
-    running = [name for name in names if states[name] is State.RUNNING]
-
-    def one(name: str) -> HostFacts:
-        try:
-            return look(lab.ssh, build.bundles[name])
-        except (FailedError, DeadlineError) as error:
-            raise FailedError(
-                f"{name} runs and cannot be looked at, so nothing is decided: {error.message}",
-                next_step=f"invoke ssh {name}; or `invoke destroy --host {name}` and build again",
-            ) from error
-
-    if not running:
-        return Facts(states, {})
-    lab.provider.enter()
-    with ThreadPoolExecutor(len(running)) as pool:
-        return Facts(states, dict(zip(running, pool.map(one, running), strict=True)))

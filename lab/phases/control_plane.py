@@ -5,8 +5,9 @@ from __future__ import annotations
 from lab.cluster import etcd, kubeadm
 from lab.converge import HostFacts, look
 from lab.errors import DeadlineError, FailedError
-from lab.phases.context import Build, gather
+from lab.phases.context import Build
 from lab.phases.decide import founding_master
+from lab.phases.gather import gather
 from lab.render.kubeadm import init as init_document
 from lab.render.kubeadm import join as join_document
 from lab.waits import NotYet, wait_for
