@@ -24,9 +24,8 @@ def gather(build: Build, names: tuple[str, ...]) -> Facts:
         return Facts(states, {})
     lab.provider.enter()
     with ThreadPoolExecutor(len(running)) as pool:
-        return Facts(
-            states, dict(zip(running, pool.map(lambda name: _one(build, name), running), strict=True))
-        )
+        seen = pool.map(lambda name: _one(build, name), running)
+        return Facts(states, dict(zip(running, seen, strict=True)))
 
 
 def _one(build: Build, name: str) -> HostFacts:

@@ -63,12 +63,11 @@ def booted(build: Build, name: str) -> None:
     (`cloud-init status` says the same, but starts a Python on a host that is busy booting).
     """
     note = build.noting(f"boot:{name}")
+    logs = f"invoke logs --host {name}"
 
     def probe() -> None:
         if build.lab.provider.state(name) is not State.RUNNING:
-            raise FailedError(
-                f"{name}: the machine stopped while it booted", next_step=f"invoke logs --host {name}"
-            )
+            raise FailedError(f"{name}: the machine stopped while it booted", next_step=logs)
         try:
             said = build.lab.ssh.run(name, f"cat {RESULT}", seconds=20)
         except (FailedError, DeadlineError) as error:
@@ -76,10 +75,6 @@ def booted(build: Build, name: str) -> None:
             raise still(error) from error
         errors = json.loads(said)["v1"]["errors"]
         if errors:
-            raise FailedError(
-                f"{name}: cloud-init failed: {'; '.join(errors)}", next_step=f"invoke logs --host {name}"
-            )
+            raise FailedError(f"{name}: cloud-init failed: {'; '.join(errors)}", next_step=logs)
 
-    wait_for(
-        f"boot of {name}", probe, seconds=BOOT_SECONDS, interval=0.3, next_step=f"invoke logs --host {name}"
-    )
+    wait_for(f"boot of {name}", probe, seconds=BOOT_SECONDS, interval=0.3, next_step=logs)
