@@ -182,6 +182,12 @@ class LxcProvider:
         except CommandError as error:
             said = log.read_text(errors="replace") if log.exists() else error.output
             raise CommandError(name, "lxc-start", error.code, said, next_step=f"read {log}") from error
+        if self.state(name) is State.OFF:
+            where = self._cgroups.path(name)
+            raise FailedError(
+                f"{name}: was started, but no process lives in its cgroup {where}",
+                next_step=f"read {folder / 'console.log'}",
+            )
 
     def _destroy(self, name: str) -> bool:
         """Halt the machine and remove its folders. A folder without our mark is left alone."""
