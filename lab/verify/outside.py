@@ -64,6 +64,18 @@ def tcp(address: str, port: int, *, seconds: float = 2) -> None:
         raise _translated(f"{address}:{port}", error) from error
 
 
+def udp(address: str, port: int, text: str, *, seconds: float = 2) -> str:
+    """Send a datagram and give back the answer. Raises `Refused` when none comes."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
+            wire.settimeout(seconds)
+            wire.connect((address, port))
+            wire.send(text.encode())
+            return wire.recv(4096).decode(errors="replace")
+    except OSError as error:
+        raise _translated(f"udp://{address}:{port}", error) from error
+
+
 def http_get(
     address: str,
     port: int,

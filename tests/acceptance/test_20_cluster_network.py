@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,6 +17,18 @@ from lab.verify.workspace import Object, Workspace
 
 PROXY_HEALTH = 10256
 """kube-proxy's health port: an HTTP server of the host's own on every node."""
+MEMBERLIST = 7946
+"""Port over which MetalLB's speakers watch each other."""
+CONNECT = """
+import json, socket, sys
+lost = {}
+for address in sys.argv[2:]:
+    try:
+        socket.create_connection((address, int(sys.argv[1])), 3).close()
+    except OSError as error:
+        lost[address] = str(error)
+print(json.dumps(lost))
+"""
 STALL_MS = 1000
 """A request through an overlay with bad checksums stalls for 3 s or 63 s (kubernetes#88986)."""
 
@@ -128,3 +142,17 @@ def test_full_packets_cross_the_overlay(driver: Driver, probes: dict[str, Object
         command=command,
         host=host,
     )
+
+
+@pytest.mark.check("L1-19")
+@pytest.mark.each("nodes")
+def test_overlay_and_memberlist_ports_are_open_between_nodes(driver: Driver, host: str) -> None:
+    """The node listens for the overlay and for MetalLB's members, and reaches every other member."""
+    facts, inventory = driver.facts.get(host), driver.inventory
+    wanted = [(inventory.flannel.port, "udp"), (MEMBERLIST, "tcp"), (MEMBERLIST, "udp")]
+    silent = [f"{port}/{protocol}" for port, protocol in wanted if not facts.listens(port, protocol)]
+    nothing("silent ports", silent, rule="none", command="ss -lntu", host=host)
+    others = {str(inventory.hosts[name].address): name for name in inventory.nodes if name != host}
+    said = driver.read(host, f"python3 -c {shlex.quote(CONNECT)} {MEMBERLIST} {' '.join(others)}")
+    lost = {others[address]: error for address, error in json.loads(said).items()}
+    nothing(f"members that {host} does not reach on {MEMBERLIST}/tcp", lost, rule="none", host=host)

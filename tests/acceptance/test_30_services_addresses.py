@@ -11,15 +11,17 @@ from ipaddress import IPv4Address
 import pytest
 
 from lab.verify.driver import Driver
-from lab.verify.objects import address_of, deployment, service
+from lab.verify.objects import HTTP, UDP, address_of, deployment, service
 from lab.verify.outcomes import CouldNotTell, NotPartOfLab
-from lab.verify.outside import Answer, arp_owners, http_get
+from lab.verify.outside import Answer, arp_owners, http_get, udp
 from lab.verify.plugin import Measure
-from lab.verify.verbs import Refused, agrees, becomes, holds, nothing, stays, succeeds
-from lab.verify.workspace import Object, Workspace, workspace
+from lab.verify.verbs import Refused, agrees, becomes, holds, nothing, staying, stays, succeeds
+from lab.verify.workspace import Object, Workspace, is_ready, workspace
 
 STABLE_SECONDS = 5
 REQUESTS = 50
+CONTROLLER_RESTARTS = 5
+EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 
 @dataclass(frozen=True)
@@ -298,3 +300,146 @@ def test_policy_cluster_hides_the_client(web: Web) -> None:
     allowed = {str(inventory.hosts[name].address) for name in inventory.nodes}
     strangers = {a for a in seen if a not in allowed and IPv4Address(a) not in pods}
     nothing("clients that are no node", strangers, rule="none: the announcing node stands for the client")
+
+
+@pytest.mark.check("L3-06")
+def test_one_address_serves_tcp_and_udp(web: Web) -> None:
+    """One service answers HTTP on a TCP port and echoes datagrams on a UDP port of the same address."""
+    ports = [
+        {"name": "http", "port": 80, "targetPort": HTTP, "protocol": "TCP"},
+        {"name": "udp", "port": 80, "targetPort": UDP, "protocol": "UDP"},
+    ]
+    web.space.create("services", service("mixed", "web", ports=ports))
+    address = await_address(web.space, "mixed")
+    succeeds(f"http://{address}/", lambda: http_get(address, 80), within=15)
+    answer = succeeds(f"udp://{address}:80", lambda: udp(address, 80, "plumbline"), within=15)
+    holds("echo over UDP", "plumbline" in answer, expected="the text that was sent", seen=answer)
+
+
+@pytest.mark.check("L3-18")
+def test_a_service_keeps_its_promises_while_its_type_changes(web: Web) -> None:
+    """ClusterIP, NodePort, LoadBalancer and back: each answers as its type says; without pods, none."""
+    space, driver = web.space, web.driver
+    space.create("deployments", deployment("turn", space.probe_image, 1))
+    space.await_pods("turn", 1)
+    path = f"{space.core}/services/turn"
+    made = space.create("services", service("turn", "turn", kind="ClusterIP"))
+    cluster_address = made["spec"]["clusterIP"]
+
+    made = driver.cluster.request("PATCH", path, {"spec": {"type": "NodePort"}})
+    node_port = made["spec"]["ports"][0]["nodePort"]
+    for name in driver.inventory.workers[:2]:
+        node = str(driver.inventory.hosts[name].address)
+        succeeds(f"http://{node}:{node_port}/", partial(http_get, node, node_port), within=15, host=name)
+
+    driver.cluster.request("PATCH", path, {"spec": {"type": "LoadBalancer"}})
+    address = await_address(space, "turn")
+    succeeds(f"http://{address}/", partial(http_get, address, 80), within=15)
+    made = driver.cluster.get(path) or {}
+    agrees("cluster address", made["spec"]["clusterIP"], cluster_address)
+    agrees("NodePort", made["spec"]["ports"][0]["nodePort"], node_port)
+
+    driver.cluster.request("PATCH", f"{space.apps}/deployments/turn", {"spec": {"replicas": 0}})
+    becomes(
+        f"http://{address}/ without an endpoint",
+        lambda: refusal(address),
+        lambda said: "status" not in said,
+        within=30,
+        expected="refused, or no answer; never another service's",
+    )
+    driver.cluster.request("PATCH", path, {"spec": {"type": "ClusterIP"}})
+    becomes(
+        "address of the service after it became a ClusterIP",
+        lambda: address_of(driver.cluster.get(path)),
+        lambda given: not given,
+        within=20,
+        expected="none",
+        command=f"kubectl -n {space.name} describe service turn",
+    )
+
+
+def refusal(address: str) -> str:
+    """Why an address does not answer; its status and body when it does."""
+    try:
+        answer = http_get(address, 80)
+    except Refused as error:
+        return str(error)
+    return f"status {answer.status}: {answer.body[:200]}"
+
+
+@pytest.mark.check("L3-13")
+def test_an_address_survives_restarts_of_the_controller(web: Web) -> None:
+    """The controller's pod is deleted five times; the service keeps its address and answers."""
+    driver = web.driver
+    path = "/api/v1/namespaces/metallb-system/pods"
+    selector = f"{path}?labelSelector=component%3Dcontroller"
+
+    def replaced(old: str) -> bool:
+        pods = [pod for pod in driver.cluster.items(selector) if pod["metadata"]["name"] != old]
+        return any(is_ready(pod) for pod in pods)
+
+    def state() -> tuple[str, str]:
+        return address_of(driver.cluster.get(f"{web.space.core}/services/web")), refusal(web.address)[:10]
+
+    with staying(
+        "address and answer of the service",
+        state,
+        lambda seen: seen == (web.address, "status 200"),
+        expected=f"{web.address}, status 200",
+    ):
+        for _ in range(CONTROLLER_RESTARTS):
+            (pod,) = [
+                item for item in driver.cluster.items(selector) if "deletionTimestamp" not in item["metadata"]
+            ]
+            name = pod["metadata"]["name"]
+            driver.cluster.delete(f"{path}/{name}")
+            becomes("a new controller", partial(replaced, name), bool, within=60, expected="Ready")
+            stays(
+                "address and answer of the service",
+                state,
+                lambda seen: seen[0] == web.address,
+                seconds=5,
+                expected=web.address,
+            )
+
+
+@pytest.mark.check("L3-16")
+def test_an_excluded_node_stops_announcing(web: Web) -> None:
+    """A node excluded from load balancers hands its address to another within a minute, and back."""
+    driver, space = web.driver, web.space
+    if len(driver.inventory.workers) < 2:
+        raise NotPartOfLab("hosts", "one worker alone cannot hand an address to another")
+    before = becomes(
+        "announcing node of the service", lambda: announcer(space, "web"), bool, within=20, expected="a node"
+    )
+
+    def label(node: str, value: str | None) -> None:
+        driver.cluster.request("PATCH", f"/api/v1/nodes/{node}", {"metadata": {"labels": {EXCLUDED: value}}})
+
+    others = [name for name in driver.inventory.workers if name != before]
+    label(before, "")
+    try:
+        becomes(
+            f"announcing node after {before} was excluded",
+            lambda: announcer(space, "web"),
+            lambda node: node in others,
+            within=60,
+            expected=f"one of {', '.join(others)}",
+            command="kubectl get servicel2statuses -A",
+        )
+        succeeds(f"http://{web.address}/", lambda: ask(web), within=10)
+        for node in others:
+            label(node, "")
+        label(before, None)
+        becomes(
+            f"announcing node after only {before} was left",
+            lambda: announcer(space, "web"),
+            lambda node: node == before,
+            within=60,
+            expected=before,
+            command="kubectl get servicel2statuses -A",
+        )
+    finally:
+        for node in (before, *others):
+            label(node, None)
+    becomes("announcing node", lambda: announcer(space, "web"), bool, within=60, expected="a node")

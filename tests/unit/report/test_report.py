@@ -88,7 +88,7 @@ def test_the_matrix_has_a_column_for_the_lab_and_each_host(red: Verdict) -> None
 
 def test_the_timeline_fits_its_track(red: Verdict) -> None:
     found = bars(red.timeline)
-    assert list(found)[0] == "haproxy"
+    assert next(iter(found)) == "haproxy"
     assert "lab" in found
     assert all(
         0 <= bar.left <= 100 and bar.left + bar.width <= 101 for items in found.values() for bar in items
