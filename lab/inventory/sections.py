@@ -73,7 +73,7 @@ class LoadBalancer(Model):
     )
     fall: Whole = Field(2, ge=1, le=20, description="Failed checks after which a server is down.")
     rise: Whole = Field(1, ge=1, le=20, description="Good checks after which a server is up.")
-    timeout_connect_seconds: Seconds = Field(5, description="Time to connect to an API server.")
+    timeout_connect_seconds: Seconds = Field(2, description="Time to connect to an API server.")
     timeout_idle_seconds: Seconds = Field(3600, description="Idle time of client and server connections.")
     timeout_tunnel_seconds: Seconds = Field(14400, description="Idle time of watches, exec and logs.")
 

@@ -1,0 +1,108 @@
+"""One real lab for the tests of this folder, worked on by the commands that people type."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.inventory import load
+from lab.labs import Lab
+
+ROOT = Path(__file__).parents[2]
+NAME = "proving"
+BUILD_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended: exit code, and both of its streams together."""
+
+    code: int
+    output: str
+
+
+@dataclass(frozen=True)
+class Proving:
+    """The lab under test, reached by commands; looked at through the library."""
+
+    inventory: Path
+
+    def invoke(self, *arguments: str, seconds: float = BUILD_SECONDS) -> Done:
+        """Run one task on the lab to its end."""
+        done = subprocess.run(
+            self._argv(arguments), cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False
+        )
+        return Done(done.returncode, done.stdout + done.stderr)
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start one task and leave it running, in a session of its own."""
+        return subprocess.Popen(
+            self._argv(arguments),
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _argv(self, arguments: tuple[str, ...]) -> list[str]:
+        task, *rest = arguments
+        return [sys.executable, "-m", "invoke", task, "-i", str(self.inventory), *rest]
+
+    def lab(self) -> Lab:
+        """The lab, with this process in its network."""
+        opened = Lab.open(load(str(self.inventory)), ROOT)
+        opened.provider.enter()
+        return opened
+
+    def run(self, host: str, command: str) -> str:
+        """A command on a host; from outside this process, which stays in its own network."""
+        done = self.invoke("ssh", host, "--", f"sudo sh -c '{command}'", seconds=60)
+        assert done.code == 0, done.output
+        return done.output
+
+    def timeline(self) -> list[dict[str, Any]]:
+        """Events of the newest run; none while it has not begun."""
+        path = ROOT / ".lab" / NAME / "runs" / "last" / "timeline.json"
+        try:
+            events: list[dict[str, Any]] = json.loads(path.read_text())["events"]
+        except (OSError, ValueError):
+            return []
+        return events
+
+    def kill_in(self, phase: str) -> bool:
+        """Build, and kill -9 the harness as soon as it works on `phase`; False when the build ended first."""
+        before = len(list((ROOT / ".lab" / NAME / "runs").glob("*Z")))
+        process = self.start("build")
+        deadline = time.monotonic() + BUILD_SECONDS
+        while process.poll() is None:
+            assert time.monotonic() < deadline, f"the build neither reached {phase} nor ended"
+            begun = len(list((ROOT / ".lab" / NAME / "runs").glob("*Z"))) > before
+            if begun and any(event["phase"].startswith(phase) for event in self.timeline()):
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                return True
+            time.sleep(0.02)
+        return False
+
+
+@pytest.fixture(scope="session")
+def proving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proving]:
+    """The lab's inventory under a name of its own; nothing of the lab is left afterwards."""
+    inventory = tmp_path_factory.mktemp("inventory") / f"{NAME}.yaml"
+    text = (ROOT / "inventory" / "rehearsal.yaml").read_text()
+    assert "\nlab: rehearsal\n" in text
+    inventory.write_text(text.replace("\nlab: rehearsal\n", f"\nlab: {NAME}\n"))
+    made = Proving(inventory)
+    made.invoke("destroy")  # what a run that was killed left
+    yield made
+    made.invoke("destroy")
