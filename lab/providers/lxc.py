@@ -100,7 +100,6 @@ class LxcProvider:
         names |= set(monitors(self._machines).values())
         with ThreadPoolExecutor(max_workers=16) as pool:
             destroyed = any(list(pool.map(self._destroy, sorted(names))))
-        self._cgroups.remove_lab()
         networked = self._network.remove()
         had_home = self._home.exists()
         # Only what is empty, the mark last: a folder of somebody else's stays and shows in the leftovers.
@@ -122,7 +121,7 @@ class LxcProvider:
                 "process": tuple(f"{pid} ({name})" for pid, name in monitors(self._machines).items()),
                 "mount": tuple(ours),
                 "namespace": (self._network.name,) if self._network.exists() else (),
-                "cgroup": self._cgroups.folders(),
+                "cgroup": tuple(map(str, self._cgroups.folders())),
                 "folder": (str(self._home),) if self._home.exists() else (),
             }
         )

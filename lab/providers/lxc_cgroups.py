@@ -15,18 +15,20 @@ from pathlib import Path
 from lab.providers.base import State
 from lab.waits import NotYet, wait_for
 
-_TOP = "plumbline"
 _SECONDS = 15.0  # a process in an uninterruptible write dies when its write ends
 
 
 class Cgroups:
-    """The folder `plumbline/<lab>/<machine>` in every hierarchy; in it `machine`, `monitor` and `pivot`.
+    """The folder `plumbline@<lab>@<machine>` in every hierarchy; in it `machine`, `monitor` and `pivot`.
+
+    They lie at the top, so that the kernel shares the processors out by machine: below a folder of the lab,
+    all its machines together would get as much as one busy program of the host.
 
     `mounts` is the text of /proc/mounts; by default this machine's.
     """
 
     def __init__(self, lab: str, mounts: str | None = None) -> None:
-        self._lab = lab
+        self._prefix = f"plumbline@{lab}@"
         self._hierarchies: list[Path] = []
         self._freezer: Path | None = None
         unified: Path | None = None
@@ -45,7 +47,7 @@ class Cgroups:
 
     def path(self, name: str) -> str:
         """The machine's folder below each hierarchy's root."""
-        return f"{_TOP}/{self._lab}/{name}"
+        return f"{self._prefix}{name}"
 
     def state(self, name: str) -> State:
         """OFF, RUNNING or PAUSED: whether a process lives in the machine, and whether it is frozen."""
@@ -116,23 +118,13 @@ class Cgroups:
         wait_for(f"{name}: cgroups removed", probe, seconds=_SECONDS, interval=0.02)
         return found
 
-    def remove_lab(self) -> None:
-        """Remove what is left above the machines, if no machine is left."""
-        for root in self._hierarchies:
-            for folder in (root / _TOP / self._lab, root / _TOP):
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
-
     def names(self) -> set[str]:
         """Machines that have a folder in any hierarchy, whether they run or not."""
-        labs = [root / _TOP / self._lab for root in self._hierarchies]
-        return {folder.name for lab in labs if lab.is_dir() for folder in lab.iterdir() if folder.is_dir()}
+        return {folder.name.removeprefix(self._prefix) for folder in self.folders()}
 
-    def folders(self) -> tuple[str, ...]:
+    def folders(self) -> list[Path]:
         """The lab's folders that exist, for the list of leftovers."""
-        return tuple(
-            str(root / _TOP / self._lab) for root in self._hierarchies if (root / _TOP / self._lab).is_dir()
-        )
+        return [folder for root in self._hierarchies for folder in root.glob(f"{self._prefix}*")]
 
     def _machine(self, name: str) -> Path:
         return self._account / self.path(name) / "machine"

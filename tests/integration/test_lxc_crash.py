@@ -69,7 +69,7 @@ DESTROYING: dict[str, tuple[Any, str, Callable[..., None]]] = {
     "the machine is dead": (Cgroups, "remove", die),
     "the folder is to be removed": (lxc_machine, "discard", die),
     "the folder has its last name": (Path, "rename", after(Path, "rename")),
-    "the machines are gone": (Cgroups, "remove_lab", die),
+    "the machines are gone": (LabNetwork, "remove", die),
     "the network is gone": (LabNetwork, "remove", after(LabNetwork, "remove")),
 }
 

@@ -97,7 +97,8 @@ def traces() -> set[str]:
     processes = run(["ps", "-eo", "pid,args"], timeout=10).stdout.splitlines()
     links = run(["ip", "-o", "link"], timeout=10).stdout.splitlines()
     names = run(["ip", "netns", "list"], timeout=10).stdout.splitlines()
-    cgroups = [str(folder) for folder in Path("/sys/fs/cgroup").glob("**/plumbline/*")]
+    root = Path("/sys/fs/cgroup")  # version 2 has one tree here, version 1 one in each folder
+    cgroups = [str(folder) for where in (root, *root.iterdir()) for folder in where.glob("plumbline@*")]
     lxc = [line for line in processes if "lxc" in line]
     return {*mounts, *names, *cgroups, *lxc, *(link.split(":")[1] for link in links)}
 

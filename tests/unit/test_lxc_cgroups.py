@@ -21,7 +21,7 @@ def version_1(root: Path) -> Cgroups:
 
 
 def machine(root: Path, **files: str) -> Path:
-    folder = root / "plumbline/x/m1/machine"
+    folder = root / "plumbline@x@m1/machine"
     folder.mkdir(parents=True)
     for name, text in files.items():
         (folder / name.replace("_", ".")).write_text(text)
@@ -74,21 +74,11 @@ def test_killing_a_machine_that_is_off_kills_nothing(tmp_path: Path) -> None:
 def test_folders_of_a_machine_are_found_and_removed_in_every_hierarchy(tmp_path: Path) -> None:
     cgroups = version_1(tmp_path)
     for hierarchy in ("freezer", "memory"):
-        (tmp_path / hierarchy / "plumbline/x/m1/machine/system.slice").mkdir(parents=True)
-    (tmp_path / "unified/plumbline/x/m2/pivot").mkdir(parents=True)
+        (tmp_path / hierarchy / "plumbline@x@m1/machine/system.slice").mkdir(parents=True)
+    (tmp_path / "unified/plumbline@x@m2/pivot").mkdir(parents=True)
+    (tmp_path / "memory/plumbline@xx@m3").mkdir()
     assert cgroups.names() == {"m1", "m2"}
     assert cgroups.remove("m1")
     assert not cgroups.remove("m1")
     assert cgroups.names() == {"m2"}
-
-
-def test_the_labs_folders_go_only_when_they_are_empty(tmp_path: Path) -> None:
-    cgroups = version_1(tmp_path)
-    (tmp_path / "freezer/plumbline/x").mkdir(parents=True)
-    (tmp_path / "memory/plumbline/other").mkdir(parents=True)
-    (tmp_path / "memory/plumbline/x").mkdir()
-    assert len(cgroups.folders()) == 2
-    cgroups.remove_lab()
-    assert cgroups.folders() == ()
-    assert not (tmp_path / "freezer/plumbline").exists()
-    assert (tmp_path / "memory/plumbline/other").exists()
+    assert cgroups.folders() == [tmp_path / "unified/plumbline@x@m2"]

@@ -15,7 +15,7 @@ def text(**changes: object) -> str:
     known: dict[str, object] = {
         "name": "m1",
         "folder": Path("/var/lib/plumbline/x/machines/m1"),
-        "cgroup": "plumbline/x/m1",
+        "cgroup": "plumbline@x@m1",
         "mac": "02:50:4c:0a:01:0b",
         "layers": [Path("/store/payload"), Path("/store/debian")],
         "volumes": [(Path("/var/lib/plumbline/x/machines/m1/volumes/0"), "/var/lib/containerd")],

@@ -65,7 +65,7 @@ def test_the_mark_tells_what_the_configuration_needs(tmp_path: Path) -> None:
     mark = own_machine(tmp_path / "m1", "x")
     assert mark is not None
     assert mark.layers == ("/top", "/low")
-    text = lxc_machine.write_config(tmp_path / "m1", mark, "plumbline/x/m1").read_text()
+    text = lxc_machine.write_config(tmp_path / "m1", mark, "plumbline@x@m1").read_text()
     assert f"{tmp_path}/m1/volumes/0 var/lib/etcd" in text
 
 
