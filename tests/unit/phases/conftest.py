@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.phases.context import Build
+from lab.phases.machines import machine
 from tests.fakes import FakeClock
 from tests.world import World
 
@@ -30,3 +31,12 @@ def build(world: World) -> Iterator[Build]:
     made = world.build()
     yield made
     made.run.close()
+
+
+@pytest.fixture
+def up(world: World, build: Build) -> World:
+    """All machines run, and none is a part of a cluster."""
+    world.provider.prepare()
+    for name in world.inventory.hosts:
+        world.provider.create(machine(build, name))
+    return world

@@ -6,8 +6,9 @@ import pytest
 
 from lab.errors import CommandError, FailedError
 from lab.phases.build import PHASES, build_lab, plan, steps
-from lab.phases.context import Build, gather
+from lab.phases.context import Build
 from lab.phases.decide import decide
+from lab.phases.gather import gather
 from tests.fakes import Call
 from tests.world import TOKEN, World, half_finished
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.converge import ETCD_DATA, EVIDENCE, KUBELET_CONF, HostFacts
-from lab.errors import FailedError
+from lab.errors import FailedError, PreflightError
 from lab.inventory.models import Inventory
 from lab.phases.context import Facts
 from lab.phases.decide import Decision, Origin, decide, founding_master
@@ -136,7 +136,7 @@ def test_one_living_master_is_enough_to_be_joined() -> None:
 def test_a_lost_control_plane_under_living_workers_is_refused(masters: tuple[Seen, Seen, Seen]) -> None:
     with pytest.raises(FailedError, match="worker-2 is: the control plane is lost") as refused:
         decided(masters, (BLANK, JOINED))
-    assert "invoke destroy -i test" in refused.value.next_step
+    assert "invoke destroy" in refused.value.next_step
 
 
 @pytest.mark.parametrize("begun", BEGUN)
@@ -167,7 +167,7 @@ def test_nothing_is_founded_while_a_machine_is_off_that_might_hold_the_cluster(h
         ((BLANK, FAILED, BLANK), (hidden, BLANK)),
         ((hidden, hidden, hidden), (JOINED, JOINED)),
     ]:
-        assert "init" not in origins(decided(masters, workers)).values()  # type: ignore[arg-type]
+        assert "init" not in origins(decided(masters, workers)).values()
 
 
 def test_a_machine_that_is_off_is_switched_on_and_judged_when_it_runs() -> None:
@@ -184,6 +184,22 @@ def test_a_balancer_that_is_off_holds_no_cluster() -> None:
 def test_a_balancer_never_joins_a_cluster() -> None:
     for seen in (ABSENT, OFF, BLANK):
         assert decided((JOINED,) * 3, (JOINED,) * 2, seen)["haproxy"].cluster is Origin.NONE
+
+
+@pytest.mark.parametrize("where", ["haproxy", "master-1", "worker-2"])
+def test_a_machine_that_is_not_ours_stops_every_decision(where: str) -> None:
+    found = facts((JOINED,) * 3, (JOINED,) * 2)
+    states = found.states | {where: State.FOREIGN}
+    hosts = {name: seen for name, seen in found.hosts.items() if name != where}
+    with pytest.raises(PreflightError, match=f"{where}: exists and does not carry the mark of test"):
+        decide(lab(), bundles(), Facts(states, hosts))
+
+
+def test_a_change_that_an_earlier_run_still_owes_is_a_part_of_the_plan() -> None:
+    found = facts((JOINED,) * 3, (JOINED,) * 2)
+    owing = replace(found.hosts["haproxy"], pending=[["systemctl", "reload", "haproxy"]])
+    decisions = decide(lab(), bundles(), Facts(found.states, found.hosts | {"haproxy": owing}))
+    assert decisions["haproxy"].sentences() == ("finish what an earlier run began: systemctl reload haproxy",)
 
 
 def judged(masters: tuple[Seen, ...], workers: tuple[Seen, ...]) -> str | None:
