@@ -15,6 +15,8 @@ from pathlib import Path
 from lab.providers.base import State
 from lab.waits import NotYet, wait_for
 
+# A cgroup goes with its last process: its files are not there any more, or are there and answer no more.
+_GOING = (errno.ENOENT, errno.ENODEV)
 _SECONDS = 15.0  # a process in an uninterruptible write dies when its write ends
 
 
@@ -131,21 +133,24 @@ class Cgroups:
 
     def _order(self, name: str, frozen: bool) -> None:
         folder = self._machine(name)
-        with contextlib.suppress(FileNotFoundError):  # gone with the last process
+        try:
             if self._version == 1:
                 (folder / "freezer.state").write_text("FROZEN" if frozen else "THAWED")
             else:
                 (folder / "cgroup.freeze").write_text("1" if frozen else "0")
+        except OSError as error:
+            if error.errno not in _GOING:
+                raise
 
 
 def _read(file: Path) -> str:
-    """The file's text without its end of line; "" when it is gone (ENODEV: its cgroup is going)."""
+    """The file's text without its end of line; "" when its cgroup is gone."""
     try:
         return file.read_text().strip()
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENODEV):
-            return ""
-        raise
+        if error.errno not in _GOING:
+            raise
+        return ""
 
 
 def _tree_processes(folder: Path) -> list[int]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
+import pytest
+
+from lab.errors import DeadlineError
 from lab.providers.base import State
 from lab.providers.lxc_cgroups import Cgroups
 
@@ -65,6 +69,24 @@ def test_freezing_writes_the_order_of_version_1(tmp_path: Path) -> None:
     assert (folder / "freezer.state").read_text() == "FROZEN"
     cgroups.freeze("m1", False)
     assert (folder / "freezer.state").read_text() == "THAWED"
+
+
+@pytest.mark.parametrize("why", [errno.ENOENT, errno.ENODEV])
+def test_a_cgroup_that_goes_while_it_is_looked_at_is_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: int
+) -> None:
+    cgroups = version_1(tmp_path)
+    machine(tmp_path / "freezer", cgroup_procs="17\n", freezer_state="THAWED\n")
+
+    def going(*_: object, **__: object) -> str:
+        raise OSError(why, "going")
+
+    monkeypatch.setattr(Path, "read_text", going)
+    monkeypatch.setattr(Path, "write_text", going)
+    assert cgroups.state("m1") is State.OFF
+    with pytest.raises(DeadlineError, match="m1: running"):
+        monkeypatch.setattr("lab.providers.lxc_cgroups._SECONDS", 0.02)
+        cgroups.freeze("m1", False)
 
 
 def test_killing_a_machine_that_is_off_kills_nothing(tmp_path: Path) -> None:
