@@ -16,7 +16,7 @@ from lab.artifacts.containerd_root import containerd_root
 from lab.artifacts.payload import payload_key, payload_tree
 from lab.artifacts.rootfs import debian_tree
 from lab.artifacts.sources import Source
-from lab.artifacts.sources.modules import IMAGE_TAR
+from lab.artifacts.sources.modules import IMAGE_TAR, LAYER
 from lab.artifacts.status import Row, status
 from lab.artifacts.store import Entry, Say, Store
 from lab.errors import InputError
@@ -99,8 +99,14 @@ def program(name: str, *, source: str = "auto", arch: str = "amd64", say: Say) -
 def _make_all(
     store: Store, origin: Source, arch: str, packages: Iterable[str], say: Say
 ) -> tuple[Path, dict[str, Entry]]:
-    """The root filesystem in one thread (it waits for the network and the disk), all else in another."""
+    """Debian's part in one thread (it waits for the network and the disk), all else in another."""
     stop = threading.Event()
+
+    def from_debian() -> Path:
+        tree = debian_tree(store, packages, arch, say=say)
+        if LAYER in origin.components() and not stop.is_set():
+            origin.make(LAYER)
+        return tree
 
     def components() -> dict[str, Entry]:
         made = {}
@@ -111,7 +117,7 @@ def _make_all(
         return made
 
     with ThreadPoolExecutor(2) as pool:
-        tree = pool.submit(debian_tree, store, packages, arch, say=say)
+        tree = pool.submit(from_debian)
         rest = pool.submit(components)
         try:
             running: list[Future[Any]] = [tree, rest]

@@ -27,7 +27,9 @@ class ModulesSource:
         self._store, self._catalogue, self._arch, self._say = store, catalogue, arch, say
 
     def components(self) -> list[str]:
-        return [LAYER, *self._catalogue.components]
+        # The layer after the programs: they take longest, and by then another thread may have made it.
+        programs = [name for name, _ in self._catalogue.programs()]
+        return [*programs, LAYER, *(name for name, _ in self._catalogue.images())]
 
     def origin(self, name: str) -> str:
         return "debian" if name == LAYER else self.name
