@@ -213,7 +213,12 @@ class Store:
             "tree": vars(entry.tree) if entry.tree else None,
             "notes": dict(entry.notes),
         }
-        write_whole(self._entry_path(entry.key), json.dumps(data, indent=1, sort_keys=True) + "\n")
+        # First in the work folder: what a crash leaves there is swept, and readers see a whole entry or none.
+        part = self.folder / "work" / f"{entry.key.name}-{entry.key.arch}" / "entry.json"
+        part.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n")
+        flush(part)
+        part.rename(self._entry_path(entry.key))
+        flush(self.folder / "entries")
         return entry
 
     def _entry_path(self, key: Key) -> Path:
@@ -227,12 +232,3 @@ def flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that readers see the old or the new content, also after a crash."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(text)
-    flush(part)
-    part.rename(path)
-    flush(path.parent)
