@@ -87,7 +87,8 @@ class Store:
     def damage(self, entry: Entry, *, full: bool = False) -> str:
         """What is wrong with an artefact, "" if nothing.
 
-        The quick check compares size and time of each file; `full` reads and digests every byte.
+        The quick check compares size and time of each file, and the time of a tree's top folder; `full`
+        reads and digests every byte.
         """
         for name, file in entry.files.items():
             path = self.object_path(file)
@@ -103,6 +104,8 @@ class Store:
             path = self.tree_path(entry.key)
             if not path.is_dir():
                 return f"{path} is gone"
+            if path.stat().st_mtime_ns != entry.tree.mtime_ns:
+                return f"{path}: something in it was added or removed"
             if full and tree_digest(path)[0] != entry.tree.sha256:
                 return f"{path} was changed after it was stored"
         return ""
@@ -148,7 +151,7 @@ class Store:
                 self._remove(target)
             (work / "tree").rename(target)
             os.sync()
-            return self._record(Entry(key, {}, StoredFile(digest, size, 0), notes))
+            return self._record(Entry(key, {}, StoredFile(digest, size, target.stat().st_mtime_ns), notes))
 
     @contextmanager
     def _making(self, key: Key, say: Say) -> Iterator[Path]:

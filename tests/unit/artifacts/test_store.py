@@ -182,8 +182,22 @@ def test_a_tree_that_was_changed_is_found_by_the_full_check(store: Store, key: K
 
     entry = store.ensure_tree(key, produce, say=quiet)
     assert store.damage(entry, full=True) == ""
-    (store.tree_path(key) / "more").write_text("more")
+    (store.tree_path(key) / "file").write_text("WHOLE")
+    assert store.damage(entry) == ""
     assert "was changed" in store.damage(entry, full=True)
+
+
+def test_a_tree_that_is_half_deleted_is_made_again(store: Store, key: Key) -> None:
+    def produce(tree: Path) -> Mapping[str, str]:
+        (tree / "etc").mkdir(parents=True)
+        (tree / "usr").mkdir()
+        return {}
+
+    entry = store.ensure_tree(key, produce, say=quiet)
+    (store.tree_path(key) / "etc").rmdir()
+    assert "added or removed" in store.damage(entry)
+    store.ensure_tree(key, produce, say=quiet)
+    assert (store.tree_path(key) / "etc").is_dir()
 
 
 def test_the_cache_folder_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
