@@ -1,0 +1,82 @@
+"""A lab, opened: its provider, its hosts, its kubeconfig."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from lab.errors import CommandError, DeadlineError, FailedError, InputError
+from lab.inventory.models import ProviderName
+from lab.labs import Lab, provider_for
+from lab.providers.lxc import LxcProvider
+from tests.fakes import FakeProvider, FakeSsh
+from tests.world import inventory
+
+
+@pytest.fixture
+def ssh() -> FakeSsh:
+    return FakeSsh()
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ssh: FakeSsh) -> Lab:
+    monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
+    made = Lab(inventory(), tmp_path, FakeProvider())
+    made.__dict__["ssh"] = ssh
+    return made
+
+
+def test_a_host_is_found_by_name_and_an_unknown_one_refused_with_the_names(lab: Lab) -> None:
+    assert str(lab.host("master-2").address) == "10.1.1.12"
+    with pytest.raises(
+        InputError, match="--host master-9: no such host in test; there are: haproxy, master-1"
+    ):
+        lab.host("master-9")
+
+
+def test_the_lxc_provider_is_made_from_the_inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLUMBLINE_MACHINES", str(tmp_path))
+    assert isinstance(Lab.open(inventory(), tmp_path).provider, LxcProvider)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [ProviderName.VAGRANT, ProviderName.PROXMOX, ProviderName.STATIC])
+def test_a_provider_that_is_not_there_is_refused_with_a_way_out(name: ProviderName) -> None:
+    wanted = inventory().model_copy(update={"provider": name})
+    with pytest.raises(InputError, match=f"provider: {name}") as refused:
+        provider_for(wanted)
+    assert "--provider lxc" in refused.value.next_step
+
+
+def test_what_a_checkout_keeps_of_a_lab_lies_in_one_folder(lab: Lab, tmp_path: Path) -> None:
+    assert lab.folder == tmp_path / ".lab" / "test"
+    assert lab.kubeconfig == lab.folder / "kubeconfig"
+
+
+def test_the_kubeconfig_comes_from_the_first_master_that_has_one(lab: Lab, ssh: FakeSsh) -> None:
+    ssh.on("master-1", "admin.conf", FailedError("master-1: not reachable by SSH"))
+    ssh.on("master-2", "admin.conf", DeadlineError("master-2: `cat`", 10, "still running"))
+    ssh.on("master-3", "admin.conf", "apiVersion: v1\n")
+    assert lab.fetch_kubeconfig().read_text() == "apiVersion: v1\n"
+    assert stat.S_IMODE(lab.kubeconfig.stat().st_mode) == 0o600
+    assert [entry.name for entry in lab.folder.iterdir()] == ["kubeconfig"]
+
+
+def test_a_kubeconfig_that_is_the_same_is_left_alone_and_another_replaced(lab: Lab, ssh: FakeSsh) -> None:
+    ssh.on("", "admin.conf", "one")
+    lab.fetch_kubeconfig()
+    before = lab.kubeconfig.stat().st_ino
+    lab.fetch_kubeconfig()
+    assert lab.kubeconfig.stat().st_ino == before
+    ssh.on("", "admin.conf", "two")
+    assert lab.fetch_kubeconfig().read_text() == "two"
+
+
+def test_a_lab_without_a_cluster_has_no_kubeconfig(lab: Lab, ssh: FakeSsh) -> None:
+    ssh.on("", "admin.conf", CommandError("m", "cat", 1, "No such file"))
+    with pytest.raises(FailedError, match="test: no master has an administrator's kubeconfig"):
+        lab.fetch_kubeconfig()
+    assert not lab.kubeconfig.exists()
+    assert [host for host, _ in ssh.commands()] == list(lab.inventory.masters)

@@ -1,0 +1,260 @@
+"""SSH: keys, the client's configuration, and what each end of a command means. `ssh` itself is a script."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from lab import ssh as module
+from lab.errors import CommandError, DeadlineError, FailedError
+from lab.ssh import Keys, Ssh, close_connections, control_folder, key_pair, reachable, shorten
+from tests.fakes import FakeClock
+
+HOSTS = {"haproxy": IPv4Address("10.1.1.50"), "master-1": IPv4Address("10.1.1.11")}
+UNIX_PATH_MAX = 108
+"""Bytes of a unix socket's path, its closing zero included (unix(7))."""
+SSH_SUFFIX = 17
+"""ssh connects to PATH.XXXXXXXXXXXXXXXX first."""
+
+
+@pytest.fixture
+def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keys:
+    monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
+    return Keys("test")
+
+
+@pytest.fixture
+def sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Control sockets in a folder of the test."""
+    folder = tmp_path / "sockets"
+    monkeypatch.setattr(module, "control_folder", lambda _: folder)
+    return folder
+
+
+Script = Callable[[str], Ssh]
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
+    """An `ssh` that is this shell script."""
+
+    def make(text: str) -> Ssh:
+        program = tmp_path / "bin" / "ssh"
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\n{text}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        return Ssh(tmp_path / "ssh_config")
+
+    return make
+
+
+def test_a_key_is_made_once_and_read_ever_after(tmp_path: Path) -> None:
+    first = key_pair(tmp_path / "new" / "id", "me@lab")
+    assert first == key_pair(tmp_path / "new" / "id", "me@lab")
+    assert first.public.startswith("ssh-ed25519 ")
+    assert first.public.endswith(" me@lab")
+    assert stat.S_IMODE((tmp_path / "new" / "id").stat().st_mode) == 0o600
+    assert [entry.name for entry in (tmp_path / "new").iterdir()] == ["id"]
+
+
+def test_threads_that_ask_for_a_new_key_at_the_same_time_get_the_same_one(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(lambda _: key_pair(tmp_path / "id", "x"), range(16)))
+    assert len(found) == 1
+
+
+def test_a_key_is_one_that_ssh_takes(tmp_path: Path) -> None:
+    made = key_pair(tmp_path / "id", "x")
+    told = subprocess.run(
+        ["ssh-keygen", "-y", "-f", tmp_path / "id"], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.split()[:2] == made.public.split()[:2]
+
+
+def test_keys_of_hosts_and_labs_differ(keys: Keys) -> None:
+    assert keys.host("a").public != keys.host("b").public
+    assert keys.own().public != Keys("other").own().public
+    assert keys.own().public == Keys("test").own().public
+
+
+def test_the_configuration_takes_no_key_on_trust_and_no_password(
+    keys: Keys, sockets: Path, tmp_path: Path
+) -> None:
+    config = Ssh.write(tmp_path / "ssh", "ops", keys, HOSTS).config.read_text()
+    for line in (
+        "Host master-1\n    HostName 10.1.1.11\n",
+        "    User ops\n",
+        "    StrictHostKeyChecking yes\n",
+        "    GlobalKnownHostsFile /dev/null\n",
+        "    PreferredAuthentications publickey\n",
+        "    IdentitiesOnly yes\n",
+        "    ConnectTimeout 3\n",
+        f"    ControlPath {sockets}/%C\n",
+    ):
+        assert line in config
+    known = (tmp_path / "ssh/known_hosts").read_text().splitlines()
+    assert [line.split()[0] for line in known] == ["10.1.1.50", "10.1.1.11"]
+    assert known[1].split()[1:3] == keys.host("master-1").public.split()[:2]
+
+
+def test_the_configuration_is_one_that_ssh_takes(keys: Keys, sockets: Path, tmp_path: Path) -> None:
+    config = Ssh.write(tmp_path / "ssh", "ops", keys, HOSTS).config
+    told = subprocess.run(
+        ["ssh", "-F", config, "-G", "master-1"], capture_output=True, text=True, check=True
+    ).stdout
+    settings = dict(line.split(" ", 1) for line in told.splitlines())
+    assert settings["hostname"] == "10.1.1.11"
+    assert settings["user"] == "ops"
+    assert settings["identityfile"] == str(keys.identity)
+    assert settings["userknownhostsfile"] == str(tmp_path / "ssh/known_hosts")
+    assert settings["passwordauthentication"] == "yes" or settings["preferredauthentications"] == "publickey"
+    assert settings["controlpath"].startswith(str(sockets))
+    assert settings["stricthostkeychecking"] in ("true", "yes")
+
+
+def test_writing_the_configuration_again_changes_nothing(keys: Keys, sockets: Path, tmp_path: Path) -> None:
+    assert not sockets.exists()
+    first = Ssh.write(tmp_path / "ssh", "ops", keys, HOSTS).config.read_text()
+    assert Ssh.write(tmp_path / "ssh", "ops", keys, HOSTS).config.read_text() == first
+    assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
+
+
+def test_a_control_socket_fits_however_deep_the_checkout_and_long_the_name() -> None:
+    """C38: %C is 40 hexadecimal digits whatever host, port and user are."""
+    folder = control_folder(Path("/" + "d" * 120) / ("lab" * 20))
+    longest = len(str(folder)) + len("/") + 40 + SSH_SUFFIX
+    assert longest < UNIX_PATH_MAX
+    assert len(str(folder)) == len(str(control_folder(Path("/x"))))
+
+
+def test_two_labs_never_share_a_control_socket() -> None:
+    folders = {control_folder(Path(f"/home/{user}/plumbline/{lab}")) for user in "ab" for lab in "xy"}
+    assert len(folders) == 4
+    assert control_folder(Path("/a")) == control_folder(Path("/a"))
+
+
+def test_dead_control_sockets_are_removed_with_their_folder(
+    keys: Keys, sockets: Path, script: Script
+) -> None:
+    script("exit 255")
+    close_connections(keys.folder)
+    sockets.mkdir()
+    for name in ("one", "two"):
+        (sockets / name).touch()
+    close_connections(keys.folder)
+    assert not sockets.exists()
+
+
+def test_a_command_runs_as_root_in_a_shell_and_gives_back_its_end(script: Script) -> None:
+    ssh = script('for last; do :; done; echo "$last"; cat; echo wrong >&2; exit 3')
+    result = ssh.try_run("master-1", "echo 'it''s' | cat", stdin="für\n")
+    assert result.code == 3
+    assert result.stderr == "wrong\n"
+    sent, _, rest = result.stdout.partition("\n")
+    assert rest == "für\n"
+    assert sent.startswith("sudo -n sh -c ")
+    told = subprocess.run(
+        ["sh", "-c", sent.removeprefix("sudo -n ")], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "its\n"
+
+
+def test_ssh_is_never_asked_for_a_password(script: Script, tmp_path: Path) -> None:
+    ssh = script("")
+    assert ssh.argv("m1", "true") == [
+        "ssh",
+        "-F",
+        str(tmp_path / "ssh_config"),
+        "-o",
+        "BatchMode=yes",
+        "m1",
+        "true",
+    ]
+
+
+def test_a_failed_command_tells_host_first_line_code_and_output(script: Script) -> None:
+    ssh = script("echo no such file >&2; exit 2")
+    with pytest.raises(CommandError) as failed:
+        ssh.run("master-1", "cat /etc/x\nsecond line")
+    assert (failed.value.host, failed.value.command, failed.value.code) == ("master-1", "cat /etc/x", 2)
+    assert "no such file" in failed.value.message
+
+
+def test_output_stands_in_for_a_message_that_a_command_did_not_give(script: Script) -> None:
+    with pytest.raises(CommandError, match="only on standard output"):
+        script("echo only on standard output; exit 1").run("m1", "x")
+
+
+def test_255_is_a_host_that_cannot_be_reached_and_no_exit_code(script: Script) -> None:
+    ssh = script("echo 'ssh: connect to host 10.1.1.11 port 22: No route to host' >&2; exit 255")
+    with pytest.raises(FailedError, match=r"m1: not reachable by SSH: .*No route to host") as failed:
+        ssh.try_run("m1", "true")
+    assert not isinstance(failed.value, CommandError)
+    with pytest.raises(FailedError, match="no message"):
+        script("exit 255").try_run("m1", "true")
+
+
+def test_a_command_that_hangs_ends_at_its_deadline(script: Script) -> None:
+    with pytest.raises(DeadlineError, match=r"m1: `kubectl get`: not within 0.2 s; last seen: still running"):
+        script("exec sleep 30").try_run("m1", "kubectl get", seconds=0.2)
+
+
+def test_output_that_is_no_text_does_not_break_it(script: Script) -> None:
+    assert script(r"printf '\377ok'").run("m1", "x").endswith("ok")
+
+
+def test_waiting_ends_when_the_host_lets_us_in(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.waits.time", FakeClock())
+    script(f"echo x >> {tmp_path}/tries; [ $(wc -l < {tmp_path}/tries) -ge 3 ] || exit 255").wait("m1")
+    assert (tmp_path / "tries").read_text() == "x\n" * 3
+
+
+def test_waiting_for_a_host_that_never_comes_tells_why(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.waits.time", FakeClock())
+    with pytest.raises(
+        DeadlineError, match=r"SSH of m1: not within 1 s; last seen: m1: not reachable .*refused"
+    ):
+        script("echo refused >&2; exit 255").wait("m1", seconds=1)
+
+
+def test_reachable_tells_each_host_apart(script: Script) -> None:
+    ssh = script('case "$*" in *m2*) exit 255;; *m3*) exit 1;; esac')
+    assert reachable(ssh, ["m1", "m2", "m3"]) == {"m1": True, "m2": False, "m3": False}
+
+
+@pytest.mark.parametrize(
+    ("command", "short"),
+    [
+        ("true", "true"),
+        ("  one\ntwo", "one"),
+        ("", ""),
+        (" \n", ""),
+        ("x" * 120, "x" * 120),
+        ("x" * 121, "x" * 119 + "…"),
+    ],
+)
+def test_a_command_is_shown_by_its_first_line(command: str, short: str) -> None:
+    assert shorten(command) == short
+
+
+def test_secrets_of_a_command_and_its_output_are_not_logged(
+    script: Script, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log's formatter masks too; but half a secret, cut off before, would no longer be one."""
+    key = "-----BEGIN PRIVATE KEY-----\n" + "abcd\n" * 500 + "-----END PRIVATE KEY-----"
+    caplog.set_level("DEBUG", logger="plumbline")
+    script(f"cat <<'END'\n{key}\nEND").run("m1", "cat key")
+    assert "<pem>" in caplog.text
+    assert "abcd" not in caplog.text
