@@ -17,6 +17,7 @@ from types import TracebackType
 from rich.console import Console as RichConsole
 from rich.console import RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 
@@ -84,7 +85,12 @@ class Console:
         with self._lock:
             running = list(self._running.values())
         for title, begun, state in running:
-            table.add_row(Spinner("dots"), f"{time.monotonic() - begun:5.1f}s", title, f"[dim]{state}[/dim]")
+            table.add_row(
+                Spinner("dots"),
+                f"{time.monotonic() - begun:5.1f}s",
+                escape(title),
+                f"[dim]{escape(state)}[/dim]",
+            )
         return table
 
 

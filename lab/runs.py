@@ -47,7 +47,7 @@ class Run:
         self.folder = self.lab_folder / "runs" / f"{now:%Y%m%dT%H%M%S.%f}Z"
         self.folder.mkdir(parents=True)
         last = self.lab_folder / "runs" / "last"
-        fresh = self.folder.with_suffix(".link")
+        fresh = self.folder.with_name(f"{self.folder.name}.link")
         fresh.symlink_to(self.folder.name)
         fresh.replace(last)
         self.command = command

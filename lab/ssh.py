@@ -121,9 +121,9 @@ class Ssh:
         lines += [
             "Host *",
             f"    User {user}",
-            f"    IdentityFile {keys.identity}",
+            f"    IdentityFile {_quoted(keys.identity)}",
             "    IdentitiesOnly yes",
-            f"    UserKnownHostsFile {known}",
+            f"    UserKnownHostsFile {_quoted(known)}",
             "    GlobalKnownHostsFile /dev/null",
             "    StrictHostKeyChecking yes",
             "    HostKeyAlgorithms ssh-ed25519",
@@ -186,6 +186,11 @@ class Ssh:
                 raise NotYet(error.message) from error
 
         wait_for(f"SSH of {host}", probe, seconds=seconds, next_step=f"invoke logs {host}")
+
+
+def _quoted(path: Path) -> str:
+    """A path as ssh_config(5) takes it: spaces need quotes, and % begins a token."""
+    return '"{}"'.format(str(path).replace("%", "%%"))
 
 
 def control_folder(keys: Path) -> Path:

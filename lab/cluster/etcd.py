@@ -58,7 +58,7 @@ def remove_stale(ssh: Ssh, through: str, address: str, name: str) -> bool:
     others = [member for member in listed if member not in stale and not member.learner]
     health = healthy(ssh, through)
     sick = [
-        member.name
+        member.name or member.peer
         for member in others
         if not health.get(f"https://{member.peer.split('/')[2].split(':')[0]}:2379")
     ]

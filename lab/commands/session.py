@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import re
 import signal
 import sys
@@ -26,6 +27,8 @@ from lab.runs import Run, mask
 ROOT = Path(__file__).resolve().parents[2]
 INTERRUPTED = 130
 """128 + SIGINT, as shells count it."""
+READER_GONE = 141
+"""128 + SIGPIPE."""
 
 log = logging.getLogger("plumbline")
 
@@ -61,7 +64,11 @@ def shown(command: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt as error:
             fail("stopped. What was begun on a host goes on there; the same command again finishes it.")
             raise Exit(code=INTERRUPTED) from error
-        except (Exit, BrokenPipeError):
+        except BrokenPipeError as error:
+            # the reader (`| head`) has gone; Python would complain once more when it closes the stream
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise Exit(code=READER_GONE) from error
+        except Exit:
             raise
         except Exception as error:
             if verbose:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
+from rich.markup import escape
+
 from lab.console import Console
 from lab.errors import PlumblineError
 from lab.runs import Run
@@ -95,6 +97,6 @@ def _run(step: Step, console: Console, run: Run) -> tuple[bool, str]:
             event["error"] = error.message
             raise
         event["changed"] = changed
-    said = f" [dim]({remark})[/dim]" if remark else ""
+    said = f" [dim]({escape(remark)})[/dim]" if remark else ""
     console.say(f"{step.title}: {time.monotonic() - begun:.1f} s{said}", step.host)
     return changed, remark

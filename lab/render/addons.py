@@ -123,7 +123,8 @@ def merge(base: Any, patch: Any) -> Any:
     merged = {item["name"]: item for item in base}
     for item in patch:
         if item.get("$patch") == "delete":
-            merged.pop(item["name"])
+            if merged.pop(item["name"], None) is None:
+                raise FailedError(f"add-on patch: {item['name']} is not in the manifest")
         else:
             merged[item["name"]] = merge(merged.get(item["name"], {}), item)
     return list(merged.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,21 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 TEMPLATES = Path(__file__).parents[2] / "templates"
 
 
 def quote(value: object) -> str:
-    """Any value as JSON: the same value to YAML 1.1 and YAML 1.2 readers."""
-    if isinstance(value, str | bool | int | float | dict | list):
-        return json.dumps(value, ensure_ascii=False)
+    """Any value as JSON: the same value to YAML 1.1 and YAML 1.2 readers.
+
+    JSON leaves some characters as they are that a YAML reader refuses or folds: they are escaped as well.
+    """
     if isinstance(value, tuple):
-        return json.dumps([item if isinstance(item, str | int | dict) else str(item) for item in value])
-    return json.dumps(str(value))
+        value = [item if isinstance(item, str | int | dict) else str(item) for item in value]
+    elif not isinstance(value, str | bool | int | float | dict | list):
+        value = str(value)
+    text = json.dumps(value, ensure_ascii=False)
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found.group(0)):04x}", text)
 
 
 def to_yaml(value: dict[str, Any]) -> str:
