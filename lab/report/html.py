@@ -42,6 +42,31 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A figure over the hosts on which it was measured; `host` is where it was highest."""
+
+    name: str
+    rows: str
+    title: str
+    unit: str
+    lowest: float
+    highest: float
+    host: str
+    number: int
+    limit: float | None
+
+    @property
+    def share(self) -> float | None:
+        """How full the limit is, in percent; None without a limit, or with one of 0."""
+        return min(100.0, 100 * self.highest / self.limit) if self.limit else None
+
+    @property
+    def over(self) -> bool:
+        """Whether it is above its limit."""
+        return self.limit is not None and self.highest > self.limit
+
+
+@dataclass(frozen=True)
 class Bar:
     """One piece of work of a build; `left` and `width` in percent of the whole."""
 
@@ -79,7 +104,7 @@ def page(verdict: Verdict) -> str:
             signs={outcome.value: sign for outcome, sign in SIGN.items()},
             columns=columns,
             lines=lines(verdict.records, columns),
-            bad=[(anchor(record), record) for record in verdict.bad],
+            bad=grouped(verdict.bad),
             skipped=_by_reason(verdict.records),
             figures=figures(verdict.records),
             bars=bars(verdict.timeline),
@@ -92,6 +117,17 @@ def page(verdict: Verdict) -> str:
 def anchor(record: Record) -> str:
     """Id of a record's place on the page."""
     return "check-" + "".join(c if c.isalnum() else "-" for c in record.id)
+
+
+def grouped(records: Iterable[Record]) -> list[list[tuple[str, Record]]]:
+    """Records with their places on the page; those with one cause together, failures first.
+
+    A host that cannot be reached is one cause, however many checks it keeps from looking.
+    """
+    found: dict[tuple[Outcome, str, str], list[tuple[str, Record]]] = {}
+    for record in records:
+        found.setdefault((record.outcome, record.host, record.message), []).append((anchor(record), record))
+    return sorted(found.values(), key=lambda held: -RANK.index(held[0][1].outcome))
 
 
 def seconds(value: float) -> str:
@@ -123,14 +159,30 @@ def _cell(records: list[Record]) -> Cell | None:
     return Cell(worst.outcome, anchor(worst), worst.message or f"{worst.title}: {worst.outcome.value}")
 
 
-def figures(records: Iterable[Record]) -> list[tuple[Record, Figure, str]]:
-    """What was measured, with how full its limit is: in percent, "" without a limit."""
-    found = []
+def figures(records: Iterable[Record]) -> list[Measured]:
+    """What was measured: one line a figure and check, over all hosts on which it was."""
+    found: dict[tuple[str, str], list[tuple[Record, Figure]]] = {}
     for record in records:
         for figure in record.figures:
-            share = "" if not figure.limit else f"{min(100.0, 100 * figure.value / figure.limit):.0f}"
-            found.append((record, figure, share))
-    return found
+            found.setdefault((record.title, figure.name), []).append((record, figure))
+    return [_measured(name, held) for (_, name), held in found.items()]
+
+
+def _measured(name: str, held: list[tuple[Record, Figure]]) -> Measured:
+    record, figure = held[0]
+    values = sorted(item.value for _, item in held)
+    hosts = [owner.host for owner, item in held if item.value == values[-1] and owner.host]
+    return Measured(
+        name=name,
+        rows=", ".join(record.checks),
+        title=record.title,
+        unit=figure.unit,
+        lowest=values[0],
+        highest=values[-1],
+        host=hosts[0] if len(held) > 1 and hosts else "",
+        number=len(held),
+        limit=figure.limit,
+    )
 
 
 def _by_reason(records: Iterable[Record]) -> dict[str, list[str]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import ssl
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import urllib3
 from kubernetes import config
@@ -21,6 +23,9 @@ from lab.verify.outcomes import CouldNotTell
 from lab.verify.outside import http_get
 from lab.verify.verbs import Refused
 
+T = TypeVar("T")
+
+ASKED_AGAIN_SECONDS = 8.0
 REFUSALS = (400, 404, 409, 422)
 """Statuses with which the API judges a request; every other failure means that nobody could look."""
 
@@ -53,7 +58,7 @@ class Cluster:
         """One request. Raises `Refused` when the API judged it, `CouldNotTell` when nobody could look."""
         content = "application/strategic-merge-patch+json" if method == "PATCH" else "application/json"
         try:
-            return self._api.request(method, path, body, content)
+            return self._asked(method, lambda: self._api.request(method, path, body, content))
         except ApiError as error:
             if error.status in REFUSALS:
                 raise Refused(error.message) from error
@@ -61,17 +66,32 @@ class Cluster:
         except Unavailable as error:
             raise CouldNotTell(error.message, next_step="invoke status") from error
 
+    def _asked(self, method: str, ask: Callable[[], T]) -> T:
+        """Ask; when the connection breaks, ask again for a few seconds what may be asked twice.
+
+        The balancer cuts connections to an API server that misses its checks. Whether that is allowed is
+        judged by the checks that look at it, not by whichever check happened to be asking.
+        """
+        deadline = time.monotonic() + ASKED_AGAIN_SECONDS
+        while True:
+            try:
+                return ask()
+            except Unavailable:
+                if method == "POST" or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+
     def get(self, path: str) -> Object | None:
         """The object at `path`, None when there is none."""
         try:
-            return self._api.get(path)
+            return self._asked("GET", lambda: self._api.get(path))
         except (ApiError, Unavailable) as error:
             raise CouldNotTell(error.message, next_step="invoke status") from error
 
     def items(self, path: str) -> list[Object]:
         """The items of a list; an unknown kind is `CouldNotTell`, never an empty list."""
         try:
-            return self._api.items(path)
+            return self._asked("GET", lambda: self._api.items(path))
         except (ApiError, Unavailable) as error:
             raise CouldNotTell(error.message, next_step="invoke status") from error
 
@@ -82,7 +102,7 @@ class Cluster:
     def delete(self, path: str) -> bool:
         """Delete an object; False when there was none."""
         try:
-            return self._api.delete(path)
+            return self._asked("DELETE", lambda: self._api.delete(path))
         except (ApiError, Unavailable) as error:
             raise CouldNotTell(error.message, next_step="invoke status") from error
 

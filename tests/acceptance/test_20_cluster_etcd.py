@@ -58,8 +58,8 @@ def own_disk(driver: Driver) -> None:
 def test_the_disk_of_etcd_is_fast_enough(driver: Driver, measure: Measure, host: str) -> None:
     """99 of 100 small synced writes beside etcd's data take less than 10 ms; 50 a second are possible."""
     p99, rate = (float(text) for text in python(driver, host, SYNCS).split())
-    measure(f"{host}: 99th percentile of a synced write", 1000 * p99, "ms", 1000 * FSYNC_SECONDS)
-    measure(f"{host}: synced writes a second", rate, "1/s")
+    measure("99th percentile of a synced write", 1000 * p99, "ms", 1000 * FSYNC_SECONDS)
+    measure("synced writes a second", rate, "1/s")
     own_disk(driver)
     holds(
         "synced write",
@@ -82,7 +82,7 @@ def test_etcd_has_room(driver: Driver, measure: Measure, host: str) -> None:
     )
     if not size or not quota:
         raise CouldNotTell(f"{host}: etcd tells neither size nor quota of its database")
-    share = measure(f"{host}: share of etcd's quota", 100 * size / quota, "%", 100 * QUOTA_SHARE)
+    share = measure("share of etcd's quota", 100 * size / quota, "%", 100 * QUOTA_SHARE)
     limit = f"below {QUOTA_SHARE:.0%} of {quota / 2**20:.0f} MiB"
     holds("database", share < 100 * QUOTA_SHARE, expected=limit, seen=f"{share:.1f} %", host=host)
 
@@ -100,7 +100,7 @@ def test_etcd_is_fast_enough(driver: Driver, measure: Measure, host: str) -> Non
     if None in seen.values():
         raise CouldNotTell(f"{host}: etcd has no histogram of its syncs yet")
     for name, (title, limit) in limits.items():
-        measure(f"{host}: 99th percentile of a {title}", 1000 * (seen[name] or 0), "ms", 1000 * limit)
+        measure(f"99th percentile of a {title}", 1000 * (seen[name] or 0), "ms", 1000 * limit)
     own_disk(driver)
     for name, (title, limit) in limits.items():
         took = seen[name] or 0

@@ -12,10 +12,10 @@ import pytest
 
 from lab import report
 from lab.errors import InputError
-from lab.report.html import bars, lines, page, seconds
+from lab.report.html import bars, figures, grouped, lines, page, seconds
 from lab.report.junit import junit
 from lab.verify.outcomes import Outcome
-from lab.verify.record import Verdict
+from lab.verify.record import Figure, Verdict
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "report.schema.json"
 
@@ -33,8 +33,8 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
-        self.ids += [values["id"]] if values.get("id") else []
-        self.links += [str(values[name]) for name in ("href", "src") if values.get(name)]
+        self.ids += [value] if (value := values.get("id")) else []
+        self.links += [value for name in ("href", "src") if (value := values.get(name))]
         if tag not in ("meta", "br"):
             self.open.append(tag)
 
@@ -67,6 +67,27 @@ def test_the_verdict_comes_first_and_failures_say_everything(red: Verdict) -> No
     ):
         assert part in said
     assert "1.55 s" in said
+
+
+def test_one_cause_is_one_card_and_failures_come_first(red: Verdict) -> None:
+    cards = grouped(red.bad)
+    assert [(len(card), card[0][1].outcome.value) for card in cards] == [(1, "failed"), (4, "could-not-tell")]
+    assert page(red).count("<article") == 2
+    assert "4 checks for one reason" in page(red)
+
+
+def test_figures_are_summed_up_over_hosts(red: Verdict) -> None:
+    slow = [
+        red.records[1].model_copy(
+            update={"host": host, "figures": (Figure(name="p99", value=v, unit="ms", limit=5),)}
+        )
+        for host, v in (("master-1", 2.0), ("master-2", 7.0))
+    ]
+    (line,) = figures(slow)
+    assert (line.lowest, line.highest, line.host, line.number, line.over) == (2.0, 7.0, "master-2", 2, True)
+    gap, lost, rate = figures(red.records)
+    assert (gap.share, gap.over) == (15.5, False)
+    assert (lost.share, lost.over, rate.share) == (None, False, None)
 
 
 def test_a_green_page_has_nothing_wrong_on_it(red: Verdict) -> None:
