@@ -1,0 +1,209 @@
+"""The frame around a command: exit codes, one block for an error, a run folder, the user's own options."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from invoke.exceptions import Exit
+
+from lab.commands import session as module
+from lab.commands.session import read, session, shown, with_options
+from lab.errors import (
+    AcceptanceError,
+    CommandError,
+    DeadlineError,
+    FailedError,
+    InputError,
+    PreflightError,
+)
+from tests.world import INVENTORY
+
+
+@pytest.fixture(autouse=True)
+def own_signals_and_options() -> Iterator[None]:
+    """What a command sets for its process is put back."""
+    before = signal.getsignal(signal.SIGTERM)
+    chosen = list(module._chosen)
+    yield
+    module._chosen[:] = chosen
+    signal.signal(signal.SIGTERM, before)
+
+
+def ended(error: BaseException, *, verbose: bool = False) -> int:
+    """The exit code of a command that raises `error`."""
+
+    @shown
+    def command() -> None:
+        raise error
+
+    with pytest.raises(Exit) as left:
+        command(verbose=verbose)
+    code: int = left.value.code
+    return code
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (FailedError("no"), 1),
+        (CommandError("m1", "true", 7, "out"), 1),
+        (InputError("no"), 2),
+        (PreflightError("no"), 3),
+        (DeadlineError("x", 1, "y"), 4),
+        (AcceptanceError("no"), 5),
+        (KeyError("host"), 1),
+        (AssertionError("a plan without steps"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_a_command_raises_becomes_the_documented_exit_code(error: BaseException, code: int) -> None:
+    assert ended(error) == code
+
+
+def test_a_command_that_ends_well_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
+    seen: list[str] = []
+    shown(lambda *names: seen.extend(names))("a", "b")
+    assert seen == ["a", "b"]
+    assert capsys.readouterr().err == ""
+
+
+def test_an_error_is_one_block_with_the_next_command_and_no_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ended(InputError("x.yaml:3: hosts.m1.address: 10.1.1.256: not an address", next_step="edit x.yaml"))
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == "error: x.yaml:3: hosts.m1.address: 10.1.1.256: not an address\n  next: edit x.yaml\n"
+
+
+def test_an_error_is_printed_as_written_though_it_may_look_like_markup(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ended(InputError("pools: [default] and [/etc/x] and a very long line " + "x" * 200))
+    told = capsys.readouterr().err
+    assert "[default] and [/etc/x]" in told
+    assert told.count("\n") == 1
+
+
+def test_a_defect_of_ours_says_so_in_one_line_and_how_to_see_more(capsys: pytest.CaptureFixture[str]) -> None:
+    ended(KeyError("host"))
+    told = capsys.readouterr().err
+    assert told == "error: this is a defect of Plumbline: KeyError: 'host'\n  next: again with --verbose\n"
+
+
+@pytest.mark.parametrize("error", [KeyError("host"), FailedError("no")])
+def test_verbose_shows_the_traceback(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    ended(error, verbose=True)
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_secrets_are_masked_in_an_error_too(capsys: pytest.CaptureFixture[str]) -> None:
+    ended(CommandError("m1", "kubeadm token delete abcdef.0123456789abcdef", 1, "key " + "0f" * 32))
+    told = capsys.readouterr().err
+    assert "<token>" in told
+    assert "<key>" in told
+    assert "abcdef.0123456789abcdef" not in told
+
+
+def test_the_exit_code_of_a_program_we_became_is_kept() -> None:
+    assert ended(Exit(code=42)) == 42
+
+
+def test_ctrl_c_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    ended(KeyboardInterrupt())
+    assert "the same command again finishes it" in capsys.readouterr().err
+
+
+def test_a_termination_is_handled_like_ctrl_c() -> None:
+    @shown
+    def command() -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Exit) as left:
+        command()
+    assert left.value.code == 130
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("invoke build again", "invoke build -i prod -p lxc again"),
+        ("invoke status; invoke logs", "invoke status -i prod -p lxc; invoke logs -i prod -p lxc"),
+        ("`invoke destroy --host m1` and", "`invoke destroy -i prod -p lxc --host m1` and"),
+        ("invoke ssh -i other m1", "invoke ssh -i other m1"),
+        ("invoke artifacts --fetch", "invoke artifacts --fetch"),
+        ("invoke builder", "invoke builder"),
+    ],
+)
+def test_proposed_commands_carry_the_users_own_options(text: str, told: str) -> None:
+    module._chosen[:] = ["-i", "prod", "-p", "lxc"]
+    assert with_options(text) == told
+    module._chosen[:] = []
+    assert with_options(text) == text
+
+
+def test_an_error_of_a_chosen_lab_proposes_commands_for_that_lab(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(INVENTORY)
+
+    @shown
+    def command() -> None:
+        read(str(path))
+        raise FailedError("no", next_step="invoke logs")
+
+    with pytest.raises(Exit):
+        command()
+    assert f"next: invoke logs -i {path}\n" in capsys.readouterr().err
+
+
+def test_the_default_lab_needs_no_options() -> None:
+    read("rehearsal")
+    assert with_options("invoke logs") == "invoke logs"
+
+
+def test_what_a_rehearsal_replaced_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert read("production", "lxc").lab == "production-lxc"
+    assert "note: provider: proxmox -> lxc" in capsys.readouterr().err
+
+
+def test_a_session_has_a_run_folder_and_closes_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    path = tmp_path / "mine.yaml"
+    path.write_text(INVENTORY)
+    before = list(logging.getLogger("plumbline").handlers)
+    with session("plan", str(path)) as opened:
+        assert opened.run.folder.parent == tmp_path / ".lab/test/runs"
+        opened.console.say("looking", "m1")
+    assert logging.getLogger("plumbline").handlers == before
+    assert "m1: looking" in (opened.run.folder / "debug.log").read_text()
+
+
+def test_the_log_of_a_failed_command_holds_the_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    path = tmp_path / "mine.yaml"
+    path.write_text(INVENTORY)
+    with pytest.raises(KeyError), session("plan", str(path)) as opened:
+        raise KeyError("abcdef.0123456789abcdef")
+    log = (opened.run.folder / "debug.log").read_text()
+    assert "Traceback (most recent call last)" in log
+    assert "KeyError: '<token>'" in log
+
+
+def test_a_bad_inventory_leaves_no_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    path = tmp_path / "mine.yaml"
+    path.write_text(INVENTORY.replace("10.1.1.31", "10.1.1.32"))
+    with pytest.raises(InputError, match=r"10\.1\.1\.32"), session("plan", str(path)):
+        pass
+    assert not (tmp_path / ".lab").exists()

@@ -1,0 +1,96 @@
+"""The menu: every task names a function that exists and takes what it is given."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from invoke.collection import Collection
+from invoke.context import Context
+
+import tasks
+
+ROOT = Path(__file__).parents[3]
+MENU = Collection.from_module(tasks).tasks
+NAMES = sorted(MENU)
+GIVEN = {"host": "master-1", "name": "mine", "layer": ["node"]}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[object, ...]]]:
+    """What tasks hand on, instead of doing it."""
+    calls: list[tuple[str, tuple[object, ...]]] = []
+    monkeypatch.setattr(tasks, "run", lambda name, *given, **_: calls.append((name, given)))
+    return calls
+
+
+def arguments(name: str) -> dict[str, Any]:
+    """Values for the arguments of a task that have no default."""
+    known = inspect.signature(MENU[name].body).parameters
+    return {
+        key: GIVEN[key]
+        for key, value in known.items()
+        if key != "c" and value.default is inspect.Parameter.empty
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_task_names_an_existing_command_and_gives_it_what_it_takes(
+    name: str, asked: list[tuple[str, tuple[object, ...]]]
+) -> None:
+    MENU[name].body(Context(), **arguments(name))
+    [(command, given)] = asked
+    module, _, function = command.partition(".")
+    found = getattr(import_module(f"lab.commands.{module}"), function)
+    inspect.signature(inspect.unwrap(found)).bind(*given)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_task_says_what_it_does_and_explains_only_arguments_it_has(name: str) -> None:
+    task = MENU[name]
+    assert task.__doc__
+    known = {key for key in inspect.signature(task.body).parameters if key != "c"}
+    assert set(task.help) <= known
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_command_is_wrapped_so_that_errors_become_exit_codes(
+    name: str, asked: list[tuple[str, tuple[object, ...]]]
+) -> None:
+    MENU[name].body(Context(), **arguments(name))
+    module, _, function = asked[0][0].partition(".")
+    found = getattr(import_module(f"lab.commands.{module}"), function)
+    assert hasattr(found, "__wrapped__")
+    assert "verbose" not in inspect.signature(found).parameters
+
+
+def test_the_menu_can_be_listed_and_names_every_command_of_the_design() -> None:
+    command = [sys.executable, "-m", "invoke", "--list", "--list-format", "json"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = {task["name"]: task["help"] for task in json.loads(told)["tasks"]}
+    assert sorted(listed) == [name.replace("_", "-") for name in NAMES]
+    assert all(listed.values())
+    assert set(listed) >= {
+        *("validate", "render", "plan", "preflight", "build", "destroy", "status", "verify"),
+        *("kubectl", "ssh", "shell", "artifacts", "logs", "bench"),
+    }
+
+
+def test_the_menu_opens_without_loading_the_commands() -> None:
+    """Only the module of the chosen command is imported: the menu, and each command, opens at once."""
+    heavy = ["kubernetes", "pydantic", "jinja2", "pytest", "locust", "gevent"]
+    program = f"import tasks, sys; print([name for name in {heavy} if name in sys.modules])"
+    told = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert told == "[]\n"
+
+
+def test_the_menu_stays_a_menu() -> None:
+    assert len((ROOT / "tasks.py").read_text().splitlines()) < 200
