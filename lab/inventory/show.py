@@ -58,27 +58,30 @@ def _lab(inventory: Inventory) -> Table:
 
 
 def _machines(inventory: Inventory) -> Table:
-    table = Table(title=f"{len(inventory.hosts)} machines", title_justify="left", caption_justify="left")
-    for title in ("name", "role", "address", "MAC", "provider", "kind"):
-        table.add_column(title, no_wrap=title in ("name", "address", "MAC"))
-    for title in ("vCPU", "memory", "disk"):
-        table.add_column(title, justify="right")
-    table.add_column("labels")
+    """The machines; on a narrow terminal only the last column folds."""
+    table = Table(
+        title=f"{len(inventory.hosts)} machines", title_justify="left", box=None, padding=(0, 1, 0, 0)
+    )
+    for title in ("name", "role", "address", "MAC"):
+        table.add_column(title, no_wrap=True)
+    for title in ("vCPU", "GiB", "disk"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("made of")
     for name, machine in inventory.hosts.items():
         place = f" on {machine.hypervisor}" if machine.hypervisor else ""
         vmid = f" as {machine.vmid}" if machine.vmid else ""
+        labels = "".join(f", {key}={value}" for key, value in machine.labels.items())
+        kind = "" if machine.hardware == "vm" else f"{machine.hardware}, "
         _row(
             table,
             name,
             machine.role,
             str(inventory.interface(name)),
             inventory.mac(name),
-            f"{provider_of(inventory, machine)}{place}{vmid}",
-            f"{machine.hardware}, {machine.arch}, {machine.os}",
             str(machine.cpus),
-            f"{machine.memory_gib} GiB",
-            f"{machine.disk_gib} GiB",
-            ", ".join(f"{key}={value}" for key, value in machine.labels.items()),
+            str(machine.memory_gib),
+            str(machine.disk_gib),
+            f"{provider_of(inventory, machine)}{place}{vmid}, {kind}{machine.os} {machine.arch}{labels}",
         )
     return table
 
