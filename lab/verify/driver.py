@@ -7,10 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import testinfra
-from testinfra.host import Host as TestinfraHost
+from typing import TYPE_CHECKING, Any
 
 from lab.cluster.etcd import ETCDCTL
 from lab.errors import DeadlineError, FailedError
@@ -18,10 +15,14 @@ from lab.inventory.models import Inventory
 from lab.labs import Lab
 from lab.render.bundle import Bundle, Pins, bundle
 from lab.ssh import Result
-from lab.verify.cluster import Cluster
 from lab.verify.facts import Facts, FactStore, request_for
 from lab.verify.outcomes import CouldNotTell
 from lab.verify.outside import Here, here
+
+if TYPE_CHECKING:
+    from testinfra.host import Host as TestinfraHost
+
+    from lab.verify.cluster import Cluster
 
 CANNOT_RUN = (126, 127)
 """A shell's codes for a program that may not be run and for one that does not exist."""
@@ -84,12 +85,17 @@ class Driver:
 
     def machine(self, host: str) -> TestinfraHost:
         """A host in testinfra's words, over the same SSH connection, as root."""
+        import testinfra  # needed by few checks
+
         config = self.lab.ssh.config
         return testinfra.get_host(f"ssh://{host}?ssh_config={config}&sudo=true&timeout=5")
 
     @cached_property
     def cluster(self) -> Cluster:
         """The API, through the balancer. Raises `CouldNotTell` when no master has a kubeconfig for us."""
+        # the client library takes a second to load, which the node layer need not wait for
+        from lab.verify.cluster import Cluster
+
         try:
             return Cluster(self.lab.fetch_kubeconfig())
         except FailedError as error:

@@ -197,7 +197,7 @@ def test_the_mtu_leaves_room_for_the_overlay(driver: Driver, facts: Facts, host:
     pods = {
         link["name"]: link["mtu"]
         for link in facts["links"]
-        if (link["master"] == "cni0" or link["name"] == "cni0") and link["mtu"] != overlay["mtu"]
+        if link["master"] == "cni0" and link["mtu"] != overlay["mtu"]  # an empty bridge has 1500 itself
     }
     nothing("pod links with another MTU", pods, rule=str(overlay["mtu"]), command="ip link show master cni0")
 
