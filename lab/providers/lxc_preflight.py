@@ -161,7 +161,7 @@ def _try_link(kind: str) -> str:
     details = ["id", "1", "dstport", "4789"] if kind == "vxlan" else []
     argv = ["unshare", "--net", "ip", "link", "add", "name", "probe", "type", kind, *details]
     done = run(argv, timeout=_SECONDS, check=False)
-    return "" if done.code == 0 else done.stderr.strip() or f"exit code {done.code}"
+    return "" if done.code == 0 else _first_line(done.stderr) or f"exit code {done.code}"
 
 
 def _try_overlay(folder: Path) -> str:
@@ -173,4 +173,8 @@ def _try_overlay(folder: Path) -> str:
         options = f"lowerdir={parts['lower']},upperdir={parts['upper']},workdir={parts['work']}"
         mount = ["mount", "-t", "overlay", "-o", options, "overlay", str(parts["merged"])]
         done = run(["unshare", "--mount", *mount], timeout=_SECONDS, check=False)
-    return "" if done.code == 0 else done.stderr.strip() or f"exit code {done.code}"
+    return "" if done.code == 0 else _first_line(done.stderr) or f"exit code {done.code}"
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
