@@ -20,7 +20,7 @@ def artifacts(source: str, fetch: bool, as_json: bool) -> None:
     if fetch:
         with Console() as console:
             provide(source=source, packages=all_packages(), say=console.say)
-    rows = status()
+    rows = status(source=source, packages=all_packages())
     if as_json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
         return
