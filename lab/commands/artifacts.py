@@ -25,10 +25,10 @@ def artifacts(source: str, fetch: bool, as_json: bool) -> None:
         print(json.dumps([asdict(row) for row in rows], indent=2))
         return
     table = Table(box=None, pad_edge=False)
-    for title in ("component", "version", "source", "digest", "state", "size"):
-        table.add_column(title)
+    for title in ("component", "version", "source", "digest", "MiB", "state"):
+        table.add_column(title, no_wrap=title != "state", justify="right" if title == "MiB" else "left")
     for row in rows:
-        table.add_row(
-            row.component, row.version, row.source, row.digest, row.state, f"{row.size / 2**20:.1f} MiB"
-        )
+        size = f"{row.size / 2**20:.1f}" if row.size else ""
+        state = f"{row.state}; {row.note}" if row.note else row.state
+        table.add_row(row.component, row.version, row.source, row.digest[:12], size, state)
     RichConsole().print(table)
