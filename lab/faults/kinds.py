@@ -64,8 +64,12 @@ class PowerOff:
             raise PreflightError(f"{self.title}: the machine is {state.value}", next_step="invoke build")
 
     def inject(self, lab: Lab) -> None:
-        """Pull the plug, and forget the shared SSH connection, which would hang for ServerAlive's 15 s."""
+        """Pull the plug."""
         lab.provider.power(self.host, Power.OFF)
+        self._forget(lab)
+
+    def _forget(self, lab: Lab) -> None:
+        """End the shared SSH connection to the dead machine: it would hang for ServerAlive's 15 s."""
         forget = ["ssh", "-F", str(lab.ssh.config), "-O", "exit", self.host]
         subprocess.run(forget, capture_output=True, check=False, timeout=10)
 

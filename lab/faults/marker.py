@@ -57,7 +57,6 @@ def heal_left_behind(lab: Lab, console: Console) -> tuple[str, ...]:
         )
     fault = fault_of(note["fault"], note["values"])
     said = f"healed {fault.title}, left behind by process {note['pid']} since {note['started']}"
-    lab.provider.enter()
     fault.heal(lab)
     remove(lab)
     console.say(f"[yellow]{said}[/yellow]")

@@ -1,0 +1,192 @@
+"""Looking at a lab: what keeps a check from looking is never an answer."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.cluster.api import ApiError, Unavailable
+from lab.errors import CommandError, DeadlineError, FailedError
+from lab.labs import Lab
+from lab.render.bundle import pins
+from lab.ssh import Result
+from lab.verify import cluster as cluster_module
+from lab.verify.cluster import Cluster
+from lab.verify.driver import Driver
+from lab.verify.facts import SCRIPT, FactStore
+from lab.verify.outcomes import CouldNotTell, Outcome
+from lab.verify.plugin import judged, short_id
+from lab.verify.verbs import Refused
+from tests.fakes import FakeProvider, FakeSsh
+from tests.world import inventory
+
+FACTS = {"system": {"hostname": "master-1"}, "sockets": {"error": "FileNotFoundError: ss"}}
+
+
+@pytest.fixture
+def ssh() -> FakeSsh:
+    return FakeSsh()
+
+
+@pytest.fixture
+def driver(tmp_path: Path, ssh: FakeSsh) -> Driver:
+    lab = Lab(inventory(), tmp_path, FakeProvider())
+    lab.__dict__["ssh"] = ssh
+    return Driver(lab, tmp_path / "run", pins())
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (FailedError("master-1: not reachable by SSH: timed out"), "not reachable"),
+        (DeadlineError("master-1: `true`", 30, "still running"), "not within 30 s"),
+        (Result(127, "", "sh: 1: crictl: not found"), "crictl: not found"),
+        (Result(126, "", "sh: 1: crictl: Permission denied"), "Permission denied"),
+    ],
+)
+def test_what_keeps_us_from_looking_is_could_not_tell(
+    driver: Driver, ssh: FakeSsh, answer: Result | Exception, said: str
+) -> None:
+    ssh.on("master-1", "crictl", answer)
+    with pytest.raises(CouldNotTell, match=said) as caught:
+        driver.ask("master-1", "crictl ps")
+    assert judged(caught.value)[0] is Outcome.COULD_NOT_TELL
+
+
+def test_an_exit_code_is_for_the_check_to_judge_unless_it_only_reads(driver: Driver, ssh: FakeSsh) -> None:
+    ssh.on("", "ping", Result(1, "100% packet loss", ""))
+    assert driver.ask("worker-1", "ping x").code == 1
+    with pytest.raises(CouldNotTell, match="exit code 1: 100% packet loss"):
+        driver.read("worker-1", "ping x")
+
+
+def test_etcd_is_asked_on_the_first_master_that_answers(driver: Driver, ssh: FakeSsh) -> None:
+    ssh.on("", "etcdctl", json.dumps({"members": []}))
+    ssh.on("master-1", "etcdctl", FailedError("master-1: not reachable by SSH"))
+    assert driver.etcdctl("member list") == {"members": []}
+    with pytest.raises(CouldNotTell, match="not reachable"):
+        driver.etcdctl("member list", through="master-1")
+    ssh.on("", "etcdctl", "no JSON")
+    with pytest.raises(CouldNotTell, match="etcdctl member list"):
+        driver.etcdctl("member list")
+
+
+def test_facts_are_asked_once_and_kept(driver: Driver, ssh: FakeSsh) -> None:
+    ssh.on("master-1", "python3 -c", json.dumps(FACTS))
+    facts = driver.facts.get("master-1")
+    assert facts["system"]["hostname"] == "master-1"
+    driver.facts.get("master-1")
+    FactStore(driver.folder / "facts", ssh, {"master-1": {}}).get("master-1")
+    assert len(ssh.calls) == 1
+    driver.facts.fresh("master-1")
+    assert len(ssh.calls) == 2
+
+
+def test_a_fact_that_could_not_be_read_says_so_when_it_is_asked_for(driver: Driver, ssh: FakeSsh) -> None:
+    ssh.on("master-1", "python3 -c", json.dumps(FACTS))
+    facts = driver.facts.get("master-1")
+    with pytest.raises(CouldNotTell, match="master-1: sockets: FileNotFoundError"):
+        facts.listens(6443, "tcp")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        FailedError("master-1: not reachable by SSH: timed out"),
+        DeadlineError("master-1: `python3`", 45, "still running"),
+        CommandError("master-1", "python3", 1, "Traceback"),
+        "no JSON",
+    ],
+)
+def test_an_unreachable_host_is_known_after_one_try(
+    driver: Driver, ssh: FakeSsh, answer: str | Exception
+) -> None:
+    ssh.on("", "python3 -c", answer)
+    for _ in range(3):
+        with pytest.raises(CouldNotTell):
+            driver.facts.get("master-1")
+    assert len(ssh.calls) == 1
+
+
+def test_the_facts_program_reads_this_machine() -> None:
+    request: dict[str, Any] = {
+        "sections": ["system", "files", "sysctls", "modules", "links"],
+        "files": ["/etc/hostname", "/nowhere"],
+        "sysctls": ["net.ipv4.ip_forward", "no.such.name"],
+        "modules": ["no_such_module"],
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.read_text()],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    assert found["files"]["/nowhere"] is None
+    assert len(found["files"]["/etc/hostname"]["sha256"]) == 64
+    assert found["sysctls"]["net.ipv4.ip_forward"] in ("0", "1")
+    assert found["sysctls"]["no.such.name"] is None
+    assert found["modules"] == {"no_such_module": False}
+    assert any(link["name"] == "lo" for link in found["links"])
+
+
+class Script:
+    """An API that gives one answer after the other."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+
+    def _next(self, *_: Any) -> Any:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    request = get = items = delete = _next
+
+
+def asking(*answers: Any) -> Cluster:
+    found = Cluster.__new__(Cluster)
+    found._api = Script(*answers)  # type: ignore[assignment]
+    return found
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_module, "ASKED_AGAIN_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_an_api_that_does_not_judge_could_not_tell(status: int) -> None:
+    with pytest.raises(CouldNotTell):
+        asking(ApiError("GET /x", status, "no")).request("GET", "/x")
+    with pytest.raises(CouldNotTell):
+        asking(ApiError("GET /x", status, "no")).items("/x")
+
+
+def test_an_api_that_judges_refuses() -> None:
+    with pytest.raises(Refused, match="422"):
+        asking(ApiError("POST /x", 422, "invalid")).create("/x", {})
+
+
+def test_a_cut_connection_is_asked_again_but_a_creation_is_not() -> None:
+    assert asking(Unavailable("cut"), [{"kind": "Pod"}]).items("/x") == [{"kind": "Pod"}]
+    with pytest.raises(CouldNotTell, match="cut"):
+        asking(Unavailable("cut"), {}).create("/x", {})
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_api_that_stays_away_could_not_tell() -> None:
+    with pytest.raises(CouldNotTell, match="away"):
+        asking(Unavailable("away"), Unavailable("away"), Unavailable("away")).get("/x")
+
+
+def test_names_of_tests_are_short_and_keep_their_parameters() -> None:
+    assert short_id("tests/acceptance/test_x.py::test_a[10.0.0.0/8]") == "test_x.py::test_a[10.0.0.0/8]"
+    assert short_id("../../tmp/x/test_x.py::test_a") == "test_x.py::test_a"
