@@ -1,0 +1,209 @@
+"""Add-ons: upstream's objects with ours merged in, in an order that can be applied."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.errors import FailedError
+from lab.inventory.models import Inventory
+from lab.render.addons import Object, merge, objects
+from lab.render.roles import Addon, addons
+from tests.world import INVENTORY, MANIFESTS, inventory
+
+FILES = {f"{name}-manifest": MANIFESTS / f"{name}.yaml" for name in ("flannel", "metallb")}
+
+
+def rendered(name: str, lab: Inventory | None = None) -> list[Object]:
+    role = next(item for item in addons() if item.name == name)
+    assert role.addon is not None
+    return objects(lab or inventory(), role.addon, FILES)
+
+
+def one(found: list[Object], kind: str, name: str) -> Object:
+    [item] = [item for item in found if (item["kind"], item["metadata"]["name"]) == (kind, name)]
+    return item
+
+
+@pytest.mark.parametrize(
+    ("base", "patch", "result"),
+    [
+        ({"a": 1, "b": 2}, {"b": 3, "c": 4}, {"a": 1, "b": 3, "c": 4}),
+        ({"a": {"x": 1}}, {"a": {"y": 2}}, {"a": {"x": 1, "y": 2}}),
+        ({"a": {"x": 1}}, {"a": "text"}, {"a": "text"}),
+        ([1, 2], [3], [3]),
+        (["--a"], ["--b"], ["--b"]),
+        ([{"name": "x", "v": 1}], [{"name": "x", "w": 2}], [{"name": "x", "v": 1, "w": 2}]),
+        ([{"name": "x"}, {"name": "y"}], [{"name": "z"}], [{"name": "x"}, {"name": "y"}, {"name": "z"}]),
+        ([{"name": "x"}, {"name": "y"}], [{"name": "x", "$patch": "delete"}], [{"name": "y"}]),
+        ([{"port": 1}], [{"port": 2}], [{"port": 2}]),
+        ([{"name": "x"}], [{"port": 2}], [{"port": 2}]),
+        (
+            {"containers": [{"name": "c", "env": [{"name": "A", "value": "1"}]}]},
+            {"containers": [{"name": "c", "env": [{"name": "B", "value": "2"}]}]},
+            {
+                "containers": [
+                    {"name": "c", "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]}
+                ]
+            },
+        ),
+        (1, 2, 2),
+        ({"a": False}, {"a": True}, {"a": True}),
+    ],
+)
+def test_a_patch_is_merged_by_key_and_by_name(base: Any, patch: Any, result: Any) -> None:
+    before = json.dumps([base, patch])
+    assert merge(base, patch) == result
+    assert json.dumps([base, patch]) == before, "what is merged is not changed"
+
+
+def test_merging_twice_is_merging_once() -> None:
+    base = {"containers": [{"name": "c", "image": "i"}, {"name": "d"}], "x": [1]}
+    patch = {"containers": [{"name": "c", "env": [{"name": "A", "value": "1"}]}], "x": [2]}
+    once = merge(base, patch)
+    assert merge(once, patch) == once
+
+
+def test_deleting_what_upstream_no_longer_has_is_an_error_that_names_it() -> None:
+    with pytest.raises(FailedError, match="install-cni-plugin is not in the manifest"):
+        merge([{"name": "x"}], [{"name": "install-cni-plugin", "$patch": "delete"}])
+
+
+def test_a_patch_of_an_object_that_upstream_no_longer_has_is_an_error_that_names_it(tmp_path: Path) -> None:
+    manifest = tmp_path / "m.yaml"
+    manifest.write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: kube-flannel}\n")
+    addon = Addon(manifest="m", patches="flannel/patch.yaml", ready=())
+    with pytest.raises(FailedError, match="ConfigMap/kube-flannel/kube-flannel-cfg is not in the manifest"):
+        objects(inventory(), addon, {"m": manifest})
+
+
+@pytest.mark.parametrize("name", [item.name for item in addons()])
+def test_namespaces_and_definitions_come_first_and_webhooks_last(name: str) -> None:
+    kinds = [item["kind"] for item in rendered(name)]
+    first = [kind for kind in kinds if kind in ("Namespace", "CustomResourceDefinition")]
+    last = [kind for kind in kinds if kind.endswith("WebhookConfiguration")]
+    assert kinds[: len(first)] == first
+    assert kinds[len(kinds) - len(last) :] == last
+    workloads = [kind for kind in kinds if kind in ("Deployment", "DaemonSet")]
+    assert kinds[len(kinds) - len(last) - len(workloads) : len(kinds) - len(last)] == workloads
+
+
+def test_objects_of_ours_stand_between_their_definition_and_the_webhook_that_would_judge_them() -> None:
+    kinds = [item["kind"] for item in rendered("metallb")]
+    pool = kinds.index("IPAddressPool")
+    assert kinds.index("CustomResourceDefinition") < pool < kinds.index("ValidatingWebhookConfiguration")
+    assert pool < kinds.index("Deployment"), "a controller finds its pools when it starts"
+
+
+@pytest.mark.parametrize("name", [item.name for item in addons()])
+def test_no_object_holds_a_null_and_none_is_there_twice(name: str) -> None:
+    """Generators write `creationTimestamp: null`, and the API refuses it in an applied object."""
+    found = rendered(name)
+    assert nulls(found) == []
+    names = [(item["kind"], item["metadata"].get("namespace"), item["metadata"]["name"]) for item in found]
+    assert len(names) == len(set(names))
+    assert rendered(name) == found
+
+
+def nulls(value: Any, path: str = "") -> list[str]:
+    """Paths of nulls."""
+    if isinstance(value, dict):
+        return [found for key, item in value.items() for found in nulls(item, f"{path}.{key}")]
+    if isinstance(value, list):
+        return [found for index, item in enumerate(value) for found in nulls(item, f"{path}[{index}]")]
+    return [path] if value is None else []
+
+
+def test_the_fixture_holds_nulls() -> None:
+    texts = [path.read_text() for path in FILES.values()]
+    assert any(nulls(list(yaml.safe_load_all(text))) for text in texts)
+
+
+def test_the_pod_network_is_the_inventorys() -> None:
+    """L0-13."""
+    data = one(rendered("flannel"), "ConfigMap", "kube-flannel-cfg")["data"]
+    network = json.loads(data["net-conf.json"])
+    assert network["Network"] == "10.244.0.0/16"
+    assert network["Backend"] == {"Type": "vxlan", "VNI": 1, "Port": 8472}
+    assert network["SubnetLen"] == 24
+    chain = json.loads(data["cni-conf.json"])
+    assert [plugin["type"] for plugin in chain["plugins"]] == ["flannel", "portmap"]
+    assert chain["plugins"][0]["delegate"]["isDefaultGateway"] is True
+
+
+def test_flannel_keeps_upstreams_container_and_loses_the_plugin_installer() -> None:
+    spec = one(rendered("flannel"), "DaemonSet", "kube-flannel-ds")["spec"]["template"]["spec"]
+    assert [item["name"] for item in spec["initContainers"]] == ["install-cni"]
+    [container] = spec["containers"]
+    assert container["args"] == ["--ip-masq", "--kube-subnet-mgr"]
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": 8081}
+    assert container["readinessProbe"]["periodSeconds"] == 2
+
+
+def digest(lab: Inventory) -> str:
+    template = one(rendered("flannel", lab), "DaemonSet", "kube-flannel-ds")["spec"]["template"]
+    found: str = template["metadata"]["annotations"]["plumbline/config-digest"]
+    return found
+
+
+def test_pods_of_flannel_change_when_its_configuration_does() -> None:
+    other = inventory(INVENTORY + "flannel: {vni: 7}\n")
+    assert digest(inventory()) == digest(inventory())
+    assert digest(inventory()) != digest(other)
+
+
+@pytest.mark.parametrize(
+    ("addon", "kind", "name"),
+    [("flannel", "DaemonSet", "kube-flannel-ds"), ("metallb", "DaemonSet", "speaker")],
+)
+def test_what_runs_before_kube_proxy_reaches_the_api_by_the_balancer(
+    addon: str, kind: str, name: str
+) -> None:
+    [container] = one(rendered(addon), kind, name)["spec"]["template"]["spec"]["containers"]
+    assert {item["name"]: item["value"] for item in container["env"]} == {
+        "KUBERNETES_SERVICE_HOST": "10.1.1.50",
+        "KUBERNETES_SERVICE_PORT": "6443",
+    }
+
+
+def test_every_pool_is_announced() -> None:
+    """L0-14, and C02: `no` and `true` are what they are."""
+    lab = inventory(
+        INVENTORY.replace(
+            "[{name: default, addresses: [10.1.1.100-10.1.1.150]}]",
+            "[{name: default, addresses: [10.1.1.100-10.1.1.150]}, "
+            '{name: "no", addresses: [10.1.1.200/29, 10.1.1.220-10.1.1.220], auto_assign: false}]',
+        )
+    )
+    found = rendered("metallb", lab)
+    assert one(found, "IPAddressPool", "default")["spec"] == {
+        "addresses": ["10.1.1.100-10.1.1.150"],
+        "autoAssign": True,
+    }
+    second = one(found, "IPAddressPool", "no")["spec"]
+    assert second["autoAssign"] is False
+    assert len(second["addresses"]) == 2
+    assert one(found, "L2Advertisement", "lan")["spec"]["ipAddressPools"] == ["default", "no"]
+
+
+def test_coredns_is_changed_and_not_made_anew() -> None:
+    [deployment] = rendered("coredns")
+    assert (deployment["kind"], deployment["metadata"]["namespace"]) == ("Deployment", "kube-system")
+    assert "containers" not in deployment["spec"]["template"]["spec"]
+    rules = deployment["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"]
+    [rule] = rules["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert rule["topologyKey"] == "kubernetes.io/hostname"
+
+
+def test_what_an_add_on_waits_for_is_in_its_manifest() -> None:
+    for role in addons():
+        assert role.addon is not None
+        there = {
+            f"{item['kind'].lower()}/{item['metadata'].get('namespace')}/{item['metadata']['name']}"
+            for item in rendered(role.name)
+        }
+        assert set(role.addon.ready) <= there
