@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.cluster.api import ApiError, Object, Unavailable
+from lab.cluster.api import Api, ApiError, Object, Unavailable
 from lab.errors import FailedError, PreflightError
 from lab.providers.base import Leftovers, Machine, Power, Problem, State, Traits
 from lab.render.addons import merge
@@ -148,7 +148,7 @@ class FakeSsh(Ssh):
 CLUSTER_WIDE = ("Namespace", "CustomResourceDefinition", "ValidatingWebhookConfiguration")
 
 
-class FakeApi:
+class FakeApi(Api):
     """An API server: objects by path, server-side apply, and refusals that were asked for."""
 
     def __init__(self) -> None:
