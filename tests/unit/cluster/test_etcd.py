@@ -113,6 +113,13 @@ def test_nothing_is_removed_when_nobody_is_known_to_be_healthy() -> None:
     assert fake.removed == []
 
 
+def test_a_sick_voter_that_never_started_is_named_by_its_address() -> None:
+    fake = FakeEtcd(M1, members={M1: "master-1", M2: "", M3: "master-3"})
+    with pytest.raises(FailedError, match=f"not healthy: https://{M2}:2380"):
+        remove_stale(fake.ssh, "master-1", M3, "master-3")
+    assert fake.removed == []
+
+
 def test_a_machine_that_etcd_does_not_know_needs_nothing() -> None:
     fake = FakeEtcd(M1, M2, members={M1: "master-1", M2: "master-2"})
     assert not remove_stale(fake.ssh, "master-1", M3, "master-3")

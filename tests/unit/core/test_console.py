@@ -64,6 +64,16 @@ def test_running_work_is_shown_with_its_last_state_until_it_ends_or_fails() -> N
     assert seen(console) == ""
 
 
+@pytest.mark.parametrize(
+    "state", ["[wait-control-plane] Waiting for kubelet", "see [/etc/kubernetes]", "[red]"]
+)
+def test_a_state_is_shown_as_written_though_it_may_look_like_markup(state: str) -> None:
+    console = Console()
+    with console.working("a", "[m1]: init"):
+        console.note("a", state)
+        assert f"[m1]: init {state}" in seen(console)
+
+
 def test_the_live_part_is_taken_off_at_the_end_also_after_an_error() -> None:
     console = Console()
     console.rich._force_terminal = True

@@ -99,6 +99,17 @@ def test_every_run_has_a_folder_and_last_points_at_the_newest(tmp_path: Path) ->
     )
 
 
+def test_runs_of_the_same_second_do_not_hinder_each_other(tmp_path: Path) -> None:
+    """A run that was killed between its two steps has left the link that it was about to put in place."""
+    (tmp_path / ".lab/test/runs").mkdir(parents=True)
+    first = Run(tmp_path, "test", "plan")
+    first.close()
+    second = first.folder.name.split(".")[0]
+    (first.folder.parent / f"{second}.link").symlink_to("x")
+    (first.folder.parent / f"{second}.123456Z.link").symlink_to("x")
+    Run(tmp_path, "test", "plan").close()
+
+
 def test_folders_of_runs_sort_by_time(tmp_path: Path) -> None:
     names = []
     for _ in range(5):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,6 +115,30 @@ def test_secrets_are_masked_in_an_error_too(capsys: pytest.CaptureFixture[str]) 
 
 def test_the_exit_code_of_a_program_we_became_is_kept() -> None:
     assert ended(Exit(code=42)) == 42
+
+
+def test_a_reader_that_has_gone_is_no_defect() -> None:
+    """As in `invoke phases | head -1`: nothing is said about it, and the exit code is the shell's for it."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    program = """
+from invoke.exceptions import Exit
+from lab.commands.session import shown
+try:
+    shown(lambda: print("x" * 99999))()
+except Exit as left:
+    raise SystemExit(left.code)
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=module.ROOT,
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(write_end)
+    assert (told.returncode, told.stderr) == (141, "")
 
 
 def test_ctrl_c_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,17 +105,23 @@ def test_the_configuration_takes_no_key_on_trust_and_no_password(
     assert known[1].split()[1:3] == keys.host("master-1").public.split()[:2]
 
 
-def test_the_configuration_is_one_that_ssh_takes(keys: Keys, sockets: Path, tmp_path: Path) -> None:
-    config = Ssh.write(tmp_path / "ssh", "ops", keys, HOSTS).config
+@pytest.mark.parametrize("checkout", ["plain", "with a space", "100%done", "a#b", "%h %%C"])
+def test_the_configuration_is_one_that_ssh_takes_wherever_the_checkout_lies(
+    sockets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkout: str
+) -> None:
+    monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / checkout / "data"))
+    keys = Keys("test")
+    config = Ssh.write(tmp_path / checkout / "ssh", "ops", keys, HOSTS).config
     told = subprocess.run(
         ["ssh", "-F", config, "-G", "master-1"], capture_output=True, text=True, check=True
     ).stdout
     settings = dict(line.split(" ", 1) for line in told.splitlines())
     assert settings["hostname"] == "10.1.1.11"
     assert settings["user"] == "ops"
-    assert settings["identityfile"] == str(keys.identity)
-    assert settings["userknownhostsfile"] == str(tmp_path / "ssh/known_hosts")
-    assert settings["passwordauthentication"] == "yes" or settings["preferredauthentications"] == "publickey"
+    # -G shows this one before its tokens are expanded, and the other one after
+    assert settings["identityfile"].replace("%%", "%") == str(keys.identity)
+    assert settings["userknownhostsfile"].strip('"') == str(tmp_path / checkout / "ssh/known_hosts")
+    assert settings["preferredauthentications"] == "publickey"
     assert settings["controlpath"].startswith(str(sockets))
     assert settings["stricthostkeychecking"] in ("true", "yes")
 

@@ -187,6 +187,13 @@ def test_a_killed_run_leaves_the_timeline_of_what_had_begun(run: Run) -> None:
     assert (seen["phase"], seen["host"], seen["end"]) == ("init", "m1", None)
 
 
+def test_a_remark_is_shown_as_written_though_it_may_look_like_markup(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done([step("a", does=lambda: (True, "write [/etc/x] [default]"))], run)
+    assert "(write [/etc/x] [default])" in capsys.readouterr().out
+
+
 def test_lines_name_the_host_the_title_and_the_remark(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     done([step("join:worker-1", does=lambda: (True, "dead etcd member removed"))], run)
     line = capsys.readouterr().out
