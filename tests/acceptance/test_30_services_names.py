@@ -84,7 +84,8 @@ def test_names_resolve_in_pods(
             f"addresses of {name} from {host}",
             partial(addresses_of, everywhere, pod, name),
             wanted.__eq__,
-            within=15,
+            # a name asked for before CoreDNS knew the service is remembered as unknown for up to 30 s
+            within=45,
             expected=", ".join(sorted(wanted)),
             command=command,
             host=host,
@@ -120,7 +121,8 @@ def test_names_resolve_while_a_replica_is_replaced(
 ) -> None:
     """While one replica of CoreDNS is deleted and replaced, questions for a minute go on being answered."""
     name, pod = next(reversed(names)), probes[driver.inventory.workers[-1]]
-    options = ("--count", str(10 * SECONDS), "--interval", "100ms", "--timeout", "5s")
+    # a question that was on its way to the deleted replica is lost; every resolver asks again after 5 s
+    options = ("--count", str(10 * SECONDS), "--interval", "100ms", "--timeout", "12s")
     found: list[Object] = []
     problems: list[Exception] = []
 
@@ -149,5 +151,6 @@ def test_names_resolve_while_a_replica_is_replaced(
     share = measure(
         "failed questions while a replica was replaced", len(errors(found)) / len(found), "", ERROR_SHARE
     )
+    measure("slowest answer while a replica was replaced", max(float(r["ms"]) for r in found) / 1000, "s")
     seen = f"{len(errors(found))} of {len(found)}: {', '.join(sorted(set(errors(found))))}"
     holds("failed questions", share < ERROR_SHARE, expected=f"below {ERROR_SHARE:.1%}", seen=seen)
