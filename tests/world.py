@@ -77,6 +77,7 @@ class FakeHost:
     sysctls: dict[str, str] = field(default_factory=dict)
     exists: set[str] = field(default_factory=set)
     kubeadm: str = "inactive"
+    booting: bool = False
     ran: list[list[str]] = field(default_factory=list)
     """Commands that convergence ran here."""
 
@@ -131,6 +132,7 @@ class FakeHost:
             "files": {path: self.files.get(path) for path in request["files"]},
             "sysctls": {name: self.sysctls.get(name) for name in request["sysctls"]},
             "units": {name: units.get(name, unknown) for name in request["units"]},
+            "booting": self.booting,
             "exists": {path: path in self.exists for path in request["exists"]},
         }
 

@@ -117,6 +117,17 @@ def test_machines_that_are_off_are_switched_on_and_found_nothing(world: World, b
     assert world.verbs() == []
 
 
+@pytest.mark.parametrize("name", ["master-1", "master-3", "worker-1", "haproxy"])
+def test_a_lab_without_a_cluster_is_founded_though_a_machine_of_it_was_off(
+    up: World, build: Build, name: str
+) -> None:
+    """It might have held the cluster: it is switched on and looked at first."""
+    up.switch_off(name)
+    build_lab(build)
+    assert [host for verb, host in up.verbs() if verb == "init"] == ["master-1"]
+    assert up.joined() == set(up.inventory.nodes)
+
+
 def test_a_lost_control_plane_is_refused_and_nothing_is_founded(world: World, build: Build) -> None:
     built(world)
     for name in world.inventory.masters:

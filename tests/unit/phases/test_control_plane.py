@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.converge import ETCD_DATA, KUBELET_CONF
+from lab.converge import ETCD_DATA, KUBELET_CONF, compare
 from lab.errors import CommandError, DeadlineError, FailedError
 from lab.phases import control_plane
 from lab.phases.context import Build
@@ -155,6 +155,22 @@ def test_facts_are_gathered_without_changing_anything(up: World, build: Build) -
     assert found.joined(up.inventory.nodes) == ()
     assert {command.split()[0] for _, command in up.ssh.commands()} == {"python3"}
     assert all(host.ran == [] for host in up.hosts.values())
+
+
+def test_a_host_that_still_boots_is_waited_for_before_it_is_judged(up: World, build: Build) -> None:
+    """A build was killed during a first boot: what is not there yet is no drift."""
+    host = up.hosts["worker-1"]
+    host.booting, files = True, dict(host.files)
+    host.files.clear()
+
+    def ends(_: object) -> str:
+        host.booting = False
+        host.files.update(files)
+        return '{"v1": {"errors": []}}'
+
+    up.ssh.on("worker-1", "cat /run/cloud-init/result.json", ends)
+    found = gather(build, tuple(up.inventory.hosts))
+    assert compare(build.bundles["worker-1"], found.hosts["worker-1"]) == ()
 
 
 def test_nothing_is_decided_about_a_machine_that_runs_and_cannot_be_looked_at(

@@ -66,7 +66,7 @@ def booting(world: World, *answers: str | Exception) -> list[int]:
         asked[0] += 1
         return answers[min(asked[0], len(answers)) - 1]
 
-    world.ssh.on("master-1", "result.json", answer)
+    world.ssh.on("master-1", "cat /run/cloud-init/result.json", answer)
     return asked
 
 
