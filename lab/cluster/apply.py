@@ -85,7 +85,8 @@ def apply(api: Api, item: Object, note: Callable[[str], None], *, seconds: float
                 note(error.message)
                 raise NotYet(error.message) from error
             raise
-        return before is None or before["metadata"]["resourceVersion"] != after["metadata"]["resourceVersion"]
+        # not by resourceVersion: a status that moves between the two requests changes it as well
+        return before is None or as_text(before) != as_text(after)
 
     return wait_for(f"apply {title(item)}", probe, seconds=seconds, interval=0.3)
 

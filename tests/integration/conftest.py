@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,9 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from lab.inventory import load
-from lab.labs import Lab
 
 ROOT = Path(__file__).parents[2]
 NAME = "proving"
@@ -58,17 +56,24 @@ class Proving:
         task, *rest = arguments
         return [sys.executable, "-m", "invoke", task, "-i", str(self.inventory), *rest]
 
-    def lab(self) -> Lab:
-        """The lab, with this process in its network."""
-        opened = Lab.open(load(str(self.inventory)), ROOT)
-        opened.provider.enter()
-        return opened
-
     def run(self, host: str, command: str) -> str:
-        """A command on a host; from outside this process, which stays in its own network."""
-        done = self.invoke("ssh", host, "--", f"sudo sh -c '{command}'", seconds=60)
-        assert done.code == 0, done.output
-        return done.output
+        """Output of a command that root runs on a host; this process stays in its own network."""
+        config = ROOT / ".lab" / NAME / "ssh" / "ssh_config"
+        inside = [
+            "nsenter",
+            f"--net=/run/netns/plumbline-{NAME}",
+            "ssh",
+            "-F",
+            str(config),
+            "-o",
+            "BatchMode=yes",
+        ]
+        remote = f"sudo sh -c {shlex.quote(command)}"
+        done = subprocess.run(
+            [*inside, host, remote], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, f"{host}: {command}: {done.stderr}"
+        return done.stdout
 
     def timeline(self) -> list[dict[str, Any]]:
         """Events of the newest run; none while it has not begun."""
