@@ -12,6 +12,12 @@ VERBOSE = "show the traceback of an error"
 COMMON = {"inventory": INVENTORY, "provider": PROVIDER, "verbose": VERBOSE}
 HOST = {"host": "name of a host"}
 JSON = {"json": "print JSON"}
+ANSWERS = {
+    "provider": "who makes the machines",
+    "lan": "network of the machines",
+    "masters": "how many masters: 3, 5 or 7",
+    "workers": "how many workers",
+}
 
 
 @task(help=COMMON)
@@ -26,7 +32,7 @@ def show(c: Context, inventory: str = "rehearsal", provider: str = "", verbose: 
     run("checking.show", inventory, provider, verbose=verbose)
 
 
-@task(positional=["name"], help={"name": "name of the new lab", "verbose": VERBOSE})
+@task(positional=["name"], help={"name": "name of the new lab", "verbose": VERBOSE} | ANSWERS)
 def init(
     c: Context,
     name: str,

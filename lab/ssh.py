@@ -23,7 +23,6 @@ from platformdirs import user_data_path
 
 from lab.errors import CommandError, DeadlineError, FailedError
 from lab.runs import mask
-from lab.waits import NotYet, wait_for
 
 log = logging.getLogger("plumbline")
 
@@ -175,17 +174,6 @@ class Ssh:
         if result.code:
             raise CommandError(host, shorten(command), result.code, result.stderr or result.stdout)
         return result.stdout
-
-    def wait(self, host: str, *, seconds: float = 90) -> None:
-        """Wait until `host` lets us in."""
-
-        def probe() -> None:
-            try:
-                self.run(host, "true", seconds=10)
-            except (FailedError, DeadlineError) as error:
-                raise NotYet(error.message) from error
-
-        wait_for(f"SSH of {host}", probe, seconds=seconds, next_step=f"invoke logs {host}")
 
 
 def _quoted(path: Path) -> str:

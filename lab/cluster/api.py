@@ -126,10 +126,11 @@ class Api:
 
 
 def _message(body: str | bytes | None) -> str:
+    text = body.decode(errors="replace") if isinstance(body, bytes) else body or ""
     try:
-        decoded = json.loads(body or "")
+        decoded = json.loads(text)
     except ValueError:
-        return (body.decode(errors="replace") if isinstance(body, bytes) else body or "no message")[:500]
+        return text[:500] or "no message"
     return str(decoded.get("message", decoded)) if isinstance(decoded, dict) else str(decoded)
 
 

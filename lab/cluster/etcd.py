@@ -9,10 +9,16 @@ from lab.errors import FailedError
 from lab.ssh import Ssh
 
 PKI = "/etc/kubernetes/pki/etcd"
-ETCDCTL = (
-    f"ETCDCTL_API=3 etcdctl --endpoints=https://127.0.0.1:2379 --cacert={PKI}/ca.crt "
+FLAGS = (
+    f"--endpoints=https://127.0.0.1:2379 --cacert={PKI}/ca.crt "
     f"--cert={PKI}/healthcheck-client.crt --key={PKI}/healthcheck-client.key"
 )
+
+
+def etcdctl(arguments: str) -> str:
+    """The command line of etcdctl on a master. Flags come last, so that a shortened command still says what
+    was asked."""
+    return f"etcdctl {arguments} {FLAGS}"
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class Member:
 
 def members(ssh: Ssh, master: str) -> tuple[Member, ...]:
     """The member list as `master`'s etcd knows it."""
-    found = json.loads(ssh.run(master, f"{ETCDCTL} member list -w json", seconds=15))
+    found = json.loads(ssh.run(master, etcdctl("member list -w json"), seconds=15))
     return tuple(
         Member(
             id=f"{entry['ID']:x}",
@@ -41,7 +47,7 @@ def members(ssh: Ssh, master: str) -> tuple[Member, ...]:
 
 def healthy(ssh: Ssh, master: str) -> dict[str, bool]:
     """Health of each member by its client URL, as seen from `master`."""
-    result = ssh.try_run(master, f"{ETCDCTL} endpoint health --cluster -w json", seconds=30)
+    result = ssh.try_run(master, etcdctl("endpoint health --cluster -w json"), seconds=30)
     found = json.loads(result.stdout or "[]")
     return {entry["endpoint"]: bool(entry["health"]) for entry in found}
 
@@ -69,5 +75,5 @@ def remove_stale(ssh: Ssh, through: str, address: str, name: str) -> bool:
             next_step=f"recover {sick[0]} first (invoke status; invoke build starts machines that are off)",
         )
     for member in stale:
-        ssh.run(through, f"{ETCDCTL} member remove {member.id}", seconds=15)
+        ssh.run(through, etcdctl(f"member remove {member.id}"), seconds=15)
     return True

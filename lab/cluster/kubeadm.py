@@ -24,12 +24,6 @@ JOINED = "/etc/kubernetes/plumbline-joined"
 KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
 
 
-def state(ssh: Ssh, host: str) -> str:
-    """`running` while the unit works, `failed` when its last run did, else `idle`."""
-    said = ssh.try_run(host, f"systemctl show -P ActiveState {UNIT}.service").stdout.strip()
-    return {"active": "running", "activating": "running", "failed": "failed"}.get(said, "idle")
-
-
 def start(ssh: Ssh, host: str, verb: str, document: str) -> None:
     """Start `kubeadm init` or `kubeadm join` with a document, in the background."""
     ssh.run(

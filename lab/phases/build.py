@@ -50,10 +50,7 @@ def plan(build: Build) -> Plan:
     inventory = build.lab.inventory
     facts = gather(build, tuple(inventory.hosts))
     decisions = decide(inventory, build.bundles, facts)
-    settled = bool(facts.joined(inventory.masters)) and any(
-        facts.states[name] is State.RUNNING for name in facts.joined(inventory.masters)
-    )
-    if not settled:
+    if not facts.joined(inventory.masters):
         return Plan(decisions, {role.name: [] for role in addons()}, addons_unknown=True)
     control_plane.api_answers(build)
     return Plan(decisions, services.planned(build), addons_unknown=False)

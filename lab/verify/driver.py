@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.cluster.etcd import ETCDCTL
+from lab.cluster.etcd import etcdctl
 from lab.errors import DeadlineError, FailedError
 from lab.inventory.models import Inventory
 from lab.labs import Lab
@@ -111,7 +111,7 @@ class Driver:
         problems = []
         for master in [through] if through else self.inventory.masters:
             try:
-                return json.loads(self.read(master, f"{ETCDCTL} {arguments} -w json", seconds=seconds))
+                return json.loads(self.read(master, etcdctl(f"{arguments} -w json"), seconds=seconds))
             except (CouldNotTell, ValueError) as error:
                 problems.append(str(error).splitlines()[0])
         raise CouldNotTell(f"etcdctl {arguments}: {'; '.join(problems)}", next_step="invoke status")

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.cluster.etcd import ETCDCTL
+from lab.cluster.etcd import etcdctl
 from lab.errors import PlumblineError
 from lab.inventory.models import HostRole
 from lab.runs import mask
@@ -31,8 +31,17 @@ OF_ROLE = {
         "journal.txt": f"{JOURNAL} -u haproxy",
     },
     HostRole.CONTROL_PLANE: {
-        "etcd.txt": f"{ETCDCTL} endpoint status --cluster -w table; {ETCDCTL} endpoint health --cluster; "
-        f"{ETCDCTL} member list -w table; {ETCDCTL} alarm list",
+        "etcd.txt": "; ".join(
+            map(
+                etcdctl,
+                (
+                    "endpoint status --cluster -w table",
+                    "endpoint health --cluster",
+                    "member list",
+                    "alarm list",
+                ),
+            )
+        ),
         "containers.txt": "crictl ps -a",
         "journal.txt": f"{JOURNAL} -u kubelet -u containerd",
         "manifests.txt": "tail -n +1 /etc/kubernetes/manifests/*.yaml /var/lib/kubelet/config.yaml",

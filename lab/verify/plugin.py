@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import threading
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,15 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Stream(context.records), "plumbline-stream")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Before the node layer ask all hosts about themselves at the same time, while the workers still load."""
+    config = session.config
+    if config.stash[CONTEXT].layer == "node" and not hasattr(config, "workerinput"):
+        driver = config.stash[DRIVER]
+        hosts = tuple(driver.inventory.hosts)
+        threading.Thread(target=driver.facts.gather, args=(hosts,), name="facts", daemon=True).start()
 
 
 class Stream:
