@@ -422,7 +422,7 @@ def test_an_excluded_node_stops_announcing(web: Web) -> None:
         command=command,
     )
     others = [name for name in driver.inventory.workers if name != before]
-    # judged by who answers: ServiceL2Status of MetalLB 0.15.2 can stay with the old node for ever, because its
+    # judged by who answers: ServiceL2Status of MetalLB 0.15.2 can keep the old node for ever, because its
     # node is immutable and the new node's speaker takes the object over before the old one has removed it
     try:
         exclude(driver, before)
