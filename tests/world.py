@@ -264,7 +264,7 @@ class World:
             ]
             return json.dumps({"members": members})
         if "member remove" in call.command:
-            number = int(call.command.split()[-1], 16) - 10
+            number = int(call.command.split("member remove ")[1].split()[0], 16) - 10
             self.etcd.pop(list(self.etcd)[number])
             return ""
         assert "endpoint health" in call.command

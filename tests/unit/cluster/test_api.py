@@ -102,7 +102,7 @@ def test_a_refusal_carries_the_status_and_the_servers_own_words(api: Api, wire: 
 
 @pytest.mark.parametrize(
     ("body", "said"),
-    [(b"<html>Bad Gateway</html>", "Bad Gateway"), (b'"text"', "text"), (b"[1]", "1")],
+    [(b"<html>Bad Gateway</html>", "Bad Gateway"), (b"", "no message"), (b'"text"', "text"), (b"[1]", "1")],
 )
 def test_a_refusal_without_a_status_object_is_told_as_it_is(
     api: Api, wire: Wire, body: bytes, said: str

@@ -112,6 +112,20 @@ def test_applying_again_changes_nothing_and_says_so(api: FakeApi) -> None:
     assert done(api, POOL | {"spec": {"addresses": ["10.1.1.100-10.1.1.120"]}})
 
 
+def test_a_status_that_moves_meanwhile_is_no_change_of_ours(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done(api)
+    real = api.apply
+
+    def moves(item: Object, *, dry_run: bool = False) -> Object:
+        after = real(item, dry_run=dry_run)
+        return after | {"metadata": after["metadata"] | {"resourceVersion": "99"}, "status": {"assigned": 1}}
+
+    monkeypatch.setattr(api, "apply", moves)
+    assert not done(api)
+
+
 def test_what_would_change_is_told_without_changing_it(api: FakeApi) -> None:
     missing = changed(api, POOL)
     assert missing is not None
@@ -223,7 +237,7 @@ DAEMONSET = {
         ("deployment", {}, "0 of 2 ready"),
         ("daemonset", DAEMONSET | {"numberReady": 4}, "4 of 5 ready"),
         ("daemonset", DAEMONSET | {"updatedNumberScheduled": 0}, "5 of 5 ready, 0 of the newest version"),
-        ("daemonset", dict.fromkeys(DAEMONSET, 0), "0 of 0 ready"),
+        ("daemonset", dict.fromkeys(DAEMONSET, 0) | {"observedGeneration": 3}, "0 of 0 ready"),
         ("daemonset", {}, "0 of 0 ready"),
     ],
 )

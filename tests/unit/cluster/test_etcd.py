@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from lab.cluster import etcd
 from lab.cluster.etcd import Member, healthy, members, remove_stale
 from lab.errors import CommandError, FailedError
 from lab.ssh import Result
@@ -50,7 +49,7 @@ class FakeEtcd:
         return Result(0 if all(entry["health"] for entry in found) else 1, json.dumps(found), "unhealthy")
 
     def _remove(self, call: Call) -> str:
-        number = call.command.split()[-1]
+        number = call.command.split("member remove ")[1].split()[0]
         address = next(a for a in self.members if f"{self.identity(a):x}" == number)
         self.removed.append(address)
         del self.members[address]
@@ -154,7 +153,7 @@ def test_every_member_of_the_address_is_removed() -> None:
     ssh.on("", "endpoint health", json.dumps([{"endpoint": f"https://{M1}:2379", "health": True}]))
     ssh.on("", "member remove", "")
     assert remove_stale(ssh, "master-1", M3, "master-3")
-    assert [command.split()[-1] for _, command in ssh.commands("member remove")] == ["a", "b"]
+    assert [command.split()[3] for _, command in ssh.commands("member remove")] == ["a", "b"]
 
 
 def test_a_refused_removal_is_an_error_of_that_master() -> None:
@@ -169,10 +168,16 @@ def test_etcd_is_asked_on_the_master_itself_with_a_client_certificate() -> None:
     members(fake.ssh, "master-1")
     [(host, command)] = fake.ssh.commands()
     assert host == "master-1"
-    assert command.startswith(etcd.ETCDCTL)
     for piece in (
         "--endpoints=https://127.0.0.1:2379",
         "--cacert=/etc/kubernetes/pki/etcd/ca.crt",
         "-w json",
     ):
         assert piece in command
+
+
+def test_a_failed_question_shows_what_was_asked() -> None:
+    fake = FakeEtcd(members=ALL)
+    fake.ssh.on("", "member list", Result(1, "", "context deadline exceeded"))
+    with pytest.raises(CommandError, match="etcdctl member list"):
+        members(fake.ssh, "master-1")

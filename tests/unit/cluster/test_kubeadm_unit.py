@@ -32,21 +32,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     return made
 
 
-@pytest.mark.parametrize(
-    ("said", "state"),
-    [
-        ("active\n", "running"),
-        ("activating\n", "running"),
-        ("failed\n", "failed"),
-        ("inactive\n", "idle"),
-        ("", "idle"),
-    ],
-)
-def test_the_state_of_the_unit_is_running_failed_or_idle(ssh: FakeSsh, said: str, state: str) -> None:
-    ssh.on("m1", "systemctl show -P ActiveState plumbline-kubeadm.service", said)
-    assert kubeadm.state(ssh, "m1") == state
-
-
 def test_kubeadm_runs_as_a_unit_with_a_document_that_only_root_may_read(
     ssh: FakeSsh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

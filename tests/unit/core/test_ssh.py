@@ -15,7 +15,6 @@ import pytest
 from lab import ssh as module
 from lab.errors import CommandError, DeadlineError, FailedError
 from lab.ssh import Keys, Ssh, close_connections, control_folder, key_pair, reachable, shorten
-from tests.fakes import FakeClock
 
 HOSTS = {"haproxy": IPv4Address("10.1.1.50"), "master-1": IPv4Address("10.1.1.11")}
 UNIX_PATH_MAX = 108
@@ -215,24 +214,6 @@ def test_a_command_that_hangs_ends_at_its_deadline(script: Script) -> None:
 
 def test_output_that_is_no_text_does_not_break_it(script: Script) -> None:
     assert script(r"printf '\377ok'").run("m1", "x").endswith("ok")
-
-
-def test_waiting_ends_when_the_host_lets_us_in(
-    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lab.waits.time", FakeClock())
-    script(f"echo x >> {tmp_path}/tries; [ $(wc -l < {tmp_path}/tries) -ge 3 ] || exit 255").wait("m1")
-    assert (tmp_path / "tries").read_text() == "x\n" * 3
-
-
-def test_waiting_for_a_host_that_never_comes_tells_why(
-    script: Script, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lab.waits.time", FakeClock())
-    with pytest.raises(
-        DeadlineError, match=r"SSH of m1: not within 1 s; last seen: m1: not reachable .*refused"
-    ):
-        script("echo refused >&2; exit 255").wait("m1", seconds=1)
 
 
 def test_reachable_tells_each_host_apart(script: Script) -> None:
