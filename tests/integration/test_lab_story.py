@@ -94,7 +94,7 @@ BREAKAGES = {
         "worker-2",
         'sed -i "s/SystemdCgroup = true/SystemdCgroup = false/" /etc/containerd/config.toml',
         'sed -i "s/SystemdCgroup = false/SystemdCgroup = true/" /etc/containerd/config.toml',
-        "L1-15",
+        "P1-01",
     ),
     "the balancer lost a server": (
         "haproxy",
