@@ -1,11 +1,11 @@
 # `make help` lists the targets. Everything else is a task: `invoke --list`.
 SHELL := /bin/bash
 PYTHON ?= python3
-SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PLUMBLINE_SOURCE,PLUMBLINE_CACHE)
 INVOKE := $(SUDO) .venv/bin/invoke
 PACKAGES := $(shell sed 's/\#.*//' artifacts/packages.txt)
 
-.PHONY: help setup packages limits lab verify destroy test test-fast test-unit lint format
+.PHONY: help setup packages limits artifacts lab verify destroy test test-fast test-unit lint format
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -21,8 +21,11 @@ verify: setup ## prove the rehearsal lab, layer by layer
 destroy: ## remove the rehearsal lab
 	@$(INVOKE) destroy
 
-test: setup lint test-unit ## everything, with real labs that are built and removed
-	@$(SUDO) .venv/bin/pytest tests/integration
+test: setup lint test-unit artifacts ## everything, with real labs that are built and removed
+	@$(SUDO) .venv/bin/pytest tests/integration -v --durations=10
+
+artifacts: setup ## make or fetch every program and image
+	@$(INVOKE) artifacts --fetch
 
 test-fast: .venv/locked lint test-unit ## what needs no lab: lint, types, unit tests
 
