@@ -165,6 +165,15 @@ def test_a_missing_file_is_written_with_its_folder_mode_and_owner(ssh: HereSsh, 
     assert converge(ssh, wanted) == []
 
 
+def test_content_on_its_way_is_never_open_to_others(ssh: HereSsh, tmp_path: Path) -> None:
+    """A write that ends half-way (no such owner) leaves its part, which nobody else may read."""
+    wanted = bundle(File(str(tmp_path / "key"), "secret\n", "no-such-user:root", "0644", ()))
+    with pytest.raises(CommandError, match="no-such-user"):
+        converge(ssh, wanted)
+    assert not (tmp_path / "key").exists()
+    assert mode(tmp_path / "key.plumbline") == 0o600
+
+
 def test_another_mode_is_mended_without_touching_the_content(ssh: HereSsh, tmp_path: Path, log: Path) -> None:
     path = tmp_path / "file"
     path.write_text("wanted\n")
