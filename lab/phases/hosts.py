@@ -11,8 +11,10 @@ def converge(build: Build, name: str) -> tuple[bool, str]:
     changes = compare(build.bundles[name], look(build.lab.ssh, build.bundles[name]))
     if not changes:
         return False, ""
+    build.run.keep(
+        f"changes/{name}.txt", "\n".join(f"{change.sentence}\n{change.diff}" for change in changes)
+    )
     for change in changes:
-        build.run.keep(f"changes/{name}.txt", "\n".join(f"{c.sentence}\n{c.diff}" for c in changes))
         build.console.note(f"converge:{name}", change.sentence)
     apply(build.lab.ssh, name, changes)
     return True, "; ".join(change.sentence for change in changes)
