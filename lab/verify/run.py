@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from lab import report
 from lab.console import Console
 from lab.errors import FailedError, InputError
@@ -124,6 +126,7 @@ def _one_layer(lab: Lab, run: Run, console: Console, layer: Layer, selection: st
         try:
             lab.provider.enter()
         except FailedError as error:
+            console.say(f"[yellow]could-not-tell: {escape(error.message)}[/yellow]")
             return [
                 _blind(layer, f"{layer.name}: reach[{host}]", error.message, host, error.next_step)
                 for host in lab.inventory.hosts
@@ -236,8 +239,7 @@ class Story:
         colour = "red" if record.outcome is Outcome.FAILED else "yellow"
         rows = ", ".join(record.checks)
         text = record.message.splitlines()[0] if record.message else ""
-        # messages may hold what looks like markup
-        said = f"{record.outcome.value} {rows} {record.title}: {text}".replace("[", "\\[")
+        said = escape(f"{record.outcome.value} {rows} {record.title}: {text}")
         self._console.say(f"[{colour}]{said}[/{colour}]", record.host)
 
     def close(self, code: int, tail: str, hosts: tuple[str, ...], *, selected: bool) -> list[Record]:
