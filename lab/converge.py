@@ -8,11 +8,13 @@ import json
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from lab.cluster.kubeadm import JOINED, UNIT
-from lab.errors import CommandError, FailedError
+from lab.errors import CommandError, FailedError, PreflightError
+from lab.render import firewall
 from lab.render.bundle import SYSCTL_FILE, Bundle, File
 from lab.ssh import Ssh
 
@@ -32,6 +34,8 @@ class HostFacts:
     units: dict[str, dict[str, str]]
     exists: dict[str, bool]
     pending: list[list[str]] = field(default_factory=list)
+    client: str = ""
+    """Our own address as the host sees it."""
     booting: bool = False
     """cloud-init is still at work: what is not there yet is no drift."""
 
@@ -86,6 +90,8 @@ def compare(wanted: Bundle, facts: HostFacts) -> tuple[HostChange, ...]:
     ]
     changes += [change for file in wanted.files if (change := _file_change(file, facts.files[file.path]))]
     written = {change.file.path for change in changes if change.file}
+    if firewall.FILE in written:
+        _not_locked_out(wanted, facts)
     for name, value in wanted.sysctls.items():
         seen = facts.sysctls[name]
         if seen != value:
@@ -116,6 +122,16 @@ def compare(wanted: Bundle, facts: HostFacts) -> tuple[HostChange, ...]:
     return tuple(changes)
 
 
+def _not_locked_out(wanted: Bundle, facts: HostFacts) -> None:
+    """A firewall that shuts this very session out would be the last thing we did to the host."""
+    if facts.client and not any(ip_address(facts.client) in network for network in wanted.operators):
+        raise PreflightError(
+            f"{wanted.host}: its firewall would shut us out: we come from {facts.client}, and SSH is open "
+            f"for {', '.join(map(str, wanted.operators))}",
+            next_step="add our network to ssh.networks in the inventory",
+        )
+
+
 def _file_change(file: File, seen: dict[str, str] | None) -> HostChange | None:
     before = base64.b64decode(seen["text"]).decode(errors="replace") if seen else ""
     if seen and before == file.text:
@@ -133,7 +149,9 @@ def _file_change(file: File, seen: dict[str, str] | None) -> HostChange | None:
 
 
 def _actions(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    return tuple(("systemctl", *name.split()) for name in names)
+    # systemd refuses to reload a unit that does not run; it reads its files when it is started
+    verbs = {"reload": "try-reload-or-restart"}
+    return tuple(("systemctl", *(verbs.get(word, word) for word in name.split())) for name in names)
 
 
 def apply(ssh: Ssh, host: str, changes: Iterable[HostChange]) -> None:

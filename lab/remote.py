@@ -65,6 +65,25 @@ def look_at_units(names: list[str]) -> dict[str, dict[str, str]]:
     }
 
 
+def client() -> str:
+    """The address from which this program's SSH session comes, as the host sees it; "" without one.
+
+    sudo hides the session's environment, so that of the processes above is read.
+    """
+    process = os.getppid()
+    while process > 1:
+        try:
+            environment = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+            # the parent stands behind the name, which may hold spaces and brackets
+            process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            return ""
+        for entry in environment:
+            if entry.startswith(b"SSH_CONNECTION="):
+                return entry.partition(b"=")[2].split()[0].decode()
+    return ""
+
+
 def look(request: dict[str, Any]) -> dict[str, Any]:
     """Facts; changes nothing."""
     return {
@@ -73,6 +92,7 @@ def look(request: dict[str, Any]) -> dict[str, Any]:
         "units": look_at_units(request["units"]),
         "booting": CLOUD_INIT.exists() and not (CLOUD_INIT / "result.json").exists(),
         "pending": json.loads(PENDING.read_text()) if PENDING.exists() else [],
+        "client": client(),
         "exists": {path: Path(path).exists() for path in request["exists"]},
     }
 

@@ -29,7 +29,18 @@ from lab.inventory.sections import (
     Storage,
     Thresholds,
 )
-from lab.inventory.types import Address, DnsLabel, HostName, LabelKey, LabelValue, Mac, Net, Switch, Whole
+from lab.inventory.types import (
+    Address,
+    DnsLabel,
+    HostName,
+    LabelKey,
+    LabelValue,
+    Mac,
+    Net,
+    Server,
+    Switch,
+    Whole,
+)
 
 
 class ProviderName(StrEnum):
@@ -95,6 +106,9 @@ class Network(Model):
     management: Net | None = Field(None, description="Network of hypervisor and router.")
     router: Address | None = Field(None, description="Router of the management network.")
     nameservers: tuple[Address, ...] = Field((), description="DNS servers; default: the gateway.")
+    time_servers: tuple[Server, ...] = Field(
+        ("pool.ntp.org",), min_length=1, description="NTP servers of the machines, names or addresses."
+    )
     dhcp: AddressRange | None = Field(None, description="Addresses that a DHCP server of the LAN hands out.")
     vlan: Whole | None = Field(None, ge=1, le=4094, description="VLAN tag of the LAN, if it is tagged.")
 

@@ -136,6 +136,11 @@ class Ssh(Model):
     authorized_keys: tuple[PublicKey, ...] = Field(
         (), min_length=1, description="Public keys of people, besides the lab's own."
     )
+    networks: tuple[Net, ...] = Field(
+        (),
+        min_length=1,
+        description="Networks that may reach SSH and the API, besides the LAN and the management network.",
+    )
 
 
 class Thresholds(Model):

@@ -56,6 +56,12 @@ def _domain(text: str) -> str:
     return text
 
 
+def _server(text: str) -> str:
+    if text.replace(".", "").isdigit():
+        return str(parse_address(text))
+    return _domain(text)
+
+
 def _version(text: str) -> str:
     if _matches(_VERSION_PATTERN, text):
         return text.removeprefix("v")
@@ -138,6 +144,7 @@ HostName = Annotated[
     str, AfterValidator(_host_name), _text_schema(_LABEL_PATTERN, "a-z, 0-9, inner dashes; at most 63")
 ]
 Domain = Annotated[str, AfterValidator(_domain)]
+Server = Annotated[str, AfterValidator(_server)]
 Version = Annotated[
     str, AfterValidator(_version), _text_schema(_VERSION_PATTERN, "three numbers, kept without v")
 ]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from hashlib import sha256
+from ipaddress import IPv4Network
 from typing import Any
 
 from lab.artifacts.catalogue import Image, load_catalogue
 from lab.inventory.models import Inventory
 from lab.providers.base import Traits
-from lab.render.roles import Action, Listen, Role, RoleBinary, Unit, host_roles
+from lab.render import firewall
+from lab.render.firewall import Port
+from lab.render.roles import Action, Role, RoleBinary, Unit, host_roles
 from lab.render.templates import render
 
 SYSCTL_FILE = "/etc/sysctl.d/90-plumbline.conf"
@@ -44,8 +47,10 @@ class Bundle:
     sysctls: dict[str, str]
     units: tuple[Unit, ...]
     binaries: tuple[RoleBinary, ...]
-    listen: tuple[Listen, ...]
-    closed: tuple[Listen, ...]
+    listen: tuple[Port, ...]
+    closed: tuple[Port, ...]
+    operators: tuple[IPv4Network, ...] = ()
+    """Networks from which the firewall lets us in."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ def pins() -> Pins:
 def host_context(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> dict[str, Any]:
     """The values every host template may use; decisions are made here, not in templates."""
     host = inventory.hosts[name]
+    listen = firewall.listening(inventory, name)
     return {
         "inventory": inventory,
         "name": name,
@@ -77,6 +83,9 @@ def host_context(inventory: Inventory, traits: Traits, pins: Pins, name: str) ->
         "images": pins.images,
         "tags": pins.tags,
         "restrict_oom_score_adj": json.dumps(traits.oom_score_restricted),
+        "groups": firewall.groups(inventory, listen),
+        "firewall": firewall.rules(listen),
+        "pods": firewall.pod_traffic(inventory, name),
     }
 
 
@@ -90,7 +99,12 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
         for role in roles
         for item in role.files
         if not item.os or host.os in item.os
+        if not (item.full_machines_only and traits.shares_kernel)
     ]
+    listen = firewall.listening(inventory, name)
+    for file in files:
+        if file.path == firewall.FILE:
+            firewall.guard(name, file.text, listen)
     sysctls = {
         key: value
         for role in roles
@@ -113,8 +127,9 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
             if not (unit.full_machines_only and traits.shares_kernel)
         ),
         binaries=tuple(item for role in roles for item in role.binaries),
-        listen=tuple(item for role in roles for item in role.listen),
-        closed=tuple(item for role in roles for item in role.closed),
+        listen=listen,
+        closed=firewall.closed(inventory, name),
+        operators=firewall.operators(inventory),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from lab.inventory.models import HostRole, Inventory
+from lab.inventory.models import Host, HostRole, Inventory
 
 ROLES = Path(__file__).parents[2] / "roles"
 
@@ -37,6 +37,8 @@ class RoleFile(Data):
     mode: Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")] = "0644"
     os: tuple[str, ...] = ()
     """Only on these operating systems; empty: on all."""
+    full_machines_only: bool = False
+    """Not in a container, which has no such task of its own."""
     on_change: tuple[Action, ...] = ()
 
 
@@ -56,12 +58,22 @@ class Unit(Data):
     """Not in a container, which has no such task of its own."""
 
 
-class Listen(Data):
-    """A port: listening, or never listening."""
+class RolePort(Data):
+    """A port: a number, or the field of the inventory that holds it."""
 
-    port: int
+    port: Annotated[int, Field(ge=1, le=65535)] | Literal["kubernetes.api_port", "flannel.port"]
     protocol: Literal["tcp", "udp"]
+
+
+class Listen(RolePort):
+    """A port that listens, and who may reach it: the firewall lets in nobody else.
+
+    `operators` are the LAN, the management network and the networks of `ssh.networks`; nobody named means
+    that only the host itself may.
+    """
+
     after: Literal["boot", "kubeadm"] = "boot"
+    sources: tuple[Literal["operators", "nodes", "masters"], ...] = Field(alias="from")
 
 
 class AddonSecret(Data):
@@ -91,7 +103,7 @@ class Role(Data):
     """One role file."""
 
     name: str
-    hosts: Literal["all", "nodes", "control-plane", "worker", "load-balancer", "cluster"]
+    hosts: Literal["all", "nodes", "control-plane", "worker", "load-balancer", "raspberry-pi", "cluster"]
     packages: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     sysctls: Mapping[str, str] = Field(default_factory=dict)
@@ -100,21 +112,26 @@ class Role(Data):
     files: tuple[RoleFile, ...] = ()
     units: tuple[Unit, ...] = ()
     listen: tuple[Listen, ...] = ()
-    closed: tuple[Listen, ...] = ()
+    closed: tuple[RolePort, ...] = ()
     addon: Addon | None = None
 
-    def applies_to(self, role: HostRole) -> bool:
-        """Whether a machine of the inventory's `role` has this role."""
+    def applies_to(self, host: Host) -> bool:
+        """Whether a machine of the inventory has this role."""
         if self.hosts == "nodes":
-            return role is not HostRole.LOAD_BALANCER
-        return self.hosts in ("all", role.value)
+            return host.role is not HostRole.LOAD_BALANCER
+        if self.hosts == "raspberry-pi":
+            return host.hardware.startswith("raspberry-pi")
+        return self.hosts in ("all", host.role.value)
 
     def sysctl_is_the_hosts(self, name: str) -> bool:
         """Whether a container cannot set this sysctl, because it shares it with its host."""
         return any(fnmatch(name, pattern) for pattern in self.host_sysctls)
 
 
-ORDER = ("base", "kubernetes", "control-plane", "worker", "load-balancer", "coredns", "flannel", "metallb")
+ORDER = (
+    *("base", "time", "raspberry-pi", "kubernetes", "control-plane", "worker", "load-balancer"),
+    *("coredns", "flannel", "metallb"),
+)
 """The order in which roles are applied; a role file that is not named here is not part of the platform."""
 
 
@@ -126,8 +143,8 @@ def load_roles() -> tuple[Role, ...]:
 
 def host_roles(inventory: Inventory, name: str) -> tuple[Role, ...]:
     """The roles of a machine."""
-    kind = inventory.hosts[name].role
-    return tuple(role for role in load_roles() if role.hosts != "cluster" and role.applies_to(kind))
+    host = inventory.hosts[name]
+    return tuple(role for role in load_roles() if role.hosts != "cluster" and role.applies_to(host))
 
 
 def addons() -> tuple[Role, ...]:
@@ -136,5 +153,9 @@ def addons() -> tuple[Role, ...]:
 
 
 def all_packages() -> tuple[str, ...]:
-    """Every Debian package some role wants: what the image of our own machines contains."""
-    return tuple(sorted({package for role in load_roles() for package in role.packages}))
+    """Every Debian package some role wants: what the image of our own machines contains.
+
+    Our own machines are no Raspberry Pis, whose packages are Ubuntu's.
+    """
+    roles = (role for role in load_roles() if role.hosts != "raspberry-pi")
+    return tuple(sorted({package for role in roles for package in role.packages}))

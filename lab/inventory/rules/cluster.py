@@ -20,6 +20,7 @@ PORTS = {
     2380: "etcd",
     2381: "etcd's metrics",
     4194: "cAdvisor, which must stay closed",
+    7472: "MetalLB's metrics",
     7946: "MetalLB",
     10248: "the kubelet's health",
     10249: "kube-proxy's metrics",

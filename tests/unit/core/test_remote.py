@@ -264,10 +264,10 @@ def test_a_failed_action_tells_host_command_code_and_output(ssh: HereSsh, tmp_pa
         converge(ssh, wanted)
     assert (failed.value.host, failed.value.command, failed.value.code) == (
         "m1",
-        "systemctl reload broken",
+        "systemctl try-reload-or-restart broken",
         5,
     )
-    assert log.read_text().splitlines() == ["systemctl reload broken"]
+    assert log.read_text().splitlines() == ["systemctl try-reload-or-restart broken"]
 
 
 def test_actions_that_a_failed_or_killed_run_still_owes_are_done_by_the_next_one(
@@ -283,10 +283,13 @@ def test_actions_that_a_failed_or_killed_run_still_owes_are_done_by_the_next_one
     mended = (tmp_path / "bin/systemctl").read_text().replace("!= broken", "!= nothing")
     (tmp_path / "bin/systemctl").write_text(mended)
     assert converge(ssh, wanted) == [
-        "finish what an earlier run began: systemctl reload broken",
-        "finish what an earlier run began: systemctl reload after",
+        "finish what an earlier run began: systemctl try-reload-or-restart broken",
+        "finish what an earlier run began: systemctl try-reload-or-restart after",
     ]
-    assert log.read_text().splitlines() == ["systemctl reload broken", "systemctl reload after"]
+    assert log.read_text().splitlines() == [
+        "systemctl try-reload-or-restart broken",
+        "systemctl try-reload-or-restart after",
+    ]
     assert not pending.exists()
     assert converge(ssh, wanted) == []
 

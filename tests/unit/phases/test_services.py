@@ -116,7 +116,7 @@ def test_convergence_keeps_what_it_changed_as_evidence_and_tells_it(up: World, b
         True,
         "write /etc/haproxy/haproxy.cfg; then reload haproxy",
     )
-    assert up.hosts["haproxy"].ran == [["systemctl", "reload", "haproxy"]]
+    assert up.hosts["haproxy"].ran == [["systemctl", "try-reload-or-restart", "haproxy"]]
     kept = (build.run.folder / "changes/haproxy.txt").read_text()
     assert "-old line\n" in kept
     assert "+frontend kube-apiserver" in kept

@@ -9,7 +9,6 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from lab.inventory.models import HostRole
 from lab.render.roles import (
     ORDER,
     ROLES,
@@ -104,15 +103,16 @@ def test_an_unknown_key_or_kind_of_host_is_refused() -> None:
 )
 def test_a_role_applies_to_the_machines_it_names(hosts: str, applies: set[str]) -> None:
     one = role(hosts=hosts)
-    assert {kind.value for kind in HostRole if one.applies_to(kind)} == applies
+    machines = {host.role.value for host in inventory().hosts.values() if one.applies_to(host)}
+    assert machines == applies
 
 
 def test_a_machine_has_its_roles_in_order_and_no_cluster_role() -> None:
     lab = inventory()
     names = {name: [item.name for item in host_roles(lab, name)] for name in lab.hosts}
-    assert names["haproxy"] == ["base", "load-balancer"]
-    assert names["master-1"] == ["base", "kubernetes", "control-plane"]
-    assert names["worker-1"] == ["base", "kubernetes", "worker"]
+    assert names["haproxy"] == ["base", "time", "load-balancer"]
+    assert names["master-1"] == ["base", "time", "kubernetes", "control-plane"]
+    assert names["worker-1"] == ["base", "time", "kubernetes", "worker"]
 
 
 def test_the_network_of_the_pods_is_applied_before_what_needs_it() -> None:

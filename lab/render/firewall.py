@@ -1,0 +1,118 @@
+"""The host firewall: open for exactly what the roles' ports say, and never a trap for ourselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, collapse_addresses
+from typing import Any
+
+from lab.errors import FailedError
+from lab.inventory.models import HostRole, Inventory
+from lab.render.roles import Listen, RolePort, addons, host_roles
+
+FILE = "/etc/nftables.conf"
+SSH_PORT = 22
+TABLE = "inet plumbline"
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port of one host with its number; `sources` are the groups that may reach it from outside."""
+
+    port: int
+    protocol: str
+    sources: tuple[str, ...] = ()
+
+
+def listening(inventory: Inventory, name: str) -> tuple[Port, ...]:
+    """The ports of a host that listen: those of its roles and, on a node, of the cluster's."""
+    roles = host_roles(inventory, name)
+    if inventory.hosts[name].role is not HostRole.LOAD_BALANCER:
+        roles += addons()
+    return tuple(_port(inventory, item) for role in roles for item in role.listen)
+
+
+def closed(inventory: Inventory, name: str) -> tuple[Port, ...]:
+    """The ports of a host on which nothing may listen."""
+    return tuple(_port(inventory, item) for role in host_roles(inventory, name) for item in role.closed)
+
+
+def _port(inventory: Inventory, item: RolePort) -> Port:
+    numbers = {
+        "kubernetes.api_port": inventory.kubernetes.api_port,
+        "flannel.port": inventory.flannel.port,
+    }
+    number = item.port if isinstance(item.port, int) else numbers[item.port]
+    return Port(number, item.protocol, item.sources if isinstance(item, Listen) else ())
+
+
+def operators(inventory: Inventory) -> tuple[IPv4Network, ...]:
+    """The networks of people and of the harness: LAN, management network, `ssh.networks`; none overlap."""
+    management = inventory.network.management
+    found = [inventory.network.lan, *([management] if management else []), *inventory.ssh.networks]
+    return tuple(collapse_addresses(found))
+
+
+def groups(inventory: Inventory, ports: Sequence[Port]) -> dict[str, str]:
+    """The groups that the ports name, each with its members as nftables lists them."""
+    networks = {
+        "operators": operators(inventory),
+        "masters": tuple(inventory.hosts[name].address for name in inventory.masters),
+        "nodes": tuple(inventory.hosts[name].address for name in inventory.nodes),
+    }
+    named = dict.fromkeys(group for port in ports for group in port.sources)
+    return {group: ", ".join(map(str, networks[group])) for group in named}
+
+
+def pod_traffic(inventory: Inventory, name: str) -> dict[str, Any] | None:
+    """Where packets of pods enter their own host, which takes all of them; None on a host without pods.
+
+    Pods of other nodes come with their node's address, or over the overlay.
+    """
+    if inventory.hosts[name].role is HostRole.LOAD_BALANCER:
+        return None
+    return {
+        "interfaces": ["cni0", f"flannel.{inventory.flannel.vni}"],
+        "subnet": str(inventory.kubernetes.pod_subnet),
+    }
+
+
+def rules(ports: Sequence[Port]) -> list[str]:
+    """The lines of nftables' language that open the ports."""
+    return [
+        f"ip saddr @{group} {port.protocol} dport {port.port} accept"
+        for port in ports
+        for group in port.sources
+    ]
+
+
+def guard(name: str, ruleset: str, ports: Sequence[Port]) -> None:
+    """Refuse a ruleset that would lock us out, cut the cluster or destroy the rules of others.
+
+    Raises `FailedError` with everything that is wrong with it.
+    """
+    lines = [line.strip() for line in ruleset.splitlines() if not line.strip().startswith("#")]
+    wrong = [f"{line!r} removes what is not ours" for line in lines if _destroys(line)]
+    if SSH_PORT not in {port.port for port in ports if "operators" in port.sources}:
+        wrong.append(f"SSH ({SSH_PORT}) is open for nobody")
+    # a rule behind a drop is never reached
+    reached = set(lines[: next((i for i, line in enumerate(lines) if _drops(line)), len(lines))])
+    wrong += [f"{rule!r} is missing" for rule in (*ALWAYS, *rules(ports)) if rule not in reached]
+    if wrong:
+        raise FailedError(
+            f"{name}: {FILE}: {'; '.join(wrong)}", next_step="mend templates/nftables/nftables.conf.j2"
+        )
+
+
+ALWAYS = ("ct state established,related accept", 'iifname "lo" accept')
+"""Without these a reload would break running connections, or a host could not talk to itself."""
+
+
+def _destroys(line: str) -> bool:
+    words = line.split()
+    return words[:1] in (["flush"], ["delete"], ["destroy"]) and " ".join(words[1:]) != f"table {TABLE}"
+
+
+def _drops(line: str) -> bool:
+    return line.endswith((" drop", " reject")) or line in ("drop", "reject")
