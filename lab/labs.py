@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab.errors import CommandError, DeadlineError, FailedError, InputError
 from lab.inventory.models import Host, Inventory, ProviderName
-from lab.providers.base import Provider
+from lab.providers.base import Provider, Traits
 from lab.ssh import Keys, Ssh
 
 MACHINES = Path("/var/lib/plumbline")
@@ -29,6 +29,17 @@ def provider_for(inventory: Inventory, layers: tuple[Path, ...] = ()) -> Provide
         f"provider: {inventory.provider}: machines of this provider cannot be made yet",
         next_step="add --provider lxc to rehearse the topology on this machine",
     )
+
+
+def traits_of(inventory: Inventory) -> dict[str, Traits]:
+    """What each machine cannot do as a full machine would, by host."""
+    made = Traits()
+    if inventory.provider is ProviderName.LXC:
+        made = provider_for(inventory).traits
+    return {
+        name: made if inventory.provided_by(name) is ProviderName.LXC else Traits()
+        for name in inventory.hosts
+    }
 
 
 @dataclass(frozen=True)

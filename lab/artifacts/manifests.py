@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -45,18 +45,18 @@ def manifest_key(name: str, manifest: Manifest) -> Key:
     return Key.of(name, "any", {"sha256": manifest.sha256})
 
 
-def provide_manifests(source: str, *, say: Say) -> dict[str, Path]:
-    """All manifests by name, as files of the store, from `upstream` or out of their Go `modules`.
+def provide_manifests(source: str, names: Iterable[str], *, say: Say) -> dict[str, Path]:
+    """The named manifests, as files of the store, from `upstream` or out of their Go `modules`.
 
     Raises `FailedError` when a manifest does not have its pinned digest.
     """
-    store = Store()
-    return {name: _ensure(store, name, manifest, source, say) for name, manifest in load_manifests().items()}
+    store, known = Store(), load_manifests()
+    return {name: _ensure(store, name, known[name], source, say) for name in names}
 
 
 def _ensure(store: Store, name: str, manifest: Manifest, source: str, say: Say) -> Path:
     def produce(work: Path) -> Mapping[str, Path]:
-        target = work / f"{name}.yaml"
+        target = work / f"{name}{_suffix(manifest)}"
         if source == "upstream":
             fetch(manifest.url, manifest.sha256, target, say=say)
         else:
@@ -64,7 +64,11 @@ def _ensure(store: Store, name: str, manifest: Manifest, source: str, say: Say) 
         return {target.name: target}
 
     entry = store.ensure(manifest_key(name, manifest), produce, say=say)
-    return store.paths(entry)[f"{name}.yaml"]
+    return store.paths(entry)[f"{name}{_suffix(manifest)}"]
+
+
+def _suffix(manifest: Manifest) -> str:
+    return ".json" if manifest.file.endswith(".json") else ".yaml"
 
 
 def _out_of_module(store: Store, name: str, manifest: Manifest, target: Path, say: Say) -> None:

@@ -65,15 +65,16 @@ def finish(ssh: Ssh, host: str, note: Callable[[str], None]) -> None:
     wait_for(f"kubeadm on {host}", probe, seconds=SECONDS, interval=0.3)
 
 
-def reset(ssh: Ssh, host: str) -> None:
+def reset(ssh: Ssh, host: str, document: str) -> None:
     """Undo a half-finished init or join on a host that is no part of the cluster."""
     ssh.run(
         host,
         f"systemctl stop {UNIT} 2>/dev/null; systemctl reset-failed {UNIT} 2>/dev/null; "
-        "kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock; "
+        f"install -d -m 700 /run/plumbline && cat > {DOCUMENT}; kubeadm reset --config {DOCUMENT}; "
         f"rm -rf {JOINED} /etc/cni/net.d/* /var/lib/etcd/* /etc/kubernetes/manifests/* "
-        "/var/lib/kubelet/config.yaml",
+        f"/var/lib/kubelet/config.yaml {DOCUMENT}",
         seconds=120,
+        stdin=document,
     )
 
 

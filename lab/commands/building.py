@@ -10,19 +10,22 @@ from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
 
-from lab.artifacts.provide import provide
-from lab.commands.session import ROOT, Session, session, shown, with_options
+from lab.artifacts.manifests import provide_manifests
+from lab.artifacts.provide import provide, source_name
+from lab.commands.session import ROOT, Session, read, session, shown, with_options
 from lab.errors import FailedError
-from lab.labs import Lab, provider_for
+from lab.labs import Lab, provider_for, traits_of
 from lab.locks import exclusive
 from lab.phases.build import PHASES, Plan, build_lab
 from lab.phases.build import plan as make_plan
 from lab.phases.context import Build
 from lab.phases.preflight import preflight as check
-from lab.render.cloudinit import seed
-from lab.render.kubeadm import init as init_document
+from lab.render.addons import addon_manifests
+from lab.render.bundle import pins
+from lab.render.outputs import everything, is_seed
 from lab.render.roles import all_packages
-from lab.ssh import close_connections
+from lab.runs import Run
+from lab.ssh import Keys, close_connections
 
 
 @contextmanager
@@ -35,19 +38,17 @@ def building(opened: Session, source: str) -> Iterator[Build]:
 
 @shown
 def render(inventory: str, provider: str, source: str) -> None:
-    """Write every file of every host into the run's folder."""
-    with session("render", inventory, provider) as opened, building(opened, source) as build:
-        lab, run = build.lab, build.run
-        traits = lab.provider.traits
-        for name, bundle in build.bundles.items():
-            for file in bundle.files:
-                run.keep(f"rendered/{name}/root{file.path}", file.text)
-            for file_name, text in seed(lab.inventory, traits, bundle, lab.keys).items():
-                run.keep(f"rendered/{name}/cloud-init/{file_name}", text)
-        for name in lab.inventory.masters:
-            document = init_document(lab.inventory, traits, build.pins, name)
-            run.keep(f"rendered/{name}/kubeadm/init.yaml", document)
-        build.console.say(f"rendered {len(build.bundles)} hosts into {run.folder / 'rendered'}")
+    """Write every file of every host into the run's folder; needs no machine and makes none."""
+    found = read(inventory, provider)
+    run = Run(ROOT, found.lab, "render")
+    try:
+        manifests = provide_manifests(source_name(source, say=print), addon_manifests(), say=print)
+        files = everything(found, traits_of(found), pins(), Keys(found.lab), manifests)
+        # seeds hold host keys and must work as they are; all else is evidence, with secrets masked
+        paths = [run.keep(f"rendered/{path}", text, private=is_seed(path)) for path, text in files]
+    finally:
+        run.close()
+    print(f"{len(paths)} files of {len(found.hosts)} hosts: {run.folder / 'rendered'}")
 
 
 @shown
@@ -109,11 +110,6 @@ def summary(lab: Lab, opened: Session) -> None:
     """Nodes, the API's address, the kubeconfig and what to type next."""
     inventory = lab.inventory
     lab.fetch_kubeconfig()
-    table = Table(box=None, pad_edge=False)
-    for title in ("machine", "role", "address"):
-        table.add_column(title)
-    for name, host in inventory.hosts.items():
-        table.add_row(name, host.role.value, str(host.address))
     table = Table(box=None, pad_edge=False)
     for title in ("machine", "role", "address"):
         table.add_column(title)

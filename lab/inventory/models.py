@@ -181,6 +181,14 @@ class Inventory(Model):
         """DNS servers of the machines."""
         return self.network.nameservers or (self.network.gateway,)
 
+    def provided_by(self, name: str) -> ProviderName:
+        """Who makes a machine."""
+        return self.hosts[name].provider or self.provider
+
+    def makes(self, name: str) -> bool:
+        """Whether the machine is made, with the MAC address we give it, or exists already."""
+        return self.provided_by(name) is not ProviderName.STATIC
+
     def interface(self, name: str) -> IPv4Interface:
         """Address and prefix length of a host."""
         return IPv4Interface((self.hosts[name].address, self.network.lan.prefixlen))

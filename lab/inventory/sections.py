@@ -5,6 +5,7 @@ Field descriptions are the reference page of the inventory and the editor's comp
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from ipaddress import IPv4Network
 from typing import Literal
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lab.inventory.ranges import AddressRange
 from lab.inventory.types import (
+    Bridge,
     DnsLabel,
     Domain,
     HostName,
@@ -21,8 +23,10 @@ from lab.inventory.types import (
     Number,
     Port,
     PublicKey,
+    Registry,
     Seconds,
     Switch,
+    Url,
     Version,
     VersionV,
     Whole,
@@ -63,6 +67,10 @@ class Containerd(Model):
     """The container runtime."""
 
     version: Version = Field("1.7.28", description="containerd version.")
+    mirrors: Mapping[Registry, tuple[Url, ...]] = Field(
+        default_factory=dict,
+        description="Mirrors of a registry in the order in which they are tried, before the registry itself.",
+    )
 
 
 class LoadBalancer(Model):
@@ -126,6 +134,7 @@ class Hypervisor(Model):
     cpus: Whole = Field(ge=1, description="CPU cores.")
     memory_gib: Whole = Field(ge=1, description="Memory in GiB.")
     disk_gib: Whole = Field(ge=1, description="Disk in GiB.")
+    bridge: Bridge = Field("vmbr0", description="Bridge of the machines' LAN.")
     cpu_overcommit: Number = Field(2.0, ge=1, le=16, description="Virtual CPUs for each core.")
 
 

@@ -62,6 +62,41 @@ def _server(text: str) -> str:
     return _domain(text)
 
 
+def _host_and_port(text: str) -> None:
+    host, colon, port = text.partition(":")
+    _server(host)
+    if colon and not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+        raise Unfit(f"{port!r} is not a port", f"write it as {host}:5000")
+
+
+def _registry(text: str) -> str:
+    if "/" in text:
+        host = text.partition("://")[2] or text
+        raise Unfit("is not the name of a registry alone", f"write {host.partition('/')[0]}")
+    _host_and_port(text)
+    return text
+
+
+def _url(text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    if scheme not in ("http", "https") or not separator:
+        raise Unfit("is not a URL of http or https", "write it as https://mirror.example.com:5000")
+    if "@" in rest:
+        raise Unfit("holds credentials, which do not belong into a file", "leave them out", secret=True)
+    if not _matches(r"[A-Za-z0-9.:/_-]+", rest):
+        raise Unfit(
+            "holds characters that no mirror's URL needs", "write it as https://mirror.example.com/v2"
+        )
+    _host_and_port(rest.partition("/")[0])
+    return text.rstrip("/")
+
+
+def _bridge(text: str) -> str:
+    if _matches(r"[A-Za-z][A-Za-z0-9_.-]{0,14}", text):
+        return text
+    raise Unfit("is not the name of a network interface, at most 15 characters", "write it as vmbr0")
+
+
 def _version(text: str) -> str:
     if _matches(_VERSION_PATTERN, text):
         return text.removeprefix("v")
@@ -145,6 +180,9 @@ HostName = Annotated[
 ]
 Domain = Annotated[str, AfterValidator(_domain)]
 Server = Annotated[str, AfterValidator(_server)]
+Registry = Annotated[str, AfterValidator(_registry)]
+Url = Annotated[str, AfterValidator(_url)]
+Bridge = Annotated[str, AfterValidator(_bridge)]
 Version = Annotated[
     str, AfterValidator(_version), _text_schema(_VERSION_PATTERN, "three numbers, kept without v")
 ]

@@ -16,7 +16,7 @@ from lab.converge import HostFacts
 from lab.labs import Lab
 from lab.phases.engine import Stopped
 from lab.providers.base import State
-from lab.render.addons import objects
+from lab.render.addons import addon_manifests, objects
 from lab.render.bundle import Bundle, Pins, bundle, pins
 from lab.render.roles import Role, addons
 from lab.runs import Run
@@ -48,7 +48,7 @@ class Build:
     @cached_property
     def manifests(self) -> dict[str, Path]:
         """Upstream's manifests of the add-ons."""
-        return provide_manifests(self.provided.source, say=self.console.say)
+        return provide_manifests(self.provided.source, addon_manifests(), say=self.console.say)
 
     @cached_property
     def addon_objects(self) -> list[tuple[Role, list[Object]]]:

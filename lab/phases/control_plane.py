@@ -10,6 +10,7 @@ from lab.phases.decide import founding_master
 from lab.phases.gather import gather
 from lab.render.kubeadm import init as init_document
 from lab.render.kubeadm import join as join_document
+from lab.render.kubeadm import reset as reset_document
 from lab.waits import NotYet, wait_for
 
 API_SECONDS = 180
@@ -31,7 +32,7 @@ def found(build: Build, name: str) -> tuple[bool, str]:
     seen = facts.hosts[name]
     if seen.kubeadm != "running":
         if seen.touched:
-            kubeadm.reset(lab.ssh, name)
+            kubeadm.reset(lab.ssh, name, reset_document(lab.provider.traits))
         document = init_document(lab.inventory, lab.provider.traits, build.pins, name)
         kubeadm.start(lab.ssh, name, "init", document)
     kubeadm.finish(lab.ssh, name, build.noting(f"init:{name}"))
@@ -69,7 +70,7 @@ def join(build: Build, name: str) -> tuple[bool, str]:
     control_plane = name in inventory.masters
     if seen.kubeadm != "running":
         if seen.touched:
-            kubeadm.reset(lab.ssh, name)
+            kubeadm.reset(lab.ssh, name, reset_document(lab.provider.traits))
             remarks.append("after undoing a half-finished join")
         if control_plane and etcd.remove_stale(lab.ssh, master, str(inventory.hosts[name].address), name):
             remarks.append("dead etcd member removed")

@@ -12,7 +12,7 @@ import yaml
 
 from lab.errors import FailedError
 from lab.inventory.models import Inventory
-from lab.render.roles import Addon
+from lab.render.roles import Addon, addons
 from lab.render.templates import render
 
 Object = dict[str, Any]
@@ -37,6 +37,11 @@ def objects(inventory: Inventory, addon: Addon, manifests: Mapping[str, Path]) -
     if addon.objects:
         found += _documents(render(f"addons/{addon.objects}", **context))
     return sorted(found, key=_rank)
+
+
+def addon_manifests() -> list[str]:
+    """Names of the artefacts that the add-ons' objects come from."""
+    return [role.addon.manifest for role in addons() if role.addon and role.addon.manifest]
 
 
 def addon_context(inventory: Inventory) -> dict[str, Any]:

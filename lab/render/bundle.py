@@ -13,7 +13,7 @@ from lab.inventory.models import Inventory
 from lab.providers.base import Traits
 from lab.render import firewall
 from lab.render.firewall import Port
-from lab.render.roles import Action, Role, RoleBinary, Unit, host_roles
+from lab.render.roles import Action, Role, RoleBinary, RoleFile, Unit, host_roles
 from lab.render.templates import render
 
 SYSCTL_FILE = "/etc/sysctl.d/90-plumbline.conf"
@@ -51,6 +51,8 @@ class Bundle:
     closed: tuple[Port, ...]
     operators: tuple[IPv4Network, ...] = ()
     """Networks from which the firewall lets us in."""
+    kernel_options: tuple[str, ...] = ()
+    module_packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,12 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
     context = host_context(inventory, traits, pins, name)
     host = inventory.hosts[name]
     files = [
-        File(item.path, render(item.template, **context), item.owner, item.mode, item.on_change)
+        File(path, render(item.template, **context, **more), item.owner, item.mode, item.on_change)
         for role in roles
         for item in role.files
         if not item.os or host.os in item.os
         if not (item.full_machines_only and traits.shares_kernel)
+        for path, more in _instances(inventory, item)
     ]
     listen = firewall.listening(inventory, name)
     for file in files:
@@ -130,7 +133,24 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
         listen=listen,
         closed=firewall.closed(inventory, name),
         operators=firewall.operators(inventory),
+        kernel_options=tuple(option for role in roles for option in role.kernel_options),
+        module_packages=_union(role.module_packages for role in roles),
     )
+
+
+def _instances(inventory: Inventory, item: RoleFile) -> list[tuple[str, dict[str, str]]]:
+    """Path and own values of each file that a role's entry stands for."""
+    if not item.each:
+        return [(item.path, {})]
+    return [
+        (item.path.format(item=registry), {"item": registry, "registry_server": registry_server(registry)})
+        for registry in inventory.containerd.mirrors
+    ]
+
+
+def registry_server(registry: str) -> str:
+    """Where a registry itself is reached; Docker Hub's name is not that of its server."""
+    return "https://registry-1.docker.io" if registry == "docker.io" else f"https://{registry}"
 
 
 def _is_the_hosts(roles: tuple[Role, ...], sysctl: str) -> bool:

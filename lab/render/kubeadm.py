@@ -1,4 +1,4 @@
-"""kubeadm's documents (API v1beta4): cluster, init and join."""
+"""kubeadm's documents (API v1beta4): cluster, init, join, reset and upgrade."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _values(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> dict
     arguments = [{"name": "node-ip", "value": str(host.address)}]
     arguments += [{"name": "node-labels", "value": labels}] if labels else []
     return host_context(inventory, traits, pins, name) | {
-        "ignored_checks": IGNORED_ALWAYS + (IGNORED_IN_CONTAINERS if traits.shares_kernel else []),
+        "ignored_checks": _ignored(traits),
         "kubelet_args": arguments,
         "kubelet": kubelet_settings(inventory, traits),
         "kube_proxy": kube_proxy_settings(inventory, traits),
@@ -107,3 +107,17 @@ def join(inventory: Inventory, traits: Traits, pins: Pins, name: str, secrets: J
         "control_plane": control_plane,
     }
     return render("kubeadm/join.yaml", **values)
+
+
+def reset(traits: Traits) -> str:
+    """The document with which a host forgets a half-finished init or join."""
+    return render("kubeadm/reset.yaml", ignored_checks=_ignored(traits))
+
+
+def upgrade(inventory: Inventory, traits: Traits) -> str:
+    """The document with which a node is brought to the inventory's version, the first master or another."""
+    return render("kubeadm/upgrade.yaml", inventory=inventory, ignored_checks=_ignored(traits))
+
+
+def _ignored(traits: Traits) -> list[str]:
+    return IGNORED_ALWAYS + (IGNORED_IN_CONTAINERS if traits.shares_kernel else [])

@@ -39,6 +39,8 @@ class RoleFile(Data):
     """Only on these operating systems; empty: on all."""
     full_machines_only: bool = False
     """Not in a container, which has no such task of its own."""
+    each: Literal["", "mirrors"] = ""
+    """One file for each of these of the inventory; `{item}` in the path is its name."""
     on_change: tuple[Action, ...] = ()
 
 
@@ -110,6 +112,10 @@ class Role(Data):
     host_sysctls: tuple[str, ...] = ()
     binaries: tuple[RoleBinary, ...] = ()
     files: tuple[RoleFile, ...] = ()
+    kernel_options: tuple[str, ...] = ()
+    """Options of a Raspberry Pi's kernel command line."""
+    module_packages: tuple[str, ...] = ()
+    """Packages that hold kernel modules on some releases: installed where a module is missing."""
     units: tuple[Unit, ...] = ()
     listen: tuple[Listen, ...] = ()
     closed: tuple[RolePort, ...] = ()

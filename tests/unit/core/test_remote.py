@@ -399,3 +399,14 @@ def test_the_program_needs_nothing_but_python(tmp_path: Path) -> None:
         env={"PATH": os.environ["PATH"], "PLUMBLINE_PENDING": str(tmp_path / "pending.json")},
     )
     assert json.loads(told.stdout) == {"failed": None}
+
+
+def test_the_host_says_where_our_session_comes_from(ssh: HereSsh) -> None:
+    """sudo hides the variable from the program, not from the processes above it."""
+    ssh.environment |= {"SSH_CONNECTION": "10.1.1.1 50222 10.1.1.50 22"}
+    assert look(ssh, bundle()).client == "10.1.1.1"
+
+
+def test_a_program_without_a_session_says_nothing(ssh: HereSsh) -> None:
+    ssh.environment.pop("SSH_CONNECTION", None)
+    assert look(ssh, bundle()).client in ("", os.environ.get("SSH_CONNECTION", " ").split(" ")[0])

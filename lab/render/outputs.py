@@ -1,0 +1,79 @@
+"""Every file that an inventory stands for, by path: what `invoke render` writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import yaml
+
+from lab.inventory.models import Inventory, ProviderName
+from lab.providers.base import Traits
+from lab.render import kubeadm, proxmox
+from lab.render.addons import objects
+from lab.render.bundle import Pins, bundle
+from lab.render.cloudinit import seed, vendor_data
+from lab.render.kubeadm import JoinSecrets
+from lab.render.roles import addons
+from lab.ssh import Keys
+
+PLACEHOLDER = JoinSecrets("abcdef.0123456789abcdef", f"sha256:{'0' * 64}", "0" * 64)
+"""Stands where a join's secrets go: they are made on the cluster right before it and kept nowhere."""
+
+
+def host_outputs(
+    inventory: Inventory, traits: Traits, pins: Pins, keys: Keys, name: str
+) -> Iterator[tuple[str, str]]:
+    """Every file of one host: `root/` as on the host, its first boot, and kubeadm's documents."""
+    wanted = bundle(inventory, traits, pins, name)
+    for file in wanted.files:
+        yield f"{name}/root{file.path}", file.text
+    if inventory.provided_by(name) is ProviderName.PROXMOX:
+        text = json.dumps(proxmox.fields(inventory, name, keys), indent=2)
+        yield f"{name}/proxmox/config.json", f"{text}\n"
+        snippet = vendor_data(inventory, traits, wanted, keys)
+        yield (
+            f"{name}/proxmox/{proxmox.vendor_file(inventory, name)}",
+            proxmox.checked_snippet(name, snippet),
+        )
+    else:
+        folder = "system-boot" if inventory.hosts[name].hardware.startswith("raspberry-pi") else "cloud-init"
+        for file_name, text in seed(inventory, traits, wanted, keys).items():
+            yield f"{name}/{folder}/{file_name}", text
+    if name in inventory.nodes:
+        yield f"{name}/kubeadm/join.yaml", kubeadm.join(inventory, traits, pins, name, PLACEHOLDER)
+        yield f"{name}/kubeadm/reset.yaml", kubeadm.reset(traits)
+        yield f"{name}/kubeadm/upgrade.yaml", kubeadm.upgrade(inventory, traits)
+    if name in inventory.masters:
+        yield f"{name}/kubeadm/init.yaml", kubeadm.init(inventory, traits, pins, name)
+
+
+SEEDS = ("cloud-init", "system-boot", "proxmox")
+"""Folders of a host that hold its first boot."""
+
+
+def is_seed(path: str) -> bool:
+    """Whether a file holds a host's first boot, and with it the host's own key."""
+    return path.split("/")[1] in SEEDS
+
+
+def cluster_outputs(inventory: Inventory, manifests: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
+    """The objects of each add-on, a file an add-on."""
+    for role in addons():
+        if role.addon is not None:
+            items = objects(inventory, role.addon, manifests)
+            yield f"cluster/{role.name}.yaml", yaml.safe_dump_all(items, sort_keys=False)
+
+
+def everything(
+    inventory: Inventory,
+    traits: Mapping[str, Traits],
+    pins: Pins,
+    keys: Keys,
+    manifests: Mapping[str, Path],
+) -> Iterator[tuple[str, str]]:
+    """Every file of the inventory; `traits` by host."""
+    for name in inventory.hosts:
+        yield from host_outputs(inventory, traits[name], pins, keys, name)
+    yield from cluster_outputs(inventory, manifests)

@@ -1,0 +1,97 @@
+"""Layer node: each machine's firewall, as the kernel holds it and as a client meets it."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from functools import partial
+from typing import Any
+
+import pytest
+
+from lab.render import firewall
+from lab.verify.driver import Driver
+from lab.verify.outcomes import CouldNotTell
+from lab.verify.outside import tcp
+from lab.verify.verbs import agrees, fails, holds, nothing, succeeds
+
+LIST = f"nft -j list table {firewall.TABLE}"
+OTHERS = "nft -s list ruleset; iptables-legacy-save 2>/dev/null | sed 's/\\[[0-9:]*\\]//; /^#/d'"
+RELOAD = "systemctl reload nftables"
+NOT_OURS = ("handle", "bytes", "packets", "index")
+"""What the kernel counts or numbers anew on every load."""
+
+
+def as_loaded(text: str) -> list[dict[str, Any]]:
+    """nft's JSON without what differs between two loads of one file."""
+    return [cleaned(item) for item in json.loads(text)["nftables"] if "metainfo" not in item]
+
+
+def cleaned(value: Any) -> Any:
+    """A JSON value without numbers of the moment."""
+    if isinstance(value, dict):
+        return {key: cleaned(item) for key, item in value.items() if key not in NOT_OURS}
+    return [cleaned(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.check("L1-20")
+@pytest.mark.each("all")
+def test_the_firewall_in_force_is_the_rendered_one(driver: Driver, host: str) -> None:
+    """The kernel holds exactly the rules of the rendered file: dropped unless opened."""
+    seen = driver.ask(host, LIST)
+    holds(f"table {firewall.TABLE}", seen.code == 0, expected="loaded", seen=seen.stderr, command=LIST)
+    # the file, loaded into a network namespace where it rules nothing, in the kernel's own words
+    wanted = driver.read(host, f"unshare --net sh -c 'nft -f {firewall.FILE} && {LIST}'")
+    agrees("rules", as_loaded(seen.stdout), as_loaded(wanted), command=f"nft list table {firewall.TABLE}")
+    chains = [item["chain"] for item in as_loaded(seen.stdout) if "chain" in item]
+    hooks = {chain["hook"]: chain["policy"] for chain in chains}
+    agrees("policies by hook", hooks, {"input": "drop"}, command=f"nft list table {firewall.TABLE}")
+
+
+@pytest.mark.check("L1-20")
+@pytest.mark.each("all")
+def test_the_firewall_lets_in_whom_the_roles_name(driver: Driver, host: str) -> None:
+    """Seen from the LAN: ports for operators answer, ports for others stay silent."""
+    address = str(driver.inventory.hosts[host].address)
+    for port in (item for item in driver.bundles[host].listen if item.protocol == "tcp"):
+        subject, command = f"connecting to {address}:{port.port}", f"nc -vz {address} {port.port}"
+        if "operators" in port.sources:
+            succeeds(subject, partial(tcp, address, port.port), within=5, command=command, host=host)
+        else:
+            fails(
+                subject,
+                partial(tcp, address, port.port, seconds=0.5),
+                because="no answer in time",
+                command=command,
+                host=host,
+            )
+
+
+def others(driver: Driver, host: str) -> list[str]:
+    """Every rule of the machine that is not ours, without counters."""
+    text = driver.read(host, OTHERS)
+    name = re.escape(firewall.TABLE)
+    return re.sub(rf"^table {name} \{{.*?^\}}", "", text, flags=re.DOTALL | re.MULTILINE).split("\n")
+
+
+@pytest.mark.check("L1-21")
+@pytest.mark.each("all")
+def test_a_reload_of_the_firewall_leaves_everything_else(driver: Driver, host: str) -> None:
+    """A reload changes no rule of kube-proxy or Flannel, and a connection that was open goes on."""
+    address = str(driver.inventory.hosts[host].address)
+    try:
+        held = socket.create_connection((address, firewall.SSH_PORT), 5)
+    except OSError as error:
+        raise CouldNotTell(f"{host}: {address}:{firewall.SSH_PORT}: {error}") from error
+    with held:
+        held.settimeout(5)
+        held.recv(256)
+        before = others(driver, host)
+        driver.read(host, RELOAD)
+        after = others(driver, host)
+        held.sendall(b"SSH-2.0-Plumbline\r\n")
+        holds("the open connection", len(held.recv(4096)) > 0, expected="an answer", seen="closed", host=host)
+    # kube-proxy writes its rules when services change, which no test of this layer does
+    changed = sorted(set(before) ^ set(after))
+    nothing("rules of others that the reload changed", changed, rule="none", command=RELOAD, host=host)
