@@ -7,15 +7,18 @@ import difflib
 import json
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from lab.cluster.kubeadm import JOINED, UNIT
 from lab.errors import CommandError, FailedError, PreflightError
 from lab.render import firewall
 from lab.render.bundle import SYSCTL_FILE, Bundle, File
+from lab.render.components import KUBELET_CONFIG
 from lab.ssh import Ssh
 
 REMOTE = Path(__file__).with_name("remote.py")
@@ -73,7 +76,10 @@ def look(ssh: Ssh, wanted: Bundle) -> HostFacts:
         wanted.host,
         {
             "verb": "look",
-            "files": [file.path for file in wanted.files],
+            "files": [
+                *(file.path for file in wanted.files),
+                *([KUBELET_CONFIG] if wanted.kubelet else []),
+            ],
             "sysctls": list(wanted.sysctls),
             "units": [*(unit.name for unit in wanted.units), f"{UNIT}.service"],
             "exists": list(EVIDENCE),
@@ -89,6 +95,9 @@ def compare(wanted: Bundle, facts: HostFacts) -> tuple[HostChange, ...]:
         for command in facts.pending
     ]
     changes += [change for file in wanted.files if (change := _file_change(file, facts.files[file.path]))]
+    held = facts.files.get(KUBELET_CONFIG)
+    if wanted.kubelet and held and facts.joined:
+        changes += _kubelet_change(wanted.kubelet, held)
     written = {change.file.path for change in changes if change.file}
     if firewall.FILE in written:
         _not_locked_out(wanted, facts)
@@ -146,6 +155,21 @@ def _file_change(file: File, seen: dict[str, str] | None) -> HostChange | None:
     )
     then = f"; then {', '.join(file.on_change)}" if file.on_change else ""
     return HostChange(f"write {file.path}{then}", diff=diff, file=file, commands=_actions(file.on_change))
+
+
+def _kubelet_change(wanted: dict[str, Any], held: dict[str, str]) -> list[HostChange]:
+    """Our settings in the file that kubeadm wrote, if one of them differs; the others stay as they are."""
+    before = base64.b64decode(held["text"]).decode(errors="replace")
+    settings: dict[str, Any] = yaml.safe_load(before) or {}
+    differing = {key: value for key, value in wanted.items() if settings.get(key) != value}
+    if not differing:
+        return []
+    named = ", ".join(f"{key}: {settings.get(key)} -> {value}" for key, value in differing.items())
+    text = yaml.safe_dump(settings | differing, sort_keys=True)
+    file = File(KUBELET_CONFIG, text, held["owner"], held["mode"], ("restart kubelet",))
+    change = _file_change(file, held)
+    assert change is not None
+    return [replace(change, sentence=f"{KUBELET_CONFIG}: {named}; then restart kubelet")]
 
 
 def _actions(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:

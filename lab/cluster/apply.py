@@ -115,8 +115,20 @@ def title(item: Object) -> str:
 
 def as_text(item: Object) -> str:
     """An object as YAML without what the server keeps for itself."""
-    text: str = yaml.safe_dump(_wanted_part(item), sort_keys=True)
+    text: str = yaml.dump(_wanted_part(item), Dumper=Readable, sort_keys=True)
     return text
+
+
+class Readable(yaml.SafeDumper):  # type: ignore[misc] # PyYAML has no types
+    """Text of several lines as such, so that a diff shows the line that changed."""
+
+
+def _as_lines(dumper: Readable, text: str) -> Any:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+Readable.add_representer(str, _as_lines)
 
 
 def _wanted_part(item: Object) -> Any:

@@ -21,7 +21,7 @@ PHASES = (
     ("converge", "write what differs from the roles, run its on-change action"),
     ("init", "found the cluster on one master, if no host is a part of one"),
     ("api", "wait for a ready API server behind the balancer"),
-    ("addon", "apply coredns, flannel, metallb while nodes join"),
+    ("addon", "apply kubelet settings, coredns, flannel, metallb while nodes join"),
     ("join", "workers all at once, masters one after the other"),
     ("nodes", "wait until every node is Ready"),
     ("ready", "wait until every add-on runs its newest version"),
@@ -125,8 +125,12 @@ def steps(build: Build, decisions: dict[str, Decision]) -> list[Step]:
     found.append(
         _step("api", "", "API behind the balancer", api_needs, partial(control_plane.api_answers, build))
     )
-    found += _joins(build, decisions, converged)
     previous = "api"
+    if founder is None:  # a new cluster is born with them
+        previous = "addon-kubelet"
+        settings = partial(services.apply_kubelet_configuration, build)
+        found.append(_step(previous, "", "kubelet settings", {"api"}, settings))
+    found += _joins(build, decisions, converged, previous)
     for role in addons():
         found.append(
             _step(
@@ -153,13 +157,13 @@ def steps(build: Build, decisions: dict[str, Decision]) -> list[Step]:
     return found
 
 
-def _joins(build: Build, decisions: dict[str, Decision], converged: set[str]) -> Iterable[Step]:
+def _joins(build: Build, decisions: dict[str, Decision], converged: set[str], first: str) -> Iterable[Step]:
     """Workers join together; masters in a row, because etcd takes one learner at a time."""
     previous: set[str] = set()
     for name, item in decisions.items():
         if item.cluster is not Origin.JOIN:
             continue
-        needs = {"api"} | ({f"converge:{name}"} & converged)
+        needs = {first} | ({f"converge:{name}"} & converged)
         if name in build.lab.inventory.masters:
             needs |= previous
             previous = {f"join:{name}"}

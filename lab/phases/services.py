@@ -4,23 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
-from lab.cluster.api import ApiError, Unavailable
+import yaml
+
+from lab.cluster.api import ApiError, Object, Unavailable
 from lab.cluster.apply import ObjectChange, apply, changed, ensure_secret
 from lab.cluster.workloads import nodes_ready, workload_ready
 from lab.phases.context import Build
+from lab.render.components import kubelet_settings
 from lab.render.roles import Role
 from lab.waits import NotYet, wait_for
 
 READY_SECONDS = 300
+KUBELET_CONFIGMAP = "/api/v1/namespaces/kube-system/configmaps/kubelet-config"
 
 
 def planned(build: Build) -> dict[str, list[ObjectChange]]:
-    """What applying each add-on would change, by its name; changes nothing."""
+    """What applying each add-on, and the kubelets' settings, would change; changes nothing."""
+    settings = kubelet_configuration(build)
+    wanted = [("kubelet", [settings] if settings else [])]
+    wanted += [(role.name, items) for role, items in build.addon_objects]
     return {
-        role.name: [change for item in items if (change := changed(build.api, item))]
-        for role, items in build.addon_objects
+        name: [change for item in items if (change := changed(build.api, item))] for name, items in wanted
     }
+
+
+def kubelet_configuration(build: Build) -> Object | None:
+    """The ConfigMap that nodes take their kubelet's settings from when they join, with ours in it.
+
+    None when ours are in it already, or there is none yet.
+    """
+    live = build.api.get(KUBELET_CONFIGMAP)
+    if live is None:
+        return None
+    held: dict[str, Any] = yaml.safe_load(live["data"]["kubelet"])
+    merged = held | kubelet_settings(build.lab.inventory, build.lab.provider.traits)
+    if merged == held:
+        return None
+    name = {"name": "kubelet-config", "namespace": "kube-system"}
+    data = {"kubelet": yaml.safe_dump(merged, sort_keys=True)}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": name, "data": data}
+
+
+def apply_kubelet_configuration(build: Build) -> tuple[bool, str]:
+    """Bring that ConfigMap up to date; kubelets that run have a file of their own, which hosts converge."""
+    wanted = kubelet_configuration(build)
+    return wanted is not None and apply(build.api, wanted, build.noting("addon-kubelet")), ""
 
 
 def apply_addon(build: Build, role: Role) -> tuple[bool, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from ipaddress import IPv4Network
 from typing import Any
@@ -12,6 +12,7 @@ from lab.artifacts.catalogue import Image, load_catalogue
 from lab.inventory.models import Inventory
 from lab.providers.base import Traits
 from lab.render import firewall
+from lab.render.components import kubelet_settings
 from lab.render.firewall import Port
 from lab.render.roles import Action, Role, RoleBinary, RoleFile, Unit, host_roles
 from lab.render.templates import render
@@ -53,6 +54,8 @@ class Bundle:
     """Networks from which the firewall lets us in."""
     kernel_options: tuple[str, ...] = ()
     module_packages: tuple[str, ...] = ()
+    kubelet: dict[str, Any] = field(default_factory=dict)
+    """Our part of a node's KubeletConfiguration; empty on a host that is no node."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
         listen=listen,
         closed=firewall.closed(inventory, name),
         operators=firewall.operators(inventory),
+        kubelet=kubelet_settings(inventory, traits) if name in inventory.nodes else {},
         kernel_options=tuple(option for role in roles for option in role.kernel_options),
         module_packages=_union(role.module_packages for role in roles),
     )

@@ -108,9 +108,10 @@ def command_line_edit(option: str, path: str = COMMAND_LINE) -> str:
     The firmware reads the first line alone, so options that stand on a second one never took effect; and it
     prepends options of its own, of which the last one counts. Running it again changes nothing.
     """
+    missing = f"{path}: missing; is this Ubuntu 24.04 for the Pi?"
     return (
-        f'f={path}; test -f $f || {{ echo "$f: missing; is this Ubuntu 24.04 for the Pi?" >&2; exit 1; }}; '
-        f'new=; for word in $(cat $f); do test $word = {option} || new="$new$word "; done; '
-        f'new="$new{option}"; test "$new" = "$(cat $f)" || '
+        f"f={path}; test -f $f || {{ echo '{missing}' >&2; exit 1; }}; "
+        f'new=; for word in $(cat $f); do test "$word" = {option} || new="$new$word "; done; '
+        f'new="${{new}}{option}"; test "$new" = "$(cat $f)" || '
         '{ printf "%s\\n" "$new" > $f.new; mv $f.new $f; }'
     )

@@ -8,6 +8,7 @@ from typing import Any
 from lab.inventory.models import HostRole, Inventory
 from lab.providers.base import Traits
 from lab.render.bundle import Pins, host_context
+from lab.render.components import kube_proxy_settings, kubelet_settings
 from lab.render.templates import render
 
 IGNORED_IN_CONTAINERS = [
@@ -27,40 +28,6 @@ class JoinSecrets:
     token: str
     ca_hash: str
     certificate_key: str = ""
-
-
-def kubelet_settings(inventory: Inventory, traits: Traits) -> dict[str, Any]:
-    """KubeletConfiguration of every node."""
-    settings: dict[str, Any] = {
-        "cgroupDriver": "systemd",
-        "maxPods": inventory.kubernetes.max_pods,
-        "containerLogMaxSize": f"{inventory.kubernetes.pod_log_max_mib}Mi",
-        "rotateCertificates": True,
-    }
-    if traits.shares_kernel:
-        # nodes share one disk and one memory with the host: a full host must not evict pods everywhere
-        nothing = (
-            "imagefs.available",
-            "imagefs.inodesFree",
-            "memory.available",
-            "nodefs.available",
-            "nodefs.inodesFree",
-        )
-        settings |= {
-            "failSwapOn": False,
-            "imageGCHighThresholdPercent": 100,
-            "evictionHard": dict.fromkeys(nothing, "0%"),
-        }
-    return settings
-
-
-def kube_proxy_settings(inventory: Inventory, traits: Traits) -> dict[str, Any]:
-    """KubeProxyConfiguration of the cluster."""
-    settings: dict[str, Any] = {"mode": inventory.kubernetes.proxy_mode}
-    if traits.shares_kernel:
-        # nf_conntrack_max is the host's: writing it fails in a container and would end kube-proxy
-        settings["conntrack"] = {"maxPerCore": 0, "min": 0}
-    return settings
 
 
 def _values(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> dict[str, Any]:

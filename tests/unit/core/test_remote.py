@@ -11,14 +11,17 @@ import shlex
 import stat
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from lab.converge import HostChange, HostFacts, apply, compare, look
 from lab.errors import CommandError, FailedError
 from lab.render.bundle import Bundle, File
+from lab.render.components import KUBELET_CONFIG
 from lab.render.roles import Unit
 from lab.ssh import Result, Ssh
 
@@ -410,3 +413,28 @@ def test_the_host_says_where_our_session_comes_from(ssh: HereSsh) -> None:
 def test_a_program_without_a_session_says_nothing(ssh: HereSsh) -> None:
     ssh.environment.pop("SSH_CONNECTION", None)
     assert look(ssh, bundle()).client in ("", os.environ.get("SSH_CONNECTION", " ").split(" ")[0])
+
+
+def kubelet_file(text: str) -> dict[str, dict[str, str] | None]:
+    encoded = base64.b64encode(text.encode()).decode()
+    return {KUBELET_CONFIG: {"text": encoded, "mode": "0644", "owner": "root:root"}}
+
+
+def test_a_kubelets_settings_are_merged_into_kubeadms_file_and_the_kubelet_restarted() -> None:
+    wanted = replace(bundle(), kubelet={"maxPods": 110, "containerLogMaxSize": "20Mi"})
+    member = facts(exists=dict.fromkeys(facts().exists, True))
+    same = replace(member, files=kubelet_file("maxPods: 110\ncontainerLogMaxSize: 20Mi\nown: 1\n"))
+    assert compare(wanted, same) == ()
+    other = replace(member, files=kubelet_file("maxPods: 110\ncontainerLogMaxSize: 10Mi\nown: 1\n"))
+    [change] = compare(wanted, other)
+    assert change.sentence == (f"{KUBELET_CONFIG}: containerLogMaxSize: 10Mi -> 20Mi; then restart kubelet")
+    assert "-containerLogMaxSize: 10Mi\n" in change.diff
+    assert change.commands == (("systemctl", "restart", "kubelet"),)
+    assert change.file is not None
+    assert yaml.safe_load(change.file.text) == {"maxPods": 110, "containerLogMaxSize": "20Mi", "own": 1}
+    assert (change.file.owner, change.file.mode) == ("root:root", "0644")
+
+
+def test_a_node_that_kubeadm_has_not_finished_keeps_its_kubelets_file() -> None:
+    wanted = replace(bundle(), kubelet={"maxPods": 110})
+    assert compare(wanted, replace(facts(), files=kubelet_file("maxPods: 5\n"))) == ()

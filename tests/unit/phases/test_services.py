@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+import yaml
 
 from lab.cluster.api import ApiError
 from lab.errors import DeadlineError
 from lab.phases import hosts, services
 from lab.phases.context import Build
 from lab.phases.engine import Stopped
+from lab.render.components import kubelet_settings
 from lab.render.roles import Role, addons
 from tests.fakes import FakeClock
 from tests.world import World
@@ -52,7 +56,7 @@ def test_the_plan_names_what_applying_would_change_and_nothing_else(up: World, b
     assert up.api.applied == []
     for item in addons():
         services.apply_addon(build, item)
-    assert services.planned(build) == {"coredns": [], "flannel": [], "metallb": []}
+    assert services.planned(build) == {"kubelet": [], "coredns": [], "flannel": [], "metallb": []}
 
 
 def test_drift_of_one_object_is_planned_as_a_diff(up: World, build: Build) -> None:
@@ -131,3 +135,42 @@ def test_notes_reach_the_log_once_for_each_state(build: Build) -> None:
     log = (build.run.folder / "debug.log").read_text()
     assert log.count("boot:m1: refused") == 1
     assert log.count("boot:m1: running") == 1
+
+
+def settings_of(up: World) -> dict[str, Any]:
+    held: dict[str, Any] = yaml.safe_load(up.api.objects[services.KUBELET_CONFIGMAP]["data"]["kubelet"])
+    return held
+
+
+def with_kubelet_settings(up: World, **changes: Any) -> None:
+    """The ConfigMap as kubeadm leaves it: our settings, and some of its own."""
+    wanted = kubelet_settings(up.inventory, up.provider.traits) | {"clusterDomain": "cluster.local"} | changes
+    up.api.objects[services.KUBELET_CONFIGMAP] = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "kubelet-config", "namespace": "kube-system", "resourceVersion": "7"},
+        "data": {"kubelet": yaml.safe_dump(wanted)},
+    }
+
+
+def test_kubelet_settings_that_are_in_the_cluster_are_left_alone(up: World, build: Build) -> None:
+    with_kubelet_settings(up)
+    assert services.planned(build)["kubelet"] == []
+    assert services.apply_kubelet_configuration(build) == (False, "")
+
+
+def test_a_changed_kubelet_setting_is_planned_and_applied_beside_kubeadms_own(
+    up: World, build: Build
+) -> None:
+    with_kubelet_settings(up, containerLogMaxSize="99Mi")
+    [change] = services.planned(build)["kubelet"]
+    assert "-    containerLogMaxSize: 99Mi" in change.diff
+    assert "+    containerLogMaxSize: 10Mi" in change.diff
+    assert services.apply_kubelet_configuration(build) == (True, "")
+    assert settings_of(up)["containerLogMaxSize"] == "10Mi"
+    assert settings_of(up)["clusterDomain"] == "cluster.local"
+    assert services.planned(build)["kubelet"] == []
+
+
+def test_a_cluster_without_kubelet_settings_is_not_given_any(build: Build) -> None:
+    assert services.kubelet_configuration(build) is None

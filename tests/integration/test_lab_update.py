@@ -1,0 +1,122 @@
+"""A lab follows its inventory: what depends on a change is planned, done, and then nothing is left to do."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from lab.verify.outcomes import CouldNotTell
+from lab.verify.outside import http_get
+from lab.verify.verbs import Refused
+from tests.integration.conftest import Proving
+
+NODES = ("master-1", "master-2", "master-3", "worker-1", "worker-2")
+LOGS = "/var/lib/kubelet/config.yaml: containerLogMaxSize: 10Mi -> 20Mi; then restart kubelet"
+CHANGES = {
+    "haproxy's timeouts": (
+        "load_balancer: {timeout_idle_seconds: 3000}\n",
+        {"haproxy": ["write /etc/haproxy/haproxy.cfg; then reload haproxy"]},
+    ),
+    "the size of pod logs": (
+        "pod_log_max_mib: 20",
+        {"kubelet": ["change ConfigMap/kube-system/kubelet-config"]} | {name: [LOGS] for name in NODES},
+    ),
+    "a pool": (
+        "10.1.1.100-10.1.1.140",
+        {"metallb": ["change IPAddressPool/metallb-system/default"]},
+    ),
+    "who may log in": (
+        "ssh: {networks: [10.77.0.0/16]}\n",
+        {name: ["write /etc/nftables.conf; then reload nftables"] for name in ("haproxy", *NODES)},
+    ),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def standing(proving: Proving) -> Iterator[None]:
+    """A lab that is as its inventory says."""
+    done = proving.invoke("build")
+    assert done.code == 0, done.output
+    yield
+    proving.invoke("destroy")
+
+
+def edit(proving: Proving, change: str) -> None:
+    """Write one change into the inventory."""
+    text = proving.inventory.read_text()
+    if change.startswith("pod_log"):
+        text = text.replace("kubernetes:\n", f"kubernetes:\n  {change}\n")
+    elif change.startswith("10.1.1.100"):
+        text = text.replace("10.1.1.100-10.1.1.150", change)
+    else:
+        text += change
+    proving.inventory.write_text(text)
+
+
+def planned(output: str) -> dict[str, list[str]]:
+    """Sentences by host or add-on, from the lines that `plan` prints; diffs are left out."""
+    found: dict[str, list[str]] = {}
+    joined = re.sub(r"\n {20,}(?=\S)", " ", output)
+    for match in re.finditer(r"^ +[0-9.]+s +(\S+) +(\S.*)$", joined, re.MULTILINE):
+        found.setdefault(match[1], []).append(match[2].strip())
+    return found
+
+
+@contextmanager
+def asking(proving: Proving) -> Iterator[list[str]]:
+    """Ten requests a second to the API through the balancer, a new connection each; what went wrong."""
+    over, wrong, asked = threading.Event(), list[str](), list[float]()
+
+    def ask() -> None:
+        lab = proving.lab()  # this thread alone enters the lab's network
+        tls = ssl.create_default_context()
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        balancer = lab.inventory.hosts[lab.inventory.balancer]
+        while not over.is_set():
+            begun = time.monotonic()
+            try:
+                answer = http_get(
+                    str(balancer.address), lab.inventory.kubernetes.api_port, "/readyz", tls=tls
+                )
+                wrong.extend([] if answer.status == 200 else [f"{answer.status}: {answer.body[:80]}"])
+            except (Refused, CouldNotTell) as error:
+                wrong.append(str(error))
+            asked.append(begun)
+            over.wait(max(0.0, 0.1 - (time.monotonic() - begun)))
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    try:
+        yield wrong
+    finally:
+        over.set()
+        thread.join(10)
+    assert len(asked) > 20, "the client hardly asked"
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_reaches_exactly_what_depends_on_it(proving: Proving, name: str) -> None:
+    change, expected = CHANGES[name]
+    before = proving.run("haproxy", "systemctl show -P MainPID haproxy").split()[-1]
+    edit(proving, change)
+    assert planned(proving.invoke("plan").output) == expected
+    with asking(proving) as wrong:
+        done = proving.invoke("build")
+    assert done.code == 0, done.output
+    assert wrong == [], "requests failed while the change was made"
+    assert "nothing to change" in proving.invoke("plan").output
+    after = proving.run("haproxy", "systemctl show -P MainPID haproxy").split()[-1]
+    assert before == after, "haproxy was restarted"
+
+
+def test_a_sysctl_set_by_hand_is_shown_and_mended(proving: Proving) -> None:
+    proving.run("worker-1", "sysctl -w net.ipv4.ip_forward=0")
+    assert planned(proving.invoke("plan").output) == {"worker-1": ["sysctl net.ipv4.ip_forward: 0 -> 1"]}
+    assert proving.invoke("build").code == 0
+    assert "nothing to change" in proving.invoke("plan").output
