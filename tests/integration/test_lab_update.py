@@ -11,10 +11,12 @@ from contextlib import contextmanager
 
 import pytest
 
+from lab.inventory import load
+from lab.labs import Lab
 from lab.verify.outcomes import CouldNotTell
 from lab.verify.outside import http_get
 from lab.verify.verbs import Refused
-from tests.integration.conftest import Proving
+from tests.integration.conftest import ROOT, Proving
 
 NODES = ("master-1", "master-2", "master-3", "worker-1", "worker-2")
 LOGS = "/var/lib/kubelet/config.yaml: containerLogMaxSize: 10Mi -> 20Mi; then restart kubelet"
@@ -74,7 +76,8 @@ def asking(proving: Proving) -> Iterator[list[str]]:
     over, wrong, asked = threading.Event(), list[str](), list[float]()
 
     def ask() -> None:
-        lab = proving.lab()  # this thread alone enters the lab's network
+        lab = Lab.open(load(str(proving.inventory)), ROOT)
+        lab.provider.enter()  # this thread alone: the commands stay outside
         tls = ssl.create_default_context()
         tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
         balancer = lab.inventory.hosts[lab.inventory.balancer]
