@@ -58,7 +58,7 @@ def render(
     c: Context, inventory: str = "rehearsal", provider: str = "", source: str = "auto", verbose: bool = False
 ) -> None:
     """Write every file of every host into the run's folder."""
-    run("building.render", inventory, provider, source, verbose=verbose)
+    run("rendering.render", inventory, provider, source, verbose=verbose)
 
 
 @task(help=COMMON)

@@ -10,7 +10,8 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from lab.artifacts.catalogue import RECIPES
+from lab.artifacts.catalogue import RECIPES, load_catalogue
+from lab.artifacts.choice import choose
 from lab.artifacts.compile import fetch_module
 from lab.artifacts.digests import file_digest
 from lab.artifacts.sources.fetch import fetch
@@ -46,7 +47,7 @@ def manifest_key(name: str, manifest: Manifest) -> Key:
 
 
 def provide_manifests(source: str, names: Iterable[str], *, say: Say) -> dict[str, Path]:
-    """The named manifests, as files of the store, from `upstream` or out of their Go `modules`.
+    """The named manifests, as files of the store, from `upstream` or out of their Go `modules` (or `auto`).
 
     Raises `FailedError` when a manifest does not have its pinned digest.
     """
@@ -57,7 +58,8 @@ def provide_manifests(source: str, names: Iterable[str], *, say: Say) -> dict[st
 def _ensure(store: Store, name: str, manifest: Manifest, source: str, say: Say) -> Path:
     def produce(work: Path) -> Mapping[str, Path]:
         target = work / f"{name}{_suffix(manifest)}"
-        if source == "upstream":
+        # decided here, because it costs time and a file that is at hand needs no source
+        if choose(source, store, load_catalogue(), host_arch(), say).name == "upstream":
             fetch(manifest.url, manifest.sha256, target, say=say)
         else:
             _out_of_module(store, name, manifest, target, say)

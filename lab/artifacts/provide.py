@@ -19,7 +19,6 @@ from lab.artifacts.sources import Source
 from lab.artifacts.sources.modules import IMAGE_TAR, LAYER
 from lab.artifacts.status import Row, status
 from lab.artifacts.store import Entry, Say, Store
-from lab.artifacts.toolchain import host_arch
 from lab.errors import InputError
 
 __all__ = ["Provided", "Row", "program", "provide", "status"]
@@ -95,11 +94,6 @@ def program(name: str, *, source: str = "auto", arch: str = "amd64", say: Say) -
         raise InputError(f"program: {name!r} is not in the artefact catalogue", next_step="invoke artifacts")
     origin = choose(source, store, catalogue, arch, say)
     return store.paths(origin.make(owners[0]))[name]
-
-
-def source_name(source: str = "auto", *, say: Say) -> str:
-    """The source that a call with `source` would use: `upstream` or `modules`."""
-    return choose(source, Store(), load_catalogue(), host_arch(), say).name
 
 
 def _make_all(

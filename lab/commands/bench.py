@@ -38,6 +38,8 @@ def bench(inventory: str, provider: str, source: str) -> None:
     }
     figures["artifacts_seconds"] = round(time.monotonic() - begun, 2)
     common = ["-i", inventory, *(["-p", provider] if provider else [])]
+    figures["validate_seconds"], _ = _invoke("validate", *common)
+    figures["render_seconds"], _ = _invoke("render", *common, "-s", source)
     free = _available_mib()
     try:
         wall, cpu = _invoke("build", *common, "-s", source)

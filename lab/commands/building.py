@@ -1,4 +1,4 @@
-"""render, preflight, plan, build and destroy."""
+"""preflight, plan, build and destroy."""
 
 from __future__ import annotations
 
@@ -10,22 +10,17 @@ from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
 
-from lab.artifacts.manifests import provide_manifests
-from lab.artifacts.provide import provide, source_name
-from lab.commands.session import ROOT, Session, read, session, shown, with_options
+from lab.artifacts.provide import provide
+from lab.commands.session import ROOT, Session, session, shown, with_options
 from lab.errors import FailedError
-from lab.labs import Lab, provider_for, traits_of
+from lab.labs import Lab, provider_for
 from lab.locks import exclusive
 from lab.phases.build import PHASES, Plan, build_lab
 from lab.phases.build import plan as make_plan
 from lab.phases.context import Build
 from lab.phases.preflight import preflight as check
-from lab.render.addons import addon_manifests
-from lab.render.bundle import pins
-from lab.render.outputs import everything, is_seed
 from lab.render.roles import all_packages
-from lab.runs import Run
-from lab.ssh import Keys, close_connections
+from lab.ssh import close_connections
 
 
 @contextmanager
@@ -34,21 +29,6 @@ def building(opened: Session, source: str) -> Iterator[Build]:
     provided = provide(source=source, packages=all_packages(), say=opened.console.say)
     lab = Lab(opened.inventory, ROOT, provider_for(opened.inventory, (provided.payload, provided.debian)))
     yield Build(lab, provided, opened.console, opened.run)
-
-
-@shown
-def render(inventory: str, provider: str, source: str) -> None:
-    """Write every file of every host into the run's folder; needs no machine and makes none."""
-    found = read(inventory, provider)
-    run = Run(ROOT, found.lab, "render")
-    try:
-        manifests = provide_manifests(source_name(source, say=print), addon_manifests(), say=print)
-        files = everything(found, traits_of(found), pins(), Keys(found.lab), manifests)
-        # seeds hold host keys and must work as they are; all else is evidence, with secrets masked
-        paths = [run.keep(f"rendered/{path}", text, private=is_seed(path)) for path, text in files]
-    finally:
-        run.close()
-    print(f"{len(paths)} files of {len(found.hosts)} hosts: {run.folder / 'rendered'}")
 
 
 @shown

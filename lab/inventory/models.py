@@ -181,6 +181,16 @@ class Inventory(Model):
         """DNS servers of the machines."""
         return self.network.nameservers or (self.network.gateway,)
 
+    @cached_property
+    def addresses(self) -> Mapping[str, str]:
+        """Address of each host as text, by name: every host's files list all of them, so they are kept."""
+        return {name: str(host.address) for name, host in self.hosts.items()}
+
+    @cached_property
+    def name_table(self) -> str:
+        """A line `ADDRESS NAME` for each host, as hosts(5) has them."""
+        return "\n".join(f"{address} {name}" for name, address in self.addresses.items())
+
     def provided_by(self, name: str) -> ProviderName:
         """Who makes a machine."""
         return self.hosts[name].provider or self.provider

@@ -56,13 +56,13 @@ def operators(inventory: Inventory) -> tuple[IPv4Network, ...]:
 
 def groups(inventory: Inventory, ports: Sequence[Port]) -> dict[str, str]:
     """The groups that the ports name, each with its members as nftables lists them."""
-    networks = {
-        "operators": operators(inventory),
-        "masters": tuple(inventory.hosts[name].address for name in inventory.masters),
-        "nodes": tuple(inventory.hosts[name].address for name in inventory.nodes),
+    members = {
+        "operators": [str(network) for network in operators(inventory)],
+        "masters": [inventory.addresses[name] for name in inventory.masters],
+        "nodes": [inventory.addresses[name] for name in inventory.nodes],
     }
     named = dict.fromkeys(group for port in ports for group in port.sources)
-    return {group: ", ".join(map(str, networks[group])) for group in named}
+    return {group: ", ".join(members[group]) for group in named}
 
 
 def pod_traffic(inventory: Inventory, name: str) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from lab.render.kubeadm import JoinSecrets
 from lab.render.roles import addons
 from lab.ssh import Keys
 
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 PLACEHOLDER = JoinSecrets("abcdef.0123456789abcdef", f"sha256:{'0' * 64}", "0" * 64)
 """Stands where a join's secrets go: they are made on the cluster right before it and kept nowhere."""
 
@@ -63,7 +64,7 @@ def cluster_outputs(inventory: Inventory, manifests: Mapping[str, Path]) -> Iter
     for role in addons():
         if role.addon is not None:
             items = objects(inventory, role.addon, manifests)
-            yield f"cluster/{role.name}.yaml", yaml.safe_dump_all(items, sort_keys=False)
+            yield f"cluster/{role.name}.yaml", yaml.dump_all(items, Dumper=DUMPER, sort_keys=False)
 
 
 def everything(

@@ -13,7 +13,6 @@ import yaml
 
 from lab.artifacts.catalogue import load_catalogue
 from lab.artifacts.manifests import provide_manifests
-from lab.artifacts.provide import source_name
 from lab.cluster import kubeadm
 from lab.local import Completed
 from lab.render.addons import addon_manifests, objects
@@ -43,7 +42,7 @@ def programs() -> Programs:
 def manifests() -> dict[str, Path]:
     """Upstream's manifests and the API's schemas."""
     wanted = [*addon_manifests(), "kubernetes-openapi"]
-    return provide_manifests(source_name(say=silent), wanted, say=silent)
+    return provide_manifests("auto", wanted, say=silent)
 
 
 @pytest.fixture(scope="session")
