@@ -22,6 +22,7 @@ from lab.render.components import KUBELET_CONFIG
 from lab.ssh import Ssh
 
 REMOTE = Path(__file__).with_name("remote.py")
+STATES = {"missing": "is missing", "differs": "was changed by hand"}
 KUBELET_CONF = "/etc/kubernetes/kubelet.conf"
 ETCD_DATA = "/var/lib/etcd/member"
 EVIDENCE = (JOINED, KUBELET_CONF, ETCD_DATA)
@@ -39,6 +40,8 @@ class HostFacts:
     pending: list[list[str]] = field(default_factory=list)
     client: str = ""
     """Our own address as the host sees it."""
+    firewall: str = ""
+    """`missing` or `differs`: the rules in force are not those of the host's own file."""
     booting: bool = False
     """cloud-init is still at work: what is not there yet is no drift."""
 
@@ -83,6 +86,9 @@ def look(ssh: Ssh, wanted: Bundle) -> HostFacts:
             "sysctls": list(wanted.sysctls),
             "units": [*(unit.name for unit in wanted.units), f"{UNIT}.service"],
             "exists": list(EVIDENCE),
+            "firewall": {"table": firewall.TABLE, "file": firewall.FILE}
+            if any(file.path == firewall.FILE for file in wanted.files)
+            else None,
         },
     )
     return HostFacts(**answer)
@@ -101,6 +107,9 @@ def compare(wanted: Bundle, facts: HostFacts) -> tuple[HostChange, ...]:
     written = {change.file.path for change in changes if change.file}
     if firewall.FILE in written:
         _not_locked_out(wanted, facts)
+    elif facts.firewall:
+        sentence = f"load {firewall.FILE}: table {firewall.TABLE} {STATES[facts.firewall]}"
+        changes.append(HostChange(sentence, commands=_actions(("reload nftables",))))
     for name, value in wanted.sysctls.items():
         seen = facts.sysctls[name]
         if seen != value:

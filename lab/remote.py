@@ -84,6 +84,36 @@ def client() -> str:
     return ""
 
 
+def rules(*command: str) -> Any:
+    """A table of nftables as the kernel holds it, without counters and numbers; None when there is none."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    if done.returncode:
+        return None
+    return [steady(item) for item in json.loads(done.stdout)["nftables"] if "metainfo" not in item]
+
+
+def steady(value: Any) -> Any:
+    """A JSON value without what the kernel counts or numbers anew on every load."""
+    if isinstance(value, dict):
+        moving = ("handle", "bytes", "packets", "index")
+        return {key: steady(item) for key, item in value.items() if key not in moving}
+    return [steady(item) for item in value] if isinstance(value, list) else value
+
+
+def look_at_firewall(asked: dict[str, str]) -> str:
+    """`missing` or `differs` when the rules in force are not those of the file; "" when they are.
+
+    The file is loaded into a network namespace where it rules nothing, to be told in the kernel's own words.
+    """
+    show = f"nft -j list table {asked['table']}"
+    wanted = rules("unshare", "--net", "sh", "-c", f"nft -f {asked['file']} && {show}")
+    held = rules(*show.split())
+    return "" if wanted is None or held == wanted else "missing" if held is None else "differs"
+
+
 def look(request: dict[str, Any]) -> dict[str, Any]:
     """Facts; changes nothing."""
     return {
@@ -93,6 +123,7 @@ def look(request: dict[str, Any]) -> dict[str, Any]:
         "booting": CLOUD_INIT.exists() and not (CLOUD_INIT / "result.json").exists(),
         "pending": json.loads(PENDING.read_text()) if PENDING.exists() else [],
         "client": client(),
+        "firewall": look_at_firewall(request["firewall"]) if request["firewall"] else "",
         "exists": {path: Path(path).exists() for path in request["exists"]},
     }
 

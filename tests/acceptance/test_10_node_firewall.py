@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lab.remote import steady
 from lab.render import firewall
 from lab.verify.driver import Driver
 from lab.verify.outcomes import CouldNotTell
@@ -19,20 +20,11 @@ from lab.verify.verbs import agrees, fails, holds, nothing, succeeds
 LIST = f"nft -j list table {firewall.TABLE}"
 OTHERS = "nft -s list ruleset; iptables-legacy-save 2>/dev/null | sed 's/\\[[0-9:]*\\]//; /^#/d'"
 RELOAD = "systemctl reload nftables"
-NOT_OURS = ("handle", "bytes", "packets", "index")
-"""What the kernel counts or numbers anew on every load."""
 
 
 def as_loaded(text: str) -> list[dict[str, Any]]:
     """nft's JSON without what differs between two loads of one file."""
-    return [cleaned(item) for item in json.loads(text)["nftables"] if "metainfo" not in item]
-
-
-def cleaned(value: Any) -> Any:
-    """A JSON value without numbers of the moment."""
-    if isinstance(value, dict):
-        return {key: cleaned(item) for key, item in value.items() if key not in NOT_OURS}
-    return [cleaned(item) for item in value] if isinstance(value, list) else value
+    return [steady(item) for item in json.loads(text)["nftables"] if "metainfo" not in item]
 
 
 @pytest.mark.check("L1-20")

@@ -123,3 +123,20 @@ def test_a_sysctl_set_by_hand_is_shown_and_mended(proving: Proving) -> None:
     assert planned(proving.invoke("plan").output) == {"worker-1": ["sysctl net.ipv4.ip_forward: 0 -> 1"]}
     assert proving.invoke("build").code == 0
     assert "nothing to change" in proving.invoke("plan").output
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("nft delete table inet plumbline", "is missing"),
+        ("nft insert rule inet plumbline input tcp dport 10250 drop", "was changed by hand"),
+    ],
+)
+def test_firewall_rules_changed_by_hand_are_shown_and_mended(
+    proving: Proving, damage: str, said: str
+) -> None:
+    proving.run("worker-1", damage)
+    sentence = f"load /etc/nftables.conf: table inet plumbline {said}"
+    assert planned(proving.invoke("plan").output) == {"worker-1": [sentence]}
+    assert proving.invoke("build").code == 0
+    assert "nothing to change" in proving.invoke("plan").output

@@ -438,3 +438,52 @@ def test_a_kubelets_settings_are_merged_into_kubeadms_file_and_the_kubelet_resta
 def test_a_node_that_kubeadm_has_not_finished_keeps_its_kubelets_file() -> None:
     wanted = replace(bundle(), kubelet={"maxPods": 110})
     assert compare(wanted, replace(facts(), files=kubelet_file("maxPods: 5\n"))) == ()
+
+
+NFT = r"""#!/bin/sh
+# A kernel whose table is in the file LIVE, and a scratch namespace whose table is in the file WANTED.
+case "$1" in
+    -f) exit 0;;
+esac
+cat "${SCRATCH:-$LIVE}"
+"""
+UNSHARE = r"""#!/bin/sh
+shift
+SCRATCH=$WANTED exec "$@"
+"""
+
+
+def table(handle: int, *ports: int) -> str:
+    listed: list[dict[str, Any]] = [{"metainfo": {"version": "1.0.6"}}]
+    listed += [{"rule": {"handle": handle + port, "expr": [{"port": port}]}} for port in ports]
+    listed += [{"rule": {"handle": 99, "expr": [{"counter": {"packets": handle, "bytes": 0}}]}}]
+    return json.dumps({"nftables": listed})
+
+
+@pytest.mark.parametrize(
+    ("live", "state", "sentence"),
+    [
+        (table(7, 22, 6443), "", ""),
+        (table(7, 22), "differs", "load /etc/nftables.conf: table inet plumbline was changed by hand"),
+        (None, "missing", "load /etc/nftables.conf: table inet plumbline is missing"),
+    ],
+)
+def test_rules_in_force_are_compared_with_those_of_the_file(
+    ssh: HereSsh, tmp_path: Path, live: str | None, state: str, sentence: str
+) -> None:
+    for name, text in {"nft": NFT, "unshare": UNSHARE}.items():
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(0o755)
+    (tmp_path / "wanted").write_text(table(1, 22, 6443))
+    if live:
+        (tmp_path / "live").write_text(live)
+    ssh.environment |= {"LIVE": str(tmp_path / "live"), "WANTED": str(tmp_path / "wanted")}
+    wanted = bundle(File("/etc/nftables.conf", "rules", OWNER, "0640", ("reload nftables",)))
+    seen = look(ssh, wanted)
+    assert seen.firewall == state
+    encoded = base64.b64encode(b"rules").decode()
+    same = {"/etc/nftables.conf": {"text": encoded, "mode": "0640", "owner": OWNER}}
+    changes = compare(wanted, replace(seen, files=dict(same)))
+    assert [change.sentence for change in changes] == ([sentence] if sentence else [])
+    reload = (("systemctl", "try-reload-or-restart", "nftables"),)
+    assert all(change.commands == reload for change in changes)
