@@ -8,10 +8,11 @@ from functools import partial
 
 from lab.cluster.apply import ObjectChange
 from lab.phases import control_plane, hosts, machines, services
-from lab.phases.context import Build, Facts
+from lab.phases.context import Build
 from lab.phases.decide import Decision, Origin, decide
 from lab.phases.engine import Step, execute
 from lab.phases.gather import gather
+from lab.phases.preflight import states
 from lab.providers.base import State
 from lab.render.roles import addons
 
@@ -59,19 +60,18 @@ def plan(build: Build) -> Plan:
 def build_lab(build: Build) -> bool:
     """Converge the whole lab; True when something was changed."""
     inventory, provider = build.lab.inventory, build.lab.provider
-    facts = gather(build, tuple(inventory.hosts))
     changed = provider.prepare()
     provider.enter()
-    changed |= _switch_on(build, facts)
+    changed |= _switch_on(build)
     facts = gather(build, tuple(inventory.hosts))
     build.fresh = {name for name, state in facts.states.items() if state is State.ABSENT}
     decisions = decide(inventory, build.bundles, facts)
     return execute(steps(build, decisions), build.console, build.run, build.stop) or changed
 
 
-def _switch_on(build: Build, facts: Facts) -> bool:
+def _switch_on(build: Build) -> bool:
     """Start machines that exist and do not run, before anything is decided: they may hold the cluster."""
-    idle = [name for name, state in facts.states.items() if state in (State.OFF, State.PAUSED)]
+    idle = [name for name, state in states(build.lab).items() if state in (State.OFF, State.PAUSED)]
     switched = [_machine_step(build, name, frozenset()) for name in idle]
     return execute(
         [*switched, *(_boot_step(build, name) for name in idle)], build.console, build.run, build.stop
