@@ -27,8 +27,9 @@ def show(inventory: str, provider: str) -> None:
 
 
 @shown
-def init(name: str, answers: dict[str, str]) -> None:
+def init(name: str, provider: str, lan: str, masters: str, workers: str) -> None:
     """Write a commented inventory; ask on a terminal for what was not given."""
+    answers = {"provider": provider, "lan": lan, "masters": masters, "workers": workers}
     given = {key: value for key, value in answers.items() if value}
     path = write_inventory(name, given, ask=input if sys.stdin.isatty() else None)
     print(f"{path.relative_to(ROOT)}: written\n  next: invoke show -i {name}")

@@ -1,0 +1,73 @@
+"""From a function's signature and docstring to a task of the menu."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from invoke.context import Context
+from invoke.tasks import Task
+
+from lab.commands import run
+
+HELP = {
+    "inventory": "name in inventory/ or path of a file",
+    "provider": "rehearse with another provider (lxc: on this machine)",
+    "source": "where artefacts come from: auto, upstream or modules",
+    "host": "name of a host",
+    "name": "name of the new lab",
+    "lan": "network of the machines",
+    "masters": "how many masters: 3, 5 or 7",
+    "workers": "how many workers",
+    "layer": "a layer, may be repeated",
+    "select": "rows, hosts or names",
+    "fetch": "bring what is missing",
+    "json": "print JSON",
+    "verbose": "show the traceback of an error",
+}
+"""What an option means wherever it stands; a task may say it otherwise."""
+
+
+def command(
+    target: str, /, *, positional: tuple[str, ...] = (), remainder: bool = False, **say: str
+) -> Callable[[Callable[..., None]], Task[Any]]:
+    """A task that calls `target` (`module.function` of `lab.commands`) with its options, in their order.
+
+    The decorated function is never called: its name, docstring, parameters and defaults are the task's. Every
+    task gets `--verbose`. A parameter whose default is a tuple may be repeated; `remainder` appends what
+    stands after `--`; `say` explains options of this task alone.
+    """
+
+    def decorate(function: Callable[..., None]) -> Task[Any]:
+        parameters = list(inspect.signature(function).parameters.values())
+        repeated = [item.name for item in parameters if isinstance(item.default, tuple)]
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        signature = inspect.Signature(
+            [
+                inspect.Parameter("c", kind),
+                # Invoke makes a list of a repeated option only if it has no default
+                *(
+                    item.replace(default=inspect.Parameter.empty)
+                    for item in parameters
+                    if item.name in repeated
+                ),
+                *(item for item in parameters if item.name not in repeated),
+                inspect.Parameter("verbose", kind, default=False),
+            ]
+        )
+
+        def body(c: Context, **options: Any) -> None:
+            bound = signature.bind(c, **options)
+            bound.apply_defaults()
+            given = [bound.arguments[item.name] for item in parameters]
+            run(target, *given, *([c.remainder] if remainder else []), verbose=bound.arguments["verbose"])
+
+        body.__name__ = function.__name__
+        body.__doc__ = function.__doc__
+        body.__signature__ = signature  # type: ignore[attr-defined]  # what inspect.signature reads
+        meanings = HELP | say
+        explained = {item: meanings[item] for item in signature.parameters if item in meanings}
+        return Task(body, positional=positional, iterable=repeated, help=explained)
+
+    return decorate
