@@ -63,8 +63,8 @@ def verify(
 
 
 @command("bench.bench")
-def bench(inventory: str = DEFAULT, provider: str = "", source: str = "auto") -> None:
-    """Measure a lab that does not exist yet: build, second build, memory, destroy; print JSON."""
+def bench(inventory: str = DEFAULT, provider: str = "", source: str = "auto", what: str = "lab") -> None:
+    """Measure a lab that does not exist yet (build, memory, destroy), or an inventory; print JSON."""
 
 
 @command("reaching.status")

@@ -22,6 +22,7 @@ HELP = {
     "workers": "how many workers",
     "layer": "a layer, may be repeated",
     "select": "rows, hosts or names",
+    "what": "lab (built and destroyed) or inventory (no lab needed)",
     "fetch": "bring what is missing",
     "json": "print JSON",
     "verbose": "show the traceback of an error",
