@@ -11,17 +11,18 @@ from typing import Any
 
 from lab.artifacts import programs
 from lab.artifacts.catalogue import Catalogue, Image, load_catalogue
-from lab.artifacts.choice import check_arch, choose, placed_programs, root_key_of
+from lab.artifacts.choice import check_arch, choose, placed_programs, root_key_of, source_of
 from lab.artifacts.containerd_root import containerd_root
 from lab.artifacts.payload import payload_key, payload_tree
 from lab.artifacts.rootfs import debian_tree
 from lab.artifacts.sources import Source
 from lab.artifacts.sources.modules import IMAGE_TAR, LAYER
 from lab.artifacts.status import Row, status
+from lab.artifacts.stock import Stock
 from lab.artifacts.store import Entry, Say, Store
 from lab.errors import InputError
 
-__all__ = ["Provided", "Row", "program", "provide", "status"]
+__all__ = ["Provided", "Row", "program", "provide", "status", "stock"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,20 @@ def provide(
         payload=payload,
         containerd_root=containerd_root(store, images, binaries, root_key, say=say),
     )
+
+
+def stock(provided: Provided, arch: str, *, say: Say) -> Stock:
+    """Programs and images for machines of an architecture, from the same source as everything else.
+
+    Those of another architecture than this machine's are made now if they are missing. Raises what the
+    makers raise.
+    """
+    if arch == provided.arch:
+        return Stock(provided.binaries, provided.images)
+    store, catalogue = Store(), load_catalogue()
+    origin = source_of(provided.source, store, catalogue, arch, say)
+    made = {name: origin.make(name) for name in origin.components()}
+    return Stock(*_by_name(store, catalogue, made))
 
 
 def program(name: str, *, source: str = "auto", arch: str = "amd64", say: Say) -> Path:
