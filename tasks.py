@@ -98,5 +98,5 @@ def logs(inventory: str = DEFAULT, provider: str = "", host: str = "") -> None:
 
 
 @command("artifacts.artifacts")
-def artifacts(source: str = "auto", fetch: bool = False, json: bool = False) -> None:
+def artifacts(source: str = "auto", arch: str = "", fetch: bool = False, json: bool = False) -> None:
     """Show each component: version, source, digest, state."""

@@ -22,6 +22,7 @@ HELP = {
     "workers": "how many workers",
     "layer": "a layer, may be repeated",
     "select": "rows, hosts or names",
+    "arch": "of which machines: amd64 or arm64; default: this machine's",
     "fetch": "bring what is missing",
     "json": "print JSON",
     "verbose": "show the traceback of an error",
