@@ -23,6 +23,7 @@ HELP = {
     "layer": "a layer, may be repeated",
     "select": "rows, hosts or names",
     "what": "lab (built and destroyed) or inventory (no lab needed)",
+    "arch": "of which machines: amd64 or arm64; default: this machine's",
     "fetch": "bring what is missing",
     "json": "print JSON",
     "verbose": "show the traceback of an error",
@@ -62,7 +63,9 @@ def command(
             bound = signature.bind(c, **options)
             bound.apply_defaults()
             del bound.arguments["c"]
-            run(target, **bound.arguments, **({"arguments": c.remainder} if remainder else {}))
+            if remainder:
+                bound.arguments["arguments"] = c.remainder
+            run(target, **bound.arguments)
 
         body.__name__ = function.__name__
         body.__doc__ = function.__doc__

@@ -27,7 +27,7 @@ GIVEN = {"host": "master-1", "name": "mine", "layer": ["node"]}
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object]]]:
     """What tasks hand on, instead of doing it."""
     calls: list[tuple[str, dict[str, object]]] = []
-    monkeypatch.setattr(menu, "run", lambda name, **given: calls.append((name, given)))
+    monkeypatch.setattr(menu, "run", lambda target, /, **given: calls.append((target, given)))
     return calls
 
 
