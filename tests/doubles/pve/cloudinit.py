@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from ipaddress import IPv4Interface
+from pathlib import Path
 from urllib.parse import unquote
 
 from tests.doubles.pve.answers import TaskError
@@ -79,10 +80,11 @@ def meta_data(user: str, network: str) -> str:
     return f"instance-id: {hashlib.sha1((user + network).encode()).hexdigest()}\n"
 
 
-def seed(vmid: int, node: Node, config: Config, snippets: Mapping[str, str]) -> dict[str, str]:
-    """All files of the drive by name. Raises `TaskError` for a custom file that is missing or too long.
+def seed(vmid: int, node: Node, config: Config, snippets: Mapping[str, Path]) -> dict[str, str]:
+    """All files of the drive by name; `snippets` are folders by storage.
 
-    A custom file takes the place of the one PVE would write; vendor data is added beside.
+    A custom file takes the place of the one PVE would write; vendor data is added beside. Raises `TaskError`
+    for a custom file that is missing or too long.
     """
     custom = _custom_files(config, snippets)
     user = custom.get("user", user_data(vmid, config))
@@ -98,16 +100,16 @@ def seed(vmid: int, node: Node, config: Config, snippets: Mapping[str, str]) -> 
     }
 
 
-def _custom_files(config: Config, snippets: Mapping[str, str]) -> dict[str, str]:
+def _custom_files(config: Config, snippets: Mapping[str, Path]) -> dict[str, str]:
     if "cicustom" not in config:
         return {}
     found = {}
     for kind, volid in property_string(config["cicustom"], (*KINDS, "vendor")).items():
-        text = snippets.get(volid)
-        if text is None:
-            name = volid.partition(":")[2]
+        storage, _, name = volid.partition(":")
+        file = snippets.get(storage, Path("/nonexistent")) / name.removeprefix("snippets/")
+        if not file.is_file():
             raise TaskError(f"can't open '/var/lib/vz/{name}' - No such file or directory")
-        if len(text.encode()) > SNIPPET_BYTES:
+        if file.stat().st_size > SNIPPET_BYTES:
             raise TaskError(f"can't read '{volid}' - file too long (> {SNIPPET_BYTES} bytes)")
-        found[kind] = text
+        found[kind] = file.read_text()
     return found

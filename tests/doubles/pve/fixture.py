@@ -46,6 +46,11 @@ class Double:
         return self.server.port
 
     @property
+    def snippets(self) -> Path:
+        """The folder of snippets of the storage `local`."""
+        return self.world.snippets["local"]
+
+    @property
     def token_id(self) -> str:
         """user@realm!token."""
         return f"{USER}!{TOKEN}"
@@ -86,6 +91,8 @@ def running(
 ) -> Iterator[Double]:
     """A double for as long as the caller iterates."""
     world = World(major=major, clock=clock, backing=backing, task_seconds=task_seconds)
+    world.snippets["local"] = folder / "snippets"
+    world.snippets["local"].mkdir(exist_ok=True)
     secret = furnish(world, nodes)
     with Server(world, folder, host) as server:
         yield Double(world, server, secret)

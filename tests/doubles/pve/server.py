@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import email.parser
 import email.policy
 import json
@@ -10,18 +9,13 @@ import ssl
 import threading
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
 from tests.doubles.pve.answers import Dropped
 from tests.doubles.pve.api import PREFIX, Answer, Api, Headers
+from tests.doubles.pve.certificates import issue
 from tests.doubles.pve.world import World
 
 FORM_BYTES = 512 * 1024
@@ -31,18 +25,16 @@ FORM_BYTES = 512 * 1024
 class Server:
     """One cluster's API at `host:port`; any of its nodes answers for all of them.
 
-    `ca_file` is the certificate to trust, `fingerprint` its SHA-256 with colons.
+    `ca_file` is the cluster's authority, `fingerprint` the SHA-256 of the server's own certificate.
     """
 
     def __init__(self, world: World, folder: Path, host: str = "127.0.0.1", port: int = 0) -> None:
         self.world, self.host = world, host
         self.ca_file = folder / "pve-root-ca.pem"
-        key_file = folder / "pve-ssl.key"
-        certificate = _certificate(host, self.ca_file, key_file)
-        digest = certificate.fingerprint(hashes.SHA256()).hex(":")
-        self.fingerprint = digest.upper()
+        chain = folder / "pve-ssl.pem"
+        self.fingerprint = issue(host, self.ca_file, chain)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.ca_file, key_file)
+        context.load_cert_chain(chain)
         self._http = _Http((host, port), _handler(Api(world)), context)
         self.port = self._http.server_address[1]
         self._thread = threading.Thread(
@@ -152,31 +144,3 @@ def _multipart(found: dict[str, str], content_type: str, body: bytes) -> tuple[d
         else:
             found[name] = content.decode()
     return found, upload
-
-
-def _certificate(host: str, certificate_file: Path, key_file: Path) -> x509.Certificate:
-    """A certificate for this address, signed by itself, good for a day."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pve-1.example.test")])
-    now = datetime.datetime.now(datetime.UTC)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(host)), x509.DNSName("localhost")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    key_file.touch(mode=0o600)
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    return certificate

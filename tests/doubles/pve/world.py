@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tests.doubles.pve.access import Access, Caller
@@ -57,8 +58,8 @@ class World:
         self.ha_groups: dict[str, dict[str, Any]] = {}
         self.ha_rules: dict[str, dict[str, Any]] = {}
         self.web: dict[str, Image] = {}
-        self.snippets: dict[str, str] = {}
-        """Text of snippets by volume id (`local:snippets/x.yaml`), as somebody copied them there."""
+        self.snippets: dict[str, Path] = {}
+        """Folder of the snippets of a storage, by the storage's name; no API call can put a file there."""
 
     def changed(self, what: str, whose: object) -> None:
         """Note a change in the journal."""
