@@ -56,7 +56,7 @@ class Driver:
         """What each machine cannot do as a full one would."""
         if self.offline:
             return traits_of(self.inventory)
-        return dict.fromkeys(self.inventory.hosts, self.lab.provider.traits)
+        return {name: self.lab.provider.traits_of(name) for name in self.inventory.hosts}
 
     @cached_property
     def facts(self) -> FactStore:

@@ -127,7 +127,7 @@ class Recorder(Ssh):
         super().__init__(Path("/nowhere"))
         self.commands: list[str] = []
 
-    def run(self, host: str, command: str, *, seconds: float = 60, stdin: str = "") -> str:  # noqa: ARG002
+    def run(self, host: str, command: str, *, seconds: float = 60, stdin: str | Path = "") -> str:  # noqa: ARG002
         """Note a command."""
         self.commands.append(command)
         return ""
