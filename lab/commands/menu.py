@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from invoke.context import Context
+from invoke.exceptions import Exit
 from invoke.tasks import Task
 
 from lab.commands import run
@@ -29,6 +30,14 @@ HELP = {
     "verbose": "show the traceback of an error",
 }
 """What an option means wherever it stands; a task may say it otherwise."""
+
+
+def _no_options(task: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse a value that begins with a dash: Invoke takes `TASK --help` for a value of TASK's."""
+    for name, value in arguments.items():
+        if isinstance(value, str) and value.startswith("-"):
+            said = f"error: {name}: {value}: begins with a dash, which no {name} does"
+            raise Exit(f"{said}\n  next: invoke --help {task}", code=2)
 
 
 def command(
@@ -63,6 +72,7 @@ def command(
             bound = signature.bind(c, **options)
             bound.apply_defaults()
             del bound.arguments["c"]
+            _no_options(function.__name__, bound.arguments)
             if remainder:
                 bound.arguments["arguments"] = c.remainder
             run(target, **bound.arguments)
