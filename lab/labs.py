@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,6 +47,10 @@ def _provider(name: ProviderName, inventory: Inventory, layers: tuple[Path, ...]
         home = Path(os.environ.get("PLUMBLINE_MACHINES") or MACHINES) / inventory.lab
         bridge = IPv4Interface((inventory.network.gateway, inventory.network.lan.prefixlen))
         return LxcProvider(inventory.lab, home, bridge, layers)
+    if name is ProviderName.PROXMOX:
+        from lab.providers.proxmox import ProxmoxProvider
+
+        return ProxmoxProvider(inventory, report=logging.getLogger("plumbline").warning)
     raise InputError(
         f"provider: {name}: machines of this provider cannot be made yet",
         next_step="add --provider lxc to rehearse the topology on this machine",
