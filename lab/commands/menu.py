@@ -24,6 +24,8 @@ HELP = {
     "select": "rows, hosts or names",
     "fetch": "bring what is missing",
     "json": "print JSON",
+    "run": "folder of a run, or its name; the newest verify",
+    "against": "an older run to compare with",
     "verbose": "show the traceback of an error",
 }
 """What an option means wherever it stands; a task may say it otherwise."""

@@ -15,7 +15,7 @@ from lab.report.pictures import Story, story
 from lab.report.series import Series, read
 from lab.report.timeline import build_picture
 from lab.verify.outcomes import Outcome
-from lab.verify.record import Figure, Record, Verdict
+from lab.verify.record import Figure, Record, Timeline, Verdict
 
 SIGN = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.COULD_NOT_TELL: "?", Outcome.SKIPPED: "–"}
 RANK = (Outcome.SKIPPED, Outcome.PASSED, Outcome.COULD_NOT_TELL, Outcome.FAILED)
@@ -112,6 +112,13 @@ def page(verdict: Verdict, folder: Path, against: Verdict | None = None) -> str:
             slowest=sorted(verdict.records, key=lambda record: -record.seconds)[:SLOWEST],
         )
     )
+
+
+def run_page(timeline: Timeline | None, folder: Path) -> str:
+    """The page of a run that is no verify: its steps, and the pictures of its series."""
+    stories, unread = drawn(folder)
+    build = build_picture(timeline) if timeline else None
+    return _environment().get_template("run.html.j2").render(build=build, stories=stories, unread=unread)
 
 
 def drawn(folder: Path) -> tuple[list[Story], list[str]]:
