@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -82,6 +83,7 @@ def _environment() -> Environment:
     )
     made.filters["seconds"] = seconds
     made.filters["figure"] = plain
+    made.filters["moment"] = moment
     return made
 
 
@@ -159,6 +161,14 @@ def seconds(value: float) -> str:
     if value >= 90:
         return f"{int(value // 60)} min {int(value % 60)} s"
     return f"{value:.1f} s" if value >= 0.95 else f"{value * 1000:.0f} ms"
+
+
+def moment(stamp: str) -> str:
+    """An ISO 8601 time for people; anything else as it is."""
+    try:
+        return f"{datetime.fromisoformat(stamp).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except ValueError:
+        return stamp
 
 
 def plain(value: float) -> str:
