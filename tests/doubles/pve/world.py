@@ -58,6 +58,10 @@ class World:
         self.ha_groups: dict[str, dict[str, Any]] = {}
         self.ha_rules: dict[str, dict[str, Any]] = {}
         self.web: dict[str, Image] = {}
+        self.broadcast_seconds = 10.0
+        """How often a node tells the cluster what its VMs do (pvestatd); the cluster's list is that old."""
+        self.broadcast: dict[int, dict[str, Any]] = {}
+        self.broadcast_at = 0.0
         self.snippets: dict[str, Path] = {}
         """Folder of the snippets of a storage, by the storage's name; no API call can put a file there."""
 
