@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,10 @@ def provider_for(inventory: Inventory, layers: tuple[Path, ...] = ()) -> Provide
         home = Path(os.environ.get("PLUMBLINE_MACHINES") or MACHINES) / inventory.lab
         bridge = IPv4Interface((inventory.network.gateway, inventory.network.lan.prefixlen))
         return LxcProvider(inventory.lab, home, bridge, layers)
+    if inventory.provider is ProviderName.PROXMOX:
+        from lab.providers.proxmox import ProxmoxProvider
+
+        return ProxmoxProvider(inventory, report=logging.getLogger("plumbline").warning)
     raise InputError(
         f"provider: {inventory.provider}: machines of this provider cannot be made yet",
         next_step="add --provider lxc to rehearse the topology on this machine",

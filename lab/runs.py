@@ -16,11 +16,13 @@ from typing import Any
 SECRETS = re.compile(
     r"(?P<token>\b[a-z0-9]{6}\.[a-z0-9]{16}\b)"
     r"|(?P<key>\b[0-9a-f]{64}\b(?<!sha256:))"
+    r"|(?P<apitoken>(?<=PVEAPIToken=)\S+)"
     r"|(?P<kubeconfig>(?<=client-key-data: )\S+)"
     r"|(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----)",
     re.DOTALL,
 )
-"""Bootstrap tokens, kubeadm certificate keys (64 hex digits), the key of a kubeconfig, private keys."""
+"""Bootstrap tokens, kubeadm certificate keys (64 hex digits), API tokens of Proxmox VE, the key of a
+kubeconfig, private keys."""
 
 
 def mask(text: str) -> str:

@@ -53,6 +53,7 @@ class FakeProvider:
     log: list[tuple[str, str]] = field(default_factory=list)
     on_boot: Callable[[Machine], None] = lambda _: None
     prepared: bool = False
+    differ: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
         self.log += [("preflight", machine.name) for machine in machines]
@@ -71,6 +72,9 @@ class FakeProvider:
         if state is State.FOREIGN:
             raise PreflightError(f"{machine.name}: is not ours")
         if state is State.RUNNING:
+            if self.differ.pop(machine.name, ()):
+                self.log.append(("change", machine.name))
+                return True
             return False
         self.log.append(("create" if state is State.ABSENT else "on", machine.name))
         self.states[machine.name] = State.RUNNING
@@ -78,6 +82,9 @@ class FakeProvider:
             self.made[machine.name] = machine
             self.on_boot(machine)
         return True
+
+    def changes(self, machine: Machine) -> tuple[str, ...]:
+        return self.differ.get(machine.name, ())
 
     def destroy(self, name: str) -> bool:
         self.log.append(("destroy", name))
