@@ -86,6 +86,9 @@ class World:
     def orphans(self) -> list[str]:
         """What nobody owns: disks of VMs that are not there or do not use them, and locks without a task."""
         used = {words["file"] for vm in self.vms.values() for words in vm.drives().values()}
+        used |= {
+            value for vm in self.vms.values() for key, value in vm.config.items() if key.startswith("unused")
+        }
         lost = [volume.volid for volume in self.volumes() if volume.vmid and volume.volid not in used]
         locked = [vm for vm in self.vms.values() if vm.lock and not self.tasks.holder(frozenset({vm.vmid}))]
         return lost + [f"VM {vm.vmid}: lock {vm.lock}" for vm in locked]
