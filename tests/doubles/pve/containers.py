@@ -6,18 +6,17 @@ that this changes is what the provider says its machines cannot do; pytest loads
 
 from __future__ import annotations
 
-from lab.providers.proxmox import ProxmoxProvider
-
 from lab.providers.base import Traits
 from lab.providers.lxc_preflight import oom_score_restricted
+from lab.providers.proxmox import ProxmoxProvider
 
 
-def traits(_provider: ProxmoxProvider) -> Traits:
+def traits_of(_provider: ProxmoxProvider, _name: str) -> Traits:
     """A virtual machine's, and those of a container."""
     return Traits(shares_kernel=True, oom_score_restricted=oom_score_restricted(), writes_seed=True)
 
 
-ProxmoxProvider.traits = property(traits)  # type: ignore[method-assign,assignment]
+ProxmoxProvider.traits_of = traits_of  # type: ignore[method-assign]
 
 if __name__ == "__main__":
     from invoke.main import program

@@ -53,7 +53,7 @@ def test_a_provider_that_is_not_there_is_refused_with_a_way_out(name: ProviderNa
 def test_a_lab_on_proxmox_without_its_section_is_refused(tmp_path: Path) -> None:
     wanted = inventory().model_copy(update={"provider": ProviderName.PROXMOX})
     with pytest.raises(InputError, match="proxmox: missing") as refused:
-        provider_for(wanted, tmp_path)
+        _ = Lab.open(wanted, tmp_path).provider
     assert "--provider lxc" in refused.value.next_step
 
 
