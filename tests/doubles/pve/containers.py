@@ -16,7 +16,7 @@ def traits_of(_provider: ProxmoxProvider, _name: str) -> Traits:
     return Traits(shares_kernel=True, oom_score_restricted=oom_score_restricted(), writes_seed=True)
 
 
-ProxmoxProvider.traits_of = traits_of  # type: ignore[method-assign]
+ProxmoxProvider.traits_of = traits_of  # type: ignore[method-assign,assignment]
 
 if __name__ == "__main__":
     from invoke.main import program
