@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab import seeding
-from lab.commands.session import ROOT, read, shown
+from lab.commands.session import read, shown
 from lab.errors import InputError
-from lab.labs import Lab, traits_of
+from lab.providers.base import Traits
 from lab.render.bundle import bundle, pins
 from lab.render.cloudinit import seed as first_boot
+from lab.ssh import Keys
 
 
 @shown
@@ -32,7 +33,7 @@ def seed(host: str, inventory: str, provider: str, to: str) -> None:
         f"next:\n"
         f"  unmount the card             sync && umount {folder}\n"
         f"  put it into {host}, connect the cable, switch it on\n"
-        f"  it installs packages and reboots once; after some minutes it answers at {machine.address}\n"
+        f"  it installs packages and reboots once; after some minutes it answers at {found.hosts[host].address}\n"
         f"  look at it                   invoke preflight -i {inventory}\n"
         f"  make it a part of the lab    invoke build -i {inventory}"
     )
