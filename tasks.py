@@ -1,5 +1,9 @@
 """The menu: `invoke --list` shows it, `invoke --help TASK` explains one."""
 
+import sys
+
+from invoke.collection import Collection
+
 from lab.commands.menu import command
 
 DEFAULT = "rehearsal"
@@ -28,6 +32,11 @@ def docs() -> None:
 @command("rendering.render")
 def render(inventory: str = DEFAULT, provider: str = "", source: str = "auto") -> None:
     """Write every file of every host into the run's folder."""
+
+
+@command("seeding.seed", positional=("host",), to="where the card's first partition is mounted")
+def seed(host: str, inventory: str = DEFAULT, provider: str = "", to: str = "") -> None:
+    """Write the files of a Raspberry Pi's card."""
 
 
 @command("building.preflight")
@@ -63,8 +72,8 @@ def verify(
 
 
 @command("bench.bench")
-def bench(inventory: str = DEFAULT, provider: str = "", source: str = "auto") -> None:
-    """Measure a lab that does not exist yet: build, second build, memory, destroy; print JSON."""
+def bench(inventory: str = DEFAULT, provider: str = "", source: str = "auto", what: str = "lab") -> None:
+    """Measure a lab that does not exist yet (build, memory, destroy), or an inventory; print JSON."""
 
 
 @command("reaching.status")
@@ -93,5 +102,23 @@ def logs(inventory: str = DEFAULT, provider: str = "", host: str = "") -> None:
 
 
 @command("artifacts.artifacts")
-def artifacts(source: str = "auto", fetch: bool = False, json: bool = False) -> None:
+def artifacts(source: str = "auto", arch: str = "", fetch: bool = False, json: bool = False) -> None:
     """Show each component: version, source, digest, state."""
+
+
+def _proxmox() -> Collection:
+    """What concerns Proxmox VE alone."""
+
+    @command("proxmox.role")
+    def role(inventory: str = "production", version: int = 8) -> None:
+        """Print the commands that give the API token the least rights it needs."""
+
+    @command("proxmox.templates")
+    def templates(inventory: str = "production", remove: bool = False) -> None:
+        """List the templates of all labs, or remove them."""
+
+    return Collection("proxmox", role, templates)
+
+
+namespace = Collection.from_module(sys.modules[__name__])
+namespace.add_collection(_proxmox())

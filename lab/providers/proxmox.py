@@ -81,8 +81,7 @@ class ProxmoxProvider:
             self.api, self._tasks, self.fleet, self.templates, self._inventory, self._settings, keys
         )
 
-    @property
-    def traits(self) -> Traits:
+    def traits_of(self, name: str) -> Traits:  # noqa: ARG002
         return Traits(writes_seed=True)
 
     def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
