@@ -12,12 +12,12 @@ from lab.providers.base import Traits
 from lab.providers.lxc_preflight import oom_score_restricted
 
 
-def traits(_provider: ProxmoxProvider) -> Traits:
+def traits_of(_provider: ProxmoxProvider, _name: str) -> Traits:
     """A virtual machine's, and those of a container."""
     return Traits(shares_kernel=True, oom_score_restricted=oom_score_restricted(), writes_seed=True)
 
 
-ProxmoxProvider.traits = property(traits)  # type: ignore[method-assign,assignment]
+ProxmoxProvider.traits_of = traits_of  # type: ignore[method-assign,assignment]
 
 if __name__ == "__main__":
     from invoke.main import program
