@@ -6,10 +6,9 @@ that this changes is what the provider says its machines cannot do; pytest loads
 
 from __future__ import annotations
 
-from lab.providers.proxmox import ProxmoxProvider
-
 from lab.providers.base import Traits
 from lab.providers.lxc_preflight import oom_score_restricted
+from lab.providers.proxmox import ProxmoxProvider
 
 
 def traits_of(_provider: ProxmoxProvider, _name: str) -> Traits:
