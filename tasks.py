@@ -71,6 +71,11 @@ def verify(
     """Prove that the lab is what the inventory says."""
 
 
+@command("reporting.report")
+def report(inventory: str = DEFAULT, provider: str = "", run: str = "", against: str = "") -> None:
+    """Write the report of a run anew from its report.json; compare it with another run."""
+
+
 @command("bench.bench")
 def bench(inventory: str = DEFAULT, provider: str = "", source: str = "auto", what: str = "lab") -> None:
     """Measure a lab that does not exist yet (build, memory, destroy), or an inventory; print JSON."""

@@ -109,12 +109,14 @@ class Lab:
 
     inventory: Inventory
     root: Path
-    provider: Provider
+    given: Provider | None = None
+    """A provider that stands in for the inventory's own."""
+    layers: tuple[Path, ...] = ()
 
     @classmethod
     def open(cls, inventory: Inventory, root: Path, layers: tuple[Path, ...] = ()) -> Lab:
         """The lab of an inventory; `root` is the checkout, below which `.lab/<lab>/` lies."""
-        return cls(inventory, root, provider_for(inventory, root, layers))
+        return cls(inventory, root, layers=layers)
 
     def host(self, name: str) -> Host:
         """The host of that name. Raises `InputError` with the names there are."""
@@ -122,6 +124,11 @@ class Lab:
             known = ", ".join(self.inventory.hosts)
             raise InputError(f"--host {name}: no such host in {self.inventory.lab}; there are: {known}")
         return self.inventory.hosts[name]
+
+    @cached_property
+    def provider(self) -> Provider:
+        """Who makes the machines; asked for by those alone who need machines. Raises `InputError`."""
+        return self.given or provider_for(self.inventory, self.root, self.layers)
 
     @property
     def folder(self) -> Path:
