@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,7 +18,16 @@ from lab.providers.base import Machine, State
 from lab.providers.proxmox import ProxmoxProvider
 from tests.doubles.pve.fixture import IMAGE_SHA256, IMAGE_URL, Double
 
-GOOD = (State.RUNNING,)
+OPPOSITES = {
+    "vm created": "vm removed",
+    "vm started": "vm stopped",
+    "volume made": "volume freed",
+    "ha resource made": "ha resource removed",
+    "template made": "",
+    "file stored": "",
+    "disk grown": "",
+}
+"""What happens once to each machine, volume or file before it is undone."""
 
 
 def inventory(
@@ -112,11 +122,14 @@ class Site:
         self.assert_sound()
 
     def assert_sound(self) -> None:
-        """No disk or lock without an owner, no number given twice, no write that was accepted twice."""
+        """No disk or lock without an owner, no machine twice; by the journal, nothing happened twice."""
         world = self.double.world
         assert world.orphans() == []
         assert not [ids for ids in self.own().values() if len(ids) > 1]
-        assert world.journal.repeated() == []
+        for done, undone in OPPOSITES.items():
+            happened = Counter(change.whose for change in world.journal.happened(done))
+            happened.subtract(change.whose for change in world.journal.happened(undone))
+            assert {whose: count for whose, count in happened.items() if count not in (0, 1)} == {}, done
 
 
 SiteMaker = Callable[..., Site]
