@@ -1,6 +1,7 @@
 """The menu: `invoke --list` shows it, `invoke --help TASK` explains one."""
 
-from invoke import Collection, Task
+from invoke.collection import Collection
+from invoke.tasks import Task
 
 from lab.commands.menu import command
 
@@ -69,9 +70,14 @@ def verify(
     """Prove that the lab is what the inventory says."""
 
 
+@command("reporting.report")
+def report(inventory: str = DEFAULT, provider: str = "", run: str = "", against: str = "") -> None:
+    """Write the report of a run anew from its report.json; compare it with another run."""
+
+
 @command("bench.bench")
-def bench(inventory: str = DEFAULT, provider: str = "", source: str = "auto") -> None:
-    """Measure a lab that does not exist yet: build, second build, memory, destroy; print JSON."""
+def bench(inventory: str = DEFAULT, provider: str = "", source: str = "auto", what: str = "lab") -> None:
+    """Measure a lab that does not exist yet (build, memory, destroy), or an inventory; print JSON."""
 
 
 @command("reaching.status")

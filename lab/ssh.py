@@ -6,6 +6,7 @@ the same one. Host keys are ours from the first boot on, so no key is ever taken
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import logging
 import os
@@ -20,8 +21,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from platformdirs import user_data_path
 
 from lab.errors import CommandError, DeadlineError, FailedError
@@ -52,14 +51,36 @@ def key_pair(path: Path, comment: str) -> KeyPair:
         if not path.exists():
             _make_key(path)
     key_text = path.read_text()
-    loaded = serialization.load_ssh_private_key(key_text.encode(), password=None)
-    public = loaded.public_key().public_bytes(
-        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    )
-    return KeyPair(key_text, f"{public.decode()} {comment}")
+    return KeyPair(key_text, f"{_public_half(path, key_text)} {comment}")
+
+
+def _public_half(path: Path, private: str) -> str:
+    """The public key, which stands unencrypted in a private one (OpenSSH's PROTOCOL.key, section 1).
+
+    Read here, because rendering wants it of every host and cryptography is slow to import. Raises
+    `FailedError` for a file that holds no such key.
+    """
+    try:
+        packed = base64.b64decode("".join(private.splitlines()[1:-1]))
+        fields, rest = [], packed.removeprefix(b"openssh-key-v1\0")
+        for skip in (0, 0, 4, 0):  # cipher, its key derivation, that one's options and the count, public key
+            size = int.from_bytes(rest[:4], "big")
+            fields.append(rest[4 : 4 + size])
+            rest = rest[4 + size + skip :]
+    except ValueError:
+        fields = []
+    if not fields or not fields[-1].startswith(b"\0\0\0\x0bssh-ed25519\0\0\0\x20") or len(fields[-1]) != 51:
+        raise FailedError(
+            f"{path}: is not an ed25519 key in OpenSSH's format",
+            next_step=f"ssh-keygen -y -f {path}, or move it away: a new one is made for new machines",
+        )
+    return f"ssh-ed25519 {base64.b64encode(fields[-1]).decode()}"
 
 
 def _make_key(path: Path) -> None:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()

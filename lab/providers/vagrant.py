@@ -91,6 +91,9 @@ class VagrantProvider:
         self._change("up", machine.name, "--provider", self._backend, "--no-provision", seconds=UP_SECONDS)
         return True
 
+    def changes(self, machine: Machine) -> tuple[str, ...]:  # noqa: ARG002
+        return ()  # a new size takes a new machine
+
     def destroy(self, name: str) -> bool:
         if self.state(name) is State.ABSENT:
             return False
