@@ -20,6 +20,7 @@ from lab.inventory.sections import (
     Containerd,
     Flannel,
     Hypervisor,
+    Ingress,
     Kubernetes,
     LoadBalancer,
     MetalLB,
@@ -126,6 +127,7 @@ class Inventory(Model):
     load_balancer: LoadBalancer = LoadBalancer()
     flannel: Flannel = Flannel()
     metallb: MetalLB
+    ingress: Ingress | None = None
     storage: Storage = Storage()
     observability: Observability = Observability()
     hypervisors: Mapping[HostName, Hypervisor] = Field(
@@ -175,6 +177,12 @@ class Inventory(Model):
     def endpoint(self) -> str:
         """The control plane endpoint, host:port: always the balancer, even before a single master."""
         return f"{self.hosts[self.balancer].address}:{self.kubernetes.api_port}"
+
+    @cached_property
+    def ingress_domain(self) -> str:
+        """The domain of the ingress: every name in it has its certificate. Raises without an ingress."""
+        assert self.ingress is not None
+        return self.ingress.domain or f"{self.lab}.internal"
 
     @cached_property
     def nameservers(self) -> tuple[IPv4Address, ...]:

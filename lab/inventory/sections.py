@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lab.inventory.ranges import AddressRange
 from lab.inventory.types import (
+    Address,
     Bridge,
     DnsLabel,
     Domain,
@@ -101,6 +102,17 @@ class MetalLB(Model):
     pools: tuple[Pool, ...] = Field(min_length=1, description="Address pools, each announced on the LAN.")
 
 
+class Ingress(Model):
+    """Traefik: HTTP and HTTPS by name behind one address; left out, it is not part of the lab."""
+
+    address: Address = Field(description="Its address, one of a MetalLB pool.")
+    domain: Domain | None = Field(
+        None, description="Its certificate is for this domain and all names in it; default: LAB.internal."
+    )
+    replicas: Whole = Field(2, ge=1, le=16, description="Pods, each on a worker of its own.")
+    version: VersionV = Field("v3.7.13", description="Traefik version.")
+
+
 class Flannel(Model):
     """The pod network."""
 
@@ -158,6 +170,9 @@ class Thresholds(Model):
     api_gap_seconds: Number = Field(10.0, gt=0, description="Longest gap of the API when a master dies.")
     leader_seconds: Number = Field(5.0, gt=0, description="Time to a new etcd leader.")
     address_seconds: Number = Field(60.0, gt=0, description="Time until a service has its address.")
+    ingress_success_percent: Number = Field(
+        99.0, gt=0, le=100, description="Least share of requests that succeed while an ingress pod dies."
+    )
     minimum_writes_per_second: Number = Field(
         5.0, gt=0, description="Acknowledged writes a second below which a fault run is void."
     )
