@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 HTTP, UDP = 8080, 8081
@@ -10,10 +11,10 @@ HTTP, UDP = 8080, 8081
 Object = dict[str, Any]
 
 
-def _pod(app: str, image: str, *, everywhere: bool) -> Object:
+def _pod(app: str, image: str, *, everywhere: bool, linger: int = 0) -> Object:
     fields = {"POD_NAME": "metadata.name", "NODE_NAME": "spec.nodeName", "POD_IP": "status.podIP"}
     spec: Object = {
-        "terminationGracePeriodSeconds": 1,
+        "terminationGracePeriodSeconds": 1 + linger,
         "containers": [
             {
                 "name": "probe",
@@ -32,6 +33,8 @@ def _pod(app: str, image: str, *, everywhere: bool) -> Object:
             }
         ],
     }
+    if linger:
+        spec["containers"][0]["lifecycle"] = {"preStop": {"sleep": {"seconds": linger}}}
     if everywhere:
         spec["tolerations"] = [{"operator": "Exists"}]
     else:
@@ -59,8 +62,8 @@ def daemonset(app: str, image: str) -> Object:
     }
 
 
-def deployment(app: str, image: str, replicas: int) -> Object:
-    """Echo servers spread over the workers."""
+def deployment(app: str, image: str, replicas: int, *, linger: int = 0) -> Object:
+    """Echo servers spread over the workers; each serves for `linger` seconds after the order to stop."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -68,7 +71,7 @@ def deployment(app: str, image: str, replicas: int) -> Object:
         "spec": {
             "replicas": replicas,
             "selector": {"matchLabels": {"app": app}},
-            "template": _pod(app, image, everywhere=False),
+            "template": _pod(app, image, everywhere=False, linger=linger),
         },
     }
 
@@ -85,6 +88,25 @@ def service(name: str, app: str, *, kind: str = "LoadBalancer", port: int = 80, 
             "ports": [{"name": "http", "port": port, "targetPort": HTTP}],
             **spec,
         },
+    }
+
+
+def ingress(name: str, hosts: Mapping[str, Mapping[str, str]]) -> Object:
+    """Services by path (a prefix) by host name, on the default ingress class."""
+
+    def path(prefix: str, target: str) -> Object:
+        backend = {"service": {"name": target, "port": {"name": "http"}}}
+        return {"path": prefix, "pathType": "Prefix", "backend": backend}
+
+    rules = [
+        {"host": host, "http": {"paths": [path(prefix, target) for prefix, target in paths.items()]}}
+        for host, paths in hosts.items()
+    ]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": name},
+        "spec": {"rules": rules},
     }
 
 
