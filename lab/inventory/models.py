@@ -23,6 +23,7 @@ from lab.inventory.sections import (
     Ingress,
     Kubernetes,
     LoadBalancer,
+    LoadProfile,
     MetalLB,
     Model,
     Observability,
@@ -134,6 +135,9 @@ class Inventory(Model):
         default_factory=dict, description="Hypervisor nodes by name."
     )
     ssh: Ssh = Ssh()
+    load: Mapping[DnsLabel, LoadProfile] = Field(
+        default_factory=dict, description="Load profiles by name; `default` is there without being written."
+    )
     thresholds: Thresholds = Thresholds()
 
     _notes: tuple[str, ...] = PrivateAttr(())
@@ -183,6 +187,11 @@ class Inventory(Model):
         """The domain of the ingress: every name in it has its certificate. Raises without an ingress."""
         assert self.ingress is not None
         return self.ingress.domain or f"{self.lab}.internal"
+
+    @cached_property
+    def load_profiles(self) -> Mapping[str, LoadProfile]:
+        """The load profiles by name, `default` among them."""
+        return {"default": LoadProfile(), **self.load}
 
     @cached_property
     def nameservers(self) -> tuple[IPv4Address, ...]:
