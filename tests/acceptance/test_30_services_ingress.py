@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from ipaddress import IPv4Address
-from typing import Any
 
 import pytest
 from cryptography import x509
@@ -16,27 +15,17 @@ from cryptography import x509
 from lab.verify.driver import Driver
 from lab.verify.front import DEPLOYMENT, NAMESPACE, Front
 from lab.verify.metrics import samples
-from lab.verify.objects import deployment, ingress, service
 from lab.verify.outcomes import NotPartOfLab
 from lab.verify.outside import http_get, served_certificate
 from lab.verify.plugin import Measure
+from lab.verify.site import LINGER_SECONDS, POD, ROUTES, site
 from lab.verify.verbs import agrees, becomes, fails, holds, nothing, stays
 from lab.verify.visitors import Visits, visiting
-from lab.verify.workspace import Object, Workspace, is_ready, workspace
+from lab.verify.workspace import Object, Workspace, is_ready
 
-ROUTES = {
-    ("shop", "/"): "front",
-    ("shop", "/api"): "back",
-    ("shop", "/api/v1?x=1"): "back",
-    ("blog", "/"): "back",
-}
-"""Host name and path, and the app that answers."""
-LINGER_SECONDS = 5
-"""What an app needs to be updated without a failed request: it serves until every proxy has heard of it."""
 CERTIFICATE_DAYS_LEFT = 30
 RESTARTED = "plumbline.local/restarted"
 KILL_SECONDS = 60
-POD = "kubectl -n traefik get pods -o wide"
 
 
 @pytest.fixture(scope="session")
@@ -48,62 +37,25 @@ def front(driver: Driver) -> Front:
 
 
 @pytest.fixture(scope="session")
-def site(front: Front) -> Iterator[Workspace]:
+def space(front: Front) -> Iterator[Workspace]:
     """Two apps behind the ingress, served by every replica of Traefik."""
-    with workspace(front.driver, "site") as space:
-        for app, number in (("front", 2), ("back", 2)):
-            space.create("deployments", deployment(app, space.probe_image, number, linger=LINGER_SECONDS))
-            space.create("services", service(app, app, kind="ClusterIP"))
-        space.create("services", service("empty", "nobody", kind="ClusterIP"))
-        shop, blog, void = front.name("shop"), front.name("blog"), front.name("void")
-        hosts = {shop: {"/": "front", "/api": "back"}, blog: {"/": "back"}, void: {"/": "empty"}}
-        space.create("ingresses", ingress("site", hosts))
-        for app in ("front", "back"):
-            space.await_pods(app, 2)
-        becomes(
-            "replicas of Traefik that serve the route",
-            lambda: serving(front, space),
-            lambda seen: len(seen) == front.wanted.replicas and set(seen.values()) == {"front"},
-            within=30,
-            expected=f"all {front.wanted.replicas}",
-            command=POD,
-        )
-        yield space
-
-
-def serving(front: Front, space: Workspace) -> dict[str, str]:
-    """What each replica, asked by itself from inside the cluster, gives for the first route."""
-    asker = space.pods("front")[0]["metadata"]["name"]
-    found = {}
-    for pod in front.replicas():
-        if is_ready(pod):
-            url = f"https://{pod['status']['podIP']}:8443/"
-            command = ["/probe", "http", url, "--host", front.name("shop"), "--insecure"]
-            (answer,) = front.driver.cluster.execute(space.name, asker, command).lines()
-            found[pod["metadata"]["name"]] = backend_of(answer)
-    return found
-
-
-def backend_of(answer: dict[str, Any]) -> str:
-    """The app in an answer of the probe's client; its status or error when no app answered."""
-    body = str(answer.get("body", ""))
-    start = '{"pod":"'
-    return body.removeprefix(start).partition("-")[0] if body.startswith(start) else str(answer.get("error"))
+    with site(front, "site") as made:
+        yield made
 
 
 @pytest.mark.check("L3-21")
-def test_every_host_and_path_leads_to_its_service(front: Front, site: Workspace) -> None:
+def test_every_host_and_path_leads_to_its_service(front: Front, space: Workspace) -> None:
     """Several host names and paths lead to their services, by HTTPS with the lab's certificate."""
-    assert site
+    assert space
     seen = {(label, path): front.backend(label, path) for label, path in ROUTES}
     agrees("apps by host and path", seen, ROUTES, command=f"curl https://{front.name('shop')}/api")
 
 
 @pytest.mark.check("L3-21")
 @pytest.mark.parametrize(("label", "status"), [("nobody", 404), ("void", 503)])
-def test_a_name_without_a_service_is_told_so(front: Front, site: Workspace, label: str, status: int) -> None:
+def test_a_name_without_a_service_is_told_so(front: Front, space: Workspace, label: str, status: int) -> None:
     """A name that no Ingress has is 404, a service without pods is 503; never another service's answer."""
-    assert site
+    assert space
     answer = front.get(label)
     agrees(f"https://{front.name(label)}/", answer.status, status)
     holds("body", "pod" not in answer.body, expected="no echo of a pod", seen=answer.body)
@@ -152,9 +104,9 @@ def test_http_leads_to_https(front: Front) -> None:
 
 
 @pytest.mark.check("L3-21")
-def test_an_ingress_without_a_class_is_traefiks(front: Front, site: Workspace) -> None:
+def test_an_ingress_without_a_class_is_traefiks(front: Front, space: Workspace) -> None:
     """An Ingress that names no class is given Traefik's, and the address in its status."""
-    path = f"{site.networking}/ingresses/site"
+    path = f"{space.networking}/ingresses/site"
     item = front.driver.cluster.get(path) or {}
     agrees("class", item["spec"].get("ingressClassName"), "traefik", command="kubectl get ingressclass")
 
@@ -168,7 +120,7 @@ def test_an_ingress_without_a_class_is_traefiks(front: Front, site: Workspace) -
         lambda seen: seen == [front.address],
         within=30,
         expected=front.address,
-        command=f"kubectl -n {site.name} get ingress site -o yaml",
+        command=f"kubectl -n {space.name} get ingress site -o yaml",
     )
 
 
@@ -182,7 +134,7 @@ def test_replicas_stand_on_machines_of_their_own(front: Front) -> None:
 
 
 @pytest.mark.check("L3-21")
-def test_requests_are_counted_and_logged(front: Front, site: Workspace) -> None:
+def test_requests_are_counted_and_logged(front: Front, space: Workspace) -> None:
     """A request is counted by a replica's metrics and stands in its access log, with status and service."""
     path = f"/seen-{time.time_ns()}"
     pods = front.replicas()
@@ -203,7 +155,9 @@ def test_requests_are_counted_and_logged(front: Front, site: Workspace) -> None:
     seen = {key: entry.get(key) for key in ("RequestHost", "DownstreamStatus", "RequestMethod")}
     wanted = {"RequestHost": front.name("blog"), "DownstreamStatus": 200, "RequestMethod": "GET"}
     agrees("entry of the access log", seen, wanted)
-    holds("service in the entry", site.name in str(entry.get("ServiceName")), expected=site.name, seen=entry)
+    holds(
+        "service in the entry", space.name in str(entry.get("ServiceName")), expected=space.name, seen=entry
+    )
     after = sum(counted(front, pod) for pod in pods)
     holds("requests that Traefik has counted", after > before, expected=f"more than {before:g}", seen=after)
 
@@ -215,11 +169,11 @@ def counted(front: Front, pod: Object) -> float:
 
 
 @pytest.mark.check("L3-24")
-def test_an_app_is_told_its_client_and_no_client_can_lie(front: Front, site: Workspace) -> None:
+def test_an_app_is_told_its_client_and_no_client_can_lie(front: Front, space: Workspace) -> None:
     """The app is told a node's address as its client (policy Cluster), and never what a client claims."""
     inventory, claimed = front.driver.inventory, "203.0.113.7"
     asked = {"X-Forwarded-For": claimed, "X-Real-Ip": claimed}
-    assert site
+    assert space
     for _ in range(5):
         headers = front.get("shop", headers=asked).json()["headers"]
         told = {address for key in ("X-Forwarded-For", "X-Real-Ip") for address in headers[key]}
@@ -269,9 +223,9 @@ def rolled(front: Front, path: str, marker: str | None) -> None:
 
 
 @pytest.mark.check("L3-22")
-def test_an_update_of_traefik_costs_no_request(front: Front, site: Workspace, measure: Measure) -> None:
+def test_an_update_of_traefik_costs_no_request(front: Front, space: Workspace, measure: Measure) -> None:
     """Traefik is rolled over twice while clients ask on; no request fails."""
-    assert site
+    assert space
     with visiting(partial(front.backend, "shop")) as visits:
         rolled(front, DEPLOYMENT, f"{time.time_ns()}")
         rolled(front, DEPLOYMENT, None)
@@ -288,13 +242,13 @@ def test_an_update_of_traefik_costs_no_request(front: Front, site: Workspace, me
 
 
 @pytest.mark.check("L3-22")
-def test_an_update_of_an_app_costs_no_request(front: Front, site: Workspace, measure: Measure) -> None:
+def test_an_update_of_an_app_costs_no_request(front: Front, space: Workspace, measure: Measure) -> None:
     """An app that lingers is rolled over while clients ask on; no request fails."""
     with visiting(partial(front.backend, "shop")) as visits:
-        rolled(front, f"{site.apps}/deployments/front", f"{time.time_ns()}")
+        rolled(front, f"{space.apps}/deployments/front", f"{time.time_ns()}")
         stays(
             "the app after its update",
-            lambda: len(site.pods("front")),
+            lambda: len(space.pods("front")),
             lambda number: number == 2,
             seconds=LINGER_SECONDS + 2,
             expected="2 pods",
@@ -303,11 +257,11 @@ def test_an_update_of_an_app_costs_no_request(front: Front, site: Workspace, mea
 
 
 @pytest.mark.check("L3-23")
-def test_the_death_of_a_replica_is_hardly_felt(front: Front, site: Workspace, measure: Measure) -> None:
+def test_the_death_of_a_replica_is_hardly_felt(front: Front, space: Workspace, measure: Measure) -> None:
     """A replica is killed without warning; over a minute nearly all requests succeed, and it is replaced."""
     if front.wanted.replicas < 2:
         raise NotPartOfLab("ingress.replicas", "there is one replica, and nobody to take over")
-    assert site
+    assert space
     victim = front.replicas()[0]["metadata"]["name"]
 
     def whole() -> bool:
