@@ -8,13 +8,16 @@ from typing import Any
 HTTP, UDP = 8080, 8081
 """Ports of the probe image's echo servers."""
 
+ENDING_SECONDS = 5
+"""How long an ending pod goes on answering: rules of services are written within a second or two."""
+
 Object = dict[str, Any]
 
 
-def _pod(app: str, image: str, *, everywhere: bool, linger: int = 0) -> Object:
+def _pod(app: str, image: str, *, everywhere: bool) -> Object:
     fields = {"POD_NAME": "metadata.name", "NODE_NAME": "spec.nodeName", "POD_IP": "status.podIP"}
     spec: Object = {
-        "terminationGracePeriodSeconds": 1 + linger,
+        "terminationGracePeriodSeconds": 1,
         "containers": [
             {
                 "name": "probe",
@@ -33,8 +36,6 @@ def _pod(app: str, image: str, *, everywhere: bool, linger: int = 0) -> Object:
             }
         ],
     }
-    if linger:
-        spec["containers"][0]["lifecycle"] = {"preStop": {"sleep": {"seconds": linger}}}
     if everywhere:
         spec["tolerations"] = [{"operator": "Exists"}]
     else:
@@ -62,8 +63,8 @@ def daemonset(app: str, image: str) -> Object:
     }
 
 
-def deployment(app: str, image: str, replicas: int, *, linger: int = 0) -> Object:
-    """Echo servers spread over the workers; each serves for `linger` seconds after the order to stop."""
+def deployment(app: str, image: str, replicas: int) -> Object:
+    """Echo servers spread over the workers."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -71,9 +72,37 @@ def deployment(app: str, image: str, replicas: int, *, linger: int = 0) -> Objec
         "spec": {
             "replicas": replicas,
             "selector": {"matchLabels": {"app": app}},
-            "template": _pod(app, image, everywhere=False, linger=linger),
+            "template": _pod(app, image, everywhere=False),
         },
     }
+
+
+def steadfast(app: str, image: str, replicas: int) -> tuple[Object, Object]:
+    """A deployment that a drain does not hurt, and its disruption budget.
+
+    Replicas stand on different nodes as long as there are any; a pod that is to end goes on answering until
+    every kube-proxy has heard of it, and only then does its server stop; one pod at a time may be evicted.
+    """
+    item = deployment(app, image, replicas)
+    pod = item["spec"]["template"]["spec"]
+    pod["terminationGracePeriodSeconds"] = ENDING_SECONDS + 10
+    pod["containers"][0]["lifecycle"] = {"preStop": {"sleep": {"seconds": ENDING_SECONDS}}}
+    for toleration in ("not-ready", "unreachable"):
+        pod.setdefault("tolerations", []).append(
+            {
+                "key": f"node.kubernetes.io/{toleration}",
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "tolerationSeconds": 5,
+            }
+        )
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": app},
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": app}}},
+    }
+    return item, budget
 
 
 def service(name: str, app: str, *, kind: str = "LoadBalancer", port: int = 80, **spec: Any) -> Object:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lab.verify.front import Front
-from lab.verify.objects import deployment, ingress, service
+from lab.verify.objects import ingress, service, steadfast
 from lab.verify.verbs import becomes
 from lab.verify.workspace import Workspace, is_ready, workspace
 
@@ -21,8 +21,6 @@ ROUTES = {
 APPS = ("front", "back")
 PODS = 2
 """Of each app."""
-LINGER_SECONDS = 5
-"""What an app needs to be updated without a failed request: it serves until every proxy has heard of it."""
 POD = "kubectl -n traefik get pods -o wide"
 
 
@@ -34,8 +32,9 @@ def site(front: Front, purpose: str) -> Iterator[Workspace]:
     """
     with workspace(front.driver, purpose) as space:
         for app in APPS:
-            made = deployment(app, space.probe_image, PODS, linger=LINGER_SECONDS)
+            made, budget = steadfast(app, space.probe_image, PODS)
             space.create("deployments", made)
+            space.create("poddisruptionbudgets", budget)
             space.create("services", service(app, app, kind="ClusterIP"))
         space.create("services", service("empty", "nobody", kind="ClusterIP"))
         shop, blog, void = front.name("shop"), front.name("blog"), front.name("void")

@@ -42,13 +42,19 @@ class Workspace:
         return self.driver.pins.images["probe"]
 
     @property
+    def policy(self) -> str:
+        """Path of the namespace in the policy API."""
+        return f"/apis/policy/v1/namespaces/{self.name}"
+
+    @property
     def networking(self) -> str:
         """Path of the namespace in the networking API."""
         return f"/apis/networking.k8s.io/v1/namespaces/{self.name}"
 
     def create(self, collection: str, item: Object) -> Object:
-        """Create an object in a collection such as `services`, `daemonsets`, `ingresses` or `configmaps`."""
-        roots = dict.fromkeys(("deployments", "daemonsets"), self.apps) | {"ingresses": self.networking}
+        """Create an object in a collection such as `services`, `daemonsets` or `configmaps`."""
+        roots = {"deployments": self.apps, "daemonsets": self.apps, "poddisruptionbudgets": self.policy}
+        roots |= {"ingresses": self.networking}
         root = roots.get(collection, self.core)
         return self.driver.cluster.create(f"{root}/{collection}", item)
 

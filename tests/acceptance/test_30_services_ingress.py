@@ -15,10 +15,11 @@ from cryptography import x509
 from lab.verify.driver import Driver
 from lab.verify.front import DEPLOYMENT, NAMESPACE, Front
 from lab.verify.metrics import samples
+from lab.verify.objects import ENDING_SECONDS
 from lab.verify.outcomes import NotPartOfLab
 from lab.verify.outside import http_get, served_certificate
 from lab.verify.plugin import Measure
-from lab.verify.site import LINGER_SECONDS, POD, ROUTES, site
+from lab.verify.site import POD, ROUTES, site
 from lab.verify.verbs import agrees, becomes, fails, holds, nothing, stays
 from lab.verify.visitors import Visits, visiting
 from lab.verify.workspace import Object, Workspace, is_ready
@@ -250,7 +251,7 @@ def test_an_update_of_an_app_costs_no_request(front: Front, space: Workspace, me
             "the app after its update",
             lambda: len(space.pods("front")),
             lambda number: number == 2,
-            seconds=LINGER_SECONDS + 2,
+            seconds=ENDING_SECONDS + 2,
             expected="2 pods",
         )
     judged(visits, measure, "an app is updated", 100)
