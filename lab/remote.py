@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import grp
+import hashlib
 import json
 import os
 import pwd
@@ -114,6 +115,34 @@ def look_at_firewall(asked: dict[str, str]) -> str:
     return "" if wanted is None or held == wanted else "missing" if held is None else "differs"
 
 
+def look_at_equipment(asked: dict[str, list[str]]) -> dict[str, Any]:
+    """Packages and modules that are missing, digests of programs, and ids of images by their references."""
+    said = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Abbrev}\n"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    installed = {line.split()[0] for line in said.splitlines() if line.split()[1:] == ["ii"]}
+    programs = [path for path in asked["programs"] if Path(path).is_file()]
+    images: dict[str, str] = {}
+    if Path("/run/containerd/containerd.sock").exists() and Path("/usr/local/bin/crictl").exists():
+        listed = subprocess.run(
+            ["/usr/local/bin/crictl", "images", "-o", "json"], capture_output=True, text=True, check=False
+        )
+        # a containerd that does not answer holds nothing that we could count on
+        for image in json.loads(listed.stdout)["images"] if listed.returncode == 0 else []:
+            images |= dict.fromkeys(image["repoTags"], image["id"].removeprefix("sha256:"))
+    return {
+        "missing_packages": [name for name in asked["packages"] if name not in installed],
+        "missing_modules": [
+            name for name in asked["modules"] if not Path("/sys/module", name.replace("-", "_")).exists()
+        ],
+        "programs": {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in programs},
+        "images": images,
+    }
+
+
 def look(request: dict[str, Any]) -> dict[str, Any]:
     """Facts; changes nothing."""
     return {
@@ -125,6 +154,7 @@ def look(request: dict[str, Any]) -> dict[str, Any]:
         "client": client(),
         "firewall": look_at_firewall(request["firewall"]) if request["firewall"] else "",
         "exists": {path: Path(path).exists() for path in request["exists"]},
+        "equipment": look_at_equipment(request["equipment"]) if request["equipment"] else {},
     }
 
 

@@ -10,10 +10,10 @@ from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
 
-from lab.artifacts.provide import provide
+from lab.artifacts.provide import provide, stock
 from lab.commands.session import ROOT, Session, session, shown, with_options
 from lab.errors import FailedError
-from lab.labs import Lab, provider_for
+from lab.labs import Lab, stocked
 from lab.locks import exclusive
 from lab.phases.build import PHASES, Plan, build_lab
 from lab.phases.build import plan as make_plan
@@ -27,8 +27,9 @@ from lab.ssh import close_connections
 def building(opened: Session, source: str) -> Iterator[Build]:
     """A session with artefacts at hand."""
     provided = provide(source=source, packages=all_packages(), say=opened.console.say)
-    lab = Lab(opened.inventory, ROOT, provider_for(opened.inventory, (provided.payload, provided.debian)))
-    yield Build(lab, provided, opened.console, opened.run)
+    lab = Lab.open(opened.inventory, ROOT, (provided.payload, provided.debian))
+    stocks = {arch.value: stock(provided, arch, say=opened.console.say) for arch in stocked(opened.inventory)}
+    yield Build(lab, provided, opened.console, opened.run, stocks)
 
 
 @shown

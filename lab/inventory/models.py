@@ -19,6 +19,7 @@ from lab.inventory.ranges import AddressRange
 from lab.inventory.sections import (
     Containerd,
     Flannel,
+    HostPower,
     Hypervisor,
     Ingress,
     Kubernetes,
@@ -34,6 +35,7 @@ from lab.inventory.sections import (
 from lab.inventory.types import (
     Address,
     DnsLabel,
+    HostKey,
     HostName,
     LabelKey,
     LabelValue,
@@ -94,6 +96,13 @@ class Host(Model):
         ge=100,
         le=999_999_999,
         description="Number of the machine on Proxmox VE; default: the next free one.",
+    )
+    host_key: HostKey | None = Field(
+        None,
+        description="SSH host key (ed25519, public) of a machine that exists; default: the key of its seed.",
+    )
+    power: HostPower = Field(
+        default_factory=lambda: HostPower(), description="How a machine that exists is switched."
     )
     labels: Mapping[LabelKey, LabelValue] = Field(
         default_factory=dict, description="Kubernetes node labels, as text."

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lab.converge import HostChange, compare
+from lab.changes import HostChange
+from lab.converge import compare
 from lab.errors import FailedError, PreflightError
 from lab.inventory.models import HostRole, Inventory
 from lab.phases.context import Facts

@@ -87,6 +87,8 @@ class Traits:
     """Machines are containers: no modules, no swap of their own, host-wide sysctls are read-only."""
     oom_score_restricted: bool = False
     """The kernel refuses to lower oom_score_adj: no pod sandbox would start without containerd's switch."""
+    layered: bool = False
+    """Packages, programs and images lie below the machine's root; all other machines get them over SSH."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,8 @@ class Leftovers:
 class Provider(Protocol):
     """Makes and breaks the machines of one lab."""
 
-    @property
-    def traits(self) -> Traits: ...
+    def traits_of(self, name: str) -> Traits:
+        """What this machine cannot do as a full one would."""
 
     def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
         """All reasons not to start, at once; changes nothing.

@@ -51,9 +51,9 @@ class LxcProvider:
     def _cgroups(self) -> Cgroups:
         return Cgroups(self._lab)
 
-    @property
-    def traits(self) -> Traits:
-        return Traits(shares_kernel=True, oom_score_restricted=lxc_preflight.oom_score_restricted())
+    def traits_of(self, name: str) -> Traits:  # noqa: ARG002  # all are alike
+        restricted = lxc_preflight.oom_score_restricted()
+        return Traits(shares_kernel=True, oom_score_restricted=restricted, layered=True)
 
     def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
         names = [machine.name for machine in machines]

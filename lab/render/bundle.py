@@ -9,6 +9,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from lab.artifacts.catalogue import Image, load_catalogue
+from lab.artifacts.stock import Stock
 from lab.inventory.models import Inventory
 from lab.providers.base import Traits
 from lab.render import firewall
@@ -56,6 +57,8 @@ class Bundle:
     module_packages: tuple[str, ...] = ()
     kubelet: dict[str, Any] = field(default_factory=dict)
     """Our part of a node's KubeletConfiguration; empty on a host that is no node."""
+    stock: Stock | None = None
+    """Programs and images to bring; None for a machine that its provider equips."""
 
 
 @dataclass(frozen=True)

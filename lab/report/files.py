@@ -17,7 +17,7 @@ def write(verdict: Verdict, folder: Path) -> None:
     texts = {
         "report.json": verdict.model_dump_json(indent=1),
         "junit.xml": junit(verdict),
-        "report.html": page(verdict),
+        "report.html": page(verdict, folder),
     }
     for name, text in texts.items():
         part = folder / f"{name}.part"

@@ -44,8 +44,8 @@ class Driver:
     @cached_property
     def bundles(self) -> dict[str, Bundle]:
         """What each host must be."""
-        traits = self.lab.provider.traits
-        return {name: bundle(self.inventory, traits, self.pins, name) for name in self.inventory.hosts}
+        traits = self.lab.provider.traits_of
+        return {name: bundle(self.inventory, traits(name), self.pins, name) for name in self.inventory.hosts}
 
     @cached_property
     def facts(self) -> FactStore:

@@ -65,6 +65,7 @@ class Event(Document):
     start: float
     end: float | None
     changed: bool
+    error: str = Field("", description="Why it failed.")
 
 
 class Timeline(Document):

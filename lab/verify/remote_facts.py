@@ -35,11 +35,20 @@ def text(path: str) -> str:
     return Path(path).read_text(errors="replace").strip()
 
 
+def release(os_release: str) -> str:
+    """Name and version of the distribution, as `debian-12`."""
+    pairs = dict(line.split("=", 1) for line in os_release.splitlines() if "=" in line)
+    return "-".join(pairs.get(key, "").strip('"') for key in ("ID", "VERSION_ID"))
+
+
 def system(_: dict[str, Any]) -> dict[str, Any]:
     """What the machine is."""
     names = os.uname()
     return {
         "machine": names.machine,
+        "os": release(text("/etc/os-release")),
+        "container": text("/run/systemd/container") if Path("/run/systemd/container").exists() else "",
+        "status": text("/proc/self/status"),
         "kernel": names.release,
         "hostname": socket.gethostname(),
         "machine_id": text("/etc/machine-id"),

@@ -59,7 +59,9 @@ def applied(driver: Driver, manifests: dict[str, Path]) -> dict[str, list[Object
 def files(driver: Driver, host: str) -> dict[str, str]:
     """Every file that is rendered for the test's host, by its path in the output of `invoke render`."""
     lab = driver.lab
-    found = host_outputs(lab.inventory, lab.provider.traits, driver.pins, Keys(lab.inventory.lab), host)
+    found = host_outputs(
+        lab.inventory, lab.provider.traits_of(host), driver.pins, Keys(lab.inventory.lab), host
+    )
     return {path.partition("/")[2]: text for path, text in found}
 
 
@@ -106,7 +108,7 @@ class Recorder(Ssh):
         super().__init__(Path("/nowhere"))
         self.commands: list[str] = []
 
-    def run(self, host: str, command: str, *, seconds: float = 60, stdin: str = "") -> str:  # noqa: ARG002
+    def run(self, host: str, command: str, *, seconds: float = 60, stdin: str | Path = "") -> str:  # noqa: ARG002
         """Note a command."""
         self.commands.append(command)
         return ""

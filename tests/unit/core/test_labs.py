@@ -42,11 +42,11 @@ def test_the_lxc_provider_is_made_from_the_inventory(tmp_path: Path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", [ProviderName.VAGRANT, ProviderName.PROXMOX, ProviderName.STATIC])
-def test_a_provider_that_is_not_there_is_refused_with_a_way_out(name: ProviderName) -> None:
+@pytest.mark.parametrize("name", [ProviderName.VAGRANT, ProviderName.PROXMOX])
+def test_a_provider_that_is_not_there_is_refused_with_a_way_out(name: ProviderName, tmp_path: Path) -> None:
     wanted = inventory().model_copy(update={"provider": name})
     with pytest.raises(InputError, match=f"provider: {name}") as refused:
-        provider_for(wanted)
+        provider_for(wanted, tmp_path)
     assert "--provider lxc" in refused.value.next_step
 
 

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.converge import HostChange, HostFacts, apply, compare, look
+from lab.changes import HostChange
+from lab.converge import HostFacts, apply, compare, look
 from lab.errors import CommandError, FailedError
 from lab.render.bundle import Bundle, File
 from lab.render.components import KUBELET_CONFIG
@@ -55,12 +56,19 @@ class HereSsh(Ssh):
         self.environment = environment
         self.round_trips = 0
 
-    def try_run(self, host: str, command: str, *, seconds: float = 60, stdin: str = "") -> Result:  # noqa: ARG002
+    def try_run(
+        self,
+        host: str,  # noqa: ARG002
+        command: str,
+        *,
+        seconds: float = 60,  # noqa: ARG002
+        stdin: str | Path = "",
+    ) -> Result:
         self.round_trips += 1
         login = f"sh -c {shlex.quote(command)}"
         done = subprocess.run(
             ["sh", "-c", login],
-            input=stdin,
+            input=str(stdin),
             capture_output=True,
             text=True,
             check=False,
