@@ -67,6 +67,22 @@ def verify(
     """Prove that the lab is what the inventory says."""
 
 
+@command(
+    "loading.load",
+    profile="a profile of `load` in the inventory",
+    workers="generating processes",
+    ceiling="measure the generator's own limit too, beside wrk",
+)
+def load(
+    inventory: str = DEFAULT,
+    provider: str = "",
+    profile: str = "default",
+    workers: int = 1,
+    ceiling: bool = False,
+) -> None:
+    """Load the ingress with the users of a profile, and judge what they lived through."""
+
+
 @command("bench.bench")
 def bench(inventory: str = DEFAULT, provider: str = "", source: str = "auto", what: str = "lab") -> None:
     """Measure a lab that does not exist yet (build, memory, destroy), or an inventory; print JSON."""

@@ -79,5 +79,5 @@ def _raise(opened: Session, verdict: Judgement) -> None:
     if verdict.outcome is not Outcome.PASSED:
         raise AcceptanceError(
             f"{opened.inventory.lab}: load run {verdict.outcome.value}: {'; '.join(verdict.reasons)}",
-            next_step="more generating processes (--workers), or fewer users, for a void run; else invoke logs",
+            next_step="void: more --workers or fewer users; failed: invoke status, invoke logs",
         )

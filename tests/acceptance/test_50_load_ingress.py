@@ -90,7 +90,7 @@ def ready(driver: Driver, host: str) -> None:
 
 
 def disturbances(driver: Driver) -> dict[str, float]:
-    """Counters that load must not move: restarts of the platform's containers, kills for memory, new leaders."""
+    """Counters that load must not move: restarts of the platform, kills for memory, new leaders of etcd."""
     spaces = {"kube-system"}
     spaces |= {
         item.split("/")[1] for role in addons(driver.inventory) if role.addon for item in role.addon.ready
@@ -122,7 +122,8 @@ def test_the_run_was_bounded_and_is_recorded(loaded: Loaded, driver: Driver) -> 
     nothing("files that are missing", [n for n in files if not (folder / n).exists()], rule="none")
 
 
-@pytest.mark.check("L5-02", "L5-03")
+@pytest.mark.check("L5-02")
+@pytest.mark.check("L5-03")
 def test_the_limits_of_the_profile_hold(loaded: Loaded, measure: Measure) -> None:
     """Share of failed requests, p95 and p99 are within the profile's limits; the verdict is by rule."""
     result, profile = loaded.result, loaded.profile
@@ -163,7 +164,8 @@ def test_the_ceiling_of_the_generator_is_known(front: Front, space: Workspace, m
         agrees(f"failed requests of {one.tool}", one.failures, 0)
 
 
-@pytest.mark.check("L5-05", "L5-06")
+@pytest.mark.check("L5-05")
+@pytest.mark.check("L5-06")
 def test_several_processes_load_together(front: Front, space: Workspace, measure: Measure) -> None:
     """Two processes share the users; both are waited for, report, and leave the warm-up out."""
     assert space
