@@ -137,7 +137,9 @@ class Inventory(Model):
     load_balancer: LoadBalancer = LoadBalancer()
     flannel: Flannel = Flannel()
     metallb: MetalLB
-    ingress: Ingress | None = None
+    ingress: Ingress | None = Field(
+        None, description="Traefik: HTTP and HTTPS by name; left out, it is not part of the lab."
+    )
     storage: Storage = Storage()
     observability: Observability = Observability()
     hypervisors: Mapping[HostName, Hypervisor] = Field(

@@ -58,8 +58,10 @@ class Visits:
 
 
 @contextmanager
-def visiting(ask: Callable[[], object], *, clients: int = CLIENTS) -> Iterator[Visits]:
-    """While the block runs, clients call `ask`; `Refused` is a failed request.
+def visiting(
+    ask: Callable[[], object], *, clients: int = CLIENTS, interval: float = INTERVAL
+) -> Iterator[Visits]:
+    """While the block runs, clients call `ask` every `interval` seconds; `Refused` is a failed request.
 
     Any other exception is raised at the end of the block, unless the block has one of its own.
     """
@@ -68,7 +70,7 @@ def visiting(ask: Callable[[], object], *, clients: int = CLIENTS) -> Iterator[V
 
     def client(number: int) -> None:
         # spread over the interval, so that requests do not come in bursts
-        over.wait(INTERVAL * number / clients)
+        over.wait(interval * number / clients)
         while not over.is_set() and not broken:
             began = time.monotonic()
             problem = ""
@@ -81,7 +83,7 @@ def visiting(ask: Callable[[], object], *, clients: int = CLIENTS) -> Iterator[V
                 return
             taken = time.monotonic() - began
             visits.all.append(Visit(began - visits.begun, taken, problem))
-            over.wait(max(0.0, INTERVAL - taken))
+            over.wait(max(0.0, interval - taken))
 
     threads = [threading.Thread(target=client, args=(number,), daemon=True) for number in range(clients)]
     for thread in threads:
