@@ -259,7 +259,7 @@ def test_an_update_of_an_app_costs_no_request(front: Front, space: Workspace, me
 
 @pytest.mark.check("L3-23")
 def test_the_death_of_a_replica_is_hardly_felt(front: Front, space: Workspace, measure: Measure) -> None:
-    """A replica is killed without warning; over a minute nearly all requests succeed, and it is replaced."""
+    """A replica is removed without time to end well; over a minute nearly all requests succeed."""
     if front.wanted.replicas < 2:
         raise NotPartOfLab("ingress.replicas", "there is one replica, and nobody to take over")
     assert space
