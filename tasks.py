@@ -83,6 +83,11 @@ def load(
     """Load the ingress with the users of a profile, and judge what they lived through."""
 
 
+@command("reporting.report")
+def report(inventory: str = DEFAULT, provider: str = "", run: str = "", against: str = "") -> None:
+    """Write the report of a run anew from its report.json; compare it with another run."""
+
+
 @command("bench.bench")
 def bench(inventory: str = DEFAULT, provider: str = "", source: str = "auto", what: str = "lab") -> None:
     """Measure a lab that does not exist yet (build, memory, destroy), or an inventory; print JSON."""

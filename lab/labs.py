@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,6 +48,10 @@ def _provider(name: ProviderName, inventory: Inventory, layers: tuple[Path, ...]
         home = Path(os.environ.get("PLUMBLINE_MACHINES") or MACHINES) / inventory.lab
         bridge = IPv4Interface((inventory.network.gateway, inventory.network.lan.prefixlen))
         return LxcProvider(inventory.lab, home, bridge, layers)
+    if name is ProviderName.PROXMOX:
+        from lab.providers.proxmox import ProxmoxProvider
+
+        return ProxmoxProvider(inventory, report=logging.getLogger("plumbline").warning)
     raise InputError(
         f"provider: {name}: machines of this provider cannot be made yet",
         next_step="add --provider lxc to rehearse the topology on this machine",
@@ -105,12 +110,14 @@ class Lab:
 
     inventory: Inventory
     root: Path
-    provider: Provider
+    given: Provider | None = None
+    """A provider that stands in for the inventory's own."""
+    layers: tuple[Path, ...] = ()
 
     @classmethod
     def open(cls, inventory: Inventory, root: Path, layers: tuple[Path, ...] = ()) -> Lab:
         """The lab of an inventory; `root` is the checkout, below which `.lab/<lab>/` lies."""
-        return cls(inventory, root, provider_for(inventory, root, layers))
+        return cls(inventory, root, layers=layers)
 
     def host(self, name: str) -> Host:
         """The host of that name. Raises `InputError` with the names there are."""
@@ -118,6 +125,11 @@ class Lab:
             known = ", ".join(self.inventory.hosts)
             raise InputError(f"--host {name}: no such host in {self.inventory.lab}; there are: {known}")
         return self.inventory.hosts[name]
+
+    @cached_property
+    def provider(self) -> Provider:
+        """Who makes the machines; asked for by those alone who need machines. Raises `InputError`."""
+        return self.given or provider_for(self.inventory, self.root, self.layers)
 
     @property
     def folder(self) -> Path:

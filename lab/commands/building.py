@@ -20,6 +20,7 @@ from lab.phases.build import plan as make_plan
 from lab.phases.context import Build
 from lab.phases.preflight import preflight as check
 from lab.render.roles import all_packages
+from lab.report import write_run
 from lab.ssh import close_connections
 
 
@@ -81,7 +82,11 @@ def build(inventory: str, provider: str, source: str) -> None:
     with session("build", inventory, provider) as opened, exclusive(opened.lab, "invoke build"):
         check(opened.lab)
         with building(opened, source) as build:
-            changed = build_lab(build)
+            try:
+                changed = build_lab(build)
+            finally:
+                if opened.run.events:
+                    build.console.say(f"report: {write_run(opened.run.folder)}")
             if not changed:
                 build.console.say("nothing to change: the lab is what the inventory says")
             summary(build.lab, opened)

@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr
 
+from lab.inventory.proxmox import Proxmox
 from lab.inventory.ranges import AddressRange
 from lab.inventory.sections import (
     Containerd,
@@ -43,6 +44,7 @@ from lab.inventory.types import (
     Net,
     Server,
     Switch,
+    System,
     Whole,
 )
 
@@ -77,9 +79,7 @@ class Host(Model):
     role: HostRole = Field(description="What the machine is for.")
     address: Address = Field(description="Its static address on the LAN.")
     arch: Arch = Field(Arch.AMD64, description="Processor architecture.")
-    os: Literal["debian-12", "ubuntu-22.04", "ubuntu-24.04"] = Field(
-        "debian-12", description="Operating system of the machine's image."
-    )
+    os: System = Field("debian-12", description="Operating system of the machine's image.")
     provider: ProviderName | None = Field(None, description="Overrides the lab's provider for this machine.")
     mac: Mac | None = Field(
         None, description="MAC address, lower case; default: derived from lab and host name."
@@ -144,6 +144,9 @@ class Inventory(Model):
     observability: Observability = Observability()
     hypervisors: Mapping[HostName, Hypervisor] = Field(
         default_factory=dict, description="Hypervisor nodes by name."
+    )
+    proxmox: Proxmox | None = Field(
+        None, description="The Proxmox VE that carries the hypervisors' machines."
     )
     ssh: Ssh = Ssh()
     load: Mapping[DnsLabel, LoadProfile] = Field(

@@ -98,6 +98,8 @@ class Facts:
 
     states: dict[str, State]
     hosts: dict[str, HostFacts]
+    changes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What differs between a machine itself (not its inside) and the inventory, by host."""
 
     def joined(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Those hosts that are a part of a cluster."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from lab.report.pictures import Story, story
 from lab.report.series import Series, read
 from lab.report.timeline import build_picture
 from lab.verify.outcomes import Outcome
-from lab.verify.record import Figure, Record, Verdict
+from lab.verify.record import Figure, Record, Timeline, Verdict
 
 SIGN = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.COULD_NOT_TELL: "?", Outcome.SKIPPED: "–"}
 RANK = (Outcome.SKIPPED, Outcome.PASSED, Outcome.COULD_NOT_TELL, Outcome.FAILED)
@@ -82,6 +83,7 @@ def _environment() -> Environment:
     )
     made.filters["seconds"] = seconds
     made.filters["figure"] = plain
+    made.filters["moment"] = moment
     return made
 
 
@@ -112,6 +114,13 @@ def page(verdict: Verdict, folder: Path, against: Verdict | None = None) -> str:
             slowest=sorted(verdict.records, key=lambda record: -record.seconds)[:SLOWEST],
         )
     )
+
+
+def run_page(timeline: Timeline | None, folder: Path) -> str:
+    """The page of a run that is no verify: its steps, and the pictures of its series."""
+    stories, unread = drawn(folder)
+    build = build_picture(timeline) if timeline else None
+    return _environment().get_template("run.html.j2").render(build=build, stories=stories, unread=unread)
 
 
 def drawn(folder: Path) -> tuple[list[Story], list[str]]:
@@ -152,6 +161,14 @@ def seconds(value: float) -> str:
     if value >= 90:
         return f"{int(value // 60)} min {int(value % 60)} s"
     return f"{value:.1f} s" if value >= 0.95 else f"{value * 1000:.0f} ms"
+
+
+def moment(stamp: str) -> str:
+    """An ISO 8601 time for people; anything else as it is."""
+    try:
+        return f"{datetime.fromisoformat(stamp).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except ValueError:
+        return stamp
 
 
 def plain(value: float) -> str:

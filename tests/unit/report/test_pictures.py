@@ -13,7 +13,7 @@ from lab.report.axes import Axis, clock, latency_axis, nice_axis, seconds_ticks,
 from lab.report.html import page
 from lab.report.pictures import story
 from lab.report.series import Gaps, Holder, Load, Mark, Probe, Series, Target, write
-from lab.report.thin import PIECES, answered, longest_gap, pieces, thinned
+from lab.report.thin import PIECES, answered, longest_gap, pieces, thinned, trouble
 from lab.report.trials import histogram, percentile
 from lab.verify.record import Verdict
 from tests import reports
@@ -42,6 +42,13 @@ def test_what_never_came_back_says_so() -> None:
     whole = longest_gap([bad(0), bad(5)])
     assert whole.open
     assert whole.seconds == pytest.approx(5.1)
+
+
+def test_trouble_is_longer_than_a_gap_when_answers_come_now_and_then() -> None:
+    probes = [good(0), bad(1, 1000), good(2), bad(3, 1000), good(4)]
+    assert longest_gap(probes).seconds == pytest.approx(2)
+    assert trouble(probes) == pytest.approx(3)
+    assert trouble([good(0)]) == 0
 
 
 def test_a_target_that_never_came_back_is_over_its_limit_however_short_the_record() -> None:
