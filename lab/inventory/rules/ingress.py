@@ -26,7 +26,8 @@ def address(inventory: Inventory) -> Iterator[Problem]:
 def replicas(inventory: Inventory) -> Iterator[Problem]:
     """No two pods of the ingress share a worker, so that the loss of one machine is the loss of one pod."""
     ingress, workers = inventory.ingress, len(inventory.workers)
-    if ingress and ingress.replicas > workers:
+    # without any worker there is more to say, and it is said elsewhere
+    if ingress and 0 < workers < ingress.replicas:
         rule = f"wants as many workers, and there are {workers}"
         yield Problem(REPLICAS, rule, f"write {workers}, or add workers", depends=(("hosts",),))
 
