@@ -70,6 +70,22 @@ def verify(
     """Prove that the lab is what the inventory says."""
 
 
+@command(
+    "loading.load",
+    profile="a profile of `load` in the inventory",
+    workers="generating processes",
+    ceiling="measure the generator's own limit too, beside wrk",
+)
+def load(
+    inventory: str = DEFAULT,
+    provider: str = "",
+    profile: str = "default",
+    workers: int = 1,
+    ceiling: bool = False,
+) -> None:
+    """Load the ingress with the users of a profile, and judge what they lived through."""
+
+
 @command("reporting.report")
 def report(inventory: str = DEFAULT, provider: str = "", run: str = "", against: str = "") -> None:
     """Write the report of a run anew from its report.json; compare it with another run."""
