@@ -53,6 +53,7 @@ class FakeProvider:
     log: list[tuple[str, str]] = field(default_factory=list)
     on_boot: Callable[[Machine], None] = lambda _: None
     prepared: bool = False
+    differ: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def traits_of(self, name: str) -> Traits:  # noqa: ARG002
         return self.traits
@@ -74,6 +75,9 @@ class FakeProvider:
         if state is State.FOREIGN:
             raise PreflightError(f"{machine.name}: is not ours")
         if state is State.RUNNING:
+            if self.differ.pop(machine.name, ()):
+                self.log.append(("change", machine.name))
+                return True
             return False
         self.log.append(("create" if state is State.ABSENT else "on", machine.name))
         self.states[machine.name] = State.RUNNING
@@ -81,6 +85,9 @@ class FakeProvider:
             self.made[machine.name] = machine
             self.on_boot(machine)
         return True
+
+    def changes(self, machine: Machine) -> tuple[str, ...]:
+        return self.differ.get(machine.name, ())
 
     def destroy(self, name: str) -> bool:
         self.log.append(("destroy", name))
@@ -148,7 +155,10 @@ class FakeSsh(Ssh):
         return [(call.host, call.command) for call in self.calls if piece in call.command]
 
 
-CLUSTER_WIDE = ("Namespace", "CustomResourceDefinition", "ValidatingWebhookConfiguration")
+CLUSTER_WIDE = (
+    *("Namespace", "CustomResourceDefinition", "ValidatingWebhookConfiguration"),
+    *("ClusterRole", "ClusterRoleBinding", "IngressClass"),
+)
 
 
 class FakeApi(Api):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from lab.phases.build import plan as make_plan
 from lab.phases.context import Build
 from lab.phases.preflight import preflight as check
 from lab.render.roles import all_packages
+from lab.report import write_run
 from lab.ssh import close_connections
 
 
@@ -76,12 +78,19 @@ def _print_plan(build: Build, found: Plan) -> None:
 
 
 @shown
-def build(inventory: str, provider: str, source: str) -> None:
+def build(inventory: str, provider: str, source: str, backend: str) -> None:
     """Converge the lab and sum it up."""
+    if backend:
+        # Vagrant's own variable: what it is told once holds for its other commands of this build
+        os.environ["VAGRANT_DEFAULT_PROVIDER"] = backend
     with session("build", inventory, provider) as opened, exclusive(opened.lab, "invoke build"):
         check(opened.lab)
         with building(opened, source) as build:
-            changed = build_lab(build)
+            try:
+                changed = build_lab(build)
+            finally:
+                if opened.run.events:
+                    build.console.say(f"report: {write_run(opened.run.folder)}")
             if not changed:
                 build.console.say("nothing to change: the lab is what the inventory says")
             summary(build.lab, opened)

@@ -98,9 +98,8 @@ def written(name: str, answers: dict[str, str]) -> str:
         rule = f"has no room for {1 + masters + workers} machines and a pool"
         raise InputError(f"init: lan: {lan}: {rule}; choose a larger network, or fewer machines")
     names = ["haproxy", *_numbered("master", masters), *_numbered("worker", workers)]
-    on = (
-        f", hypervisor: {_text(answers['hypervisor'])}" if answers["provider"] == ProviderName.PROXMOX else ""
-    )
+    hypervisor = _text(answers["hypervisor"]) if answers["provider"] == ProviderName.PROXMOX else ""
+    on = f", hypervisor: {hypervisor}" if hypervisor else ""
     hosts = "".join(
         f"  {host}: {{role: {_ROLES[host.partition('-')[0]]}, address: {IPv4Address(first + number)}"
         f"{on}{_SMALL if host == 'haproxy' else ''}}}\n"
@@ -114,9 +113,8 @@ def written(name: str, answers: dict[str, str]) -> str:
         disposable="true" if answers["provider"] in STAND_INS else "false",
         pods=pods,
         services=free_network(12, [lan, pods]),
-        hypervisors=_HYPERVISORS.format(**answers | {"hypervisor": _text(answers["hypervisor"])})
-        if on
-        else "",
+        hypervisors=_HYPERVISORS.format(**answers | {"hypervisor": hypervisor}) if hypervisor else "",
+        ingress=_ingress(pool, last, workers),
         pool=f"{IPv4Address(pool)}-{IPv4Address(min(last, pool + POOL_SIZE - 1))}",
         hosts=hosts,
     )
@@ -125,6 +123,14 @@ def written(name: str, answers: dict[str, str]) -> str:
 def _text(word: str) -> str:
     """A word as YAML reads it back as text, whatever it holds."""
     return word if _BARE.fullmatch(word) and meaning(word) is word else json.dumps(word)
+
+
+def _ingress(pool: int, last: int, workers: int) -> str:
+    """An ingress on the first address of the pool, if that leaves one for services."""
+    if pool == last:
+        return ""
+    replicas = "" if workers > 1 else "  replicas: 1 # each needs a worker of its own\n"
+    return f"{_INGRESS.format(address=IPv4Address(pool))}{replicas}"
 
 
 def _count(answers: dict[str, str], key: str) -> int:
@@ -146,6 +152,10 @@ hypervisors: # what the machines must fit into
     memory_gib: {hypervisor_memory_gib}
     disk_gib: {hypervisor_disk_gib}
 """
+_INGRESS = """
+ingress: # HTTP and HTTPS by name; without this section there is none
+  address: {address}
+"""
 _TEXT = """\
 # yaml-language-server: $schema=schema.json
 # Every field, its default and its limits: docs/inventory.md. Check with: invoke validate -i {name}
@@ -166,6 +176,6 @@ metallb:
   pools:
     - name: default
       addresses: [{pool}] # nobody else may use them, and no DHCP server hand them out
-
+{ingress}
 hosts:
 {hosts}"""

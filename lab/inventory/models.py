@@ -15,14 +15,17 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr
 
+from lab.inventory.proxmox import Proxmox
 from lab.inventory.ranges import AddressRange
 from lab.inventory.sections import (
     Containerd,
     Flannel,
     HostPower,
     Hypervisor,
+    Ingress,
     Kubernetes,
     LoadBalancer,
+    LoadProfile,
     MetalLB,
     Model,
     Observability,
@@ -41,6 +44,7 @@ from lab.inventory.types import (
     Net,
     Server,
     Switch,
+    System,
     Whole,
 )
 
@@ -75,9 +79,7 @@ class Host(Model):
     role: HostRole = Field(description="What the machine is for.")
     address: Address = Field(description="Its static address on the LAN.")
     arch: Arch = Field(Arch.AMD64, description="Processor architecture.")
-    os: Literal["debian-12", "ubuntu-22.04", "ubuntu-24.04"] = Field(
-        "debian-12", description="Operating system of the machine's image."
-    )
+    os: System = Field("debian-12", description="Operating system of the machine's image.")
     provider: ProviderName | None = Field(None, description="Overrides the lab's provider for this machine.")
     mac: Mac | None = Field(
         None, description="MAC address, lower case; default: derived from lab and host name."
@@ -135,12 +137,21 @@ class Inventory(Model):
     load_balancer: LoadBalancer = LoadBalancer()
     flannel: Flannel = Flannel()
     metallb: MetalLB
+    ingress: Ingress | None = Field(
+        None, description="Traefik: HTTP and HTTPS by name; left out, it is not part of the lab."
+    )
     storage: Storage = Storage()
     observability: Observability = Observability()
     hypervisors: Mapping[HostName, Hypervisor] = Field(
         default_factory=dict, description="Hypervisor nodes by name."
     )
+    proxmox: Proxmox | None = Field(
+        None, description="The Proxmox VE that carries the hypervisors' machines."
+    )
     ssh: Ssh = Ssh()
+    load: Mapping[DnsLabel, LoadProfile] = Field(
+        default_factory=dict, description="Load profiles by name; `default` is there without being written."
+    )
     thresholds: Thresholds = Thresholds()
 
     _notes: tuple[str, ...] = PrivateAttr(())
@@ -184,6 +195,17 @@ class Inventory(Model):
     def endpoint(self) -> str:
         """The control plane endpoint, host:port: always the balancer, even before a single master."""
         return f"{self.hosts[self.balancer].address}:{self.kubernetes.api_port}"
+
+    @cached_property
+    def ingress_domain(self) -> str:
+        """The domain of the ingress: every name in it has its certificate. Raises without an ingress."""
+        assert self.ingress is not None
+        return self.ingress.domain or f"{self.lab}.internal"
+
+    @cached_property
+    def load_profiles(self) -> Mapping[str, LoadProfile]:
+        """The load profiles by name, `default` among them."""
+        return {"default": LoadProfile(), **self.load}
 
     @cached_property
     def nameservers(self) -> tuple[IPv4Address, ...]:

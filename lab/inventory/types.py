@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo, WithJsonSchema
 
@@ -181,6 +181,7 @@ def _text_schema(pattern: str, description: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": pattern, "description": description})
 
 
+System = Literal["debian-12", "ubuntu-22.04", "ubuntu-24.04"]
 Address = Annotated[IPv4Address, BeforeValidator(parse_address)]
 Net = Annotated[IPv4Network, BeforeValidator(parse_network)]
 Whole = Annotated[int, Strict()]

@@ -22,7 +22,7 @@ PHASES = (
     ("converge", "write what differs from the roles, run its on-change action"),
     ("init", "found the cluster on one master, if no host is a part of one"),
     ("api", "wait for a ready API server behind the balancer"),
-    ("addon", "apply kubelet settings, coredns, flannel, metallb while nodes join"),
+    ("addon", "apply kubelet settings, coredns, flannel, metallb, traefik while nodes join"),
     ("join", "workers all at once, masters one after the other"),
     ("nodes", "wait until every node is Ready"),
     ("ready", "wait until every add-on runs its newest version"),
@@ -52,7 +52,7 @@ def plan(build: Build) -> Plan:
     facts = gather(build, tuple(inventory.hosts))
     decisions = decide(inventory, build.bundles, facts)
     if not facts.joined(inventory.masters):
-        return Plan(decisions, {role.name: [] for role in addons()}, addons_unknown=True)
+        return Plan(decisions, {role.name: [] for role in addons(inventory)}, addons_unknown=True)
     control_plane.api_answers(build)
     return Plan(decisions, services.planned(build), addons_unknown=False)
 
@@ -79,7 +79,11 @@ def _switch_on(build: Build) -> bool:
 
 
 def _machine_step(build: Build, name: str, needs: frozenset[str]) -> Step:
-    return Step("machine", name, "machine", needs, lambda: (machines.start(build, name), ""))
+    return Step("machine", name, "machine", needs, partial(_changed, build, name))
+
+
+def _changed(build: Build, name: str) -> tuple[bool, str]:
+    return machines.start(build, name), ""
 
 
 def _boot_step(build: Build, name: str) -> Step:
@@ -104,6 +108,10 @@ def steps(build: Build, decisions: dict[str, Decision]) -> list[Step]:
         later = frozenset(f"boot:{other}" for other in first) if name not in first else frozenset()
         if name in fresh:
             found += [_machine_step(build, name, later), _boot_step(build, name)]
+        elif item.resize:
+            found.append(
+                Step("machine", name, "; ".join(item.resize), frozenset(), partial(_changed, build, name))
+            )
         if name in fresh or item.host:
             found.append(
                 _step(
@@ -131,7 +139,7 @@ def steps(build: Build, decisions: dict[str, Decision]) -> list[Step]:
         settings = partial(services.apply_kubelet_configuration, build)
         found.append(_step(previous, "", "kubelet settings", {"api"}, settings))
     found += _joins(build, decisions, converged, previous)
-    for role in addons():
+    for role in addons(inventory):
         found.append(
             _step(
                 f"addon-{role.name}",
@@ -144,7 +152,7 @@ def steps(build: Build, decisions: dict[str, Decision]) -> list[Step]:
         previous = f"addon-{role.name}"
     everything = {step.key for step in found if step.phase in ("join", "converge")} | {previous}
     found.append(_step("nodes", "", "all nodes Ready", everything, partial(services.nodes, build)))
-    for role in addons():
+    for role in addons(inventory):
         found.append(
             _step(
                 f"ready-{role.name}",

@@ -11,7 +11,7 @@ from lab.errors import DeadlineError, FailedError
 from lab.inventory.models import Inventory
 from lab.phases.context import Build
 from lab.providers.base import Machine, Power, State, Volume
-from lab.render.cloudinit import seed
+from lab.render.cloudinit import seed, vendor_data
 from lab.waits import still, wait_for
 
 RESULT = "/run/cloud-init/result.json"
@@ -45,7 +45,11 @@ def machine(build: Build, name: str) -> Machine:
             Volume("/var/lib/kubelet"),
             Volume("/var/lib/etcd"),
         )
-    files = seed(inventory, build.lab.provider.traits_of(name), build.bundles[name], build.lab.keys)
+    traits, keys = build.lab.provider.traits_of(name), build.lab.keys
+    if traits.writes_seed:
+        files = {"vendor-data": vendor_data(inventory, traits, build.bundles[name], keys)}
+    else:
+        files = seed(inventory, traits, build.bundles[name], keys)
     return replace(outline(inventory, name), cloud_init=files, volumes=volumes)
 
 

@@ -88,6 +88,10 @@ class LxcProvider:
             lxc_machine.build(self._machines, self._lab, machine, self._layers)
         return self._on(self._required(machine.name)) or made
 
+    def changes(self, machine: Machine) -> tuple[str, ...]:  # noqa: ARG002
+        """None: a container's sizes are limits of this machine's own."""
+        return ()
+
     def destroy(self, name: str) -> bool:
         self._guard()
         if self._folder(name).exists():

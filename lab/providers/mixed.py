@@ -34,6 +34,9 @@ class MixedProvider:
     def create(self, machine: Machine) -> bool:
         return self._owners[machine.name].create(machine)
 
+    def changes(self, machine: Machine) -> tuple[str, ...]:
+        return self._owners[machine.name].changes(machine)
+
     def destroy(self, name: str) -> bool:
         return self._owners[name].destroy(name)
 

@@ -98,6 +98,10 @@ class StaticProvider:
         self.power(machine.name, Power.ON)
         return True
 
+    def changes(self, machine: Machine) -> tuple[str, ...]:  # noqa: ARG002
+        """None: the machine's sizes are its owner's."""
+        return ()
+
     def destroy(self, name: str) -> bool:
         """Take our things from the machine, and our mark last; the machine itself stays as it is."""
         state = self.state(name)

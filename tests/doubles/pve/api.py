@@ -11,16 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.doubles.pve import cluster, pools, qemu, qemu_copies, qemu_power, storage
+from tests.doubles.pve import accounts, cluster, jobs, pools, qemu, qemu_copies, qemu_power, storage
 from tests.doubles.pve.access import Caller
 from tests.doubles.pve.answers import ApiError, Dropped, forbidden
-from tests.doubles.pve.contract import Endpoint, Permission, Route, routes
+from tests.doubles.pve.endpoint import Endpoint, Permission
 from tests.doubles.pve.faults import Strike
 from tests.doubles.pve.journal import Request
 from tests.doubles.pve.parameters import parse_all
+from tests.doubles.pve.routes import Route, routes
 from tests.doubles.pve.world import Call, World, answers
 
-MODULES = (cluster, pools, qemu, qemu_copies, qemu_power, storage)
+MODULES = (accounts, cluster, jobs, pools, qemu, qemu_copies, qemu_power, storage)
 """Each has put its answers into `answers` when it was imported."""
 PREFIX = "/api2/json"
 

@@ -1,16 +1,12 @@
-"""The cluster itself: version, nodes, networks, resources, tasks, rights, log-in."""
+"""The cluster itself: version, nodes, networks, and all that is in it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tests.doubles.pve.answers import ApiError, forbidden, wrong
+from tests.doubles.pve.answers import wrong
 from tests.doubles.pve.qemu import summary
-from tests.doubles.pve.tasks import Task
-from tests.doubles.pve.world import VERSIONS, Call, answers
-
-KNOWN_PATHS = ("/", "/access", "/nodes", "/pool", "/sdn", "/storage", "/vms")
-_TASK = "/nodes/{node}/tasks/{upid}"
+from tests.doubles.pve.world import VERSIONS, Call, World, answers
 
 
 @answers("GET /version")
@@ -21,59 +17,6 @@ def version(call: Call) -> dict[str, str]:
 @answers("GET /nodes/{node}/version")
 def node_version(call: Call) -> dict[str, str]:
     return dict(VERSIONS[call.world.major]) if call.node else {}
-
-
-@answers("POST /access/ticket")
-def log_in(call: Call) -> dict[str, str]:
-    user = str(call.arguments["username"])
-    user = user if "@" in user else f"{user}@{call.arguments.get('realm', 'pam')}"
-    return call.world.access.log_in(user, str(call.arguments["password"]))
-
-
-@answers("GET /access/permissions")
-def permissions(call: Call) -> dict[str, dict[str, int]]:
-    """The caller's rights by path: 1 for those that pass on to what lies below."""
-    access, caller = call.world.access, call.caller
-    asked = str(call.arguments.get("userid", caller))
-    if asked != str(caller) and not call.allows("/access", "Sys.Audit"):
-        raise forbidden("/access", "Sys.Audit")
-    wanted = call.arguments.get("path")
-    paths = [str(wanted)] if wanted else sorted({*KNOWN_PATHS, *(entry.path for entry in access.acl)})
-    found = {path: access.rights(caller, path) for path in paths}
-    return {
-        path: {name: int(passed) for name, passed in held.items()}
-        for path, held in found.items()
-        if held or wanted
-    }
-
-
-@answers("GET /access/roles")
-def roles(call: Call) -> list[dict[str, Any]]:
-    return [
-        {"roleid": name, "privs": ",".join(sorted(held))} for name, held in call.world.access.roles.items()
-    ]
-
-
-@answers("POST /access/roles")
-def add_role(call: Call) -> None:
-    wanted = call.arguments.get("privs", "").replace(",", " ").split()
-    call.world.access.add_role(str(call.arguments["roleid"]), wanted)
-
-
-@answers("GET /access/acl")
-def acl(call: Call) -> list[dict[str, Any]]:
-    """Lines on paths where the caller may change permissions; others see nothing."""
-    return [
-        {
-            "path": entry.path,
-            "ugid": entry.who,
-            "roleid": entry.role,
-            "propagate": int(entry.propagate),
-            "type": "token" if "!" in entry.who else "user",
-        }
-        for entry in call.world.access.acl
-        if call.allows(entry.path, "Permissions.Modify")
-    ]
 
 
 @answers("GET /cluster/nextid")
@@ -116,10 +59,17 @@ def resources(call: Call) -> list[dict[str, Any]]:
         for vm in world.vms.values():
             if call.allows(f"/vms/{vm.vmid}", "VM.Audit"):
                 pool = world.access.pools_of.get(vm.vmid)
-                line = {"id": f"qemu/{vm.vmid}", "type": "qemu", "node": vm.node, "template": 0}
+                line = {
+                    "id": f"qemu/{vm.vmid}",
+                    "type": "qemu",
+                    "vmid": vm.vmid,
+                    "node": vm.node,
+                    "template": 0,
+                }
                 line |= {"pool": pool} if pool else {}
                 line |= {"hastate": "started"} if f"vm:{vm.vmid}" in world.ha_resources else {}
-                found.append(line | summary(world, vm) | {"maxcpu": summary(world, vm)["cpus"]})
+                line |= {key: vm.config[key] for key in ("tags", "lock") if key in vm.config}
+                found.append(line | _last_told(world).get(vm.vmid, {"status": "unknown"}))
     if kind in (None, "node"):
         found += [{"id": f"node/{line['node']}", "type": "node"} | line for line in nodes(call)]
     if kind in (None, "storage"):
@@ -144,6 +94,19 @@ def resources(call: Call) -> list[dict[str, Any]]:
             )
         ]
     return found
+
+
+def _last_told(world: World) -> dict[int, dict[str, Any]]:
+    """What the nodes last told of their VMs: name and power, but neither lock nor tags, which are files."""
+    now = world.clock.now()
+    if now - world.broadcast_at >= world.broadcast_seconds:
+        world.broadcast_at = now
+        world.broadcast = {vm.vmid: summary(world, vm) for vm in world.vms.values()}
+        for line in world.broadcast.values():
+            line["maxcpu"] = line.pop("cpus")
+            line.pop("lock", None)
+            line.pop("tags", None)
+    return world.broadcast
 
 
 @answers("GET /nodes")
@@ -209,56 +172,3 @@ def interface(call: Call) -> dict[str, Any]:
     if name not in call.node.bridges:
         raise wrong("iface", "interface does not exist")
     return {"type": "bridge", "active": 1} | ({"bridge_vlan_aware": 1} if call.node.bridges[name] else {})
-
-
-@answers("GET /nodes/{node}/tasks")
-def tasks(call: Call) -> list[dict[str, Any]]:
-    """Tasks of a node, newest first: the caller's own, or all for one who may see them."""
-    all_of_them = call.allows(f"/nodes/{call.node.name}", "Sys.Audit")
-    vmid, kind, source = (call.arguments.get(key) for key in ("vmid", "typefilter", "source"))
-    found = []
-    for task in sorted(call.world.tasks.all.values(), key=lambda task: -task.started):
-        if task.node != call.node.name or not (all_of_them or task.user == str(call.caller)):
-            continue
-        if vmid not in (None, int(task.id) if task.id.isdigit() else -1) or kind not in (None, task.kind):
-            continue
-        if (source in (None, "archive") and task.running) or (source == "active" and not task.running):
-            continue
-        if call.arguments.get("errors") and task.exit_status == "OK":
-            continue
-        line = task.status()
-        line["status"] = line.pop("exitstatus", "RUNNING")
-        found.append(line | ({"endtime": int(task.ended)} if task.ended is not None else {}))
-    start = call.arguments.get("start", 0)
-    return found[start : start + call.arguments.get("limit", 50)]
-
-
-def _task(call: Call) -> Task:
-    task = call.world.tasks.get(str(call.arguments["upid"]))
-    if task.node != call.node.name:
-        raise wrong("upid", "no such task")
-    if task.user != str(call.caller):
-        call.require(f"/nodes/{task.node}", "Sys.Audit")
-    return task
-
-
-@answers(f"GET {_TASK}/status")
-def task_status(call: Call) -> dict[str, Any]:
-    return _task(call).status()
-
-
-@answers(f"GET {_TASK}/log")
-def task_log(call: Call) -> list[dict[str, Any]]:
-    """Lines of a task's log from `start` on, 50 if no limit is given."""
-    start, limit = call.arguments.get("start", 0), call.arguments.get("limit", 50)
-    lines = _task(call).log or ["no content"]
-    return [{"n": number + 1, "t": line} for number, line in enumerate(lines)][start : start + limit]
-
-
-@answers(f"DELETE {_TASK}")
-def stop_task(call: Call) -> None:
-    """End a running task; what it would have done does not happen."""
-    task = _task(call)
-    if not task.running:
-        raise ApiError(500, "unable to kill worker")
-    call.world.tasks.abort(task)

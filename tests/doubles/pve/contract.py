@@ -1,4 +1,4 @@
-"""The part of the API this double offers: methods, paths, parameters, permissions; our own compact words.
+"""The part of the API this double offers: methods, paths, parameters, permissions; our own words.
 
 `Parameter` and the permission lists say what PVE's API viewer says of the same endpoint; a test compares the
 two where the viewer's data is at hand. Only what is listed here exists: everything else is refused.
@@ -6,57 +6,9 @@ two where the viewer's data is at hand. Only what is listed here exists: everyth
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
-
 from tests.doubles.pve import contract_vm as vm
-from tests.doubles.pve.parameters import Parameter, boolean, integer, text
-
-Permission = list[Any]
-"""A check as PVE writes it: ["perm", path, [privileges]], ["and", ...], ["or", ...]; [] for any user."""
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """One method on one path. `permission` is checked before anything is looked at."""
-
-    permission: Permission = field(default_factory=list)
-    parameters: dict[str, Parameter] = field(default_factory=dict)
-    allows_token: bool = True
-    since: int = 8
-    """First major version that has it."""
-
-
-@dataclass(frozen=True)
-class Route:
-    """An endpoint with its method and path template."""
-
-    method: str
-    template: str
-    endpoint: Endpoint
-
-    @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """The template as a pattern; a volume's name is the rest of the path, slashes included."""
-        text = re.sub(
-            r"\\{(\w+)\\}", lambda found: f"(?P<{found[1]}>{_WIDE.get(found[1], '[^/]+')})", _quoted(self)
-        )
-        return re.compile(text)
-
-
-_WIDE = {"volume": ".+"}
-
-
-def _quoted(route: Route) -> str:
-    return re.escape(route.template)
-
-
-def perm(path: str, *privileges: str, any_of: bool = False) -> Permission:
-    """A check for all (or one) of the privileges on a path."""
-    return ["perm", path, list(privileges), *(["any", 1] if any_of else [])]
-
+from tests.doubles.pve.endpoint import Endpoint, Permission, perm
+from tests.doubles.pve.parameters import boolean, integer, text
 
 NODE = {"node": text("pve-node", needed=True)}
 VM = NODE | {"vmid": integer("pve-vmid", 100, 999999999, needed=True)}
@@ -286,18 +238,3 @@ ENDPOINTS: dict[str, Endpoint] = {
         perm("/storage/{storage}", "Datastore.Allocate"), {"storage": text("pve-storage-id", needed=True)}
     ),
 }
-
-AGENT_9 = perm("/vms/{vmid}", "VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted", any_of=True)
-"""What PVE 9 asks for instead of VM.Monitor."""
-
-
-def routes(major: int) -> list[Route]:
-    """All endpoints of a major version of PVE."""
-    found = []
-    for name, endpoint in ENDPOINTS.items():
-        method, template = name.split(" ")
-        if "/agent/" in template and major >= 9:
-            endpoint = Endpoint(AGENT_9, endpoint.parameters)
-        if endpoint.since <= major:
-            found.append(Route(method, template, endpoint))
-    return found

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from tests.doubles.pve.api import offered
-from tests.doubles.pve.contract import ENDPOINTS, Permission, routes
+from tests.doubles.pve.contract import ENDPOINTS
 from tests.doubles.pve.contract_vm import OPTIONS, PRIVILEGES, ROOT_ONLY
+from tests.doubles.pve.endpoint import Permission
 from tests.doubles.pve.formats import FORMATS
 from tests.doubles.pve.options import is_option
 from tests.doubles.pve.parameters import Parameter
+from tests.doubles.pve.routes import routes
 from tests.doubles.pve.state import is_cloud_init_option
 from tests.doubles.pve.world import answers
 
