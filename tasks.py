@@ -95,3 +95,8 @@ def logs(inventory: str = DEFAULT, provider: str = "", host: str = "") -> None:
 @command("artifacts.artifacts")
 def artifacts(source: str = "auto", fetch: bool = False, json: bool = False) -> None:
     """Show each component: version, source, digest, state."""
+
+
+@command("selftest.selftest", select="names of defects, rows or layers")
+def selftest(inventory: str = DEFAULT, provider: str = "", select: str = "") -> None:
+    """Prove that verify can fail: seed defects into a disposable lab, one after the other."""
