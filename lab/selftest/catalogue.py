@@ -8,7 +8,7 @@ from lab.errors import InputError
 from lab.inventory.models import Inventory
 from lab.selftest.defect import Defect
 
-FAMILIES = ("render", "host", "blind", "cluster")
+FAMILIES = ("render", "host", "blind", "cluster", "services")
 """Modules of `tests/defects/` in the order in which they are proven."""
 
 

@@ -20,8 +20,17 @@ from lab.verify.layers import LAYERS
 from lab.verify.record import Record
 from lab.verify.run import ROOT, examine
 
-PARTS = ("artifacts", "inventory", "lab", "roles", "templates", "tests/acceptance", "tasks.py")
-"""What of a checkout `invoke verify --layer render` reads."""
+PARTS = (
+    "artifacts",
+    "inventory",
+    "lab",
+    "roles",
+    "templates",
+    "tests/acceptance",
+    "pyproject.toml",
+    "tasks.py",
+)
+"""What of a checkout `invoke verify --layer render` reads; pyproject.toml keeps pytest inside the copy."""
 RENDER_SECONDS = 300
 
 

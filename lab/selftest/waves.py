@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.selftest.defect import Breakage, Defect, Slip
+from lab.verify.outcomes import Outcome
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ def _together(one: Defect, other: Defect) -> bool:
         return False
     if (one.row, one.host) == (other.row, other.host):
         return False
+    if one.host == other.host and Outcome.COULD_NOT_TELL in (one.outcome, other.outcome):
+        return False  # what keeps verify from looking hides the rest of that host
     if isinstance(one, Breakage) and isinstance(other, Breakage):
         return one.damage != other.damage or one.place != other.place
     # a mistake in a template is seen on every host

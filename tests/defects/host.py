@@ -169,13 +169,13 @@ def _files(lab: Inventory) -> list[Breakage]:
             **moved("drop-in-missing", "/etc/systemd/system/kubelet.service.d/10-kubeadm.conf"),
         ),
         _host(
-            "balancer-config-writable",
-            "everybody may write HAProxy's configuration",
+            "firewall-writable",
+            "everybody may write the firewall's file",
             "P1-01",
             lab.balancer,
-            "/etc/haproxy/haproxy.cfg: mode 0666",
-            damage="chmod 666 /etc/haproxy/haproxy.cfg",
-            repair="chmod 644 /etc/haproxy/haproxy.cfg",
+            "/etc/nftables.conf: mode 0666",
+            damage="chmod 666 /etc/nftables.conf",
+            repair="chmod 640 /etc/nftables.conf",
         ),
         _host(
             "resolver-loop",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lab.inventory.models import Inventory
 from lab.selftest.defect import Slip
+from lab.verify.outcomes import Outcome
 
 HAPROXY = "templates/haproxy/haproxy.cfg.j2"
 KUBEADM = "templates/kubeadm/cluster.yaml.j2"
@@ -133,10 +134,13 @@ def defects(lab: Inventory) -> list[Slip]:
             "the firewall's file flushes everybody's rules",
             "L0-08",
             worker,
-            "nftables.conf",
+            "'flush ruleset' removes what is not ours",
             FIREWALL,
             "table inet plumbline\ndelete",
             "flush ruleset\ntable inet plumbline\ndelete",
+            # the renderer itself refuses it, so no check has a file to look at
+            alone=True,
+            outcome=Outcome.COULD_NOT_TELL,
         ),
         _slip(
             "firewall-syntax",
@@ -145,8 +149,8 @@ def defects(lab: Inventory) -> list[Slip]:
             master,
             "nftables.conf: expected",
             FIREWALL,
-            "ct state established,related accept",
-            "ct state established,related acept",
+            "flags interval",
+            "flag interval",
         ),
         _slip(
             "flannel-other-network",
@@ -251,5 +255,28 @@ def defects(lab: Inventory) -> list[Slip]:
     ]
 
 
-def _slip(name: str, title: str, row: str, host: str, says: str, file: str, old: str, new: str) -> Slip:
-    return Slip(name=name, title=title, row=row, host=host, says=says, file=file, old=old, new=new)
+def _slip(
+    name: str,
+    title: str,
+    row: str,
+    host: str,
+    says: str,
+    file: str,
+    old: str,
+    new: str,
+    *,
+    alone: bool = False,
+    outcome: Outcome = Outcome.FAILED,
+) -> Slip:
+    return Slip(
+        name=name,
+        title=title,
+        row=row,
+        host=host,
+        says=says,
+        file=file,
+        old=old,
+        new=new,
+        alone=alone,
+        outcome=outcome,
+    )
