@@ -55,9 +55,9 @@ def destroy(inventory: str = DEFAULT, provider: str = "", host: str = "") -> Non
     """Remove the lab, or one machine of it."""
 
 
-@command("proving.verify")
+@command("proving.verify", runs="how often in a row; more than one counts false alarms")
 def verify(
-    inventory: str = DEFAULT, provider: str = "", layer: tuple[str, ...] = (), select: str = ""
+    inventory: str = DEFAULT, provider: str = "", layer: tuple[str, ...] = (), select: str = "", runs: int = 1
 ) -> None:
     """Prove that the lab is what the inventory says."""
 
