@@ -13,15 +13,15 @@ from lab.verify.run import verify as run_suite
 
 
 @shown
-def verify(inventory: str, provider: str, layers: list[str], select: str, runs: int) -> None:
+def verify(inventory: str, provider: str, layer: list[str], select: str, runs: int) -> None:
     """Run the layers, print the verdict. Raises `AcceptanceError` unless it is green, every time."""
     if runs < 1:
         raise InputError(f"--runs {runs}: at least one run", next_step="invoke verify --runs 15")
     with session("verify", inventory, provider) as opened:
         if runs > 1:
-            _repeat(opened, layers, select, runs)
+            _repeat(opened, layer, select, runs)
             return
-        verdict = run_suite(opened.lab, opened.run, opened.console, layers, select)
+        verdict = run_suite(opened.lab, opened.run, opened.console, layer, select)
         report = opened.run.folder / "report.html"
         opened.console.say(f"report: {report}")
         if not verdict.green:
@@ -34,14 +34,14 @@ def verify(inventory: str, provider: str, layers: list[str], select: str, runs: 
             )
 
 
-def _repeat(opened: Session, layers: list[str], select: str, runs: int) -> None:
+def _repeat(opened: Session, layer: list[str], select: str, runs: int) -> None:
     """Run the layers many times, each in a folder of its own; count what is red."""
     verdicts: list[Verdict] = []
     for number in range(1, runs + 1):
         opened.console.say(f"run {number} of {runs}")
         run = Run(ROOT, opened.inventory.lab, "verify")
         try:
-            verdicts.append(run_suite(opened.lab, run, opened.console, layers, select))
+            verdicts.append(run_suite(opened.lab, run, opened.console, layer, select))
         finally:
             run.close()
     figures = {"runs": runs, "alarms": alarms(verdicts), "seconds": durations(verdicts)}

@@ -1,13 +1,25 @@
-"""The schema of `report.json`, written to docs/report.schema.json by `python -m lab.report.schema`."""
+"""The schemas of the report's documents, written to docs/ by `python -m lab.report.schema`."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+from lab.report.series import Series
 from lab.verify.record import Verdict
 
-SCHEMA = Path(__file__).parents[2] / "docs" / "report.schema.json"
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def schemas() -> dict[Path, dict[str, Any]]:
+    """Schema by file: of `report.json`, and of what lies in a run's `series/`."""
+    return {
+        DOCS / "report.schema.json": Verdict.model_json_schema(),
+        DOCS / "series.schema.json": Series.model_json_schema(),
+    }
+
 
 if __name__ == "__main__":
-    SCHEMA.write_text(json.dumps(Verdict.model_json_schema(), indent=1) + "\n")
+    for path, schema in schemas().items():
+        path.write_text(json.dumps(schema, indent=1) + "\n")

@@ -118,7 +118,7 @@ def is_loop(target: str, own: str | None) -> bool:
 def test_kubelets_have_the_declared_settings(driver: Driver, facts: Facts, inventory: Inventory) -> None:
     """The kubelet's settings hold every value that the inventory and its machine ask for."""
     held = yaml.safe_load(facts["texts"][KUBELET_CONFIG] or "") or {}
-    wanted = kubelet_settings(inventory, driver.lab.provider.traits)
+    wanted = kubelet_settings(inventory, driver.lab.provider.traits_of(facts.host))
     wrong = {key: held.get(key) for key, value in wanted.items() if held.get(key) != value}
     rule = ", ".join(f"{key}: {wanted[key]}" for key in wrong) or "as declared"
     nothing("settings of the kubelet", wrong, rule=rule, command=f"cat {KUBELET_CONFIG}")
