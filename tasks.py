@@ -62,6 +62,18 @@ def verify(
     """Prove that the lab is what the inventory says."""
 
 
+@command("breaking.faults")
+def faults(inventory: str = DEFAULT, provider: str = "") -> None:
+    """List the faults with what this lab can have of them."""
+
+
+@command("breaking.fault", positional=("name",), name="name of a fault", seconds="how long it lasts")
+def fault(
+    name: str, inventory: str = DEFAULT, provider: str = "", host: str = "", seconds: float = 0.0
+) -> None:
+    """Inject one fault with health gates; it is healed whatever happens."""
+
+
 @command("bench.bench")
 def bench(inventory: str = DEFAULT, provider: str = "", source: str = "auto") -> None:
     """Measure a lab that does not exist yet: build, second build, memory, destroy; print JSON."""

@@ -13,6 +13,7 @@ from rich.table import Table
 from lab.artifacts.provide import provide
 from lab.commands.session import ROOT, Session, session, shown, with_options
 from lab.errors import FailedError
+from lab.faults import marker
 from lab.labs import Lab, provider_for
 from lab.locks import exclusive
 from lab.phases.build import PHASES, Plan, build_lab
@@ -78,6 +79,8 @@ def _print_plan(build: Build, found: Plan) -> None:
 def build(inventory: str, provider: str, source: str) -> None:
     """Converge the lab and sum it up."""
     with session("build", inventory, provider) as opened, exclusive(opened.lab, "invoke build"):
+        # the build itself is what makes the lab healthy, so nothing is waited for here
+        marker.heal_left_behind(opened.lab, opened.console.say)
         check(opened.lab)
         with building(opened, source) as build:
             changed = build_lab(build)
@@ -122,6 +125,8 @@ def destroy(inventory: str, provider: str, host: str) -> None:
             opened.console.say("machine removed" if changed else "there is no such machine", host)
             return
         changed = lab.provider.clean()
+        # a fault that was left behind went with its machines
+        marker.remove(lab)
         close_connections(lab.keys.folder)
         for folder in (lab.folder / "ssh", lab.keys.folder / "hosts"):
             shutil.rmtree(folder, ignore_errors=True)

@@ -28,6 +28,7 @@ from lab.inventory.sections import (
     Ssh,
     Storage,
     Thresholds,
+    Verify,
 )
 from lab.inventory.types import (
     Address,
@@ -133,6 +134,7 @@ class Inventory(Model):
     )
     ssh: Ssh = Ssh()
     thresholds: Thresholds = Thresholds()
+    verify: Verify = Verify()
 
     _notes: tuple[str, ...] = PrivateAttr(())
     _warnings: tuple[str, ...] = PrivateAttr(())

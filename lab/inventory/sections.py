@@ -152,11 +152,31 @@ class Ssh(Model):
     )
 
 
+class Verify(Model):
+    """What the acceptance suite does."""
+
+    ha: Literal["short", "full"] = Field(
+        "short", description="Faults of the layer ha: one of each family, or all of them."
+    )
+
+
 class Thresholds(Model):
     """Limits of the acceptance suite; defaults are the catalogue's."""
 
     api_gap_seconds: Number = Field(10.0, gt=0, description="Longest gap of the API when a master dies.")
     leader_seconds: Number = Field(5.0, gt=0, description="Time to a new etcd leader.")
+    lease_seconds: Number = Field(
+        20.0, gt=0, description="Time until another master leads the controllers or the scheduler."
+    )
+    address_gap_seconds: Number = Field(
+        10.0, gt=0, description="Longest silence of a service's address when its machine dies."
+    )
+    component_seconds: Number = Field(
+        60.0, gt=0, description="Time until a killed part of Kubernetes works again."
+    )
+    recovery_seconds: Number = Field(
+        300.0, gt=0, description="Time until the lab is healthy after a fault was healed."
+    )
     address_seconds: Number = Field(60.0, gt=0, description="Time until a service has its address.")
     minimum_writes_per_second: Number = Field(
         5.0, gt=0, description="Acknowledged writes a second below which a fault run is void."
