@@ -74,6 +74,19 @@ def fault(
     """Inject one fault with health gates; it is healed whatever happens."""
 
 
+@command(
+    "breaking.trials",
+    positional=("name",),
+    name="name of a fault",
+    host="a host, etcd-leader or announcer",
+    times="how many trials",
+)
+def trials(
+    name: str, inventory: str = DEFAULT, provider: str = "", host: str = "announcer", times: int = 20
+) -> None:
+    """Repeat one fault under traffic: gaps as p50, p95 and max, as JSON."""
+
+
 @command("bench.bench")
 def bench(inventory: str = DEFAULT, provider: str = "", source: str = "auto") -> None:
     """Measure a lab that does not exist yet: build, second build, memory, destroy; print JSON."""

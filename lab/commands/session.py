@@ -35,7 +35,7 @@ log = logging.getLogger("plumbline")
 _chosen: list[str] = []
 """The options with which the user named this lab: every command that a message proposes gets them too."""
 _OF_A_LAB = re.compile(
-    r"\binvoke (?:build|destroy|faults?|kubectl|logs|plan|preflight|shell|ssh|status|verify)\b(?! -i)"
+    r"\binvoke (?:build|destroy|faults?|kubectl|logs|plan|preflight|shell|ssh|status|trials|verify)\b(?! -i)"
 )
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.inventory.ranges import AddressRange
+from lab.inventory.reaction import Name as Reaction
 from lab.inventory.types import (
     Bridge,
     DnsLabel,
@@ -54,6 +55,10 @@ class Kubernetes(Model):
     proxy_mode: Literal["iptables", "nftables"] = Field("iptables", description="How kube-proxy works.")
     node_monitor_grace_seconds: Whole = Field(
         50, ge=20, le=600, description="How long a node may be silent before it is NotReady."
+    )
+    reaction: Reaction = Field(
+        "default",
+        description="Times until a death is noticed and answered: upstream's or fast ones.",
     )
     single_master: Switch = Field(
         False, description="Allow one control plane machine: no high availability, for experiments only."

@@ -59,11 +59,11 @@ def test_a_silent_hole_makes_no_node_not_ready(fire: Fire, cut: str) -> None:
     fire.full_only()
     driver = fire.driver
     # all clients: for as long as a node may be silent, and no longer
-    seconds = 60.0 if cut == "cut-balancer" else driver.inventory.kubernetes.node_monitor_grace_seconds / 2
+    seconds = 60.0 if cut == "cut-balancer" else driver.inventory.grace_seconds / 2
     with fire.under(cut, seconds=seconds, steady=seconds) as (live, _):
         pass
     with staying("nodes", lambda: _not_ready(driver), lambda names: not names, expected="all Ready"):
-        health.recovered(driver, within=driver.inventory.kubernetes.node_monitor_grace_seconds)
+        health.recovered(driver, within=driver.inventory.grace_seconds)
     assert live.healed is not None
 
 
@@ -132,7 +132,7 @@ def test_a_silent_worker_is_noticed_and_comes_back(fire: Fire, name: str) -> Non
             command=f"kubectl describe node {victim}",
         )
         took = fire.measure("time to NotReady", time.monotonic() - live.began, "s", AWAY_SECONDS)
-    grace = driver.inventory.kubernetes.node_monitor_grace_seconds
+    grace = driver.inventory.grace_seconds
     holds("time to NotReady", took <= grace + 20, expected=f"<= {grace + 20:g} s", seen=f"{took:.1f} s")
 
 
