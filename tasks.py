@@ -30,6 +30,11 @@ def render(inventory: str = DEFAULT, provider: str = "", source: str = "auto") -
     """Write every file of every host into the run's folder."""
 
 
+@command("seeding.seed", positional=("host",), to="where the card's first partition is mounted")
+def seed(host: str, inventory: str = DEFAULT, provider: str = "", to: str = "") -> None:
+    """Write the files of a Raspberry Pi's card."""
+
+
 @command("building.preflight")
 def preflight(inventory: str = DEFAULT, provider: str = "") -> None:
     """Check machine and provider before anything changes."""
@@ -87,9 +92,14 @@ def trials(
     """Repeat one fault under traffic: gaps as p50, p95 and max, as JSON."""
 
 
+@command("reporting.report")
+def report(inventory: str = DEFAULT, provider: str = "", run: str = "", against: str = "") -> None:
+    """Write the report of a run anew from its report.json; compare it with another run."""
+
+
 @command("bench.bench")
-def bench(inventory: str = DEFAULT, provider: str = "", source: str = "auto") -> None:
-    """Measure a lab that does not exist yet: build, second build, memory, destroy; print JSON."""
+def bench(inventory: str = DEFAULT, provider: str = "", source: str = "auto", what: str = "lab") -> None:
+    """Measure a lab that does not exist yet (build, memory, destroy), or an inventory; print JSON."""
 
 
 @command("reaching.status")
@@ -118,5 +128,5 @@ def logs(inventory: str = DEFAULT, provider: str = "", host: str = "") -> None:
 
 
 @command("artifacts.artifacts")
-def artifacts(source: str = "auto", fetch: bool = False, json: bool = False) -> None:
+def artifacts(source: str = "auto", arch: str = "", fetch: bool = False, json: bool = False) -> None:
     """Show each component: version, source, digest, state."""

@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from lab import equipment
+from lab.changes import HostChange, actions
 from lab.cluster.kubeadm import JOINED, UNIT
 from lab.errors import CommandError, FailedError, PreflightError
 from lab.render import firewall
@@ -42,8 +44,12 @@ class HostFacts:
     """Our own address as the host sees it."""
     firewall: str = ""
     """`missing` or `differs`: the rules in force are not those of the host's own file."""
+    strangers: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Files where the bundle owns every file and names none: what an earlier inventory left."""
     booting: bool = False
     """cloud-init is still at work: what is not there yet is no drift."""
+    equipment: dict[str, Any] = field(default_factory=dict)
+    """What it has of its equipment (`lab.equipment.Held`); empty where the provider brings it."""
 
     @property
     def joined(self) -> bool:
@@ -62,16 +68,6 @@ class HostFacts:
         return {"active": "running", "activating": "running", "failed": "failed"}.get(active, "idle")
 
 
-@dataclass(frozen=True)
-class HostChange:
-    """One thing that differs: a sentence, a unified diff where there is one, and how to mend it."""
-
-    sentence: str
-    diff: str = ""
-    file: File | None = None
-    commands: tuple[tuple[str, ...], ...] = ()
-
-
 def look(ssh: Ssh, wanted: Bundle) -> HostFacts:
     """Facts of a host, in one round trip."""
     answer = _ask(
@@ -86,6 +82,8 @@ def look(ssh: Ssh, wanted: Bundle) -> HostFacts:
             "sysctls": list(wanted.sysctls),
             "units": [*(unit.name for unit in wanted.units), f"{UNIT}.service"],
             "exists": list(EVIDENCE),
+            "owned": list(wanted.owned),
+            "equipment": equipment.asked(wanted),
             "firewall": {"table": firewall.TABLE, "file": firewall.FILE}
             if any(file.path == firewall.FILE for file in wanted.files)
             else None,
@@ -100,7 +98,9 @@ def compare(wanted: Bundle, facts: HostFacts) -> tuple[HostChange, ...]:
         HostChange(f"finish what an earlier run began: {shlex.join(command)}", commands=(tuple(command),))
         for command in facts.pending
     ]
+    changes += equipment.missing(wanted, equipment.Held(**facts.equipment))
     changes += [change for file in wanted.files if (change := _file_change(file, facts.files[file.path]))]
+    changes += [_removal(path, seen) for path, seen in facts.strangers.items()]
     held = facts.files.get(KUBELET_CONFIG)
     if wanted.kubelet and held and facts.joined:
         changes += _kubelet_change(wanted.kubelet, held)
@@ -109,7 +109,7 @@ def compare(wanted: Bundle, facts: HostFacts) -> tuple[HostChange, ...]:
         _not_locked_out(wanted, facts)
     elif facts.firewall:
         sentence = f"load {firewall.FILE}: table {firewall.TABLE} {STATES[facts.firewall]}"
-        changes.append(HostChange(sentence, commands=_actions(("reload nftables",))))
+        changes.append(HostChange(sentence, commands=actions(("reload nftables",))))
     for name, value in wanted.sysctls.items():
         seen = facts.sysctls[name]
         if seen != value:
@@ -163,7 +163,14 @@ def _file_change(file: File, seen: dict[str, str] | None) -> HostChange | None:
         )
     )
     then = f"; then {', '.join(file.on_change)}" if file.on_change else ""
-    return HostChange(f"write {file.path}{then}", diff=diff, file=file, commands=_actions(file.on_change))
+    return HostChange(f"write {file.path}{then}", diff=diff, file=file, commands=actions(file.on_change))
+
+
+def _removal(path: str, seen: dict[str, str]) -> HostChange:
+    # such files are read when they are used, so nothing is to be reloaded after one is gone
+    before = base64.b64decode(seen["text"]).decode(errors="replace")
+    diff = "".join(difflib.unified_diff(before.splitlines(keepends=True), [], path, "/dev/null"))
+    return HostChange(f"remove {path}", diff=diff, remove=path)
 
 
 def _kubelet_change(wanted: dict[str, Any], held: dict[str, str]) -> list[HostChange]:
@@ -181,15 +188,13 @@ def _kubelet_change(wanted: dict[str, Any], held: dict[str, str]) -> list[HostCh
     return [replace(change, sentence=f"{KUBELET_CONFIG}: {named}; then restart kubelet")]
 
 
-def _actions(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    # systemd refuses to reload a unit that does not run; it reads its files when it is started
-    verbs = {"reload": "try-reload-or-restart"}
-    return tuple(("systemctl", *(verbs.get(word, word) for word in name.split())) for name in names)
-
-
 def apply(ssh: Ssh, host: str, changes: Iterable[HostChange]) -> None:
-    """Make the changes of a host in one round trip: files first, then each command once, in order."""
+    """Make the changes of a host in one round trip: files first, then each command once, in order.
+
+    Equipment takes round trips of its own, packages and programs before, images after.
+    """
     listed = tuple(changes)
+    equipment.bring_before(ssh, host, listed)
     commands = list(dict.fromkeys(command for change in listed for command in change.commands))
     # systemd must know a unit's new file before the unit is touched
     commands.sort(key=lambda command: command != ("systemctl", "daemon-reload"))
@@ -205,11 +210,13 @@ def apply(ssh: Ssh, host: str, changes: Iterable[HostChange]) -> None:
             for change in listed
             if change.file
         ],
+        "remove": [change.remove for change in listed if change.remove],
         "commands": commands,
     }
     answer = _ask(ssh, host, request)
     if answer["failed"]:
         raise CommandError(host, shlex.join(answer["failed"]), answer["code"], answer["output"])
+    equipment.bring_after(ssh, host, listed)
 
 
 def _ask(ssh: Ssh, host: str, request: dict[str, Any]) -> dict[str, Any]:

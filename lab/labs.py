@@ -2,44 +2,105 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Interface
 from pathlib import Path
 
 from lab.errors import CommandError, DeadlineError, FailedError, InputError
-from lab.inventory.models import Host, Inventory, ProviderName
+from lab.inventory.models import Arch, Host, Inventory, ProviderName
 from lab.providers.base import Provider, Traits
+from lab.providers.mixed import MixedProvider
 from lab.ssh import Keys, Ssh
 
 MACHINES = Path("/var/lib/plumbline")
 """Machines of the lxc provider: rights and owners of their files matter, so not below a home folder."""
 
 
-def provider_for(inventory: Inventory, layers: tuple[Path, ...] = ()) -> Provider:
-    """The provider of a lab. `layers` are the read-only trees under a machine; only `create` needs them."""
-    if inventory.provider is ProviderName.LXC:
+def provider_for(inventory: Inventory, root: Path, layers: tuple[Path, ...] = ()) -> Provider:
+    """The provider of a lab, one for all its machines or several behind the same contract.
+
+    `layers` are the read-only trees under an lxc machine; only `create` needs them. Machines that exist
+    stand in the network of those that are made, if any are: theirs comes first.
+    """
+    names = list(dict.fromkeys(inventory.provided_by(name) for name in inventory.hosts))
+    made = [name for name in names if name is not ProviderName.STATIC]
+    parts: dict[ProviderName, Provider] = {}
+    for name in made:
+        parts[name] = _provider(name, inventory, layers)
+    if ProviderName.STATIC in names:
+        network = next(iter(parts.values())).enter if parts else _nothing
+        parts[ProviderName.STATIC] = _static(inventory, root, network)
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    owners = {name: parts[inventory.provided_by(name)] for name in inventory.hosts}
+    return MixedProvider(tuple(parts.values()), owners)
+
+
+def _provider(name: ProviderName, inventory: Inventory, layers: tuple[Path, ...]) -> Provider:
+    if name is ProviderName.LXC:
         from lab.providers.lxc import LxcProvider
 
         home = Path(os.environ.get("PLUMBLINE_MACHINES") or MACHINES) / inventory.lab
         bridge = IPv4Interface((inventory.network.gateway, inventory.network.lan.prefixlen))
         return LxcProvider(inventory.lab, home, bridge, layers)
+    if name is ProviderName.PROXMOX:
+        from lab.providers.proxmox import ProxmoxProvider
+
+        return ProxmoxProvider(inventory, report=logging.getLogger("plumbline").warning)
     raise InputError(
-        f"provider: {inventory.provider}: machines of this provider cannot be made yet",
+        f"provider: {name}: machines of this provider cannot be made yet",
         next_step="add --provider lxc to rehearse the topology on this machine",
     )
 
 
+def _static(inventory: Inventory, root: Path, network: Callable[[], None]) -> Provider:
+    from lab.converge import EVIDENCE
+    from lab.providers.static import StaticProvider
+    from lab.release import release
+
+    hosts = {name: host for name, host in inventory.hosts.items() if not inventory.makes(name)}
+    return StaticProvider(
+        inventory.lab,
+        hosts,
+        inventory.network.lan,
+        connect=lambda: ssh_for(inventory, root),
+        public_key=lambda: Keys(inventory.lab).own().public,
+        release=lambda ssh, name: release(ssh, inventory, name),
+        evidence=EVIDENCE,
+        enter=network,
+    )
+
+
+def _nothing() -> None:
+    """Machines on a real LAN are reached from where we are."""
+
+
+def ssh_for(inventory: Inventory, root: Path) -> Ssh:
+    """SSH to the hosts of a lab; its configuration lies in the checkout's folder of the lab."""
+    addresses = {name: host.address for name, host in inventory.hosts.items()}
+    own_keys = {name: host.host_key for name, host in inventory.hosts.items() if host.host_key}
+    folder = root / ".lab" / inventory.lab / "ssh"
+    return Ssh.write(folder, inventory.ssh.user, Keys(inventory.lab), addresses, own_keys)
+
+
+def stocked(inventory: Inventory) -> tuple[Arch, ...]:
+    """Architectures of the machines that get programs and images over SSH."""
+    over_ssh = [name for name in inventory.hosts if inventory.provided_by(name) is not ProviderName.LXC]
+    return tuple(dict.fromkeys(inventory.hosts[name].arch for name in over_ssh))
+
+
 def traits_of(inventory: Inventory) -> dict[str, Traits]:
-    """What each machine cannot do as a full machine would, by host."""
-    made = Traits()
-    if inventory.provider is ProviderName.LXC:
-        made = provider_for(inventory).traits
-    return {
-        name: made if inventory.provided_by(name) is ProviderName.LXC else Traits()
-        for name in inventory.hosts
-    }
+    """What each machine cannot do as a full one would, by host, as far as that is known without asking it."""
+    found = {}
+    for name in inventory.hosts:
+        provider = inventory.provided_by(name)
+        made = _provider(provider, inventory, ()) if provider is ProviderName.LXC else None
+        found[name] = made.traits_of(name) if made else Traits()
+    return found
 
 
 @dataclass(frozen=True)
@@ -48,12 +109,14 @@ class Lab:
 
     inventory: Inventory
     root: Path
-    provider: Provider
+    given: Provider | None = None
+    """A provider that stands in for the inventory's own."""
+    layers: tuple[Path, ...] = ()
 
     @classmethod
     def open(cls, inventory: Inventory, root: Path, layers: tuple[Path, ...] = ()) -> Lab:
         """The lab of an inventory; `root` is the checkout, below which `.lab/<lab>/` lies."""
-        return cls(inventory, root, provider_for(inventory, layers))
+        return cls(inventory, root, layers=layers)
 
     def host(self, name: str) -> Host:
         """The host of that name. Raises `InputError` with the names there are."""
@@ -61,6 +124,11 @@ class Lab:
             known = ", ".join(self.inventory.hosts)
             raise InputError(f"--host {name}: no such host in {self.inventory.lab}; there are: {known}")
         return self.inventory.hosts[name]
+
+    @cached_property
+    def provider(self) -> Provider:
+        """Who makes the machines; asked for by those alone who need machines. Raises `InputError`."""
+        return self.given or provider_for(self.inventory, self.root, self.layers)
 
     @property
     def folder(self) -> Path:
@@ -75,8 +143,7 @@ class Lab:
     @cached_property
     def ssh(self) -> Ssh:
         """SSH to the hosts. The process must have entered the lab's network."""
-        addresses = {name: host.address for name, host in self.inventory.hosts.items()}
-        return Ssh.write(self.folder / "ssh", self.inventory.ssh.user, self.keys, addresses)
+        return ssh_for(self.inventory, self.root)
 
     @property
     def kubeconfig(self) -> Path:

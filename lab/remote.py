@@ -7,7 +7,9 @@ input, writes the answer as JSON to standard output.
 from __future__ import annotations
 
 import base64
+import contextlib
 import grp
+import hashlib
 import json
 import os
 import pwd
@@ -114,6 +116,34 @@ def look_at_firewall(asked: dict[str, str]) -> str:
     return "" if wanted is None or held == wanted else "missing" if held is None else "differs"
 
 
+def look_at_equipment(asked: dict[str, list[str]]) -> dict[str, Any]:
+    """Packages and modules that are missing, digests of programs, and ids of images by their references."""
+    said = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Abbrev}\n"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    installed = {line.split()[0] for line in said.splitlines() if line.split()[1:] == ["ii"]}
+    programs = [path for path in asked["programs"] if Path(path).is_file()]
+    images: dict[str, str] = {}
+    if Path("/run/containerd/containerd.sock").exists() and Path("/usr/local/bin/crictl").exists():
+        listed = subprocess.run(
+            ["/usr/local/bin/crictl", "images", "-o", "json"], capture_output=True, text=True, check=False
+        )
+        # a containerd that does not answer holds nothing that we could count on
+        for image in json.loads(listed.stdout)["images"] if listed.returncode == 0 else []:
+            images |= dict.fromkeys(image["repoTags"], image["id"].removeprefix("sha256:"))
+    return {
+        "missing_packages": [name for name in asked["packages"] if name not in installed],
+        "missing_modules": [
+            name for name in asked["modules"] if not Path("/sys/module", name.replace("-", "_")).exists()
+        ],
+        "programs": {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in programs},
+        "images": images,
+    }
+
+
 def look(request: dict[str, Any]) -> dict[str, Any]:
     """Facts; changes nothing."""
     return {
@@ -125,6 +155,13 @@ def look(request: dict[str, Any]) -> dict[str, Any]:
         "client": client(),
         "firewall": look_at_firewall(request["firewall"]) if request["firewall"] else "",
         "exists": {path: Path(path).exists() for path in request["exists"]},
+        "strangers": {
+            path: seen
+            for pattern in request["owned"]
+            for path in sorted(map(str, Path("/").glob(pattern[1:])))
+            if path not in request["files"] and (seen := look_at_file(Path(path)))
+        },
+        "equipment": look_at_equipment(request["equipment"]) if request["equipment"] else {},
     }
 
 
@@ -145,8 +182,15 @@ def write_file(wanted: dict[str, str]) -> None:
         target.replace(path)
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file, and its folder if nothing else is in it."""
+    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        path.parent.rmdir()
+
+
 def change(request: dict[str, Any]) -> dict[str, Any]:
-    """Write files, then run commands; stops at the first that fails and tells its output.
+    """Write and remove files, then run commands; stops at the first that fails and tells its output.
 
     The commands are noted down first: when this run dies between a file and its action, the file is right
     already, and only the note tells the next run that the action is still owed.
@@ -154,6 +198,8 @@ def change(request: dict[str, Any]) -> dict[str, Any]:
     note(request["commands"])
     for wanted in request["write"]:
         write_file(wanted)
+    for path in request["remove"]:
+        remove_file(Path(path))
     for command in request["commands"]:
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import threading
 import time
@@ -16,15 +17,21 @@ from typing import Any
 SECRETS = re.compile(
     r"(?P<token>\b[a-z0-9]{6}\.[a-z0-9]{16}\b)"
     r"|(?P<key>\b[0-9a-f]{64}\b(?<!sha256:))"
+    r"|(?P<apitoken>(?<=PVEAPIToken=)\S+)"
     r"|(?P<kubeconfig>(?<=client-key-data: )\S+)"
     r"|(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----)",
     re.DOTALL,
 )
-"""Bootstrap tokens, kubeadm certificate keys (64 hex digits), the key of a kubeconfig, private keys."""
+"""Bootstrap tokens, kubeadm certificate keys (64 hex digits), API tokens of Proxmox VE, the key of a
+kubeconfig, private keys."""
+_SIGNS = re.compile(r"[a-z0-9]{16}|PVEAPIToken=|client-key-data: |PRIVATE KEY-----")
+"""One of these stands in or before every secret; most files hold none, which is seen four times as fast."""
 
 
 def mask(text: str) -> str:
     """Replace secrets by their kind. A digest (`sha256:...`) is no secret and stays."""
+    if not _SIGNS.search(text):
+        return text
     return SECRETS.sub(
         lambda m: m.group(0) if text[max(0, m.start() - 7) : m.start()] == "sha256:" else f"<{m.lastgroup}>",
         text,
@@ -108,7 +115,10 @@ class Run:
     def keep(self, name: str, text: str, *, private: bool = False) -> Path:
         """Write a file of evidence below the run's folder, secrets masked unless `private` (mode 600)."""
         path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600 if private else 0o644)
-        path.write_text(text if private else mask(text))
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True)
+        with open(
+            path, "w", opener=lambda name, flags: os.open(name, flags, 0o600 if private else 0o644)
+        ) as file:
+            file.write(text if private else mask(text))
         return path

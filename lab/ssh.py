@@ -6,19 +6,21 @@ the same one. Host keys are ours from the first boot on, so no key is ever taken
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import logging
 import os
 import shlex
 import subprocess
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from platformdirs import user_data_path
 
 from lab.errors import CommandError, DeadlineError, FailedError
@@ -49,14 +51,36 @@ def key_pair(path: Path, comment: str) -> KeyPair:
         if not path.exists():
             _make_key(path)
     key_text = path.read_text()
-    loaded = serialization.load_ssh_private_key(key_text.encode(), password=None)
-    public = loaded.public_key().public_bytes(
-        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    )
-    return KeyPair(key_text, f"{public.decode()} {comment}")
+    return KeyPair(key_text, f"{_public_half(path, key_text)} {comment}")
+
+
+def _public_half(path: Path, private: str) -> str:
+    """The public key, which stands unencrypted in a private one (OpenSSH's PROTOCOL.key, section 1).
+
+    Read here, because rendering wants it of every host and cryptography is slow to import. Raises
+    `FailedError` for a file that holds no such key.
+    """
+    try:
+        packed = base64.b64decode("".join(private.splitlines()[1:-1]))
+        fields, rest = [], packed.removeprefix(b"openssh-key-v1\0")
+        for skip in (0, 0, 4, 0):  # cipher, its key derivation, that one's options and the count, public key
+            size = int.from_bytes(rest[:4], "big")
+            fields.append(rest[4 : 4 + size])
+            rest = rest[4 + size + skip :]
+    except ValueError:
+        fields = []
+    if not fields or not fields[-1].startswith(b"\0\0\0\x0bssh-ed25519\0\0\0\x20") or len(fields[-1]) != 51:
+        raise FailedError(
+            f"{path}: is not an ed25519 key in OpenSSH's format",
+            next_step=f"ssh-keygen -y -f {path}, or move it away: a new one is made for new machines",
+        )
+    return f"ssh-ed25519 {base64.b64encode(fields[-1]).decode()}"
 
 
 def _make_key(path: Path) -> None:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
@@ -102,9 +126,17 @@ class Ssh:
         self.config = config
 
     @classmethod
-    def write(cls, folder: Path, user: str, keys: Keys, hosts: dict[str, IPv4Address]) -> Ssh:
+    def write(
+        cls,
+        folder: Path,
+        user: str,
+        keys: Keys,
+        hosts: dict[str, IPv4Address],
+        own_keys: Mapping[str, str] = MappingProxyType({}),
+    ) -> Ssh:
         """Write `ssh_config` and `known_hosts` into `folder`.
 
+        `own_keys` are the public host keys of machines that have one of their own; all others have ours.
         The control sockets live in a short folder of their own: a unix socket's path has room for about
         108 bytes, and ssh adds 17 of its own while it connects.
         """
@@ -113,7 +145,8 @@ class Ssh:
         sockets = control_folder(keys.folder)
         sockets.mkdir(parents=True, exist_ok=True, mode=0o700)
         known = folder / "known_hosts"
-        known.write_text("".join(f"{address} {keys.host(name).public}\n" for name, address in hosts.items()))
+        public = {name: own_keys.get(name) or keys.host(name).public for name in hosts}
+        known.write_text("".join(f"{address} {public[name]}\n" for name, address in hosts.items()))
         lines = []
         for name, address in hosts.items():
             lines += [f"Host {name}", f"    HostName {address}"]
@@ -143,24 +176,27 @@ class Ssh:
         """The local command line that runs `command` on `host`."""
         return ["ssh", "-F", str(self.config), "-o", "BatchMode=yes", host, command]
 
-    def try_run(self, host: str, command: str, *, seconds: float = 60, stdin: str = "") -> Result:
+    def try_run(self, host: str, command: str, *, seconds: float = 60, stdin: str | Path = "") -> Result:
         """Run `command` as root on `host` and give back its end, whatever it was.
 
-        Raises `FailedError` when the host cannot be reached, `DeadlineError` after `seconds`.
+        `stdin` is text, or a file whose bytes are sent. Raises `FailedError` when the host cannot be reached,
+        `DeadlineError` after `seconds`.
         """
         log.debug("%s: $ %s", host, command)
-        try:
-            done = subprocess.run(
-                self.argv(host, f"sudo -n sh -c {shlex.quote(command)}"),
-                input=stdin,
-                capture_output=True,
-                text=True,
-                timeout=seconds,
-                check=False,
-                errors="replace",
-            )
-        except subprocess.TimeoutExpired as error:
-            raise DeadlineError(f"{host}: `{shorten(command)}`", seconds, "still running") from error
+        with stdin.open("rb") if isinstance(stdin, Path) else nullcontext() as file:
+            given: dict[str, Any] = {"stdin": file} if file else {"input": stdin}
+            try:
+                done = subprocess.run(
+                    self.argv(host, f"sudo -n sh -c {shlex.quote(command)}"),
+                    **given,
+                    capture_output=True,
+                    text=True,
+                    timeout=seconds,
+                    check=False,
+                    errors="replace",
+                )
+            except subprocess.TimeoutExpired as error:
+                raise DeadlineError(f"{host}: `{shorten(command)}`", seconds, "still running") from error
         # masked before it is cut: half a secret is no longer recognised as one
         said = mask(done.stdout)[-2000:] + mask(done.stderr)[-2000:]
         log.debug("%s: -> %d %s", host, done.returncode, said)
@@ -168,7 +204,7 @@ class Ssh:
             raise FailedError(f"{host}: not reachable by SSH: {done.stderr.strip() or 'no message'}")
         return Result(done.returncode, done.stdout, done.stderr)
 
-    def run(self, host: str, command: str, *, seconds: float = 60, stdin: str = "") -> str:
+    def run(self, host: str, command: str, *, seconds: float = 60, stdin: str | Path = "") -> str:
         """Standard output of `command`, run as root on `host`. Raises `CommandError` unless it succeeds."""
         result = self.try_run(host, command, seconds=seconds, stdin=stdin)
         if result.code:

@@ -20,7 +20,7 @@ from lab.render.addons import merge
 from lab.ssh import Result, Ssh
 from lab.waits import NotYet
 
-CONTAINERS = Traits(shares_kernel=True, oom_score_restricted=True)
+CONTAINERS = Traits(shares_kernel=True, oom_score_restricted=True, layered=True)
 FULL_MACHINES = Traits()
 
 
@@ -53,6 +53,10 @@ class FakeProvider:
     log: list[tuple[str, str]] = field(default_factory=list)
     on_boot: Callable[[Machine], None] = lambda _: None
     prepared: bool = False
+    differ: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def traits_of(self, name: str) -> Traits:  # noqa: ARG002
+        return self.traits
 
     def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
         self.log += [("preflight", machine.name) for machine in machines]
@@ -71,6 +75,9 @@ class FakeProvider:
         if state is State.FOREIGN:
             raise PreflightError(f"{machine.name}: is not ours")
         if state is State.RUNNING:
+            if self.differ.pop(machine.name, ()):
+                self.log.append(("change", machine.name))
+                return True
             return False
         self.log.append(("create" if state is State.ABSENT else "on", machine.name))
         self.states[machine.name] = State.RUNNING
@@ -78,6 +85,9 @@ class FakeProvider:
             self.made[machine.name] = machine
             self.on_boot(machine)
         return True
+
+    def changes(self, machine: Machine) -> tuple[str, ...]:
+        return self.differ.get(machine.name, ())
 
     def destroy(self, name: str) -> bool:
         self.log.append(("destroy", name))
@@ -129,8 +139,8 @@ class FakeSsh(Ssh):
         """From now on `answer` is what a command with `piece` in it says on `host`."""
         self._rules.insert(0, (host, piece, answer))
 
-    def try_run(self, host: str, command: str, *, seconds: float = 60, stdin: str = "") -> Result:  # noqa: ARG002
-        call = Call(host, command, stdin)
+    def try_run(self, host: str, command: str, *, seconds: float = 60, stdin: str | Path = "") -> Result:  # noqa: ARG002
+        call = Call(host, command, str(stdin))
         self.calls.append(call)
         for wanted, piece, answer in list(self._rules):
             if wanted in ("", host) and piece in command:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
+from typing import get_args
 
-from lab.artifacts.catalogue import Catalogue
+from lab.artifacts.catalogue import Arch, Catalogue
 from lab.artifacts.containerd_root import containerd_root_key
 from lab.artifacts.sources import Source
 from lab.artifacts.sources.modules import ModulesSource
 from lab.artifacts.sources.upstream import UpstreamSource, answers
 from lab.artifacts.store import Entry, Key, Say, Store
 from lab.artifacts.toolchain import host_arch
-from lab.errors import InputError
+from lab.errors import InputError, PreflightError
 
 SOURCES = ("upstream", "modules")
+BINFMT = Path("/proc/sys/fs/binfmt_misc")
+"""Where the kernel shows what it runs by an emulator (binfmt_misc)."""
 
 
 def choose(source: str, store: Store, catalogue: Catalogue, arch: str, say: Say) -> Source:
@@ -68,6 +72,23 @@ def root_key_of(catalogue: Catalogue, made: Mapping[str, Entry], arch: str) -> K
     """The key of the image store that is made of these entries."""
     images = {image.tagged: made[name].digest for name, image in catalogue.images()}
     return containerd_root_key(images, made["containerd"].files["containerd"].sha256, arch)
+
+
+def known_arch(arch: str) -> None:
+    """Refuse an architecture that the catalogue does not know; raises `InputError`."""
+    if arch not in get_args(Arch):
+        raise InputError(f"arch: {arch!r} is not one of {', '.join(get_args(Arch))}")
+
+
+def check_emulated(arch: str) -> None:
+    """Refuse to install packages of another architecture without an emulator; raises `PreflightError`."""
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}[arch]
+    if arch != host_arch() and not (BINFMT / f"qemu-{machine}").exists():
+        raise PreflightError(
+            f"arch: {arch}: the Debian layer under kube-proxy and flannel is installed by running its own "
+            f"programs, and this {host_arch()} machine has no emulator for them",
+            next_step="apt-get install qemu-user-static binfmt-support, or use --source upstream",
+        )
 
 
 def check_arch(arch: str) -> None:

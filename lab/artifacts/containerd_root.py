@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from lab.artifacts import programs
 from lab.artifacts.digests import file_digest
+from lab.artifacts.images import image_id
 from lab.artifacts.store import Key, Say, Store
 from lab.errors import CommandError, FailedError
 from lab.waits import NotYet, wait_for
@@ -144,16 +144,6 @@ def _ctr(log: Path, *command: str) -> str:
 
 def _all_known(listed: list[str], images: Mapping[str, Path]) -> None:
     """The CRI plugin adds `sha256:...` names a moment after an import; nodes look images up by them."""
-    wanted = {*images, *(f"sha256:{_image_id(tar)}" for tar in images.values())}
+    wanted = {*images, *(f"sha256:{image_id(tar)}" for tar in images.values())}
     if missing := sorted(wanted - set(listed)):
         raise NotYet(f"{len(missing)} names are missing, the first is {missing[0]}")
-
-
-def _image_id(tar: Path) -> str:
-    # `tar` itself finds the first member at once; the archive is hundreds of megabytes.
-    done = subprocess.run(
-        ["tar", "--extract", "--occurrence=1", "--to-stdout", "--file", str(tar), "manifest.json"],
-        capture_output=True,
-        check=True,
-    )
-    return str(json.loads(done.stdout)[0]["Config"]).removesuffix(".json")

@@ -11,9 +11,11 @@ import io
 import json
 import os
 import stat
+import subprocess
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +140,15 @@ def _members(folder: Path) -> list[Path]:
         if here == folder:
             folders[:] = [name for name in folders if name not in MOUNTED_OVER]
     return found
+
+
+@cache
+def image_id(tar: Path) -> str:
+    """The id of the image in a tar: the sha256 of its configuration, as CRI lists it."""
+    # `tar` itself finds the first member at once; the archive is hundreds of megabytes.
+    done = subprocess.run(
+        ["tar", "--extract", "--occurrence=1", "--to-stdout", "--file", str(tar), "manifest.json"],
+        capture_output=True,
+        check=True,
+    )
+    return str(json.loads(done.stdout)[0]["Config"]).removesuffix(".json")

@@ -1,4 +1,7 @@
-"""Upstream's manifests of the add-ons: the same bytes from the Go module or from the project's own URL."""
+"""Upstream's manifests of the add-ons: the same bytes from the Go module or from the project's own URL.
+
+Rendering needs them each time and makes them once, so what makes them is imported when it is needed.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from lab.artifacts.catalogue import RECIPES, load_catalogue
-from lab.artifacts.choice import choose
-from lab.artifacts.compile import fetch_module
 from lab.artifacts.digests import file_digest
-from lab.artifacts.sources.fetch import fetch
 from lab.artifacts.store import Key, Say, Store
-from lab.artifacts.toolchain import go_toolchain, host_arch
 from lab.errors import FailedError
 
 MANIFESTS = RECIPES / "manifests.yaml"
@@ -57,6 +56,10 @@ def provide_manifests(source: str, names: Iterable[str], *, say: Say) -> dict[st
 
 def _ensure(store: Store, name: str, manifest: Manifest, source: str, say: Say) -> Path:
     def produce(work: Path) -> Mapping[str, Path]:
+        from lab.artifacts.choice import choose
+        from lab.artifacts.sources.fetch import fetch
+        from lab.artifacts.toolchain import host_arch
+
         target = work / f"{name}{_suffix(manifest)}"
         # decided here, because it costs time and a file that is at hand needs no source
         if choose(source, store, load_catalogue(), host_arch(), say).name == "upstream":
@@ -74,6 +77,9 @@ def _suffix(manifest: Manifest) -> str:
 
 
 def _out_of_module(store: Store, name: str, manifest: Manifest, target: Path, say: Say) -> None:
+    from lab.artifacts.compile import fetch_module
+    from lab.artifacts.toolchain import go_toolchain, host_arch
+
     go = go_toolchain(store, host_arch(), say=say)
     module = fetch_module(go, manifest.module, target.parent, store.folder / "logs" / f"{name}.log")
     shutil.copyfile(module.folder / manifest.file, target)

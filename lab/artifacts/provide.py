@@ -11,17 +11,25 @@ from typing import Any
 
 from lab.artifacts import programs
 from lab.artifacts.catalogue import Catalogue, Image, load_catalogue
-from lab.artifacts.choice import check_arch, choose, placed_programs, root_key_of
+from lab.artifacts.choice import (
+    check_arch,
+    check_emulated,
+    choose,
+    known_arch,
+    placed_programs,
+    root_key_of,
+)
 from lab.artifacts.containerd_root import containerd_root
 from lab.artifacts.payload import payload_key, payload_tree
 from lab.artifacts.rootfs import debian_tree
 from lab.artifacts.sources import Source
 from lab.artifacts.sources.modules import IMAGE_TAR, LAYER
 from lab.artifacts.status import Row, status
+from lab.artifacts.stock import Stock
 from lab.artifacts.store import Entry, Say, Store
 from lab.errors import InputError
 
-__all__ = ["Provided", "Row", "program", "provide", "status"]
+__all__ = ["Provided", "Row", "foreign_stock", "program", "provide", "status", "stock"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,34 @@ def provide(
         payload=payload,
         containerd_root=containerd_root(store, images, binaries, root_key, say=say),
     )
+
+
+def stock(provided: Provided, arch: str, *, say: Say) -> Stock:
+    """Programs and images for machines of an architecture, from the same source as everything else."""
+    if arch == provided.arch:
+        return Stock(provided.binaries, provided.images)
+    return foreign_stock(provided.source, arch, say=say)
+
+
+def foreign_stock(source: str, arch: str, *, say: Say) -> Stock:
+    """Programs and images of another architecture than this machine's: fetched, or cross-compiled.
+
+    Programs come first, so that an interrupted or refused call has made what can be made. Raises
+    `PreflightError` when the Debian layer under some images must be installed and no emulator is there.
+    """
+    known_arch(arch)
+    store, catalogue = Store(), load_catalogue()
+    origin = choose(source, store, catalogue, arch, say)
+    names = origin.components()
+    made = {name: origin.make(name) for name in names if name != LAYER and _is_programs(catalogue, name)}
+    if LAYER in names:
+        check_emulated(arch)
+    made |= {name: origin.make(name) for name in names if name not in made}
+    return Stock(*_by_name(store, catalogue, made))
+
+
+def _is_programs(catalogue: Catalogue, name: str) -> bool:
+    return not isinstance(catalogue.components[name], Image)
 
 
 def program(name: str, *, source: str = "auto", arch: str = "amd64", say: Say) -> Path:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from lab.artifacts.catalogue import Image, Programs, load_catalogue
 from lab.artifacts.choice import (
     SOURCES,
-    check_arch,
     found,
+    known_arch,
     named_source,
     placed_programs,
     root_key_of,
@@ -18,6 +18,7 @@ from lab.artifacts.choice import (
 from lab.artifacts.payload import payload_key
 from lab.artifacts.rootfs import debian_key, load_recipe
 from lab.artifacts.store import Key, Store
+from lab.artifacts.toolchain import host_arch
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def status(
     *, source: str = "auto", arch: str = "amd64", packages: Iterable[str] = (), full: bool = False
 ) -> list[Row]:
     """What the store holds of each component; `full` digests every byte. Makes and fetches nothing."""
-    check_arch(arch)
+    known_arch(arch)
     store, catalogue = Store(), load_catalogue()
     named = named_source(source)
     candidates = [source_of(one, store, catalogue, arch, _silent) for one in ([named] if named else SOURCES)]
@@ -59,6 +60,8 @@ def status(
             full,
         )
         rows.append(replace(row, note=_note(component)))
+    if arch != host_arch():
+        return rows  # the rest is for machines that are made here
     rows.append(_row(store, "debian", suite, "debian", debian_key(packages, arch), full))
     made = found(store, origin)
     if len(made) == len(origin.components()):

@@ -24,7 +24,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
-from filelock import FileLock, Timeout
 
 from lab.artifacts.digests import file_digest, tree_digest
 from lab.artifacts.entries import Entry, Key, StoredFile
@@ -169,6 +168,9 @@ class Store:
 
     @contextmanager
     def _locked(self, name: str, say: Say) -> Iterator[None]:
+        # brings asyncio along, and whoever finds what is wanted takes no lock
+        from filelock import FileLock, Timeout
+
         lock = FileLock(self.folder / "locks" / name)
         started = time.monotonic()
         while True:

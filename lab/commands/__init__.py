@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 
-def run(name: str, *arguments: object, verbose: bool = False) -> None:
+def run(name: str, /, verbose: bool = False, **options: object) -> None:
     """Call `module.function` of this package; only that module is imported, so the menu opens at once."""
     module, _, function = name.partition(".")
-    getattr(import_module(f"{__name__}.{module}"), function)(*arguments, verbose=verbose)
+    getattr(import_module(f"{__name__}.{module}"), function)(verbose=verbose, **options)

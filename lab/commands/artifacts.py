@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
+from json import dumps
 
 from rich.console import Console as RichConsole
 from rich.table import Table
 
-from lab.artifacts.provide import provide, status
+from lab.artifacts.provide import foreign_stock, provide, status
+from lab.artifacts.toolchain import host_arch
 from lab.commands.session import shown
 from lab.console import Console
 from lab.render.roles import all_packages
 
 
 @shown
-def artifacts(source: str, fetch: bool, as_json: bool) -> None:
+def artifacts(source: str, arch: str, fetch: bool, json: bool) -> None:
     """Show each component; with `fetch`, bring what is missing first."""
+    arch = arch or host_arch()
     if fetch:
         with Console() as console:
-            provide(source=source, packages=all_packages(), say=console.say)
-    rows = status(source=source, packages=all_packages())
-    if as_json:
-        print(json.dumps([asdict(row) for row in rows], indent=2))
+            if arch == host_arch():
+                provide(source=source, packages=all_packages(), say=console.say)
+            else:
+                foreign_stock(source, arch, say=console.say)
+    rows = status(source=source, arch=arch, packages=all_packages())
+    if json:
+        print(dumps([asdict(row) for row in rows], indent=2))
         return
     table = Table(box=None, pad_edge=False)
     for title in ("component", "version", "source", "digest", "MiB", "state"):

@@ -1,28 +1,44 @@
-"""bench: how long a lab takes and what it weighs, as JSON."""
+"""bench: how long a lab or an inventory takes and what it weighs, as JSON."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from lab.artifacts.provide import provide
+from lab.commands.bench_inventory import bench_inventory
+from lab.commands.measured import measured
 from lab.commands.session import ROOT, read, shown
-from lab.errors import FailedError, PreflightError
+from lab.errors import InputError, PreflightError
 from lab.labs import Lab
 from lab.phases.preflight import states
 from lab.providers.base import State
 from lab.render.roles import all_packages
 
+KINDS = ("lab", "inventory")
+
 
 @shown
-def bench(inventory: str, provider: str, source: str) -> None:
+def bench(inventory: str, provider: str, source: str, what: str) -> None:
+    """Print the figures of a lab, or of an inventory without one. Raises `InputError` for another word."""
+    if what not in KINDS:
+        raise InputError(f"--what {what}: must be one of {', '.join(KINDS)}")
+    found = read(inventory, provider)
+    common = ["-i", inventory, *(["-p", provider] if provider else [])]
+    figures = {"what": what, "lab": found.lab, "cores": os.cpu_count()}
+    if what == "inventory":
+        figures |= bench_inventory(found, common, source)
+    else:
+        figures |= _lab(Lab.open(found, ROOT), common, source)
+    print(json.dumps(figures, indent=2))
+
+
+def _lab(lab: Lab, common: list[str], source: str) -> dict[str, Any]:
     """Build a lab from nothing, build it again, weigh it, destroy it; every figure from whole commands."""
-    lab = Lab.open(read(inventory, provider), ROOT)
     there = [name for name, state in states(lab).items() if state is not State.ABSENT]
     if there:
         raise PreflightError(
@@ -31,38 +47,24 @@ def bench(inventory: str, provider: str, source: str) -> None:
         )
     begun = time.monotonic()
     provide(source=source, packages=all_packages(), say=lambda line: print(line, file=sys.stderr))
-    figures: dict[str, Any] = {
-        "lab": lab.inventory.lab,
-        "machines": len(lab.inventory.hosts),
-        "cores": os.cpu_count(),
-    }
+    figures: dict[str, Any] = {"machines": len(lab.inventory.hosts)}
     figures["artifacts_seconds"] = round(time.monotonic() - begun, 2)
-    common = ["-i", inventory, *(["-p", provider] if provider else [])]
-    figures["validate_seconds"], _ = _invoke("validate", *common)
-    figures["render_seconds"], _ = _invoke("render", *common, "-s", source)
+    figures["validate_seconds"] = measured("validate", *common).seconds
+    figures["render_seconds"] = measured("render", *common, "-s", source).seconds
     free = _available_mib()
     try:
-        wall, cpu = _invoke("build", *common, "-s", source)
-        figures["build_seconds"] = wall
-        figures["build_harness_cpu_share"] = round(cpu / (wall * (os.cpu_count() or 1)), 3)
+        build = measured("build", *common, "-s", source)
+        figures["build_seconds"] = build.seconds
+        figures["build_harness_cpu_share"] = round(
+            build.cpu_seconds / (build.seconds * (os.cpu_count() or 1)), 3
+        )
         figures["build_phases"] = _phases(lab)
         figures["memory_mib"] = free - _available_mib()
-        figures["second_build_seconds"], _ = _invoke("build", *common, "-s", source)
-        figures["plan_seconds"], _ = _invoke("plan", *common, "-s", source)
+        figures["second_build_seconds"] = measured("build", *common, "-s", source).seconds
+        figures["plan_seconds"] = measured("plan", *common, "-s", source).seconds
     finally:
-        figures["destroy_seconds"], _ = _invoke("destroy", *common)
-    print(json.dumps(figures, indent=2))
-
-
-def _invoke(*arguments: str) -> tuple[float, float]:
-    """Wall and CPU seconds of one command, its own children included. Raises `FailedError` if it fails."""
-    begun = time.monotonic()
-    process = subprocess.Popen([sys.executable, "-m", "invoke", *arguments], cwd=ROOT, stdout=sys.stderr)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise FailedError(f"bench: invoke {' '.join(arguments)} ended with exit code {process.returncode}")
-    return round(time.monotonic() - begun, 2), usage.ru_utime + usage.ru_stime
+        figures["destroy_seconds"] = measured("destroy", *common).seconds
+    return figures
 
 
 def _phases(lab: Lab) -> dict[str, float]:

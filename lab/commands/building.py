@@ -10,17 +10,18 @@ from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
 
-from lab.artifacts.provide import provide
+from lab.artifacts.provide import provide, stock
 from lab.commands.session import ROOT, Session, session, shown, with_options
 from lab.errors import FailedError
 from lab.faults import marker
-from lab.labs import Lab, provider_for
+from lab.labs import Lab, stocked
 from lab.locks import exclusive
 from lab.phases.build import PHASES, Plan, build_lab
 from lab.phases.build import plan as make_plan
 from lab.phases.context import Build
 from lab.phases.preflight import preflight as check
 from lab.render.roles import all_packages
+from lab.report import write_run
 from lab.ssh import close_connections
 
 
@@ -28,8 +29,9 @@ from lab.ssh import close_connections
 def building(opened: Session, source: str) -> Iterator[Build]:
     """A session with artefacts at hand."""
     provided = provide(source=source, packages=all_packages(), say=opened.console.say)
-    lab = Lab(opened.inventory, ROOT, provider_for(opened.inventory, (provided.payload, provided.debian)))
-    yield Build(lab, provided, opened.console, opened.run)
+    lab = Lab.open(opened.inventory, ROOT, (provided.payload, provided.debian))
+    stocks = {arch.value: stock(provided, arch, say=opened.console.say) for arch in stocked(opened.inventory)}
+    yield Build(lab, provided, opened.console, opened.run, stocks)
 
 
 @shown
@@ -83,7 +85,11 @@ def build(inventory: str, provider: str, source: str) -> None:
         marker.heal_left_behind(opened.lab, opened.console.say)
         check(opened.lab)
         with building(opened, source) as build:
-            changed = build_lab(build)
+            try:
+                changed = build_lab(build)
+            finally:
+                if opened.run.events:
+                    build.console.say(f"report: {write_run(opened.run.folder)}")
             if not changed:
                 build.console.say("nothing to change: the lab is what the inventory says")
             summary(build.lab, opened)

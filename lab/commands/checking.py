@@ -1,16 +1,13 @@
-"""validate, show, init, docs: the inventory, without a lab."""
+"""validate, show, init, docs: the inventory, without a lab.
+
+Each imports what it needs itself: `validate` is run at every save of a file and needs next to nothing.
+"""
 
 from __future__ import annotations
 
 import sys
 
-from rich.console import Console as RichConsole
-
 from lab.commands.session import ROOT, read, shown
-from lab.inventory import generated
-from lab.inventory.init import init as write_inventory
-from lab.inventory.show import show as shown_inventory
-from lab.verify import index
 
 
 @shown
@@ -23,12 +20,18 @@ def validate(inventory: str, provider: str) -> None:
 @shown
 def show(inventory: str, provider: str) -> None:
     """Print the resolved inventory with what follows from it."""
+    from rich.console import Console as RichConsole
+
+    from lab.inventory.show import show as shown_inventory
+
     RichConsole().print(shown_inventory(read(inventory, provider)))
 
 
 @shown
 def init(name: str, provider: str, lan: str, masters: str, workers: str) -> None:
     """Write a commented inventory; ask on a terminal for what was not given."""
+    from lab.inventory.init import init as write_inventory
+
     answers = {"provider": provider, "lan": lan, "masters": masters, "workers": workers}
     given = {key: value for key, value in answers.items() if value}
     path = write_inventory(name, given, ask=input if sys.stdin.isatty() else None)
@@ -38,6 +41,9 @@ def init(name: str, provider: str, lan: str, masters: str, workers: str) -> None
 @shown
 def docs() -> None:
     """Write the generated files anew."""
+    from lab.inventory import generated
+    from lab.verify import index
+
     for path in generated.refresh():
         print(f"{path.relative_to(ROOT)}: written")
     if not index.INDEX.exists() or index.INDEX.read_text() != index.index():

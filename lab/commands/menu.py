@@ -22,8 +22,12 @@ HELP = {
     "workers": "how many workers",
     "layer": "a layer, may be repeated",
     "select": "rows, hosts or names",
+    "what": "lab (built and destroyed) or inventory (no lab needed)",
+    "arch": "of which machines: amd64 or arm64; default: this machine's",
     "fetch": "bring what is missing",
     "json": "print JSON",
+    "run": "folder of a run, or its name; the newest verify",
+    "against": "an older run to compare with",
     "verbose": "show the traceback of an error",
 }
 """What an option means wherever it stands; a task may say it otherwise."""
@@ -32,11 +36,11 @@ HELP = {
 def command(
     target: str, /, *, positional: tuple[str, ...] = (), remainder: bool = False, **say: str
 ) -> Callable[[Callable[..., None]], Task[Any]]:
-    """A task that calls `target` (`module.function` of `lab.commands`) with its options, in their order.
+    """A task that calls `target` (`module.function` of `lab.commands`) with its options, by their names.
 
     The decorated function is never called: its name, docstring, parameters and defaults are the task's. Every
-    task gets `--verbose`. A parameter whose default is a tuple may be repeated; `remainder` appends what
-    stands after `--`; `say` explains options of this task alone.
+    task gets `--verbose`. A parameter whose default is a tuple may be repeated; `remainder` hands on what
+    stands after `--` as `arguments`; `say` explains options of this task alone.
     """
 
     def decorate(function: Callable[..., None]) -> Task[Any]:
@@ -60,8 +64,10 @@ def command(
         def body(c: Context, **options: Any) -> None:
             bound = signature.bind(c, **options)
             bound.apply_defaults()
-            given = [bound.arguments[item.name] for item in parameters]
-            run(target, *given, *([c.remainder] if remainder else []), verbose=bound.arguments["verbose"])
+            del bound.arguments["c"]
+            if remainder:
+                bound.arguments["arguments"] = c.remainder
+            run(target, **bound.arguments)
 
         body.__name__ = function.__name__
         body.__doc__ = function.__doc__

@@ -9,10 +9,10 @@ from lab.verify.run import verify as run_suite
 
 
 @shown
-def verify(inventory: str, provider: str, layers: list[str], select: str) -> None:
+def verify(inventory: str, provider: str, layer: list[str], select: str) -> None:
     """Run the layers, print the verdict. Raises `AcceptanceError` unless it is green."""
     with session("verify", inventory, provider) as opened:
-        verdict = run_suite(opened.lab, opened.run, opened.console, layers, select)
+        verdict = run_suite(opened.lab, opened.run, opened.console, layer, select)
         report = opened.run.folder / "report.html"
         opened.console.say(f"report: {report}")
         bad = [item for item in verdict.records if item.outcome not in (Outcome.PASSED, Outcome.SKIPPED)]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import subprocess
 import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
+from json import dumps
 from typing import Any
 
 from invoke.exceptions import Exit
@@ -45,12 +45,12 @@ def _inside(inventory: str, provider: str, host: str = "") -> Lab:
 
 
 @shown
-def status(inventory: str, provider: str, as_json: bool) -> None:
+def status(inventory: str, provider: str, json: bool) -> None:
     """What stands now: machines, SSH, nodes, etcd members, the API."""
     lab = _opened(inventory, provider)
     found = look(lab)
-    if as_json:
-        print(json.dumps(found, indent=2))
+    if json:
+        print(dumps(found, indent=2))
         return
     table = Table(box=None, pad_edge=False)
     for title in ("machine", "role", "address", "machine is", "ssh", "node"):

@@ -1,4 +1,8 @@
-"""The frame around a command: console, run folder, lock, and errors as one block with an exit code."""
+"""The frame around a command: console, run folder, lock, and errors as one block with an exit code.
+
+Every command imports this module, so what only some need (a lab, a terminal's colours) is imported where it
+is used: `invoke validate` is run at every save of a file.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +18,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
 
-from lab.console import Console, fail
 from lab.errors import PlumblineError
 from lab.inventory import Inventory, load
-from lab.labs import Lab
 from lab.runs import Run, mask
+
+if TYPE_CHECKING:
+    from lab.console import Console
+    from lab.labs import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
 INTERRUPTED = 130
@@ -35,7 +41,8 @@ log = logging.getLogger("plumbline")
 _chosen: list[str] = []
 """The options with which the user named this lab: every command that a message proposes gets them too."""
 _OF_A_LAB = re.compile(
-    r"\binvoke (?:build|destroy|faults?|kubectl|logs|plan|preflight|shell|ssh|status|trials|verify)\b(?! -i)"
+    r"\binvoke (?:build|destroy|faults?|kubectl|logs|plan|preflight|report|shell|ssh|status|trials|verify)"
+    r"\b(?! -i)"
 )
 
 
@@ -59,10 +66,10 @@ def shown(command: Callable[..., None]) -> Callable[..., None]:
         except PlumblineError as error:
             if verbose:
                 traceback.print_exc()
-            fail(mask(with_options(f"error: {error}")))
+            _tell(mask(with_options(f"error: {error}")))
             raise Exit(code=error.exit_code) from error
         except KeyboardInterrupt as error:
-            fail("stopped. What was begun on a host goes on there; the same command again finishes it.")
+            _tell("stopped. What was begun on a host goes on there; the same command again finishes it.")
             raise Exit(code=INTERRUPTED) from error
         except BrokenPipeError as error:
             # the reader (`| head`) has gone; Python would complain once more when it closes the stream
@@ -74,10 +81,16 @@ def shown(command: Callable[..., None]) -> Callable[..., None]:
             if verbose:
                 traceback.print_exc()
             what = f"{type(error).__name__}: {error}"
-            fail(mask(f"error: this is a defect of Plumbline: {what}\n  next: again with --verbose"))
+            _tell(mask(f"error: this is a defect of Plumbline: {what}\n  next: again with --verbose"))
             raise Exit(code=1) from error
 
     return wrapped
+
+
+def _tell(text: str) -> None:
+    from lab.console import fail
+
+    fail(text)
 
 
 def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -109,6 +122,9 @@ def session(
     name: str, inventory: str, provider: str = "", layers: tuple[Path, ...] = ()
 ) -> Iterator[Session]:
     """Console and run folder of a command; the log is closed at the end."""
+    from lab.console import Console
+    from lab.labs import Lab
+
     found = read(inventory, provider)
     run = Run(ROOT, found.lab, name)
     try:

@@ -15,11 +15,13 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr
 
+from lab.inventory.proxmox import Proxmox
 from lab.inventory.ranges import AddressRange
 from lab.inventory.reaction import REACTIONS, Reaction
 from lab.inventory.sections import (
     Containerd,
     Flannel,
+    HostPower,
     Hypervisor,
     Kubernetes,
     LoadBalancer,
@@ -34,6 +36,7 @@ from lab.inventory.sections import (
 from lab.inventory.types import (
     Address,
     DnsLabel,
+    HostKey,
     HostName,
     LabelKey,
     LabelValue,
@@ -41,6 +44,7 @@ from lab.inventory.types import (
     Net,
     Server,
     Switch,
+    System,
     Whole,
 )
 
@@ -75,9 +79,7 @@ class Host(Model):
     role: HostRole = Field(description="What the machine is for.")
     address: Address = Field(description="Its static address on the LAN.")
     arch: Arch = Field(Arch.AMD64, description="Processor architecture.")
-    os: Literal["debian-12", "ubuntu-22.04", "ubuntu-24.04"] = Field(
-        "debian-12", description="Operating system of the machine's image."
-    )
+    os: System = Field("debian-12", description="Operating system of the machine's image.")
     provider: ProviderName | None = Field(None, description="Overrides the lab's provider for this machine.")
     mac: Mac | None = Field(
         None, description="MAC address, lower case; default: derived from lab and host name."
@@ -94,6 +96,13 @@ class Host(Model):
         ge=100,
         le=999_999_999,
         description="Number of the machine on Proxmox VE; default: the next free one.",
+    )
+    host_key: HostKey | None = Field(
+        None,
+        description="SSH host key (ed25519, public) of a machine that exists; default: the key of its seed.",
+    )
+    power: HostPower = Field(
+        default_factory=lambda: HostPower(), description="How a machine that exists is switched."
     )
     labels: Mapping[LabelKey, LabelValue] = Field(
         default_factory=dict, description="Kubernetes node labels, as text."
@@ -132,6 +141,9 @@ class Inventory(Model):
     observability: Observability = Observability()
     hypervisors: Mapping[HostName, Hypervisor] = Field(
         default_factory=dict, description="Hypervisor nodes by name."
+    )
+    proxmox: Proxmox | None = Field(
+        None, description="The Proxmox VE that carries the hypervisors' machines."
     )
     ssh: Ssh = Ssh()
     thresholds: Thresholds = Thresholds()

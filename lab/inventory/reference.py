@@ -82,9 +82,9 @@ def _sections(path: str, model: Schema, root: Schema) -> Iterator[tuple[str, Sch
 
 
 def _named(field: Schema) -> Schema:
-    """The type of the values of a mapping with free names."""
+    """The type of the values of a mapping with free names, or with names from a list."""
     values: Schema = next(iter(field.get("patternProperties", {}).values()), {})
-    return values
+    return values or (field.get("propertyNames") and field["additionalProperties"]) or {}
 
 
 def _resolved(kind: Schema, root: Schema) -> Schema:

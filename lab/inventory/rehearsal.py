@@ -11,26 +11,26 @@ from typing import Any
 
 from lab.errors import InputError
 from lab.inventory.models import Arch, Inventory, ProviderName
-from lab.inventory.sections import Model
+from lab.inventory.sections import HostPower, Model
 
 STAND_INS = (ProviderName.LXC, ProviderName.VAGRANT)
 """Providers that make any machine on this one; the others need machines or a hypervisor of their own."""
 
+_OWN: Mapping[str, Any] = {"hypervisor": None, "vmid": None, "host_key": None, "power": HostPower()}
+"""What only a machine of its own provider has."""
 _REPLACED: Mapping[ProviderName, Mapping[str, Any]] = {
     ProviderName.LXC: {
         "provider": None,
         "arch": Arch.AMD64,
         "hardware": "vm",
         "os": "debian-12",
-        "hypervisor": None,
-        "vmid": None,
+        **_OWN,
     },
     ProviderName.VAGRANT: {
         "provider": None,
         "arch": Arch.AMD64,
         "hardware": "vm",
-        "hypervisor": None,
-        "vmid": None,
+        **_OWN,
     },
 }
 

@@ -16,6 +16,7 @@ from lab.inventory.ranges import AddressRange
 from lab.inventory.reaction import Name as Reaction
 from lab.inventory.types import (
     Bridge,
+    CommandLine,
     DnsLabel,
     Domain,
     HostName,
@@ -131,6 +132,14 @@ class Observability(Model):
     """Metrics, logs and alerts of the platform."""
 
     grafana: Exposure | None = Field(None, description="Where Grafana is reached.")
+
+
+class HostPower(Model):
+    """How a machine that exists already is switched; a person is asked before each use."""
+
+    on: CommandLine = Field("", description="Command on this machine that gives it power (a PoE port, IPMI).")
+    off: CommandLine = Field("", description="Command on this machine that takes its power away.")
+    wake_on_lan: Switch = Field(False, description="A wake-up packet to its mac switches it on.")
 
 
 class Hypervisor(Model):

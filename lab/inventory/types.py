@@ -6,8 +6,9 @@ Numbers, truth values and text are strict: a quoted number is no number, a bare 
 from __future__ import annotations
 
 import re
+import shlex
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo, WithJsonSchema
 
@@ -161,10 +162,26 @@ def _label_key(text: str) -> str:
     return text
 
 
+def _host_key(text: str) -> str:
+    key = check_key(text)
+    if not key.startswith("ssh-ed25519 "):
+        raise Unfit("is not an ed25519 key, the only type taken here", "ssh-keyscan -t ed25519 ADDRESS")
+    return " ".join(key.split()[:2])
+
+
+def _command_line(text: str) -> str:
+    try:
+        shlex.split(text)
+    except ValueError as error:
+        raise Unfit(f"is not a command line: {error}", "close the quotes") from None
+    return text
+
+
 def _text_schema(pattern: str, description: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": pattern, "description": description})
 
 
+System = Literal["debian-12", "ubuntu-22.04", "ubuntu-24.04"]
 Address = Annotated[IPv4Address, BeforeValidator(parse_address)]
 Net = Annotated[IPv4Network, BeforeValidator(parse_network)]
 Whole = Annotated[int, Strict()]
@@ -181,6 +198,8 @@ HostName = Annotated[
 Domain = Annotated[str, AfterValidator(_domain)]
 Server = Annotated[str, AfterValidator(_server)]
 Registry = Annotated[str, AfterValidator(_registry)]
+HostKey = Annotated[str, AfterValidator(_host_key)]
+CommandLine = Annotated[str, AfterValidator(_command_line)]
 Url = Annotated[str, AfterValidator(_url)]
 Bridge = Annotated[str, AfterValidator(_bridge)]
 Version = Annotated[

@@ -79,7 +79,11 @@ def _switch_on(build: Build) -> bool:
 
 
 def _machine_step(build: Build, name: str, needs: frozenset[str]) -> Step:
-    return Step("machine", name, "machine", needs, lambda: (machines.start(build, name), ""))
+    return Step("machine", name, "machine", needs, partial(_changed, build, name))
+
+
+def _changed(build: Build, name: str) -> tuple[bool, str]:
+    return machines.start(build, name), ""
 
 
 def _boot_step(build: Build, name: str) -> Step:
@@ -104,6 +108,10 @@ def steps(build: Build, decisions: dict[str, Decision]) -> list[Step]:
         later = frozenset(f"boot:{other}" for other in first) if name not in first else frozenset()
         if name in fresh:
             found += [_machine_step(build, name, later), _boot_step(build, name)]
+        elif item.resize:
+            found.append(
+                Step("machine", name, "; ".join(item.resize), frozenset(), partial(_changed, build, name))
+            )
         if name in fresh or item.host:
             found.append(
                 _step(

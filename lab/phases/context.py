@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from lab.artifacts.manifests import provide_manifests
 from lab.artifacts.provide import Provided
+from lab.artifacts.stock import Stock
 from lab.cluster.api import Api, Object
 from lab.console import Console
 from lab.converge import HostFacts
@@ -30,6 +31,8 @@ class Build:
     provided: Provided
     console: Console
     run: Run
+    stocks: Mapping[str, Stock] = field(default_factory=dict)
+    """Programs and images by architecture, for machines that get them over SSH."""
     stop: threading.Event = field(default_factory=threading.Event)
     fresh: set[str] = field(default_factory=set)
     """Machines that this build makes: they cannot be a part of anything yet."""
@@ -42,8 +45,16 @@ class Build:
     @cached_property
     def bundles(self) -> dict[str, Bundle]:
         """What each host must be."""
-        inventory, traits = self.lab.inventory, self.lab.provider.traits
-        return {name: bundle(inventory, traits, self.pins, name) for name in inventory.hosts}
+        return {name: self._bundle(name) for name in self.lab.inventory.hosts}
+
+    def _bundle(self, name: str) -> Bundle:
+        inventory, traits = self.lab.inventory, self.lab.provider.traits_of(name)
+        wanted = bundle(inventory, traits, self.pins, name)
+        if traits.layered:
+            return wanted
+        stock = self.stocks[inventory.hosts[name].arch]
+        images = stock.images if name in inventory.nodes else {}
+        return replace(wanted, stock=Stock(stock.programs, images))
 
     @cached_property
     def manifests(self) -> dict[str, Path]:
@@ -85,6 +96,8 @@ class Facts:
 
     states: dict[str, State]
     hosts: dict[str, HostFacts]
+    changes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What differs between a machine itself (not its inside) and the inventory, by host."""
 
     def joined(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Those hosts that are a part of a cluster."""

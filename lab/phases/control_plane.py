@@ -32,8 +32,8 @@ def found(build: Build, name: str) -> tuple[bool, str]:
     seen = facts.hosts[name]
     if seen.kubeadm != "running":
         if seen.touched:
-            kubeadm.reset(lab.ssh, name, reset_document(lab.provider.traits))
-        document = init_document(lab.inventory, lab.provider.traits, build.pins, name)
+            kubeadm.reset(lab.ssh, name, reset_document(lab.provider.traits_of(name)))
+        document = init_document(lab.inventory, lab.provider.traits_of(name), build.pins, name)
         kubeadm.start(lab.ssh, name, "init", document)
     kubeadm.finish(lab.ssh, name, build.noting(f"init:{name}"))
     return True, "" if not seen.touched else "continued"
@@ -70,14 +70,14 @@ def join(build: Build, name: str) -> tuple[bool, str]:
     control_plane = name in inventory.masters
     if seen.kubeadm != "running":
         if seen.touched:
-            kubeadm.reset(lab.ssh, name, reset_document(lab.provider.traits))
+            kubeadm.reset(lab.ssh, name, reset_document(lab.provider.traits_of(name)))
             remarks.append("after undoing a half-finished join")
         if control_plane and etcd.remove_stale(lab.ssh, master, str(inventory.hosts[name].address), name):
             remarks.append("dead etcd member removed")
         if build.api.delete(f"/api/v1/nodes/{name}"):
             remarks.append("former Node object removed")
         secrets = kubeadm.join_secrets(lab.ssh, master, control_plane=control_plane)
-        document = join_document(inventory, lab.provider.traits, build.pins, name, secrets)
+        document = join_document(inventory, lab.provider.traits_of(name), build.pins, name, secrets)
         try:
             kubeadm.start(lab.ssh, name, "join", document)
             kubeadm.finish(lab.ssh, name, build.noting(f"join:{name}"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lab.converge import HostChange, compare
+from lab.changes import HostChange
+from lab.converge import compare
 from lab.errors import FailedError, PreflightError
 from lab.inventory.models import HostRole, Inventory
 from lab.phases.context import Facts
@@ -25,8 +26,9 @@ class Origin(StrEnum):
 class Decision:
     """What a build does about one host.
 
-    `machine` says how it comes to run ("" when it runs), `host` what differs on it, `cluster` whether and
-    how kubeadm runs, `leftover` that kubeadm began there before and did not end well.
+    `machine` says how it comes to run ("" when it runs), `resize` what differs about the machine itself,
+    `host` what differs on it, `cluster` whether and how kubeadm runs, `leftover` that kubeadm began there
+    before and did not end well.
     """
 
     name: str
@@ -34,10 +36,12 @@ class Decision:
     host: tuple[HostChange, ...]
     cluster: Origin
     leftover: bool
+    resize: tuple[str, ...] = ()
 
     def sentences(self) -> tuple[str, ...]:
         """What will be done, a line each."""
         said = [self.machine] if self.machine else []
+        said += self.resize
         said += [change.sentence for change in self.host]
         said += ["kubeadm: finish or undo what an earlier run began"] if self.leftover else []
         said += [self.cluster.value] if self.cluster is not Origin.NONE else []
@@ -102,4 +106,5 @@ def _decide(inventory: Inventory, wanted: Bundle, facts: Facts, name: str, found
         host=compare(wanted, seen) if seen else (),
         cluster=origin,
         leftover=seen is not None and needs_cluster and seen.touched,
+        resize=facts.changes.get(name, ()),
     )

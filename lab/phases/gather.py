@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from lab.converge import HostFacts, look
 from lab.errors import DeadlineError, FailedError
 from lab.phases.context import Build, Facts
-from lab.phases.machines import booted
+from lab.phases.machines import booted, outline
 from lab.providers.base import State
 
 
@@ -20,12 +20,14 @@ def gather(build: Build, names: tuple[str, ...]) -> Facts:
     lab = build.lab
     states = {name: lab.provider.state(name) for name in names}
     running = [name for name in names if states[name] is State.RUNNING]
+    exists = [name for name in names if states[name] in (State.RUNNING, State.OFF, State.PAUSED)]
+    changes = {name: lab.provider.changes(outline(lab.inventory, name)) for name in exists}
     if not running:
-        return Facts(states, {})
+        return Facts(states, {}, changes)
     lab.provider.enter()
     with ThreadPoolExecutor(len(running)) as pool:
         seen = pool.map(lambda name: _one(build, name), running)
-        return Facts(states, dict(zip(running, seen, strict=True)))
+        return Facts(states, dict(zip(running, seen, strict=True)), changes)
 
 
 def _one(build: Build, name: str) -> HostFacts:

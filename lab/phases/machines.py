@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 from lab.artifacts.containerd_root import DATABASES
 from lab.errors import DeadlineError, FailedError
 from lab.inventory.models import Inventory
 from lab.phases.context import Build
 from lab.providers.base import Machine, Power, State, Volume
-from lab.render.cloudinit import seed
+from lab.render.cloudinit import seed, vendor_data
 from lab.waits import still, wait_for
 
 RESULT = "/run/cloud-init/result.json"
+NO_RESULT = '{"v1": {"errors": []}}'
 BOOT_SECONDS = 240
 """A first boot took under 10 s when six machines shared two cores; a slow disk may need minutes."""
 
@@ -43,7 +45,11 @@ def machine(build: Build, name: str) -> Machine:
             Volume("/var/lib/kubelet"),
             Volume("/var/lib/etcd"),
         )
-    files = seed(inventory, build.lab.provider.traits, build.bundles[name], build.lab.keys)
+    traits, keys = build.lab.provider.traits_of(name), build.lab.keys
+    if traits.writes_seed:
+        files = {"vendor-data": vendor_data(inventory, traits, build.bundles[name], keys)}
+    else:
+        files = seed(inventory, traits, build.bundles[name], keys)
     return replace(outline(inventory, name), cloud_init=files, volumes=volumes)
 
 
@@ -54,6 +60,13 @@ def start(build: Build, name: str) -> bool:
         provider.power(name, Power.RESUME)
         return True
     return provider.create(machine(build, name))
+
+
+def _ended(inventory: Inventory, name: str) -> str:
+    """The command that prints cloud-init's result; a machine that exists may never have had any."""
+    if inventory.makes(name):
+        return f"cat {RESULT}"
+    return f"if test -d {Path(RESULT).parent}; then cat {RESULT}; else echo '{NO_RESULT}'; fi"
 
 
 def booted(build: Build, name: str) -> None:
@@ -69,7 +82,7 @@ def booted(build: Build, name: str) -> None:
         if build.lab.provider.state(name) is not State.RUNNING:
             raise FailedError(f"{name}: the machine stopped while it booted", next_step=logs)
         try:
-            said = build.lab.ssh.run(name, f"cat {RESULT}", seconds=20)
+            said = build.lab.ssh.run(name, _ended(build.lab.inventory, name), seconds=20)
         except (FailedError, DeadlineError) as error:
             note(error.message.splitlines()[0])
             raise still(error) from error

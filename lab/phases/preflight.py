@@ -16,11 +16,14 @@ def states(lab: Lab) -> dict[str, State]:
 def preflight(lab: Lab) -> int:
     """How many machines are still to be made or started. Raises `PreflightError` with all reasons.
 
-    A machine that runs has passed already: only the others count for memory and disk.
+    A machine that runs has passed already, unless we did not make it: only the others count for memory and
+    disk.
     """
     found = states(lab)
-    wanted = [outline(lab.inventory, name) for name, state in found.items() if state is not State.RUNNING]
-    problems = list(lab.provider.preflight(wanted)) if wanted else []
+    wanted = [name for name, state in found.items() if state is not State.RUNNING]
+    existing = [name for name in found if name not in wanted and not lab.inventory.makes(name)]
+    asked = [outline(lab.inventory, name) for name in (*wanted, *existing)]
+    problems = list(lab.provider.preflight(asked)) if asked else []
     if problems:
         raise PreflightError(
             "this machine cannot take the lab:\n  " + "\n  ".join(map(str, problems)),

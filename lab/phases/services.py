@@ -39,7 +39,9 @@ def kubelet_configuration(build: Build) -> Object | None:
     if live is None:
         return None
     held: dict[str, Any] = yaml.safe_load(live["data"]["kubelet"])
-    merged = held | kubelet_settings(build.lab.inventory, build.lab.provider.traits)
+    merged = held | kubelet_settings(
+        build.lab.inventory, build.lab.provider.traits_of(build.lab.inventory.masters[0])
+    )
     if merged == held:
         return None
     name = {"name": "kubelet-config", "namespace": "kube-system"}

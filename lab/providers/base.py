@@ -52,8 +52,9 @@ class Volume:
 class Machine:
     """One machine to make.
 
-    `cloud_init` maps the file names of a NoCloud seed (user-data, meta-data, network-config) to their
-    text. `mac` is lower case with colons; `memory_mib` and `cpus` are limits where a provider has them.
+    `cloud_init` maps the file names of a NoCloud seed (user-data, meta-data, network-config; or vendor-data
+    alone, by the provider's traits) to their text. `mac` is lower case with colons; `memory_mib` and `cpus`
+    are limits where a provider has them.
     """
 
     name: str
@@ -87,6 +88,10 @@ class Traits:
     """Machines are containers: no modules, no swap of their own, host-wide sysctls are read-only."""
     oom_score_restricted: bool = False
     """The kernel refuses to lower oom_score_adj: no pod sandbox would start without containerd's switch."""
+    layered: bool = False
+    """Packages, programs and images lie below the machine's root; all other machines get them over SSH."""
+    writes_seed: bool = False
+    """The hypervisor writes name, login, keys and network itself and takes our vendor data beside them."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +107,8 @@ class Leftovers:
 class Provider(Protocol):
     """Makes and breaks the machines of one lab."""
 
-    @property
-    def traits(self) -> Traits: ...
+    def traits_of(self, name: str) -> Traits:
+        """What this machine cannot do as a full one would."""
 
     def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
         """All reasons not to start, at once; changes nothing.
@@ -121,9 +126,15 @@ class Provider(Protocol):
         """Make what all machines share (network, switch). True when something was changed."""
 
     def create(self, machine: Machine) -> bool:
-        """Make the machine and switch it on. True when it was made or switched on.
+        """Make the machine, carry out its `changes`, and switch it on. True when something was done.
 
         Raises `PreflightError` for a machine of that name without the lab's mark.
+        """
+
+    def changes(self, machine: Machine) -> tuple[str, ...]:
+        """What `create` would change on a machine that exists, a line each; seed and volumes do not count.
+
+        Raises `PreflightError` for what cannot be changed, such as a disk that would shrink.
         """
 
     def destroy(self, name: str) -> bool:

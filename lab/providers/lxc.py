@@ -51,9 +51,9 @@ class LxcProvider:
     def _cgroups(self) -> Cgroups:
         return Cgroups(self._lab)
 
-    @property
-    def traits(self) -> Traits:
-        return Traits(shares_kernel=True, oom_score_restricted=lxc_preflight.oom_score_restricted())
+    def traits_of(self, name: str) -> Traits:  # noqa: ARG002  # all are alike
+        restricted = lxc_preflight.oom_score_restricted()
+        return Traits(shares_kernel=True, oom_score_restricted=restricted, layered=True)
 
     def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
         names = [machine.name for machine in machines]
@@ -87,6 +87,10 @@ class LxcProvider:
             self._halt(machine.name)  # it may still run although its folder was removed
             lxc_machine.build(self._machines, self._lab, machine, self._layers)
         return self._on(self._required(machine.name)) or made
+
+    def changes(self, machine: Machine) -> tuple[str, ...]:  # noqa: ARG002
+        """None: a container's sizes are limits of this machine's own."""
+        return ()
 
     def destroy(self, name: str) -> bool:
         self._guard()

@@ -9,6 +9,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from lab.artifacts.catalogue import Image, load_catalogue
+from lab.artifacts.stock import Stock
 from lab.inventory.models import Inventory
 from lab.providers.base import Traits
 from lab.render import firewall
@@ -54,8 +55,12 @@ class Bundle:
     """Networks from which the firewall lets us in."""
     kernel_options: tuple[str, ...] = ()
     module_packages: tuple[str, ...] = ()
+    owned: tuple[str, ...] = ()
+    """Patterns (glob(7)) of paths where no other file may lie than those of `files`."""
     kubelet: dict[str, Any] = field(default_factory=dict)
     """Our part of a node's KubeletConfiguration; empty on a host that is no node."""
+    stock: Stock | None = None
+    """Programs and images to bring; None for a machine that its provider equips."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +141,7 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
         listen=listen,
         closed=firewall.closed(inventory, name),
         operators=firewall.operators(inventory),
+        owned=tuple(item.path.format(item="*") for role in roles for item in role.files if item.each),
         kubelet=kubelet_settings(inventory, traits) if name in inventory.nodes else {},
         kernel_options=tuple(option for role in roles for option in role.kernel_options),
         module_packages=_union(role.module_packages for role in roles),

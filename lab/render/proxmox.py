@@ -11,23 +11,25 @@ from urllib.parse import quote
 
 from lab.errors import FailedError
 from lab.inventory.models import HostRole, Inventory
+from lab.inventory.proxmox import Snippets
 from lab.ssh import Keys
 
 SNIPPET_LIMIT = 1024 * 1024
 """Bytes of one snippet (qemu-server, Cloudinit.pm)."""
 
 
-def fields(inventory: Inventory, name: str, keys: Keys, *, snippets: str = "local") -> dict[str, Any]:
+def fields(inventory: Inventory, name: str, keys: Keys) -> dict[str, Any]:
     """Parameters of POST or PUT .../qemu/VMID/config for one machine, as the API takes them.
 
-    `snippets` is the storage that holds `vendor_file(...)`. Numbers and text only: the API knows no booleans.
-    Raises `FailedError` for a machine that names no hypervisor.
+    Its vendor data is the file `vendor_file(...)` on the inventory's storage for snippets. Numbers and text
+    only: the API knows no booleans. Raises `FailedError` for a machine that names no hypervisor.
     """
     host = inventory.hosts[name]
     if host.hypervisor is None:
         raise FailedError(
             f"hosts.{name}: names no hypervisor", next_step=f"add hosts.{name}.hypervisor to the inventory"
         )
+    snippets = (inventory.proxmox.snippets if inventory.proxmox else Snippets()).storage
     bridge = inventory.hypervisors[host.hypervisor].bridge
     tag = f",tag={inventory.network.vlan}" if inventory.network.vlan else ""
     return {

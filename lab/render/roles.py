@@ -45,10 +45,11 @@ class RoleFile(Data):
 
 
 class RoleBinary(Data):
-    """An artefact installed at a path, mode 0755."""
+    """An artefact installed at a path, mode 0755; `on_change` where it is brought to a machine that runs."""
 
     artifact: str
     path: str
+    on_change: tuple[Action, ...] = ()
 
 
 class Unit(Data):

@@ -15,6 +15,8 @@ GREEN = (Outcome.PASSED, Outcome.SKIPPED)
 class Difference:
     """Checks by what became of them, as the newer run has them (gone: as the older one had them)."""
 
+    older: str
+    """When the older run began."""
     broken: tuple[Record, ...]
     mended: tuple[Record, ...]
     still_bad: tuple[Record, ...]
@@ -23,12 +25,24 @@ class Difference:
     figures: tuple[tuple[str, float, float, str], ...]
     """Name, older value, newer value, unit of every figure that both runs measured."""
 
+    @property
+    def kinds(self) -> list[tuple[str, Outcome, tuple[Record, ...]]]:
+        """What became of checks in a word, the outcome it looks like, and the checks; the worst first."""
+        found = [
+            ("broken", Outcome.FAILED, self.broken),
+            ("still bad", Outcome.COULD_NOT_TELL, self.still_bad),
+            ("mended", Outcome.PASSED, self.mended),
+            ("added", Outcome.SKIPPED, self.added),
+            ("gone", Outcome.SKIPPED, self.gone),
+        ]
+        return [item for item in found if item[2]]
+
     def lines(self) -> Iterator[str]:
         """The difference for people, the worst first."""
-        for word in ("broken", "still_bad", "mended", "added", "gone"):
-            for record in getattr(self, word):
+        for word, _, records in self.kinds:
+            for record in records:
                 place = f" on {record.host}" if record.host else ""
-                yield f"{word.replace('_', ' ')}: {' '.join(record.checks)} {record.title}{place}"
+                yield f"{word}: {' '.join(record.checks)} {record.title}{place}"
         for name, old, new, unit in self.figures:
             yield f"{name}: {old:g} -> {new:g} {unit}".rstrip()
 
@@ -39,6 +53,7 @@ def compare(old: Verdict, new: Verdict) -> Difference:
     after = {record.id: record for record in new.records}
     both = [(before[name], record) for name, record in after.items() if name in before]
     return Difference(
+        older=old.started,
         broken=tuple(n for o, n in both if o.outcome in GREEN and n.outcome not in GREEN),
         mended=tuple(n for o, n in both if o.outcome not in GREEN and n.outcome in GREEN),
         still_bad=tuple(n for o, n in both if o.outcome not in GREEN and n.outcome not in GREEN),

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lab.render.templates import TEMPLATES
+from lab.report.compare import compare
+from lab.report.pictures import Story, story
+from lab.report.series import Series, read
+from lab.report.timeline import build_picture
 from lab.verify.outcomes import Outcome
-from lab.verify.record import Event, Figure, Record, Timeline, Verdict
+from lab.verify.record import Figure, Record, Timeline, Verdict
 
 SIGN = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.COULD_NOT_TELL: "?", Outcome.SKIPPED: "–"}
 RANK = (Outcome.SKIPPED, Outcome.PASSED, Outcome.COULD_NOT_TELL, Outcome.FAILED)
@@ -66,19 +72,6 @@ class Measured:
         return self.limit is not None and self.highest > self.limit
 
 
-@dataclass(frozen=True)
-class Bar:
-    """One piece of work of a build; `left` and `width` in percent of the whole."""
-
-    phase: str
-    host: str
-    left: float
-    width: float
-    seconds: float
-    changed: bool
-    colour: int
-
-
 @cache
 def _environment() -> Environment:
     made = Environment(
@@ -89,29 +82,62 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["seconds"] = seconds
+    made.filters["figure"] = plain
+    made.filters["moment"] = moment
     return made
 
 
-def page(verdict: Verdict) -> str:
-    """The whole page."""
+def page(verdict: Verdict, folder: Path, against: Verdict | None = None) -> str:
+    """The whole page of a run's verdict.
+
+    `folder` is the run's, for its series and files of evidence; `against` an older run to compare with.
+    """
     columns = ("", *verdict.hosts)
+    stories, unread = drawn(folder)
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
             verdict=verdict,
+            changes=compare(against, verdict) if against else None,
             counts={outcome.value: number for outcome, number in verdict.counts().items()},
             signs={outcome.value: sign for outcome, sign in SIGN.items()},
             columns=columns,
-            lines=lines(verdict.records, columns),
+            layers=_by_layer(lines(verdict.records, columns)),
             bad=grouped(verdict.bad),
+            evidence={record.evidence: evidence(folder, record) for record in verdict.bad},
             skipped=_by_reason(verdict.records),
             figures=figures(verdict.records),
-            bars=bars(verdict.timeline),
-            length=_length(verdict.timeline),
+            stories=stories,
+            unread=unread,
+            build=build_picture(verdict.timeline) if verdict.timeline else None,
             slowest=sorted(verdict.records, key=lambda record: -record.seconds)[:SLOWEST],
         )
     )
+
+
+def run_page(timeline: Timeline | None, folder: Path) -> str:
+    """The page of a run that is no verify: its steps, and the pictures of its series."""
+    stories, unread = drawn(folder)
+    build = build_picture(timeline) if timeline else None
+    return _environment().get_template("run.html.j2").render(build=build, stories=stories, unread=unread)
+
+
+def drawn(folder: Path) -> tuple[list[Story], list[str]]:
+    """The pictures of a run's series, and a line for each file that cannot be read."""
+    found = list(read(folder))
+    return [story(item) for item in found if isinstance(item, Series)], [
+        item for item in found if isinstance(item, str)
+    ]
+
+
+def evidence(folder: Path, record: Record) -> list[str]:
+    """Files of a record's evidence, relative to the run's folder; those of the check itself first."""
+    if not record.evidence:
+        return []
+    top = folder / record.evidence
+    found = sorted(path.relative_to(folder) for path in top.rglob("*") if path.is_file())
+    return [str(path) for path in sorted(found, key=lambda path: ("rendered" in path.parts, len(path.parts)))]
 
 
 def anchor(record: Record) -> str:
@@ -137,6 +163,21 @@ def seconds(value: float) -> str:
     return f"{value:.1f} s" if value >= 0.95 else f"{value * 1000:.0f} ms"
 
 
+def moment(stamp: str) -> str:
+    """An ISO 8601 time for people; anything else as it is."""
+    try:
+        return f"{datetime.fromisoformat(stamp).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except ValueError:
+        return stamp
+
+
+def plain(value: float) -> str:
+    """A figure with two decimals at most; a small one with two digits."""
+    if 0 < abs(value) < 0.01:
+        return f"{value:.2g}"
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
 def lines(records: Iterable[Record], columns: tuple[str, ...]) -> list[Line]:
     """The matrix: a line for each behaviour, in the order in which they ran; the first column is the lab."""
     found: dict[tuple[str, str], dict[str, list[Record]]] = {}
@@ -150,6 +191,13 @@ def lines(records: Iterable[Record], columns: tuple[str, ...]) -> list[Line]:
         Line(rows[key], key[1], key[0], tuple(_cell(held.get(column, [])) for column in columns))
         for key, held in found.items()
     ]
+
+
+def _by_layer(found: Iterable[Line]) -> dict[str, list[Line]]:
+    layers: dict[str, list[Line]] = {}
+    for line in found:
+        layers.setdefault(line.layer, []).append(line)
+    return layers
 
 
 def _cell(records: list[Record]) -> Cell | None:
@@ -192,35 +240,4 @@ def _by_reason(records: Iterable[Record]) -> dict[str, list[str]]:
             titles = found.setdefault(record.message, [])
             if record.title not in titles:
                 titles.append(record.title)
-    return found
-
-
-def _length(timeline: Timeline | None) -> float:
-    return max((_end(event) for event in timeline.events), default=0.0) if timeline else 0.0
-
-
-def _end(event: Event) -> float:
-    return event.end if event.end is not None else event.start
-
-
-def bars(timeline: Timeline | None) -> dict[str, list[Bar]]:
-    """The build's picture: bars by host, in the order in which hosts first appear."""
-    if timeline is None:
-        return {}
-    whole = _length(timeline) or 1.0
-    phases = list(dict.fromkeys(event.phase.partition("-")[0] for event in timeline.events))
-    found: dict[str, list[Bar]] = {}
-    for event in timeline.events:
-        took = _end(event) - event.start
-        found.setdefault(event.host or "lab", []).append(
-            Bar(
-                phase=event.phase,
-                host=event.host,
-                left=round(100 * event.start / whole, 2),
-                width=round(max(100 * took / whole, 0.4), 2),
-                seconds=round(took, 1),
-                changed=event.changed,
-                colour=phases.index(event.phase.partition("-")[0]) % 8,
-            )
-        )
     return found

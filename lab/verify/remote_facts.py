@@ -35,11 +35,20 @@ def text(path: str) -> str:
     return Path(path).read_text(errors="replace").strip()
 
 
+def release(os_release: str) -> str:
+    """Name and version of the distribution, as `debian-12`."""
+    pairs = dict(line.split("=", 1) for line in os_release.splitlines() if "=" in line)
+    return "-".join(pairs.get(key, "").strip('"') for key in ("ID", "VERSION_ID"))
+
+
 def system(_: dict[str, Any]) -> dict[str, Any]:
     """What the machine is."""
     names = os.uname()
     return {
         "machine": names.machine,
+        "os": release(text("/etc/os-release")),
+        "container": text("/run/systemd/container") if Path("/run/systemd/container").exists() else "",
+        "status": text("/proc/self/status"),
         "kernel": names.release,
         "hostname": socket.gethostname(),
         "machine_id": text("/etc/machine-id"),
@@ -61,8 +70,9 @@ def system(_: dict[str, Any]) -> dict[str, Any]:
 
 
 def files(request: dict[str, Any]) -> dict[str, Any]:
-    """Digest, mode and owner of files; None for one that does not exist."""
-    return {path: one_file(Path(path)) for path in request["files"]}
+    """Digest, mode and owner of files, and of all that match `owned`; None for one that does not exist."""
+    found = [path for pattern in request["owned"] for path in map(str, Path("/").glob(pattern[1:]))]
+    return {path: one_file(Path(path)) for path in sorted({*request["files"], *found})}
 
 
 def one_file(path: Path) -> dict[str, Any] | None:

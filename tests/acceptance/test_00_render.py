@@ -30,9 +30,8 @@ def text_of(bundle: Bundle, path: str) -> str:
 
 def cluster_configuration(driver: Driver) -> dict[str, Any]:
     """kubeadm's ClusterConfiguration as the first master would be given it."""
-    text = kubeadm.init(
-        driver.inventory, driver.lab.provider.traits, driver.pins, driver.inventory.masters[0]
-    )
+    master = driver.inventory.masters[0]
+    text = kubeadm.init(driver.inventory, driver.traits[master], driver.pins, master)
     documents = [document for document in yaml.safe_load_all(text) if document]
     found: dict[str, Any] = next(item for item in documents if item["kind"] == "ClusterConfiguration")
     return found
@@ -55,7 +54,7 @@ def test_no_template_marker_is_left_in_a_file(driver: Driver, host: str) -> None
 @pytest.mark.each("all")
 def test_rendering_twice_gives_the_same_bytes(driver: Driver, host: str) -> None:
     """Rendering the host twice gives the same bytes."""
-    again = bundle(driver.inventory, driver.lab.provider.traits, driver.pins, host)
+    again = bundle(driver.inventory, driver.traits[host], driver.pins, host)
     changed = [a.path for a, b in zip(driver.bundles[host].files, again.files, strict=True) if a != b]
     nothing("files that differ between two renders", changed, rule="none", command="invoke render")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -20,10 +21,13 @@ from lab.render.outputs import PLACEHOLDER, host_outputs
 from lab.render.roles import addons
 from lab.ssh import Keys, Ssh
 from lab.verify.driver import Driver
+from lab.verify.outcomes import NotPartOfLab
 from lab.verify.programs import FILE, INSIDE, Programs
 from lab.verify.schemas import Object, Schemas
 from lab.verify.verbs import agrees, holds, nothing
 
+FIRST_BOOT = r"(cloud-init|system-boot)/user-data|proxmox/plumbline-.*\.yaml"
+"""The document of cloud-init: a whole seed's, or what Proxmox VE lays beside its own."""
 ALLOWED_BESIDE_A_DOCUMENT = {"--config", "--dry-run", "--ignore-preflight-errors", "--upload-certs"}
 """What kubeadm's ValidateMixedArguments lets stand beside --config, as far as it could matter here."""
 
@@ -54,8 +58,8 @@ def applied(driver: Driver, manifests: dict[str, Path]) -> dict[str, list[Object
 @pytest.fixture
 def files(driver: Driver, host: str) -> dict[str, str]:
     """Every file that is rendered for the test's host, by its path in the output of `invoke render`."""
-    lab = driver.lab
-    found = host_outputs(lab.inventory, lab.provider.traits, driver.pins, Keys(lab.inventory.lab), host)
+    keys = Keys(driver.inventory.lab)
+    found = host_outputs(driver.inventory, driver.traits[host], driver.pins, keys, host)
     return {path.partition("/")[2]: text for path, text in found}
 
 
@@ -68,15 +72,36 @@ def takes(subject: str, done: Completed, *, command: str) -> None:
 @pytest.mark.check("L0-03")
 @pytest.mark.each("all")
 def test_cloud_init_takes_its_documents(programs: Programs, files: dict[str, str]) -> None:
-    """cloud-init's own schema finds no error in the user-data, and its parser takes the network."""
-    text = files["cloud-init/user-data"]
-    holds("first line", text.startswith("#cloud-config\n"), expected="#cloud-config", seen=text[:40])
-    command = ["cloud-init", "schema", "--config-file", f"{INSIDE}/user-data"]
-    takes("user-data", programs.in_debian(command, {"user-data": text}), command=" ".join(command))
+    """cloud-init's own schema finds no error in the first boot, and its parser takes the network."""
+    first_boot = {path: text for path, text in files.items() if re.fullmatch(FIRST_BOOT, path)}
+    holds("first boot", len(first_boot) == 1, expected="one document", seen=sorted(first_boot))
+    for path, text in first_boot.items():
+        holds("first line", text.startswith("#cloud-config\n"), expected="#cloud-config", seen=text[:40])
+        command = ["cloud-init", "schema", "--config-file", f"{INSIDE}/document"]
+        takes(path, programs.in_debian(command, {"document": text}), command=" ".join(command))
     command = ["cloud-init", "devel", "net-convert", "--network-data", f"{INSIDE}/network-config"]
     command += ["--kind", "yaml", "--output-kind", "networkd", "-d", f"{INSIDE}/out", "-D", "debian"]
-    network = {"network-config": files["cloud-init/network-config"]}
-    takes("network-config", programs.in_debian(command, network), command=" ".join(command))
+    for path, text in files.items():
+        if path.endswith("/network-config"):
+            takes(path, programs.in_debian(command, {"network-config": text}), command=" ".join(command))
+
+
+@pytest.mark.check("L0-03")
+@pytest.mark.each("all")
+def test_proxmox_is_told_what_its_own_user_data_needs(
+    driver: Driver, files: dict[str, str], host: str
+) -> None:
+    """The fields of Proxmox VE's API hold name, login and address, and name the vendor data beside them."""
+    inventory = driver.inventory
+    provider = inventory.provided_by(host).value
+    if "proxmox/config.json" not in files:
+        raise NotPartOfLab(f"hosts.{host}.provider", f"{provider} takes a whole seed")
+    told = json.loads(files["proxmox/config.json"])
+    address = f"ip={inventory.interface(host)},gw={inventory.network.gateway}"
+    wanted = {"name": host, "ciuser": inventory.ssh.user, "ipconfig0": address}
+    agrees("fields", {key: told.get(key) for key in wanted}, wanted, command="invoke render")
+    vendor = told["cicustom"].rpartition("/")[2]
+    holds("cicustom", f"proxmox/{vendor}" in files, expected="a file that is rendered", seen=vendor)
 
 
 @pytest.mark.check("L0-04")
@@ -102,7 +127,7 @@ class Recorder(Ssh):
         super().__init__(Path("/nowhere"))
         self.commands: list[str] = []
 
-    def run(self, host: str, command: str, *, seconds: float = 60, stdin: str = "") -> str:  # noqa: ARG002
+    def run(self, host: str, command: str, *, seconds: float = 60, stdin: str | Path = "") -> str:  # noqa: ARG002
         """Note a command."""
         self.commands.append(command)
         return ""

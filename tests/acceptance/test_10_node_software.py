@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatch
 from functools import partial
 
 import pytest
@@ -21,8 +22,13 @@ NODE_PORTS = range(30000, 32768)
 @pytest.mark.check("P1-01")
 @pytest.mark.each("all")
 def test_files_are_as_rendered(driver: Driver, facts: Facts, host: str) -> None:
-    """Every file of the machine's roles has the rendered content, owner and mode."""
-    wrong = {}
+    """Every file of the machine's roles has the rendered content, owner and mode; none is left over."""
+    rendered = {file.path for file in driver.bundles[host].files}
+    wrong = {
+        path: "no longer part of the inventory"
+        for path in facts["files"]
+        if path not in rendered and any(fnmatch(path, owned) for owned in driver.bundles[host].owned)
+    }
     for wanted in driver.bundles[host].files:
         found = facts["files"][wanted.path]
         if found is None:

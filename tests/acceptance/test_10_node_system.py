@@ -20,9 +20,9 @@ NFTABLES_KERNEL = (5, 13)
 DNS_1123 = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
-def shares_kernel(driver: Driver) -> bool:
-    """Whether the machine is a container of this provider."""
-    return driver.lab.provider.traits.shares_kernel
+def shares_kernel(driver: Driver, host: str) -> bool:
+    """Whether the machine is a container."""
+    return driver.lab.provider.traits_of(host).shares_kernel
 
 
 @pytest.mark.check("L1-01")
@@ -40,7 +40,7 @@ def test_architecture_and_kernel_are_the_inventorys(inventory: Inventory, facts:
 @pytest.mark.each("nodes")
 def test_cgroups_are_version_two(driver: Driver, facts: Facts) -> None:
     """The machine has cgroup v2 with the memory controller."""
-    if shares_kernel(driver):
+    if shares_kernel(driver, facts.host):
         raise NotPartOfLab("provider", "the machine is a container and has its host's cgroups")
     system = facts["system"]
     agrees("filesystem of /sys/fs/cgroup", system["cgroup"], "cgroup2fs", command="stat -f /sys/fs/cgroup")
@@ -52,7 +52,7 @@ def test_cgroups_are_version_two(driver: Driver, facts: Facts) -> None:
 @pytest.mark.each("nodes")
 def test_there_is_no_swap(driver: Driver, facts: Facts) -> None:
     """The machine has no swap."""
-    if shares_kernel(driver):
+    if shares_kernel(driver, facts.host):
         raise NotPartOfLab("provider", "the machine is a container and shares its host's swap")
     nothing("swap", facts["system"]["swap"], rule="none", command="cat /proc/swaps")
 
@@ -79,7 +79,7 @@ def test_bridged_traffic_reaches_the_packet_filter(driver: Driver, host: str) ->
     agrees("net.ipv4.ip_forward", seen, "1", command="sysctl net.ipv4.ip_forward")
     path = "/proc/sys/net/bridge/bridge-nf-call-iptables"
     seen = driver.read(host, f"if test -e {path}; then cat {path}; else echo absent; fi").strip()
-    allowed = ("1", "absent") if shares_kernel(driver) else ("1",)
+    allowed = ("1", "absent") if shares_kernel(driver, host) else ("1",)
     holds("net.bridge.bridge-nf-call-iptables", seen in allowed, expected=" or ".join(allowed), seen=seen)
 
 
@@ -92,7 +92,7 @@ def test_no_two_machines_share_an_identity(driver: Driver) -> None:
         system = facts["system"]
         owners[f"machine-id {system['machine_id']}"].append(facts.host)
         owners[f"host name {system['hostname']}"].append(facts.host)
-        if system["product_uuid"] and not shares_kernel(driver):
+        if system["product_uuid"] and not shares_kernel(driver, facts.host):
             owners[f"product uuid {system['product_uuid']}"].append(facts.host)
         own = facts.link_of(str(driver.inventory.hosts[facts.host].address))
         if own:
@@ -146,7 +146,7 @@ def test_the_address_is_on_the_machine(inventory: Inventory, facts: Facts, host:
 @pytest.mark.each("all")
 def test_the_clock_agrees_with_the_others(driver: Driver, facts: Facts) -> None:
     """The machine's clock is synchronised and within a second of the harness's."""
-    if shares_kernel(driver):
+    if shares_kernel(driver, facts.host):
         raise NotPartOfLab("provider", "the machine is a container and has its host's clock")
     # etcd warns when peers differ by more than a second
     tracking = facts["clock"]

@@ -8,12 +8,20 @@ from typing import Any
 from lab.inventory.models import Arch, Host, Inventory, ProviderName
 from lab.inventory.problems import Loc, Problem
 from lab.inventory.rules.hosts import host
+from lab.inventory.sections import HostPower
 
 _NO_HYPERVISOR: Mapping[str, tuple[Any, ...]] = {"hypervisor": (None,), "vmid": (None,)}
+_MADE: Mapping[str, tuple[Any, ...]] = {"host_key": (None,), "power": (HostPower(),)}
 ALLOWED: Mapping[ProviderName, Mapping[str, tuple[Any, ...]]] = {
-    ProviderName.LXC: {"os": ("debian-12",), "arch": (Arch.AMD64,), "hardware": ("vm",), **_NO_HYPERVISOR},
-    ProviderName.VAGRANT: {"arch": (Arch.AMD64,), "hardware": ("vm",), **_NO_HYPERVISOR},
-    ProviderName.PROXMOX: {"arch": (Arch.AMD64,), "hardware": ("vm",)},
+    ProviderName.LXC: {
+        "os": ("debian-12",),
+        "arch": (Arch.AMD64,),
+        "hardware": ("vm",),
+        **_NO_HYPERVISOR,
+        **_MADE,
+    },
+    ProviderName.VAGRANT: {"arch": (Arch.AMD64,), "hardware": ("vm",), **_NO_HYPERVISOR, **_MADE},
+    ProviderName.PROXMOX: {"arch": (Arch.AMD64,), "hardware": ("vm",), **_MADE},
     ProviderName.STATIC: _NO_HYPERVISOR,
 }
 """The values that a provider takes, for the fields where it does not take all."""
@@ -61,19 +69,22 @@ def _only(
         if getattr(machine, key) in values:
             continue
         rule, fix = f"means nothing to {owner}", "remove it"
-        if values != (None,):
+        if values not in ((None,), (HostPower(),)):
             choice = " or ".join(str(item) for item in values)
             rule, fix = f"{owner} takes only {key} {choice}", f"write {choice}"
         yield Problem(host(name, key), rule, fix, others=(owner_path,), depends=read)
 
 
 def one_network(inventory: Inventory) -> Iterator[Problem]:
-    """LXC machines live in a network of their own on this machine: nothing else can join it."""
+    """LXC machines live in a network of their own on this machine: no other provider's can join it.
+
+    A machine that exists may stand there, if somebody has put it there; whether it does is seen by asking it.
+    """
     owners = {name: provider_of(inventory, machine) for name, machine in inventory.hosts.items()}
     if ProviderName.LXC not in owners.values():
         return
     for name, provider in owners.items():
-        if provider is not ProviderName.LXC:
+        if provider not in (ProviderName.LXC, ProviderName.STATIC):
             path: Loc = host(name, "provider") if inventory.hosts[name].provider else ("provider",)
             others = (("provider",),) if path != ("provider",) else ()
             rule = "cannot share a lab with lxc machines, whose network never leaves this machine"
@@ -91,4 +102,12 @@ def tagged(inventory: Inventory) -> Iterator[Problem]:
         yield Problem(("network", "vlan"), rule, "remove it", depends=(("provider",),))
 
 
-RULES = (makes, pis, one_network, tagged)
+def wakes(inventory: Inventory) -> Iterator[Problem]:
+    """A wake-up packet carries the address of the card that it wakes."""
+    for name, machine in inventory.hosts.items():
+        if machine.power.wake_on_lan and not machine.mac:
+            rule, fix = "a wake-up packet needs the machine's address", f"add hosts.{name}.mac"
+            yield Problem(host(name, "power"), rule, fix, value="wake_on_lan: true")
+
+
+RULES = (makes, pis, one_network, tagged, wakes)

@@ -10,6 +10,7 @@ import pytest
 
 from lab.artifacts import compile as compiler
 from lab.artifacts.catalogue import load_catalogue
+from lab.artifacts.choice import source_of
 from lab.artifacts.containerd_root import (
     DATABASES,
     _containerd,
@@ -24,6 +25,9 @@ from lab.artifacts.rootfs import load_recipe
 from lab.artifacts.store import Store
 from lab.errors import CommandError, FailedError
 from lab.render.roles import all_packages
+
+EM_AARCH64 = 183
+"""elf.h"""
 
 
 def quiet(_line: str) -> None:
@@ -40,6 +44,18 @@ def test_a_second_call_is_quick_and_the_same(provided: Provided) -> None:
     said: list[str] = []
     assert provide(packages=all_packages(), say=said.append) == provided
     assert said == []
+
+
+def test_a_program_for_a_raspberry_pi_is_built_here_and_runs_there() -> None:
+    """The smallest Go program of the catalogue, cross-compiled and run under an emulator of its processor."""
+    store = Store()
+    origin = source_of("modules", store, load_catalogue(), "arm64", print)
+    path = store.paths(origin.make("crictl"))["crictl"]
+    emulated = ["qemu-aarch64-static", str(path), "--version"]
+    said = subprocess.run(emulated, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert said.strip() == "crictl version v1.34.0"
+    header = path.read_bytes()[:20]
+    assert int.from_bytes(header[18:20], "little") == EM_AARCH64
 
 
 def test_everything_is_present(provided: Provided) -> None:

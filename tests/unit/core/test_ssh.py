@@ -78,6 +78,15 @@ def test_a_key_is_one_that_ssh_takes(tmp_path: Path) -> None:
     assert told.stdout.split()[:2] == made.public.split()[:2]
 
 
+@pytest.mark.parametrize(
+    "text", ["", "no key\n", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END-----\n"]
+)
+def test_a_file_that_holds_no_key_is_refused_by_its_path(tmp_path: Path, text: str) -> None:
+    (tmp_path / "id").write_text(text)
+    with pytest.raises(FailedError, match="id: is not an ed25519 key"):
+        key_pair(tmp_path / "id", "x")
+
+
 def test_keys_of_hosts_and_labs_differ(keys: Keys) -> None:
     assert keys.host("a").public != keys.host("b").public
     assert keys.own().public != Keys("other").own().public

@@ -24,10 +24,10 @@ GIVEN = {"host": "master-1", "name": "mine", "layer": ["node"]}
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[object, ...]]]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object]]]:
     """What tasks hand on, instead of doing it."""
-    calls: list[tuple[str, tuple[object, ...]]] = []
-    monkeypatch.setattr(menu, "run", lambda name, *given, **_: calls.append((name, given)))
+    calls: list[tuple[str, dict[str, object]]] = []
+    monkeypatch.setattr(menu, "run", lambda target, /, **given: calls.append((target, given)))
     return calls
 
 
@@ -43,13 +43,15 @@ def arguments(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_task_names_an_existing_command_and_gives_it_what_it_takes(
-    name: str, asked: list[tuple[str, tuple[object, ...]]]
+    name: str, asked: list[tuple[str, dict[str, object]]]
 ) -> None:
     MENU[name].body(Context(), **arguments(name))
     [(command, given)] = asked
     module, _, function = command.partition(".")
     found = getattr(import_module(f"lab.commands.{module}"), function)
-    inspect.signature(inspect.unwrap(found)).bind(*given)
+    inspect.signature(inspect.unwrap(found)).bind(
+        **{key: value for key, value in given.items() if key != "verbose"}
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -62,7 +64,7 @@ def test_a_task_says_what_it_does_and_explains_every_argument(name: str) -> None
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_command_is_wrapped_so_that_errors_become_exit_codes(
-    name: str, asked: list[tuple[str, tuple[object, ...]]]
+    name: str, asked: list[tuple[str, dict[str, object]]]
 ) -> None:
     MENU[name].body(Context(), **arguments(name))
     module, _, function = asked[0][0].partition(".")

@@ -12,11 +12,16 @@ import pytest
 
 from lab import report
 from lab.errors import InputError
-from lab.report.html import bars, figures, grouped, lines, page, seconds
+from lab.render.templates import TEMPLATES
+from lab.report.html import evidence, figures, grouped, lines, moment, page, plain, seconds
 from lab.report.junit import junit
 from lab.report.schema import schemas
+from lab.report.timeline import build_picture
 from lab.verify.outcomes import Outcome
 from lab.verify.record import Figure, Verdict
+
+NOWHERE = Path("/nonexistent")
+"""A run without evidence and series."""
 
 
 class Page(HTMLParser):
@@ -45,10 +50,10 @@ class Page(HTMLParser):
 
 
 def test_the_page_opens_without_a_network_and_is_whole(red: Verdict) -> None:
-    found = Page(page(red))
+    found = Page(page(red, NOWHERE))
     assert found.open == []
     assert not [link for link in found.links if "//" in link]
-    assert "url(" not in page(red)
+    assert "url(" not in page(red, NOWHERE)
     assert len(found.ids) == len(set(found.ids))
     anchors = {link.removeprefix("#") for link in found.links if link.startswith("#")}
     assert anchors
@@ -56,7 +61,7 @@ def test_the_page_opens_without_a_network_and_is_whole(red: Verdict) -> None:
 
 
 def test_the_verdict_comes_first_and_failures_say_everything(red: Verdict) -> None:
-    said = Page(page(red)).text
+    said = Page(page(red, NOWHERE)).text
     assert said.index("Red") < said.index("What is wrong") < said.index("Checks and hosts")
     for part in (
         "net.ipv4.ip_forward: <0 & 1>",
@@ -71,8 +76,8 @@ def test_the_verdict_comes_first_and_failures_say_everything(red: Verdict) -> No
 def test_one_cause_is_one_card_and_failures_come_first(red: Verdict) -> None:
     cards = grouped(red.bad)
     assert [(len(card), card[0][1].outcome.value) for card in cards] == [(1, "failed"), (4, "could-not-tell")]
-    assert page(red).count("<article") == 2
-    assert "4 checks for one reason" in page(red)
+    assert page(red, NOWHERE).count("<article") == 2
+    assert "4 checks for one reason" in page(red, NOWHERE)
 
 
 def test_figures_are_summed_up_over_hosts(red: Verdict) -> None:
@@ -91,7 +96,7 @@ def test_figures_are_summed_up_over_hosts(red: Verdict) -> None:
 
 def test_a_green_page_has_nothing_wrong_on_it(red: Verdict) -> None:
     good = tuple(r for r in red.records if r.outcome in (Outcome.PASSED, Outcome.SKIPPED))
-    text = page(red.model_copy(update={"records": good, "green": True, "timeline": None}))
+    text = page(red.model_copy(update={"records": good, "green": True, "timeline": None}), NOWHERE)
     assert "What is wrong" not in text
     assert "is what its inventory says" in text
 
@@ -107,13 +112,22 @@ def test_the_matrix_has_a_column_for_the_lab_and_each_host(red: Verdict) -> None
 
 
 def test_the_timeline_fits_its_track(red: Verdict) -> None:
-    found = bars(red.timeline)
-    assert next(iter(found)) == "haproxy"
-    assert "lab" in found
-    assert all(
-        0 <= bar.left <= 100 and bar.left + bar.width <= 101 for items in found.values() for bar in items
-    )
-    assert bars(None) == {}
+    assert red.timeline is not None
+    found = build_picture(red.timeline)
+    assert next(iter(found.rows)) == "haproxy"
+    assert "lab" in found.rows
+    assert found.failed == []
+    bars = [bar for items in found.rows.values() for bar in items]
+    assert all(0 <= bar.left <= 100 and bar.left + bar.width <= 101 for bar in bars)
+    assert [tick.text for tick in found.ticks] == ["0 s", "5 s", "10 s", "15 s", "20 s", "25 s"]
+
+
+def test_a_step_that_failed_is_seen_with_its_reason(red: Verdict) -> None:
+    assert red.timeline is not None
+    last = red.timeline.events[-1].model_copy(update={"error": "no <answer>", "end": None})
+    timeline = red.timeline.model_copy(update={"events": (*red.timeline.events[:-1], last)})
+    assert [host for host, _ in build_picture(timeline).failed] == ["lab"]
+    assert "no &lt;answer&gt;" in page(red.model_copy(update={"timeline": timeline}), NOWHERE)
 
 
 def test_junit_counts_what_the_verdict_counts(red: Verdict) -> None:
@@ -175,7 +189,56 @@ def test_the_newest_build_is_found(tmp_path: Path) -> None:
     assert report.newest_build(tmp_path / "none") is None
 
 
-def test_colour_is_never_the_only_difference() -> None:
-    style = (Path(__file__).parents[3] / "templates" / "report" / "report.html.j2").read_text()
-    assert "prefers-color-scheme: dark" in style
-    assert re.search(r"@media \(max-width", style)
+TOKEN = re.compile(r"--([\w-]+): (#[0-9a-f]{3,6})")
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of WCAG 2.2."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    parts = [int(digits[n : n + 2], 16) / 255 for n in (0, 2, 4)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of WCAG 2.2."""
+    dark, light = sorted(map(luminance, (one, other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_text_can_be_read_and_shapes_be_seen(dark: bool) -> None:
+    """WCAG 2.2, 1.4.3 and 1.4.11: 4.5 for text, 3 for shapes."""
+    light, night = (TEMPLATES / "report" / "style.css").read_text().split("prefers-color-scheme: dark")
+    tokens = dict(TOKEN.findall(light)) | (dict(TOKEN.findall(night)) if dark else {})
+    pairs = [("ink", back) for back in ("page", "card", "back")]
+    pairs += [("soft", back) for back in ("page", "card")]
+    for mood in ("passed", "failed", "could-not-tell", "skipped"):
+        pairs += [(mood, f"{mood}-back"), (mood, "card"), ("ink", f"{mood}-back")]
+    pairs += [("card", "good"), ("card", "bad")]
+    assert not [pair for pair in pairs if contrast(tokens[pair[0]], tokens[pair[1]]) < 4.5]
+    bars = {f"c{n}": tokens[f"c{n}"] for n in range(8)}
+    assert not {bar for bar, colour in bars.items() if contrast("#ffffff", colour) < 4.5}
+    shapes = bars | {name: tokens[name] for name in ("fault", "good", "bad")}
+    assert not {shape for shape, colour in shapes.items() if contrast(colour, tokens["card"]) < 3}
+
+
+def test_moments_are_for_people() -> None:
+    assert moment("2026-11-25T20:52:14.311237+01:00") == "2026-11-25 19:52:14 UTC"
+    assert moment("") == ""
+
+
+def test_what_is_small_is_told_with_its_digits() -> None:
+    assert [plain(value) for value in (0, 18.3, 3337.52, 0.0012)] == ["0", "18.3", "3337.52", "0.0012"]
+
+
+def test_files_of_evidence_are_named_those_of_the_check_first(red: Verdict, tmp_path: Path) -> None:
+    record = red.bad[0]
+    for name in ("worker-2/rendered/etc/a b", "worker-2/journal.txt", "check.txt"):
+        path = tmp_path / record.evidence / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert [Path(name).name for name in evidence(tmp_path, record)] == ["check.txt", "journal.txt", "a b"]
+    found = Page(page(red, tmp_path))
+    assert f"{record.evidence}/worker-2/rendered/etc/a%20b" in found.links
+    assert "3 files" in found.text

@@ -1,0 +1,131 @@
+"""Tasks of Proxmox VE: everything slow is one, and only its exit status says whether it succeeded."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lab.errors import DeadlineError, FailedError
+from lab.providers.proxmox_api import ProxmoxApi
+from lab.providers.proxmox_retry import ApiError, BusyError, outdated, read
+
+NEWBORN_SECONDS = 10.0
+"""How long a task may be unknown after its creation (`no such task`; bpg's provider, tasks.go)."""
+POLLS_PER_SECOND = 25
+"""Of all tasks together."""
+_LOG_LINES = 12
+
+
+@dataclass(frozen=True)
+class Upid:
+    """A task's name: UPID:node:pid:pstart:starttime:type:id:user:"""
+
+    text: str
+    node: str
+    kind: str
+    about: str
+
+    @classmethod
+    def parse(cls, text: str) -> Upid:
+        """Raises `FailedError` for anything else than a UPID."""
+        parts = str(text).split(":")
+        if len(parts) != 9 or parts[0] != "UPID":
+            raise FailedError(f"Proxmox VE answered with {text!r} where the name of a task was due")
+        return cls(text, parts[1], parts[5], parts[6])
+
+    @property
+    def path(self) -> str:
+        """Of the API."""
+        return f"nodes/{self.node}/tasks/{self.text}"
+
+    def __str__(self) -> str:
+        return f"task {self.kind} {self.about} on {self.node}"
+
+
+class Pacer:
+    """Lets callers through at a bounded rate, in the order in which they came."""
+
+    def __init__(self, per_second: float) -> None:
+        self._gap, self._next, self._lock = 1 / per_second, 0.0, threading.Lock()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep for `seconds`, or longer when others are in front."""
+        with self._lock:
+            at = max(time.monotonic() + seconds, self._next)
+            self._next = max(self._next, time.monotonic()) + self._gap
+        time.sleep(max(0.0, at - time.monotonic()))
+
+
+class Tasks:
+    """Follows tasks of one cluster to their end. `report` gets a line for each warning."""
+
+    def __init__(self, api: ProxmoxApi, report: Callable[[str], None]) -> None:
+        self._api = api
+        self._report = report
+        self._pacer = Pacer(POLLS_PER_SECOND)
+
+    def follow(self, answer: Any, *, seconds: float) -> None:
+        """Wait for the task whose UPID a call answered with, until its final exit status is known and good.
+
+        Raises `FailedError` with its text and the end of its log when it failed, `BusyError` when it failed
+        for a lock, `DeadlineError` naming the task when it still runs after `seconds`.
+        """
+        task = Upid.parse(answer)
+        begun = time.monotonic()
+        while True:
+            waited = time.monotonic() - begun
+            status = self._status(task, newborn=waited < NEWBORN_SECONDS)
+            if status.get("status") == "stopped":
+                self._judge(task, status.get("exitstatus"))
+                return
+            if waited > seconds:
+                raise DeadlineError(
+                    str(task),
+                    seconds,
+                    f"{status.get('status')}: {self._tail(task)[-1:] or 'no log'}",
+                    next_step=f"look at it: pvenode task log {task.text}",
+                )
+            self._pacer.wait(min(max(0.2, waited / 10), 3.0))
+
+    def running(self, node: str, kind: str) -> list[Upid]:
+        """Tasks of a kind that are at work on a node, as far as the token may see them."""
+        listed = self._api.get(f"nodes/{node}/tasks", source="active", typefilter=kind)
+        return [Upid.parse(item["upid"]) for item in listed if not item.get("endtime")]
+
+    def _status(self, task: Upid, *, newborn: bool) -> dict[str, Any]:
+        def ask() -> dict[str, Any]:
+            try:
+                found: dict[str, Any] = self._api.once(f"{task.path}/status")
+                return found
+            except ApiError as error:
+                if newborn and error.says("no such task"):
+                    return {"status": "not listed yet"}
+                raise
+
+        return read(f"status of {task}", ask)
+
+    def _judge(self, task: Upid, exit_status: str | None) -> None:
+        if exit_status == "OK":
+            return
+        if exit_status is None:
+            raise FailedError(f"{task}: ended without a status", next_step=f"pvenode task log {task.text}")
+        lines = self._tail(task)
+        if exit_status.startswith("WARNINGS:"):
+            told = [line for line in lines if "WARN" in line] or lines[-1:]
+            self._report(f"{task}: {exit_status}: {'; '.join(told)}")
+            return
+        if outdated(exit_status):
+            raise BusyError(f"{task}: {exit_status}")
+        tail = "".join(f"\n    {line}" for line in lines)
+        raise FailedError(f"{task} failed: {exit_status}{tail}", next_step=f"pvenode task log {task.text}")
+
+    def _tail(self, task: Upid) -> list[str]:
+        """The last lines of its log; a log that cannot be read must not hide how the task ended."""
+        try:
+            lines = self._api.get(f"{task.path}/log", start=0, limit=5000)
+        except FailedError as error:
+            return [f"its log cannot be read: {error.message}"]
+        return [str(line.get("t", "")).strip() for line in lines if line.get("t")][-_LOG_LINES:]
