@@ -111,7 +111,8 @@ class Flannel(Model):
     """The pod network."""
 
     version: VersionV = Field("v0.28.10", description="Flannel version.")
-    vni: Whole = Field(1, ge=1, le=16777215, description="VXLAN network identifier.")
+    # the interface is called flannel.VNI, and Linux takes 15 characters of a name
+    vni: Whole = Field(1, ge=1, le=9_999_999, description="VXLAN network identifier.")
     port: Port = Field(8472, description="UDP port of the VXLAN.")
 
 

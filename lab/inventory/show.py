@@ -105,7 +105,7 @@ def _capacity(inventory: Inventory) -> Table:
         table.add_column(title, justify="right")
     for row in rows(inventory):
         style = "yellow" if row.share > TIGHT else ""
-        numbers = (f"{row.need:g}", f"{row.have:g}", f"{row.have - row.need:g}", f"{row.share:.0%}")
+        numbers = (f"{row.need:.12g}", f"{row.have:.12g}", f"{row.have - row.need:.12g}", f"{row.share:.0%}")
         _row(table, row.subject, row.unit, *numbers, style=style)
     return table
 

@@ -42,14 +42,6 @@ def test_the_lxc_provider_is_made_from_the_inventory(tmp_path: Path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", [ProviderName.VAGRANT])
-def test_a_provider_that_is_not_there_is_refused_with_a_way_out(name: ProviderName, tmp_path: Path) -> None:
-    wanted = inventory().model_copy(update={"provider": name})
-    with pytest.raises(InputError, match=f"provider: {name}") as refused:
-        _ = Lab.open(wanted, tmp_path).provider
-    assert "--provider lxc" in refused.value.next_step
-
-
 def test_a_lab_on_proxmox_without_its_section_is_refused(tmp_path: Path) -> None:
     wanted = inventory().model_copy(update={"provider": ProviderName.PROXMOX})
     with pytest.raises(InputError, match="proxmox: missing") as refused:
