@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import Parameter, Signature
 from typing import Any
 
 from invoke.context import Context
+from invoke.exceptions import Exit
 from invoke.tasks import Task
 
 from lab.commands import run
@@ -45,6 +47,14 @@ JSON = Option("json", "print JSON", False)
 LAB = (INVENTORY, PROVIDER)
 
 
+def _no_options(task: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse a value that begins with a dash: Invoke takes `TASK --help` for a value of TASK's."""
+    for name, value in arguments.items():
+        if isinstance(value, str) and value.startswith("-"):
+            said = f"error: {name}: {value}: begins with a dash, which no {name} does"
+            raise Exit(f"{said}\n  next: invoke --help {task}", code=2)
+
+
 def task(target: str, says: str, *options: Option, remainder: bool = False) -> Task[Any]:
     """A task that calls `target` (`module.function` of `lab.commands`) with its options, by their names.
 
@@ -59,6 +69,7 @@ def task(target: str, says: str, *options: Option, remainder: bool = False) -> T
         bound = signature.bind(c, **given)
         bound.apply_defaults()
         del bound.arguments["c"]
+        _no_options(body.__name__, bound.arguments)
         if remainder:
             bound.arguments["arguments"] = c.remainder
         run(target, **bound.arguments)
