@@ -1,8 +1,7 @@
 """The menu: `invoke --list` shows it, `invoke --help TASK` explains one."""
 
-import sys
-
 from invoke.collection import Collection
+from invoke.tasks import Task
 
 from lab.commands.menu import command
 
@@ -54,8 +53,8 @@ def plan(inventory: str = DEFAULT, provider: str = "", source: str = "auto") -> 
     """Print what build would change."""
 
 
-@command("building.build")
-def build(inventory: str = DEFAULT, provider: str = "", source: str = "auto") -> None:
+@command("building.build", backend="with provider vagrant: libvirt, virtualbox or lxc")
+def build(inventory: str = DEFAULT, provider: str = "", source: str = "auto", backend: str = "") -> None:
     """Converge the lab: make what is missing, change what differs."""
 
 
@@ -64,11 +63,27 @@ def destroy(inventory: str = DEFAULT, provider: str = "", host: str = "") -> Non
     """Remove the lab, or one machine of it."""
 
 
-@command("proving.verify")
+@command("proving.verify", runs="how often in a row; more than one counts false alarms")
 def verify(
-    inventory: str = DEFAULT, provider: str = "", layer: tuple[str, ...] = (), select: str = ""
+    inventory: str = DEFAULT, provider: str = "", layer: tuple[str, ...] = (), select: str = "", runs: int = 1
 ) -> None:
     """Prove that the lab is what the inventory says."""
+
+
+@command(
+    "loading.load",
+    profile="a profile of `load` in the inventory",
+    workers="generating processes",
+    ceiling="measure the generator's own limit too, beside wrk",
+)
+def load(
+    inventory: str = DEFAULT,
+    provider: str = "",
+    profile: str = "default",
+    workers: int = 1,
+    ceiling: bool = False,
+) -> None:
+    """Load the ingress with the users of a profile, and judge what they lived through."""
 
 
 @command("reporting.report")
@@ -111,19 +126,29 @@ def artifacts(source: str = "auto", arch: str = "", fetch: bool = False, json: b
     """Show each component: version, source, digest, state."""
 
 
-def _proxmox() -> Collection:
-    """What concerns Proxmox VE alone."""
-
-    @command("proxmox.role")
-    def role(inventory: str = "production", version: int = 8) -> None:
-        """Print the commands that give the API token the least rights it needs."""
-
-    @command("proxmox.templates")
-    def templates(inventory: str = "production", remove: bool = False) -> None:
-        """List the templates of all labs, or remove them."""
-
-    return Collection("proxmox", role, templates)
+@command("selftest.selftest", select="names of defects, rows or layers")
+def selftest(inventory: str = DEFAULT, provider: str = "", select: str = "") -> None:
+    """Prove that verify can fail: seed defects into a disposable lab, one after the other."""
 
 
-namespace = Collection.from_module(sys.modules[__name__])
-namespace.add_collection(_proxmox())
+namespace = Collection(*(item for item in list(globals().values()) if isinstance(item, Task)))
+# what follows is called by the name of its group
+
+
+@command("boxes.box")
+def box(source: str = "auto") -> None:
+    """Make the box of Vagrant's lxc backend and hand it to Vagrant."""
+
+
+@command("proxmox.role")
+def role(inventory: str = "production", version: int = 8) -> None:
+    """Print the commands that give the API token the least rights it needs."""
+
+
+@command("proxmox.templates")
+def templates(inventory: str = "production", remove: bool = False) -> None:
+    """List the templates of all labs, or remove them."""
+
+
+namespace.add_collection(Collection("vagrant", box))
+namespace.add_collection(Collection("proxmox", role, templates))

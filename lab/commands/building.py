@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,8 +78,11 @@ def _print_plan(build: Build, found: Plan) -> None:
 
 
 @shown
-def build(inventory: str, provider: str, source: str) -> None:
+def build(inventory: str, provider: str, source: str, backend: str) -> None:
     """Converge the lab and sum it up."""
+    if backend:
+        # Vagrant's own variable: what it is told once holds for its other commands of this build
+        os.environ["VAGRANT_DEFAULT_PROVIDER"] = backend
     with session("build", inventory, provider) as opened, exclusive(opened.lab, "invoke build"):
         check(opened.lab)
         with building(opened, source) as build:

@@ -26,10 +26,10 @@ HELP = {
     "arch": "of which machines: amd64 or arm64; default: this machine's",
     "fetch": "bring what is missing",
     "json": "print JSON",
-    "version": "major version of Proxmox VE: 8 or 9",
-    "remove": "remove them all; one with linked clones is refused",
     "run": "folder of a run, or its name; the newest verify",
     "against": "an older run to compare with",
+    "version": "major version of Proxmox VE: 8 or 9",
+    "remove": "remove them all; one with linked clones is refused",
     "verbose": "show the traceback of an error",
 }
 """What an option means wherever it stands; a task may say it otherwise."""
