@@ -24,7 +24,6 @@ OPPOSITES = {
     "volume made": "volume freed",
     "ha resource made": "ha resource removed",
     "template made": "",
-    "file stored": "",
     "disk grown": "",
 }
 """What happens once to each machine, volume or file before it is undone."""
