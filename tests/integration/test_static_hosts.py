@@ -24,7 +24,7 @@ from lab.changes import HostChange
 from lab.console import Console
 from lab.converge import compare, look
 from lab.inventory.loading import load
-from lab.labs import MACHINES, Lab
+from lab.labs import MACHINES, Lab, ssh_for
 from lab.local import Completed, run
 from lab.phases import hosts
 from lab.phases.context import Build
@@ -107,7 +107,7 @@ class Iron:
 
     def on_iron(self, command: str) -> str:
         """Output of a command that root runs on the machine, over its owner's network."""
-        config = ROOT / ".lab" / NAME / "ssh" / "ssh_config"
+        config = ssh_for(load(str(self.inventory())), ROOT).config  # destroy removes it
         inside = ["nsenter", f"--net=/run/netns/plumbline-{ELSEWHERE}"]
         argv = [
             *inside,
