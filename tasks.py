@@ -70,6 +70,22 @@ def verify(
     """Prove that the lab is what the inventory says."""
 
 
+@command(
+    "loading.load",
+    profile="a profile of `load` in the inventory",
+    workers="generating processes",
+    ceiling="measure the generator's own limit too, beside wrk",
+)
+def load(
+    inventory: str = DEFAULT,
+    provider: str = "",
+    profile: str = "default",
+    workers: int = 1,
+    ceiling: bool = False,
+) -> None:
+    """Load the ingress with the users of a profile, and judge what they lived through."""
+
+
 @command("reporting.report")
 def report(inventory: str = DEFAULT, provider: str = "", run: str = "", against: str = "") -> None:
     """Write the report of a run anew from its report.json; compare it with another run."""
@@ -119,4 +135,15 @@ def box(source: str = "auto") -> None:
     """Make the box of Vagrant's lxc backend and hand it to Vagrant."""
 
 
+@command("proxmox.role")
+def role(inventory: str = "production", version: int = 8) -> None:
+    """Print the commands that give the API token the least rights it needs."""
+
+
+@command("proxmox.templates")
+def templates(inventory: str = "production", remove: bool = False) -> None:
+    """List the templates of all labs, or remove them."""
+
+
 namespace.add_collection(Collection("vagrant", box))
+namespace.add_collection(Collection("proxmox", role, templates))

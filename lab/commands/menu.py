@@ -28,6 +28,8 @@ HELP = {
     "json": "print JSON",
     "run": "folder of a run, or its name; the newest verify",
     "against": "an older run to compare with",
+    "version": "major version of Proxmox VE: 8 or 9",
+    "remove": "remove them all; one with linked clones is refused",
     "verbose": "show the traceback of an error",
 }
 """What an option means wherever it stands; a task may say it otherwise."""

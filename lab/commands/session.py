@@ -41,7 +41,7 @@ log = logging.getLogger("plumbline")
 _chosen: list[str] = []
 """The options with which the user named this lab: every command that a message proposes gets them too."""
 _OF_A_LAB = re.compile(
-    r"\binvoke (?:build|destroy|kubectl|logs|plan|preflight|report|shell|ssh|status|verify)\b(?! -i)"
+    r"\binvoke (?:build|destroy|kubectl|load|logs|plan|preflight|report|shell|ssh|status|verify)\b(?! -i)"
 )
 
 

@@ -238,8 +238,10 @@ class Machines:
     def _taken(self, name: str, number: int, work: _Work, again: bool, error: ApiError) -> None:
         """The number exists: our own lost call may have made it, else somebody else was faster."""
         self._fleet.changed()
-        if again and number in self._fleet.rows():
-            raise BusyError(error.message) from error
+        row = self._fleet.rows().get(number)
+        mark = self._fleet.mark(row) if row else None
+        if again and row and (row.lock or (mark and mark.name == name)):
+            raise BusyError(error.message) from error  # looked at again: it is ours, or not yet known
         if self._inventory.hosts[name].vmid is not None:
             raise PreflightError(
                 f"hosts.{name}.vmid: {number} is taken by a machine that this token may not see",

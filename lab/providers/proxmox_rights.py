@@ -64,8 +64,8 @@ def role_commands(wanted: list[Need], token: str) -> list[str]:
     return [
         *(f'pveum role add {role} --privs "{" ".join(privileges)}"' for role, privileges in roles.items()),
         f"pveum user add {user}",
-        *(grant(need, token) for need in wanted),
         f"pveum user token add {user} {name} --privsep 1",
+        *(grant(need, token) for need in wanted),
     ]
 
 

@@ -93,7 +93,8 @@ class VagrantProvider:
         return True
 
     def changes(self, machine: Machine) -> tuple[str, ...]:  # noqa: ARG002
-        return ()  # a new size takes a new machine
+        """None: Vagrant gives a machine its sizes when it makes it."""
+        return ()
 
     def destroy(self, name: str) -> bool:
         if self.state(name) is State.ABSENT:

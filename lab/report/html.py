@@ -93,6 +93,7 @@ def page(verdict: Verdict, folder: Path, against: Verdict | None = None) -> str:
     `folder` is the run's, for its series and files of evidence; `against` an older run to compare with.
     """
     columns = ("", *verdict.hosts)
+    bad = grouped(verdict.bad)
     stories, unread = drawn(folder)
     return (
         _environment()
@@ -104,12 +105,13 @@ def page(verdict: Verdict, folder: Path, against: Verdict | None = None) -> str:
             signs={outcome.value: sign for outcome, sign in SIGN.items()},
             columns=columns,
             layers=_by_layer(lines(verdict.records, columns)),
-            bad=grouped(verdict.bad),
-            evidence={record.evidence: evidence(folder, record) for record in verdict.bad},
+            bad=bad,
+            evidence={card[0][1].evidence: evidence(folder, card[0][1]) for card in bad},
             skipped=_by_reason(verdict.records),
             figures=figures(verdict.records),
             stories=stories,
             unread=unread,
+            records={record.id: (anchor(record), record.outcome.value) for record in verdict.records},
             build=build_picture(verdict.timeline) if verdict.timeline else None,
             slowest=sorted(verdict.records, key=lambda record: -record.seconds)[:SLOWEST],
         )
@@ -120,7 +122,11 @@ def run_page(timeline: Timeline | None, folder: Path) -> str:
     """The page of a run that is no verify: its steps, and the pictures of its series."""
     stories, unread = drawn(folder)
     build = build_picture(timeline) if timeline else None
-    return _environment().get_template("run.html.j2").render(build=build, stories=stories, unread=unread)
+    return (
+        _environment()
+        .get_template("run.html.j2")
+        .render(build=build, stories=stories, unread=unread, records={}, signs={})
+    )
 
 
 def drawn(folder: Path) -> tuple[list[Story], list[str]]:

@@ -69,7 +69,7 @@ def test_vagrants_backend_is_what_the_first_build_noted_down(
 def test_a_lab_on_proxmox_without_its_section_is_refused(tmp_path: Path) -> None:
     wanted = inventory().model_copy(update={"provider": ProviderName.PROXMOX})
     with pytest.raises(InputError, match="proxmox: missing") as refused:
-        provider_for(wanted, tmp_path)
+        _ = Lab.open(wanted, tmp_path).provider
     assert "--provider lxc" in refused.value.next_step
 
 

@@ -85,7 +85,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
         {"mirrors": {"docker.io": ["http://192.0.2.5:5000", "https://mirror.example.com/v2"]}},
         {"mirrors": {"registry.example.com:5000": ["https://mirror.example.com"], "quay.io": ["http://m"]}},
     ],
-    "flannel": [{"port": 4789, "vni": 16777215}, {"vni": 7}],
+    "flannel": [{"port": 4789, "vni": 9999999}, {"vni": 7}],
     "kubernetes": [
         {"proxy_mode": "nftables", "pod_log_max_mib": 1},
         {"node_mask": 25, "max_pods": 100, "dns_domain": "lab-1.example.com"},
