@@ -3,9 +3,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PLUMBLINE_SOURCE,PLUMBLINE_CACHE)
 INVOKE := $(SUDO) .venv/bin/invoke
-PACKAGES := $(shell sed 's/\#.*//' artifacts/packages.txt)
+packages = $(shell sed 's/\#.*//' artifacts/$(1))
 
-.PHONY: help setup packages limits artifacts lab verify destroy test test-fast test-unit lint format
+.PHONY: help setup packages packages-test limits artifacts lab verify destroy test test-fast test-unit lint format
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -21,7 +21,7 @@ verify: setup ## prove the rehearsal lab, layer by layer
 destroy: ## remove the rehearsal lab
 	@$(INVOKE) destroy
 
-test: setup lint test-unit artifacts ## everything, with real labs that are built and removed
+test: setup packages-test lint test-unit artifacts ## everything, with real labs that are built and removed
 	@$(SUDO) .venv/bin/pytest tests/integration -v --durations=10
 
 artifacts: setup ## make or fetch every program and image
@@ -38,11 +38,18 @@ test-unit: .venv/locked
 format: .venv/locked ## format the code
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
 
-packages:
-	@dpkg-query -W -f '$${db:Status-Abbrev}\n' $(PACKAGES) 2>&1 | grep -qv '^ii' \
+define install
+	@dpkg-query -W -f '$${db:Status-Abbrev}\n' $(1) 2>&1 | grep -qv '^ii' \
 	  && { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
-	       apt-get install -q -y --no-install-recommends $(PACKAGES); } || true
-	@dpkg-query -W $(PACKAGES) > /dev/null
+	       apt-get install -q -y --no-install-recommends $(1); } || true
+	@dpkg-query -W $(1) > /dev/null
+endef
+
+packages:
+	$(call install,$(call packages,packages.txt))
+
+packages-test:
+	$(call install,$(call packages,packages-test.txt))
 
 .venv/locked: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11; next: make PYTHON=python3.11"; exit 3; }

@@ -16,13 +16,15 @@ class HostChange:
     """A sentence, a unified diff where there is one, and the means.
 
     `packages` are installed first; `program` (a file of the artefact store, named by its digest) is sent to
-    `INCOMING` before `commands` run, and `image` is sent and imported after them.
+    `INCOMING` before `commands` run, and `image` is sent and imported after them. `remove` is the path of a
+    file that must not be there.
     """
 
     sentence: str
     diff: str = ""
     file: File | None = None
     commands: tuple[tuple[str, ...], ...] = ()
+    remove: str = ""
     packages: tuple[str, ...] = ()
     program: Path | None = None
     image: tuple[str, Path] | None = None

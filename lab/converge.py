@@ -44,6 +44,8 @@ class HostFacts:
     """Our own address as the host sees it."""
     firewall: str = ""
     """`missing` or `differs`: the rules in force are not those of the host's own file."""
+    strangers: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Files where the bundle owns every file and names none: what an earlier inventory left."""
     booting: bool = False
     """cloud-init is still at work: what is not there yet is no drift."""
     equipment: dict[str, Any] = field(default_factory=dict)
@@ -80,6 +82,7 @@ def look(ssh: Ssh, wanted: Bundle) -> HostFacts:
             "sysctls": list(wanted.sysctls),
             "units": [*(unit.name for unit in wanted.units), f"{UNIT}.service"],
             "exists": list(EVIDENCE),
+            "owned": list(wanted.owned),
             "equipment": equipment.asked(wanted),
             "firewall": {"table": firewall.TABLE, "file": firewall.FILE}
             if any(file.path == firewall.FILE for file in wanted.files)
@@ -97,6 +100,7 @@ def compare(wanted: Bundle, facts: HostFacts) -> tuple[HostChange, ...]:
     ]
     changes += equipment.missing(wanted, equipment.Held(**facts.equipment))
     changes += [change for file in wanted.files if (change := _file_change(file, facts.files[file.path]))]
+    changes += [_removal(path, seen) for path, seen in facts.strangers.items()]
     held = facts.files.get(KUBELET_CONFIG)
     if wanted.kubelet and held and facts.joined:
         changes += _kubelet_change(wanted.kubelet, held)
@@ -162,6 +166,13 @@ def _file_change(file: File, seen: dict[str, str] | None) -> HostChange | None:
     return HostChange(f"write {file.path}{then}", diff=diff, file=file, commands=actions(file.on_change))
 
 
+def _removal(path: str, seen: dict[str, str]) -> HostChange:
+    # such files are read when they are used, so nothing is to be reloaded after one is gone
+    before = base64.b64decode(seen["text"]).decode(errors="replace")
+    diff = "".join(difflib.unified_diff(before.splitlines(keepends=True), [], path, "/dev/null"))
+    return HostChange(f"remove {path}", diff=diff, remove=path)
+
+
 def _kubelet_change(wanted: dict[str, Any], held: dict[str, str]) -> list[HostChange]:
     """Our settings in the file that kubeadm wrote, if one of them differs; the others stay as they are."""
     before = base64.b64decode(held["text"]).decode(errors="replace")
@@ -199,6 +210,7 @@ def apply(ssh: Ssh, host: str, changes: Iterable[HostChange]) -> None:
             for change in listed
             if change.file
         ],
+        "remove": [change.remove for change in listed if change.remove],
         "commands": commands,
     }
     answer = _ask(ssh, host, request)

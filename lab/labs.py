@@ -10,6 +10,7 @@ from functools import cached_property
 from ipaddress import IPv4Interface
 from pathlib import Path
 
+from lab.authority import Authority
 from lab.errors import CommandError, DeadlineError, FailedError, InputError
 from lab.inventory.models import Arch, Host, Inventory, ProviderName
 from lab.providers.base import Provider, Traits
@@ -30,7 +31,7 @@ def provider_for(inventory: Inventory, root: Path, layers: tuple[Path, ...] = ()
     made = [name for name in names if name is not ProviderName.STATIC]
     parts: dict[ProviderName, Provider] = {}
     for name in made:
-        parts[name] = _provider(name, inventory, layers)
+        parts[name] = _provider(name, inventory, root, layers)
     if ProviderName.STATIC in names:
         network = next(iter(parts.values())).enter if parts else _nothing
         parts[ProviderName.STATIC] = _static(inventory, root, network)
@@ -40,21 +41,45 @@ def provider_for(inventory: Inventory, root: Path, layers: tuple[Path, ...] = ()
     return MixedProvider(tuple(parts.values()), owners)
 
 
-def _provider(name: ProviderName, inventory: Inventory, layers: tuple[Path, ...]) -> Provider:
+def _provider(name: ProviderName, inventory: Inventory, root: Path, layers: tuple[Path, ...]) -> Provider:
     if name is ProviderName.LXC:
         from lab.providers.lxc import LxcProvider
 
         home = Path(os.environ.get("PLUMBLINE_MACHINES") or MACHINES) / inventory.lab
-        bridge = IPv4Interface((inventory.network.gateway, inventory.network.lan.prefixlen))
-        return LxcProvider(inventory.lab, home, bridge, layers)
+        return LxcProvider(inventory.lab, home, _bridge(inventory), layers)
     if name is ProviderName.PROXMOX:
         from lab.providers.proxmox import ProxmoxProvider
 
         return ProxmoxProvider(inventory, report=logging.getLogger("plumbline").warning)
-    raise InputError(
-        f"provider: {name}: machines of this provider cannot be made yet",
-        next_step="add --provider lxc to rehearse the topology on this machine",
-    )
+    return _vagrant(inventory, root)
+
+
+def _bridge(inventory: Inventory) -> IPv4Interface:
+    """The gateway's address on an embedded lab's switch."""
+    return IPv4Interface((inventory.network.gateway, inventory.network.lan.prefixlen))
+
+
+def _vagrant(inventory: Inventory, root: Path) -> Provider:
+    """The backend is the one that the lab's machines were made with, else the one that Vagrant would take."""
+    from lab.providers.lxc_network import LabNetwork
+    from lab.providers.vagrant import VagrantProvider
+    from lab.render.vagrant import VAGRANTFILE, machines
+
+    folder = root / ".lab" / inventory.lab / "vagrant"
+    backend = os.environ.get("VAGRANT_DEFAULT_PROVIDER") or vagrant_backend(folder)
+    files = {
+        "Vagrantfile": VAGRANTFILE.read_text(),
+        "machines.json": machines(inventory, Keys(inventory.lab), folder),
+        "backend": f"{backend}\n",
+    }
+    network = LabNetwork(inventory.lab, folder, _bridge(inventory)) if backend == "lxc" else None
+    return VagrantProvider(folder, backend, files, network)
+
+
+def vagrant_backend(folder: Path) -> str:
+    """What an earlier build noted down; libvirt before the first."""
+    noted = folder / "backend"
+    return noted.read_text().strip() if noted.exists() else "libvirt"
 
 
 def _static(inventory: Inventory, root: Path, network: Callable[[], None]) -> Provider:
@@ -98,7 +123,7 @@ def traits_of(inventory: Inventory) -> dict[str, Traits]:
     found = {}
     for name in inventory.hosts:
         provider = inventory.provided_by(name)
-        made = _provider(provider, inventory, ()) if provider is ProviderName.LXC else None
+        made = _provider(provider, inventory, Path(), ()) if provider is ProviderName.LXC else None
         found[name] = made.traits_of(name) if made else Traits()
     return found
 
@@ -109,12 +134,14 @@ class Lab:
 
     inventory: Inventory
     root: Path
-    provider: Provider
+    given: Provider | None = None
+    """A provider that stands in for the inventory's own."""
+    layers: tuple[Path, ...] = ()
 
     @classmethod
     def open(cls, inventory: Inventory, root: Path, layers: tuple[Path, ...] = ()) -> Lab:
         """The lab of an inventory; `root` is the checkout, below which `.lab/<lab>/` lies."""
-        return cls(inventory, root, provider_for(inventory, root, layers))
+        return cls(inventory, root, layers=layers)
 
     def host(self, name: str) -> Host:
         """The host of that name. Raises `InputError` with the names there are."""
@@ -122,6 +149,11 @@ class Lab:
             known = ", ".join(self.inventory.hosts)
             raise InputError(f"--host {name}: no such host in {self.inventory.lab}; there are: {known}")
         return self.inventory.hosts[name]
+
+    @cached_property
+    def provider(self) -> Provider:
+        """Who makes the machines; asked for by those alone who need machines. Raises `InputError`."""
+        return self.given or provider_for(self.inventory, self.root, self.layers)
 
     @property
     def folder(self) -> Path:
@@ -132,6 +164,11 @@ class Lab:
     def keys(self) -> Keys:
         """The harness's key and the host keys."""
         return Keys(self.inventory.lab)
+
+    @cached_property
+    def authority(self) -> Authority:
+        """The CA of the ingress' certificates; an inventory with an ingress has one."""
+        return Authority(self.keys.folder / "ca", self.inventory.ingress_domain)
 
     @cached_property
     def ssh(self) -> Ssh:

@@ -7,6 +7,7 @@ input, writes the answer as JSON to standard output.
 from __future__ import annotations
 
 import base64
+import contextlib
 import grp
 import hashlib
 import json
@@ -154,6 +155,12 @@ def look(request: dict[str, Any]) -> dict[str, Any]:
         "client": client(),
         "firewall": look_at_firewall(request["firewall"]) if request["firewall"] else "",
         "exists": {path: Path(path).exists() for path in request["exists"]},
+        "strangers": {
+            path: seen
+            for pattern in request["owned"]
+            for path in sorted(map(str, Path("/").glob(pattern[1:])))
+            if path not in request["files"] and (seen := look_at_file(Path(path)))
+        },
         "equipment": look_at_equipment(request["equipment"]) if request["equipment"] else {},
     }
 
@@ -175,8 +182,15 @@ def write_file(wanted: dict[str, str]) -> None:
         target.replace(path)
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file, and its folder if nothing else is in it."""
+    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        path.parent.rmdir()
+
+
 def change(request: dict[str, Any]) -> dict[str, Any]:
-    """Write files, then run commands; stops at the first that fails and tells its output.
+    """Write and remove files, then run commands; stops at the first that fails and tells its output.
 
     The commands are noted down first: when this run dies between a file and its action, the file is right
     already, and only the note tells the next run that the action is still owed.
@@ -184,6 +198,8 @@ def change(request: dict[str, Any]) -> dict[str, Any]:
     note(request["commands"])
     for wanted in request["write"]:
         write_file(wanted)
+    for path in request["remove"]:
+        remove_file(Path(path))
     for command in request["commands"]:
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False

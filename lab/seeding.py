@@ -16,13 +16,12 @@ LINUX = ("etc", "usr", "bin", "home", "var")
 """Folders of a root filesystem: a card's first partition has none of them."""
 
 
-def write(inventory: Inventory, wanted: Bundle, files: Mapping[str, str], folder: Path) -> list[str]:
+def write(wanted: Bundle, files: Mapping[str, str], folder: Path) -> list[str]:
     """Put `files` and the kernel options of the machine into `folder`; names of what was changed.
 
-    Running it again changes nothing. Raises `InputError` for a machine that no card belongs to and for a
-    folder that is not the first partition of an Ubuntu card, `FailedError` when the card cannot be written.
+    Running it again changes nothing. Raises `InputError` for a folder that is not the first partition of an
+    Ubuntu card, `FailedError` when the card cannot be written.
     """
-    _is_a_pi(inventory, wanted.host)
     check(folder, mounts=Path("/proc/self/mountinfo").read_text())
     line = (folder / COMMAND_LINE).read_text()
     contents = {**files, COMMAND_LINE: command_line(line, wanted.kernel_options)}
@@ -92,13 +91,14 @@ def filesystem(folder: Path, mounts: str) -> str:
     return ""
 
 
-def _is_a_pi(inventory: Inventory, name: str) -> None:
-    if not inventory.hosts[name].hardware.startswith("raspberry-pi"):
+def check_host(inventory: Inventory, name: str) -> None:
+    """Refuse a machine that no card belongs to; raises `InputError` with those that have one."""
+    if name not in inventory.hosts or not inventory.hosts[name].hardware.startswith("raspberry-pi"):
         pis = [
             host for host, machine in inventory.hosts.items() if machine.hardware.startswith("raspberry-pi")
         ]
         raise InputError(
-            f"{name}: is no Raspberry Pi, so no card belongs to it",
+            f"{name}: is no Raspberry Pi of {inventory.lab}, so no card belongs to it",
             next_step=f"name one of {', '.join(pis)}" if pis else "set hardware: raspberry-pi-5 on the host",
         )
 

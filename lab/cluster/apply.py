@@ -11,18 +11,11 @@ from typing import Any
 
 import yaml
 
+from lab.cluster import webhooks
 from lab.cluster.api import Api, ApiError, Object, Unavailable
+from lab.errors import DeadlineError
 from lab.render.roles import AddonSecret
 from lab.waits import NotYet, wait_for
-
-WEBHOOK_NOT_YET = (
-    "failed calling webhook",
-    "no endpoints available for service",
-    "connection refused",
-    "x509: certificate signed by unknown authority",
-)
-"""Texts with which the API server says that an admission webhook does not serve yet (metallb#1597, #1610).
-Every other refusal is final."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +56,7 @@ def _dry_run(api: Api, item: Object) -> Object:
     try:
         return api.apply(item, dry_run=True)
     except ApiError as error:
-        if any(text in error.message for text in WEBHOOK_NOT_YET):
+        if webhooks.not_yet(error.message):
             raise NotYet(error.message) from error
         raise
 
@@ -71,7 +64,8 @@ def _dry_run(api: Api, item: Object) -> Object:
 def apply(api: Api, item: Object, note: Callable[[str], None], *, seconds: float = 120) -> bool:
     """Apply one object; True when the API server took a change.
 
-    Waits for a kind that its definition has just introduced and for a webhook that does not serve yet.
+    Waits for a kind that its definition has just introduced and for a webhook that does not serve yet. Raises
+    `DeadlineError` with what stands behind a webhook that never serves.
     """
 
     def probe() -> bool:
@@ -81,14 +75,18 @@ def apply(api: Api, item: Object, note: Callable[[str], None], *, seconds: float
         except (ApiError, Unavailable) as error:
             # 404: the namespace or the kind was made a moment ago and is not served everywhere yet
             gone = isinstance(error, Unavailable) or error.status in (404, 429, 503)
-            if gone or any(text in error.message for text in WEBHOOK_NOT_YET):
+            if gone or webhooks.not_yet(error.message):
                 note(error.message)
                 raise NotYet(error.message) from error
             raise
         # not by resourceVersion: a status that moves between the two requests changes it as well
         return before is None or as_text(before) != as_text(after)
 
-    return wait_for(f"apply {title(item)}", probe, seconds=seconds, interval=0.3)
+    try:
+        return wait_for(f"apply {title(item)}", probe, seconds=seconds, interval=0.3)
+    except DeadlineError as error:
+        last = error.last + webhooks.evidence(api, error.last)
+        raise DeadlineError(error.subject, error.seconds, last, next_step=error.next_step) from error
 
 
 def ensure_secret(api: Api, wanted: AddonSecret) -> bool:

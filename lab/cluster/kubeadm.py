@@ -25,10 +25,15 @@ KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
 
 
 def start(ssh: Ssh, host: str, verb: str, document: str) -> None:
-    """Start `kubeadm init` or `kubeadm join` with a document, in the background."""
+    """Start `kubeadm init` or `kubeadm join` with a document, in the background.
+
+    init and join only warn of a field they do not know and take its default (kubeadm#1066), so kubeadm
+    validates the document first. Raises `CommandError` with what it says.
+    """
     ssh.run(
         host,
         f"install -d -m 700 /run/plumbline && (umask 077 && cat > {DOCUMENT}) && "
+        f"{{ kubeadm config validate --config {DOCUMENT} || {{ rm -f {DOCUMENT}; exit 1; }}; }} && "
         f"systemctl reset-failed {UNIT} 2>/dev/null; "
         f"systemd-run --quiet --unit={UNIT} --property=Type=oneshot --no-block "
         f"--property=ExecStartPost='/bin/touch {JOINED}' --property=ExecStopPost='/bin/rm -f {DOCUMENT}' "

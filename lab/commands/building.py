@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from rich.table import Table
 from lab.artifacts.provide import provide, stock
 from lab.commands.session import ROOT, Session, session, shown, with_options
 from lab.errors import FailedError
+from lab.faults import marker
 from lab.labs import Lab, stocked
 from lab.locks import exclusive
 from lab.phases.build import PHASES, Plan, build_lab
@@ -20,6 +22,7 @@ from lab.phases.build import plan as make_plan
 from lab.phases.context import Build
 from lab.phases.preflight import preflight as check
 from lab.render.roles import all_packages
+from lab.report import write_run
 from lab.ssh import close_connections
 
 
@@ -76,12 +79,21 @@ def _print_plan(build: Build, found: Plan) -> None:
 
 
 @shown
-def build(inventory: str, provider: str, source: str) -> None:
+def build(inventory: str, provider: str, source: str, backend: str) -> None:
     """Converge the lab and sum it up."""
+    if backend:
+        # Vagrant's own variable: what it is told once holds for its other commands of this build
+        os.environ["VAGRANT_DEFAULT_PROVIDER"] = backend
     with session("build", inventory, provider) as opened, exclusive(opened.lab, "invoke build"):
+        # the build itself is what makes the lab healthy, so nothing is waited for here
+        marker.heal_left_behind(opened.lab, opened.console.say)
         check(opened.lab)
         with building(opened, source) as build:
-            changed = build_lab(build)
+            try:
+                changed = build_lab(build)
+            finally:
+                if opened.run.events:
+                    build.console.say(f"report: {write_run(opened.run.folder)}")
             if not changed:
                 build.console.say("nothing to change: the lab is what the inventory says")
             summary(build.lab, opened)
@@ -123,6 +135,8 @@ def destroy(inventory: str, provider: str, host: str) -> None:
             opened.console.say("machine removed" if changed else "there is no such machine", host)
             return
         changed = lab.provider.clean()
+        # a fault that was left behind went with its machines
+        marker.remove(lab)
         close_connections(lab.keys.folder)
         for folder in (lab.folder / "ssh", lab.keys.folder / "hosts"):
             shutil.rmtree(folder, ignore_errors=True)

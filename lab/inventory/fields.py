@@ -71,7 +71,7 @@ def _type_rule(kind: str, value: Any, context: dict[str, Any], path: Loc, source
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
             word = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
             (name, bound), *_ = context.items()
-            return f"must be {word[name]} {bound:g}", f"write a number {word[name]} {bound:g}"
+            return f"must be {word[name]} {bound:.12g}", f"write a number {word[name]} {bound:.12g}"
         case "too_short":
             return (
                 "must not be empty",

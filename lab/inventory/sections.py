@@ -13,7 +13,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.inventory.ranges import AddressRange
+from lab.inventory.reaction import Name as Reaction
 from lab.inventory.types import (
+    Address,
     Bridge,
     CommandLine,
     DnsLabel,
@@ -55,6 +57,10 @@ class Kubernetes(Model):
     proxy_mode: Literal["iptables", "nftables"] = Field("iptables", description="How kube-proxy works.")
     node_monitor_grace_seconds: Whole = Field(
         50, ge=20, le=600, description="How long a node may be silent before it is NotReady."
+    )
+    reaction: Reaction = Field(
+        "default",
+        description="Times until a death is noticed and answered: upstream's or fast ones.",
     )
     single_master: Switch = Field(
         False, description="Allow one control plane machine: no high availability, for experiments only."
@@ -102,11 +108,23 @@ class MetalLB(Model):
     pools: tuple[Pool, ...] = Field(min_length=1, description="Address pools, each announced on the LAN.")
 
 
+class Ingress(Model):
+    """Traefik: HTTP and HTTPS by name behind one address; left out, it is not part of the lab."""
+
+    address: Address = Field(description="Its address, one of a MetalLB pool.")
+    domain: Domain | None = Field(
+        None, description="Its certificate is for this domain and all names in it; default: LAB.internal."
+    )
+    replicas: Whole = Field(2, ge=1, le=16, description="Pods, each on a worker of its own.")
+    version: VersionV = Field("v3.7.13", description="Traefik version.")
+
+
 class Flannel(Model):
     """The pod network."""
 
     version: VersionV = Field("v0.28.10", description="Flannel version.")
-    vni: Whole = Field(1, ge=1, le=16777215, description="VXLAN network identifier.")
+    # the interface is called flannel.VNI, and Linux takes 15 characters of a name
+    vni: Whole = Field(1, ge=1, le=9_999_999, description="VXLAN network identifier.")
     port: Port = Field(8472, description="UDP port of the VXLAN.")
 
 
@@ -161,12 +179,61 @@ class Ssh(Model):
     )
 
 
+class LoadProfile(Model):
+    """Users who ask the ingress, and the limits that their requests are judged by."""
+
+    users: Whole = Field(20, ge=1, le=100_000, description="Users at the same time.")
+    spawn_rate: Number = Field(10.0, gt=0, le=10_000, description="Users that begin each second.")
+    seconds: Seconds = Field(60, description="How long all users ask; the time in which they begin is extra.")
+    pause_seconds: Number = Field(
+        0.25,
+        gt=0,
+        le=3600,
+        description="Time from a user's request to its next, if the answer is in by then.",
+    )
+    failure_percent: Number = Field(0.1, ge=0, le=100, description="Share of requests that may fail.")
+    p95_ms: Number = Field(500.0, gt=0, description="Time within which 95 % of requests are answered.")
+    p99_ms: Number = Field(1000.0, gt=0, description="Time within which 99 % of requests are answered.")
+    baseline_p99_ms: Number | None = Field(
+        None, gt=0, description="What 99 % took on a good day; a run may exceed it by a fifth."
+    )
+
+
+class Verify(Model):
+    """What the acceptance suite does."""
+
+    ha: Literal["short", "full"] = Field(
+        "short", description="Faults of the layer ha: one of each family, or all of them."
+    )
+
+
 class Thresholds(Model):
     """Limits of the acceptance suite; defaults are the catalogue's."""
 
     api_gap_seconds: Number = Field(10.0, gt=0, description="Longest gap of the API when a master dies.")
     leader_seconds: Number = Field(5.0, gt=0, description="Time to a new etcd leader.")
+    lease_seconds: Number = Field(
+        20.0, gt=0, description="Time until another master leads the controllers or the scheduler."
+    )
+    address_gap_seconds: Number = Field(
+        10.0, gt=0, description="Longest silence of a service's address when its machine dies."
+    )
+    component_seconds: Number = Field(
+        60.0, gt=0, description="Time until a killed part of Kubernetes works again."
+    )
+    recovery_seconds: Number = Field(
+        300.0, gt=0, description="Time until the lab is healthy after a fault was healed."
+    )
     address_seconds: Number = Field(60.0, gt=0, description="Time until a service has its address.")
+    ingress_success_percent: Number = Field(
+        99.0, gt=0, le=100, description="Least share of requests that succeed while an ingress pod dies."
+    )
+    pod_start_seconds: Number = Field(
+        5.0, gt=0, description="Time within which 99 % of pods whose image is there are Ready."
+    )
+    api_available_percent: Number = Field(
+        99.5, gt=0, le=100, description="Least share of good answers of each API server under load."
+    )
     minimum_writes_per_second: Number = Field(
         5.0, gt=0, description="Acknowledged writes a second below which a fault run is void."
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import yaml
+
 from lab.cluster import etcd, kubeadm
 from lab.converge import HostFacts, look
 from lab.errors import DeadlineError, FailedError
@@ -14,6 +16,7 @@ from lab.render.kubeadm import reset as reset_document
 from lab.waits import NotYet, wait_for
 
 API_SECONDS = 180
+KUBEADM_CONFIG = "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
 
 
 def found(build: Build, name: str) -> tuple[bool, str]:
@@ -55,6 +58,24 @@ def api_answers(build: Build) -> tuple[bool, str]:
     return False, ""
 
 
+def _same_endpoint(build: Build) -> None:
+    """A cluster with another endpoint would tie every new node to it: the balancer would stand beside it."""
+    inventory = build.lab.inventory
+    held = build.api.get(KUBEADM_CONFIG)
+    if held is None:  # kubeadm itself says then that nobody can join
+        return
+    cluster = yaml.safe_load(held["data"]["ClusterConfiguration"])
+    endpoint = cluster.get("controlPlaneEndpoint", "")
+    if endpoint != inventory.endpoint:
+        raise FailedError(
+            f"{inventory.lab}: the cluster's controlPlaneEndpoint is {endpoint or 'not set'}, and the "
+            f"inventory's balancer is {inventory.endpoint}: no node can join it",
+            next_step=f"write controlPlaneEndpoint: {inventory.endpoint} into ConfigMap kubeadm-config; "
+            "then on each master remove /etc/kubernetes/pki/apiserver.crt and apiserver.key, and run kubeadm "
+            f"init phase certs apiserver --control-plane-endpoint {inventory.endpoint}",
+        )
+
+
 def join(build: Build, name: str) -> tuple[bool, str]:
     """`kubeadm join` of a node, continued where an earlier build left it.
 
@@ -65,6 +86,7 @@ def join(build: Build, name: str) -> tuple[bool, str]:
     seen = look(lab.ssh, build.bundles[name])
     if seen.joined:
         return False, ""
+    _same_endpoint(build)
     remarks = []
     master = _living_master(build)
     control_plane = name in inventory.masters

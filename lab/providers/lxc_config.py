@@ -16,6 +16,24 @@ its crashes; all the others are read-only inside.
 """
 
 
+CONTAINER = (
+    ("include", "/usr/share/lxc/config/common.conf"),
+    ("init.cmd", INIT),
+    # It must be able to do what root of a virtual machine does: mount, load filters, write sysctls.
+    ("apparmor.profile", "unconfined"),
+    ("cap.drop", ""),
+    ("mount.auto", ""),
+    # proc:mixed: of /proc/sys only net, which belongs to the machine alone, can be written.
+    # With sys:rw systemd-networkd takes udev for real and waits for it for ever.
+    ("mount.auto", "proc:mixed sys:mixed"),
+    # LXC uses the key of the cgroup version it finds and passes over the other.
+    ("cgroup.devices.allow", "a"),
+    ("cgroup2.devices.allow", "a"),
+    ("mount.entry", "/dev/kmsg dev/kmsg none bind,create=file 0 0"),
+)
+"""What every container has, without the `lxc.` before each key."""
+
+
 def port_name(mac: str) -> str:
     """The machine's port on the lab's switch. By address: names of interfaces end after 15 characters."""
     return "v" + mac.replace(":", "")
@@ -39,28 +57,16 @@ def config_text(
     lowers = ":".join(str(layer) for layer in layers)
     lines = [
         "# Written by Plumbline at every start of the machine; changes are lost.",
-        "lxc.include = /usr/share/lxc/config/common.conf",
+        *(f"lxc.{key} = {value}".rstrip() for key, value in CONTAINER),
         f"lxc.uts.name = {name}",
         f"lxc.rootfs.path = overlay:{lowers}:{folder / 'upper'}",
-        f"lxc.init.cmd = {INIT}",
         f"lxc.console.logfile = {folder / 'console.log'}",
         f"lxc.log.file = {folder / 'lxc.log'}",
         "lxc.log.level = WARN",
-        # It must be able to do what root of a virtual machine does: mount, load filters, write sysctls.
-        "lxc.apparmor.profile = unconfined",
-        "lxc.cap.drop =",
-        "lxc.mount.auto =",
-        # proc:mixed: of /proc/sys only net, which belongs to the machine alone, can be written.
-        # With sys:rw systemd-networkd takes udev for real and waits for it for ever.
-        "lxc.mount.auto = proc:mixed sys:mixed",
         *(f"lxc.mount.entry = {folder / 'sysctl' / key} proc/sys/{key} none bind 0 0" for key in SYSCTLS),
-        # LXC uses the key of the cgroup version it finds and passes over the other.
-        "lxc.cgroup.devices.allow = a",
-        "lxc.cgroup2.devices.allow = a",
         f"lxc.cgroup.dir.container = {cgroup}/machine",
         f"lxc.cgroup.dir.monitor = {cgroup}/monitor",
         f"lxc.cgroup.dir.monitor.pivot = {cgroup}/pivot",
-        "lxc.mount.entry = /dev/kmsg dev/kmsg none bind,create=file 0 0",
         *(
             f"lxc.mount.entry = {source} {target.lstrip('/')} none bind,create=dir 0 0"
             for source, target in volumes

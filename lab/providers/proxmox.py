@@ -84,7 +84,7 @@ class ProxmoxProvider:
             self.api, self._tasks, self.fleet, self.templates, self._inventory, self._settings, keys
         )
 
-    def traits_of(self, name: str) -> Traits:  # noqa: ARG002
+    def traits_of(self, name: str) -> Traits:  # noqa: ARG002  # all its machines are alike
         return Traits(writes_seed=True)
 
     def preflight(self, machines: Iterable[Machine]) -> list[Problem]:

@@ -99,7 +99,7 @@ class StaticProvider:
         return True
 
     def changes(self, machine: Machine) -> tuple[str, ...]:  # noqa: ARG002
-        """None: nobody changes the hardware of a machine that exists."""
+        """None: the machine's sizes are its owner's."""
         return ()
 
     def destroy(self, name: str) -> bool:

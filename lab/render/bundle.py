@@ -55,6 +55,8 @@ class Bundle:
     """Networks from which the firewall lets us in."""
     kernel_options: tuple[str, ...] = ()
     module_packages: tuple[str, ...] = ()
+    owned: tuple[str, ...] = ()
+    """Patterns (glob(7)) of paths where no other file may lie than those of `files`."""
     kubelet: dict[str, Any] = field(default_factory=dict)
     """Our part of a node's KubeletConfiguration; empty on a host that is no node."""
     stock: Stock | None = None
@@ -139,6 +141,7 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
         listen=listen,
         closed=firewall.closed(inventory, name),
         operators=firewall.operators(inventory),
+        owned=tuple(item.path.format(item="*") for role in roles for item in role.files if item.each),
         kubelet=kubelet_settings(inventory, traits) if name in inventory.nodes else {},
         kernel_options=tuple(option for role in roles for option in role.kernel_options),
         module_packages=_union(role.module_packages for role in roles),

@@ -9,10 +9,11 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-from lab.inventory.models import Inventory
+from lab.inventory.models import Inventory, ProviderName
 from lab.providers.base import Traits
 from lab.render.bundle import SYSCTL_FILE, Bundle, File
 from lab.render.templates import render
+from lab.render.vagrant import management_mac
 from lab.ssh import Keys
 
 COMMAND_LINE = "/boot/firmware/cmdline.txt"
@@ -38,6 +39,9 @@ def seed(inventory: Inventory, traits: Traits, wanted: Bundle, keys: Keys) -> di
         # a bought machine has a card that the inventory may not know, and one card only
         mac=inventory.mac(name) if inventory.makes(name) else inventory.hosts[name].mac,
         interface=str(inventory.interface(name)),
+        management_mac=management_mac(inventory, name)
+        if inventory.provided_by(name) is ProviderName.VAGRANT
+        else "",
         nameservers=[str(server) for server in inventory.nameservers],
     )
     instance = f"{name}-{sha256((user_data + network).encode()).hexdigest()[:16]}"

@@ -10,7 +10,7 @@ import yaml
 
 from lab.inventory.models import Inventory, ProviderName
 from lab.providers.base import Traits
-from lab.render import kubeadm, proxmox
+from lab.render import kubeadm, proxmox, vagrant
 from lab.render.addons import objects
 from lab.render.bundle import Pins, bundle
 from lab.render.cloudinit import seed, vendor_data
@@ -61,7 +61,7 @@ def is_seed(path: str) -> bool:
 
 def cluster_outputs(inventory: Inventory, manifests: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
     """The objects of each add-on, a file an add-on."""
-    for role in addons():
+    for role in addons(inventory):
         if role.addon is not None:
             items = objects(inventory, role.addon, manifests)
             yield f"cluster/{role.name}.yaml", yaml.dump_all(items, Dumper=DUMPER, sort_keys=False)
@@ -77,4 +77,7 @@ def everything(
     """Every file of the inventory; `traits` by host."""
     for name in inventory.hosts:
         yield from host_outputs(inventory, traits[name], pins, keys, name)
+    if any(inventory.provided_by(name) is ProviderName.VAGRANT for name in inventory.hosts):
+        yield "vagrant/Vagrantfile", vagrant.VAGRANTFILE.read_text()
+        yield "vagrant/machines.json", vagrant.machines(inventory, keys, Path())
     yield from cluster_outputs(inventory, manifests)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -29,13 +28,19 @@ def versions(inventory: Inventory) -> dict[str, str]:
 def newest_build(runs: Path) -> Timeline | None:
     """The newest timeline of a build that did something; None when this checkout has built nothing."""
     for path in sorted(runs.glob("*Z/timeline.json"), reverse=True):
-        try:
-            found = Timeline.model_validate(json.loads(path.read_text()))
-        except (
-            ValueError,
-            ValidationError,
-        ):  # of a run that was killed while it wrote, or of another version
-            continue
-        if found.command.removeprefix("invoke ").startswith("build") and found.events:
+        found = timeline(path)
+        if found and found.command.removeprefix("invoke ").startswith("build"):
             return found
     return None
+
+
+def timeline(path: Path) -> Timeline | None:
+    """The timeline in a file; None if it holds no step, or cannot be read.
+
+    It is that of a run which was killed while it wrote, then, or of another version.
+    """
+    try:
+        found = Timeline.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return found if found.events else None

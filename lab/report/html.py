@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from lab.report.pictures import Story, story
 from lab.report.series import Series, read
 from lab.report.timeline import build_picture
 from lab.verify.outcomes import Outcome
-from lab.verify.record import Figure, Record, Verdict
+from lab.verify.record import Figure, Record, Timeline, Verdict
 
 SIGN = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.COULD_NOT_TELL: "?", Outcome.SKIPPED: "–"}
 RANK = (Outcome.SKIPPED, Outcome.PASSED, Outcome.COULD_NOT_TELL, Outcome.FAILED)
@@ -82,6 +83,7 @@ def _environment() -> Environment:
     )
     made.filters["seconds"] = seconds
     made.filters["figure"] = plain
+    made.filters["moment"] = moment
     return made
 
 
@@ -91,6 +93,7 @@ def page(verdict: Verdict, folder: Path, against: Verdict | None = None) -> str:
     `folder` is the run's, for its series and files of evidence; `against` an older run to compare with.
     """
     columns = ("", *verdict.hosts)
+    bad = grouped(verdict.bad)
     stories, unread = drawn(folder)
     return (
         _environment()
@@ -102,15 +105,27 @@ def page(verdict: Verdict, folder: Path, against: Verdict | None = None) -> str:
             signs={outcome.value: sign for outcome, sign in SIGN.items()},
             columns=columns,
             layers=_by_layer(lines(verdict.records, columns)),
-            bad=grouped(verdict.bad),
-            evidence={record.evidence: evidence(folder, record) for record in verdict.bad},
+            bad=bad,
+            evidence={card[0][1].evidence: evidence(folder, card[0][1]) for card in bad},
             skipped=_by_reason(verdict.records),
             figures=figures(verdict.records),
             stories=stories,
             unread=unread,
+            records={record.id: (anchor(record), record.outcome.value) for record in verdict.records},
             build=build_picture(verdict.timeline) if verdict.timeline else None,
             slowest=sorted(verdict.records, key=lambda record: -record.seconds)[:SLOWEST],
         )
+    )
+
+
+def run_page(timeline: Timeline | None, folder: Path) -> str:
+    """The page of a run that is no verify: its steps, and the pictures of its series."""
+    stories, unread = drawn(folder)
+    build = build_picture(timeline) if timeline else None
+    return (
+        _environment()
+        .get_template("run.html.j2")
+        .render(build=build, stories=stories, unread=unread, records={}, signs={})
     )
 
 
@@ -152,6 +167,14 @@ def seconds(value: float) -> str:
     if value >= 90:
         return f"{int(value // 60)} min {int(value % 60)} s"
     return f"{value:.1f} s" if value >= 0.95 else f"{value * 1000:.0f} ms"
+
+
+def moment(stamp: str) -> str:
+    """An ISO 8601 time for people; anything else as it is."""
+    try:
+        return f"{datetime.fromisoformat(stamp).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except ValueError:
+        return stamp
 
 
 def plain(value: float) -> str:

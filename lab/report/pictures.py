@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lab.report.axes import Axis, Tick, clock, latency, latency_axis, seconds_ticks
 from lab.report.series import Mark, Series, Share, Target
-from lab.report.thin import PIECES, Piece, answered, longest_gap, pieces
+from lab.report.thin import PIECES, Piece, answered, longest_gap, pieces, trouble
 from lab.report.trials import Histogram, histogram
 from lab.report.under_load import LoadPicture, load_picture
 
@@ -39,6 +39,7 @@ class Lane:
     name: str
     sent: int
     failed: int
+    within: str
     gap: str
     over: bool
     never: bool
@@ -164,6 +165,7 @@ def _lane(target: Target, cut: Sequence[Piece], axis: Axis, scale: Axis, zero: f
         name=target.name,
         sent=len(target.probes),
         failed=len(target.probes) - len(good),
+        within=clock(round(trouble(target.probes), 1)),
         gap=f"{gap.seconds:.2f} s",
         over=target.limit is not None and (gap.open or gap.seconds > target.limit),
         never=gap.open,

@@ -76,6 +76,12 @@ def longest_gap(probes: Sequence[Probe]) -> Gap:
     return max([*found, Gap(places[-1], last, True)], key=lambda gap: gap.seconds)
 
 
+def trouble(probes: Sequence[Probe]) -> float:
+    """Seconds from the first failure to the end of the last, whatever was answered in between."""
+    failed = [probe for probe in probes if not probe.ok]
+    return max((p.t + p.ms / 1000 for p in failed), default=0.0) - min((p.t for p in failed), default=0.0)
+
+
 def answered(probes: Sequence[Probe], most: int = 6) -> list[tuple[str, int]]:
     """Good answers by who gave them, the most frequent first; those beyond `most` are summed up."""
     counts = Counter(probe.by for probe in probes if probe.ok and probe.by).most_common()

@@ -61,7 +61,9 @@ def build_picture(timeline: Timeline) -> BuildPicture:
         )
         host = event.host or "lab"
         rows[host] = (*rows.get(host, ()), bar)
-    return BuildPicture(timeline.command, timeline.started, axis.high, rows, seconds_ticks(axis))
+    return BuildPicture(
+        timeline.command.removeprefix("invoke "), timeline.started, axis.high, rows, seconds_ticks(axis)
+    )
 
 
 def _family(event: Event) -> str:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from lab.cluster.etcd import etcdctl
 from lab.errors import DeadlineError, FailedError
 from lab.inventory.models import Inventory
-from lab.labs import Lab
+from lab.labs import Lab, traits_of
+from lab.providers.base import Traits
 from lab.render.bundle import Bundle, Pins, bundle
 from lab.ssh import Result
 from lab.verify.facts import Facts, FactStore, request_for
@@ -30,11 +31,15 @@ CANNOT_RUN = (126, 127)
 
 @dataclass(frozen=True)
 class Driver:
-    """Looks at one lab; `folder` is the run's folder, `pins` the artefact catalogue's image references."""
+    """Looks at one lab; `folder` is the run's folder, `pins` the artefact catalogue's image references.
+
+    With `offline` no provider and no machine is asked for anything: there may be none.
+    """
 
     lab: Lab
     folder: Path
     pins: Pins
+    offline: bool = False
 
     @property
     def inventory(self) -> Inventory:
@@ -44,8 +49,14 @@ class Driver:
     @cached_property
     def bundles(self) -> dict[str, Bundle]:
         """What each host must be."""
-        traits = self.lab.provider.traits_of
-        return {name: bundle(self.inventory, traits(name), self.pins, name) for name in self.inventory.hosts}
+        return {name: bundle(self.inventory, traits, self.pins, name) for name, traits in self.traits.items()}
+
+    @cached_property
+    def traits(self) -> dict[str, Traits]:
+        """What each machine cannot do as a full one would."""
+        if self.offline:
+            return traits_of(self.inventory)
+        return {name: self.lab.provider.traits_of(name) for name in self.inventory.hosts}
 
     @cached_property
     def facts(self) -> FactStore:

@@ -91,6 +91,7 @@ def request_for(inventory: Inventory, bundle: Bundle) -> dict[str, Any]:
     return {
         "sections": list(SECTIONS[inventory.hosts[bundle.host].role]),
         "files": sorted({file.path for file in bundle.files} | {item.path for item in bundle.binaries}),
+        "owned": list(bundle.owned),
         "sysctls": sorted(bundle.sysctls),
         "modules": list(bundle.modules),
         "units": [unit.name for unit in bundle.units],

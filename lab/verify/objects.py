@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 HTTP, UDP = 8080, 8081
 """Ports of the probe image's echo servers."""
+
+ENDING_SECONDS = 5
+"""How long an ending pod goes on answering: rules of services are written within a second or two."""
 
 Object = dict[str, Any]
 
@@ -73,6 +77,34 @@ def deployment(app: str, image: str, replicas: int) -> Object:
     }
 
 
+def steadfast(app: str, image: str, replicas: int) -> tuple[Object, Object]:
+    """A deployment that a drain does not hurt, and its disruption budget.
+
+    Replicas stand on different nodes as long as there are any; a pod that is to end goes on answering until
+    every kube-proxy has heard of it, and only then does its server stop; one pod at a time may be evicted.
+    """
+    item = deployment(app, image, replicas)
+    pod = item["spec"]["template"]["spec"]
+    pod["terminationGracePeriodSeconds"] = ENDING_SECONDS + 10
+    pod["containers"][0]["lifecycle"] = {"preStop": {"sleep": {"seconds": ENDING_SECONDS}}}
+    for toleration in ("not-ready", "unreachable"):
+        pod.setdefault("tolerations", []).append(
+            {
+                "key": f"node.kubernetes.io/{toleration}",
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "tolerationSeconds": 5,
+            }
+        )
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": app},
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": app}}},
+    }
+    return item, budget
+
+
 def service(name: str, app: str, *, kind: str = "LoadBalancer", port: int = 80, **spec: Any) -> Object:
     """A service before the echo servers of an app; `spec` overrides fields of it."""
     return {
@@ -85,6 +117,25 @@ def service(name: str, app: str, *, kind: str = "LoadBalancer", port: int = 80, 
             "ports": [{"name": "http", "port": port, "targetPort": HTTP}],
             **spec,
         },
+    }
+
+
+def ingress(name: str, hosts: Mapping[str, Mapping[str, str]]) -> Object:
+    """Services by path (a prefix) by host name, on the default ingress class."""
+
+    def path(prefix: str, target: str) -> Object:
+        backend = {"service": {"name": target, "port": {"name": "http"}}}
+        return {"path": prefix, "pathType": "Prefix", "backend": backend}
+
+    rules = [
+        {"host": host, "http": {"paths": [path(prefix, target) for prefix, target in paths.items()]}}
+        for host, paths in hosts.items()
+    ]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": name},
+        "spec": {"rules": rules},
     }
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.verify.outcomes import Outcome
 
-SCHEMA = 1
+SCHEMA: Final = 1
 """Version of the document; grows when a field changes its meaning or goes away."""
 
 
@@ -79,7 +79,7 @@ class Timeline(Document):
 class Verdict(Document):
     """One run of the suite."""
 
-    schema_version: int = SCHEMA
+    schema_version: Literal[1] = SCHEMA
     lab: str
     provider: str
     started: str = Field(description="UTC, ISO 8601.")

@@ -70,8 +70,9 @@ def system(_: dict[str, Any]) -> dict[str, Any]:
 
 
 def files(request: dict[str, Any]) -> dict[str, Any]:
-    """Digest, mode and owner of files; None for one that does not exist."""
-    return {path: one_file(Path(path)) for path in request["files"]}
+    """Digest, mode and owner of files, and of all that match `owned`; None for one that does not exist."""
+    found = [path for pattern in request["owned"] for path in map(str, Path("/").glob(pattern[1:]))]
+    return {path: one_file(Path(path)) for path in sorted({*request["files"], *found})}
 
 
 def one_file(path: Path) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from lab.inventory.models import Inventory
 from lab.labs import Lab
 from lab.render.bundle import pins
 from lab.verify.driver import Driver
+from lab.verify.layers import LAYERS
 
 
 class Context(BaseModel):
@@ -37,4 +38,5 @@ class Context(BaseModel):
     def driver(self) -> Driver:
         """Open the lab again, in this process."""
         inventory = Inventory.model_validate_json(self.inventory)
-        return Driver(Lab.open(inventory, self.root), self.folder, pins())
+        layer = next(layer for layer in LAYERS if layer.name == self.layer)
+        return Driver(Lab.open(inventory, self.root), self.folder, pins(), offline=not layer.needs_lab)

@@ -41,9 +41,21 @@ class Workspace:
         """The echo server and client that is preloaded on every node."""
         return self.driver.pins.images["probe"]
 
+    @property
+    def policy(self) -> str:
+        """Path of the namespace in the policy API."""
+        return f"/apis/policy/v1/namespaces/{self.name}"
+
+    @property
+    def networking(self) -> str:
+        """Path of the namespace in the networking API."""
+        return f"/apis/networking.k8s.io/v1/namespaces/{self.name}"
+
     def create(self, collection: str, item: Object) -> Object:
         """Create an object in a collection such as `services`, `daemonsets` or `configmaps`."""
-        root = self.apps if collection in ("deployments", "daemonsets") else self.core
+        roots = {"deployments": self.apps, "daemonsets": self.apps, "poddisruptionbudgets": self.policy}
+        roots |= {"ingresses": self.networking}
+        root = roots.get(collection, self.core)
         return self.driver.cluster.create(f"{root}/{collection}", item)
 
     def pods(self, app: str) -> list[Object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -17,13 +18,16 @@ from lab.cluster import kubeadm
 from lab.local import Completed
 from lab.render.addons import addon_manifests, objects
 from lab.render.outputs import PLACEHOLDER, host_outputs
-from lab.render.roles import addons
+from lab.render.roles import addons, load_roles
 from lab.ssh import Keys, Ssh
 from lab.verify.driver import Driver
+from lab.verify.outcomes import NotPartOfLab
 from lab.verify.programs import FILE, INSIDE, Programs
 from lab.verify.schemas import Object, Schemas
 from lab.verify.verbs import agrees, holds, nothing
 
+FIRST_BOOT = r"(cloud-init|system-boot)/user-data|proxmox/plumbline-.*\.yaml"
+"""The document of cloud-init: a whole seed's, or what Proxmox VE lays beside its own."""
 ALLOWED_BESIDE_A_DOCUMENT = {"--config", "--dry-run", "--ignore-preflight-errors", "--upload-certs"}
 """What kubeadm's ValidateMixedArguments lets stand beside --config, as far as it could matter here."""
 
@@ -39,25 +43,27 @@ def programs() -> Programs:
 
 
 @pytest.fixture(scope="session")
-def manifests() -> dict[str, Path]:
+def manifests(driver: Driver) -> dict[str, Path]:
     """Upstream's manifests and the API's schemas."""
-    wanted = [*addon_manifests(), "kubernetes-openapi"]
+    wanted = [*addon_manifests(driver.inventory), "kubernetes-openapi"]
     return provide_manifests("auto", wanted, say=silent)
 
 
 @pytest.fixture(scope="session")
 def applied(driver: Driver, manifests: dict[str, Path]) -> dict[str, list[Object]]:
     """The objects of each add-on."""
-    return {role.name: objects(driver.inventory, role.addon, manifests) for role in addons() if role.addon}
+    return {
+        role.name: objects(driver.inventory, role.addon, manifests)
+        for role in addons(driver.inventory)
+        if role.addon
+    }
 
 
 @pytest.fixture
 def files(driver: Driver, host: str) -> dict[str, str]:
     """Every file that is rendered for the test's host, by its path in the output of `invoke render`."""
-    lab = driver.lab
-    found = host_outputs(
-        lab.inventory, lab.provider.traits_of(host), driver.pins, Keys(lab.inventory.lab), host
-    )
+    keys = Keys(driver.inventory.lab)
+    found = host_outputs(driver.inventory, driver.traits[host], driver.pins, keys, host)
     return {path.partition("/")[2]: text for path, text in found}
 
 
@@ -70,15 +76,36 @@ def takes(subject: str, done: Completed, *, command: str) -> None:
 @pytest.mark.check("L0-03")
 @pytest.mark.each("all")
 def test_cloud_init_takes_its_documents(programs: Programs, files: dict[str, str]) -> None:
-    """cloud-init's own schema finds no error in the user-data, and its parser takes the network."""
-    text = files["cloud-init/user-data"]
-    holds("first line", text.startswith("#cloud-config\n"), expected="#cloud-config", seen=text[:40])
-    command = ["cloud-init", "schema", "--config-file", f"{INSIDE}/user-data"]
-    takes("user-data", programs.in_debian(command, {"user-data": text}), command=" ".join(command))
+    """cloud-init's own schema finds no error in the first boot, and its parser takes the network."""
+    first_boot = {path: text for path, text in files.items() if re.fullmatch(FIRST_BOOT, path)}
+    holds("first boot", len(first_boot) == 1, expected="one document", seen=sorted(first_boot))
+    for path, text in first_boot.items():
+        holds("first line", text.startswith("#cloud-config\n"), expected="#cloud-config", seen=text[:40])
+        command = ["cloud-init", "schema", "--config-file", f"{INSIDE}/document"]
+        takes(path, programs.in_debian(command, {"document": text}), command=" ".join(command))
     command = ["cloud-init", "devel", "net-convert", "--network-data", f"{INSIDE}/network-config"]
     command += ["--kind", "yaml", "--output-kind", "networkd", "-d", f"{INSIDE}/out", "-D", "debian"]
-    network = {"network-config": files["cloud-init/network-config"]}
-    takes("network-config", programs.in_debian(command, network), command=" ".join(command))
+    for path, text in files.items():
+        if path.endswith("/network-config"):
+            takes(path, programs.in_debian(command, {"network-config": text}), command=" ".join(command))
+
+
+@pytest.mark.check("L0-03")
+@pytest.mark.each("all")
+def test_proxmox_is_told_what_its_own_user_data_needs(
+    driver: Driver, files: dict[str, str], host: str
+) -> None:
+    """The fields of Proxmox VE's API hold name, login and address, and name the vendor data beside them."""
+    inventory = driver.inventory
+    provider = inventory.provided_by(host).value
+    if "proxmox/config.json" not in files:
+        raise NotPartOfLab(f"hosts.{host}.provider", f"{provider} takes a whole seed")
+    told = json.loads(files["proxmox/config.json"])
+    address = f"ip={inventory.interface(host)},gw={inventory.network.gateway}"
+    wanted = {"name": host, "ciuser": inventory.ssh.user, "ipconfig0": address}
+    agrees("fields", {key: told.get(key) for key in wanted}, wanted, command="invoke render")
+    vendor = told["cicustom"].rpartition("/")[2]
+    holds("cicustom", f"proxmox/{vendor}" in files, expected="a file that is rendered", seen=vendor)
 
 
 @pytest.mark.check("L0-04")
@@ -208,7 +235,9 @@ def test_manifests_match_the_schemas_of_the_api(
     """Every object of every add-on fits the pinned API, without unknown fields and removed versions."""
     everything = [item for items in applied.values() for item in items]
     schemas = Schemas.load(manifests["kubernetes-openapi"], everything)
-    patched = {role.name for role in addons() if role.addon and not role.addon.manifest}
+    patched = {
+        role.name for role in load_roles() if role.addon and role.addon.patches and not role.addon.manifest
+    }
     wrong = {
         name: errors
         for name, items in applied.items()

@@ -71,7 +71,7 @@ def rows(inventory: Inventory) -> list[Row]:
 def fits(inventory: Inventory) -> Iterator[Problem]:
     """Nothing is promised twice; what is nearly full says so."""
     for row in rows(inventory):
-        said = f"{row.need:g} of {row.have:g} {row.unit} needed"
+        said = f"{row.need:.12g} of {row.have:.12g} {row.unit} needed"
         depends = (*row.read, *((*row.path[:2], "cpu_overcommit") for _ in range(row.unit == "vCPU")))
         if row.share > 1 and row.refuses:
             fix = f"make machines smaller or fewer, or correct what {row.subject} has"

@@ -12,6 +12,7 @@ TESTED: dict[str, tuple[str, ...]] = {
     "containerd": ("1.7.28",),
     "flannel": ("v0.28.10",),
     "metallb": ("v0.15.2",),
+    "ingress": ("v3.7.13",),
 }
 """Component and its versions; one is added here when `invoke verify` has passed with it."""
 
@@ -24,9 +25,10 @@ def numbers(version: str) -> tuple[int, ...]:
 def tested_versions(inventory: Inventory) -> Iterator[Problem]:
     """Each component has a version of the tested set."""
     for component, tested in TESTED.items():
-        version = getattr(inventory, component).version
-        if version in tested:
+        section = getattr(inventory, component)
+        if section is None or section.version in tested:
             continue
+        version = section.version
         path: Loc = (component, "version")
         rule = f"is not among the tested versions of {component}: {', '.join(tested)}"
         if component == "containerd" and numbers(version) >= (2,):
@@ -40,10 +42,14 @@ def grace_period(inventory: Inventory) -> Iterator[Problem]:
 
     30 s of read idle and 15 s of ping (kubernetes#121793); 1.32 made 50 s the default.
     """
-    if inventory.kubernetes.node_monitor_grace_seconds < 50:
+    least = inventory.reaction.shortest_grace
+    if inventory.grace_seconds < min(least, 50):
         path: Loc = ("kubernetes", "node_monitor_grace_seconds")
-        rule = "must be at least 50: a client may need 45 s to leave a dead API server"
-        yield Problem(path, rule, "write 50")
+        rule = (
+            f"must be at least {min(least, 50)}: a client may need "
+            f"{inventory.reaction.dead_connection} s to leave a dead API server"
+        )
+        yield Problem(path, rule, f"write {min(least, 50)}")
 
 
 RULES = (tested_versions, grace_period)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.doubles.pve.answers import wrong
 from tests.doubles.pve.qemu import summary
-from tests.doubles.pve.world import VERSIONS, Call, answers
+from tests.doubles.pve.world import VERSIONS, Call, World, answers
 
 
 @answers("GET /version")
@@ -59,10 +59,17 @@ def resources(call: Call) -> list[dict[str, Any]]:
         for vm in world.vms.values():
             if call.allows(f"/vms/{vm.vmid}", "VM.Audit"):
                 pool = world.access.pools_of.get(vm.vmid)
-                line = {"id": f"qemu/{vm.vmid}", "type": "qemu", "node": vm.node, "template": 0}
+                line = {
+                    "id": f"qemu/{vm.vmid}",
+                    "type": "qemu",
+                    "vmid": vm.vmid,
+                    "node": vm.node,
+                    "template": 0,
+                }
                 line |= {"pool": pool} if pool else {}
                 line |= {"hastate": "started"} if f"vm:{vm.vmid}" in world.ha_resources else {}
-                found.append(line | summary(world, vm) | {"maxcpu": summary(world, vm)["cpus"]})
+                line |= {key: vm.config[key] for key in ("tags", "lock") if key in vm.config}
+                found.append(line | _last_told(world).get(vm.vmid, {"status": "unknown"}))
     if kind in (None, "node"):
         found += [{"id": f"node/{line['node']}", "type": "node"} | line for line in nodes(call)]
     if kind in (None, "storage"):
@@ -87,6 +94,19 @@ def resources(call: Call) -> list[dict[str, Any]]:
             )
         ]
     return found
+
+
+def _last_told(world: World) -> dict[int, dict[str, Any]]:
+    """What the nodes last told of their VMs: name and power, but neither lock nor tags, which are files."""
+    now = world.clock.now()
+    if now - world.broadcast_at >= world.broadcast_seconds:
+        world.broadcast_at = now
+        world.broadcast = {vm.vmid: summary(world, vm) for vm in world.vms.values()}
+        for line in world.broadcast.values():
+            line["maxcpu"] = line.pop("cpus")
+            line.pop("lock", None)
+            line.pop("tags", None)
+    return world.broadcast
 
 
 @answers("GET /nodes")

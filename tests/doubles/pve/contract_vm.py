@@ -66,6 +66,7 @@ OPTIONS: dict[str, Parameter] = {
     "startup": text("pve-startup-order"),
     "tablet": boolean(),
     "tags": text("pve-tag-list"),
+    "unused[n]": text(keys=("file",)),
     "vga": text(keys=("type", "memory", "clipboard")),
     "virtio[n]": text(keys=tuple(key for key in (*DISK_KEYS, "iothread") if key != "ssd")),
 }
@@ -119,7 +120,7 @@ PRIVILEGES: dict[str, str] = {
     **dict.fromkeys(("cores", "cpu", "cpuunits", "numa", "sockets"), "VM.Config.CPU"),
     **dict.fromkeys(("memory", "balloon"), "VM.Config.Memory"),
     **dict.fromkeys(("net[n]",), "VM.Config.Network"),
-    **dict.fromkeys(("boot",), "VM.Config.Disk"),
+    **dict.fromkeys(("boot", "unused[n]"), "VM.Config.Disk"),
     **dict.fromkeys(
         ("acpi", "hotplug", "machine", "scsihw", "serial[n]", "smbios1", "tablet", "vga"), "VM.Config.HWType"
     ),
@@ -153,6 +154,7 @@ HOT = (
     "scsi[n]",
     "startup",
     "tags",
+    "unused[n]",
     "virtio[n]",
 )
 """What a running VM takes at once; everything else is pending until its next start."""

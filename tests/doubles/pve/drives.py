@@ -128,6 +128,19 @@ def free(world: World, node: str, volid: str) -> None:
     world.changed("volume freed", volid)
 
 
+def retire(world: World, vm: Vm, value: str) -> None:
+    """A drive is taken out: a disk is kept as `unusedN` until that is deleted, a cloud-init drive goes."""
+    words = parse_drive(value)
+    volume = world.volume(vm.node, words["file"])
+    if volume is None or volume.vmid != vm.vmid:
+        return
+    if words.get("media") == "cdrom":
+        free(world, vm.node, volume.volid)
+        return
+    number = next(number for number in range(256) if f"unused{number}" not in vm.config)
+    vm.config[f"unused{number}"] = volume.volid
+
+
 def copy(world: World, source: Vm, target: Vm, value: str, *, full: bool, storage: str, format: str) -> str:
     """A drive of a clone. Raises `TaskError` when there is no room."""
     words = parse_drive(value)

@@ -7,7 +7,7 @@ from typing import Any
 from tests.doubles.pve import drives, options
 from tests.doubles.pve.answers import ApiError, TaskError, wrong
 from tests.doubles.pve.power import begin_start
-from tests.doubles.pve.state import DRIVE, Config, Vm
+from tests.doubles.pve.state import DRIVE, Config, Vm, parse_drive
 from tests.doubles.pve.tasks import Task
 from tests.doubles.pve.world import Call, World, answers
 
@@ -204,12 +204,17 @@ def _asked(call: Call) -> tuple[Vm, Config, list[str]]:
 
 def _change(call: Call, vm: Vm, values: Config, deleted: list[str]) -> None:
     for key in [key for key in values if DRIVE.fullmatch(key)]:
+        before = vm.config.get(key, "")
         values[key] = drives.realise(call.world, vm, values[key])
+        if before and parse_drive(before)["file"] != parse_drive(values[key])["file"]:
+            drives.retire(call.world, vm, before)
     for key in call.arguments.get("revert", "").replace(",", " ").split():
         vm.pending.pop(key, None)
         vm.deleted.discard(key)
     for key in deleted:
-        if DRIVE.fullmatch(key) and key in vm.config:  # PVE keeps the volume as `unusedN`; here it goes
-            drives.free(call.world, vm.node, vm.drives()[key]["file"])
+        if DRIVE.fullmatch(key) and key in vm.config:
+            drives.retire(call.world, vm, vm.config[key])
+        elif key.startswith("unused") and key in vm.config:
+            drives.free(call.world, vm.node, vm.config[key])
     options.change(vm, values, deleted)
     call.world.changed("vm changed", vm.vmid)

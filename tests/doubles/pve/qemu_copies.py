@@ -53,7 +53,11 @@ def clone(call: Call) -> str:
         raise ApiError(500, f"unable to create VM {newid}: config file already exists")
     if world.tasks.holder(frozenset({source.vmid})):
         raise ApiError(500, f"can't lock file '/var/lock/qemu-server/lock-{source.vmid}.conf' - got timeout")
-    config = {key: value for key, value in source.config.items() if key not in LEFT_OUT}
+    config = {
+        key: value
+        for key, value in source.config.items()
+        if key not in LEFT_OUT and not key.startswith("unused")
+    }
     disks = {key: config.pop(key) for key in list(config) if DRIVE.fullmatch(key)}
     config |= {key: _new_card(value) for key, value in config.items() if key.startswith("net")}
     config["name"] = given.get("name") or f"Copy-of-VM-{source.name}"

@@ -58,6 +58,10 @@ class World:
         self.ha_groups: dict[str, dict[str, Any]] = {}
         self.ha_rules: dict[str, dict[str, Any]] = {}
         self.web: dict[str, Image] = {}
+        self.broadcast_seconds = 10.0
+        """How often a node tells the cluster what its VMs do (pvestatd); the cluster's list is that old."""
+        self.broadcast: dict[int, dict[str, Any]] = {}
+        self.broadcast_at = 0.0
         self.snippets: dict[str, Path] = {}
         """Folder of the snippets of a storage, by the storage's name; no API call can put a file there."""
 
@@ -82,6 +86,9 @@ class World:
     def orphans(self) -> list[str]:
         """What nobody owns: disks of VMs that are not there or do not use them, and locks without a task."""
         used = {words["file"] for vm in self.vms.values() for words in vm.drives().values()}
+        used |= {
+            value for vm in self.vms.values() for key, value in vm.config.items() if key.startswith("unused")
+        }
         lost = [volume.volid for volume in self.volumes() if volume.vmid and volume.volid not in used]
         locked = [vm for vm in self.vms.values() if vm.lock and not self.tasks.holder(frozenset({vm.vmid}))]
         return lost + [f"VM {vm.vmid}: lock {vm.lock}" for vm in locked]

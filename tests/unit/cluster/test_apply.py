@@ -9,6 +9,7 @@ import yaml
 
 from lab.cluster.api import ApiError, Object, Unavailable
 from lab.cluster.apply import apply, as_text, changed, ensure_secret, title
+from lab.cluster.webhooks import evidence
 from lab.cluster.workloads import is_ready, nodes_ready, workload_ready
 from lab.errors import DeadlineError
 from lab.render.roles import AddonSecret
@@ -95,7 +96,37 @@ def test_a_webhook_that_never_serves_is_told_with_object_deadline_and_last_answe
         done(api)
     assert missed.value.subject == "apply IPAddressPool/kube-system/default"
     assert "connection refused" in missed.value.last
+    assert missed.value.last.endswith("connection refused"), "it names no service to look at"
     assert clock.now - begun == pytest.approx(120, abs=1)
+
+
+def test_behind_a_webhook_that_never_serves_everything_is_looked_at(api: FakeApi, clock: FakeClock) -> None:
+    """C32: the service, its endpoints and the end of the controller's log."""
+    root = "/api/v1/namespaces/metallb-system"
+    pod = {"metadata": {"name": "controller-1"}, "status": {"phase": "Running"}}
+    api.objects |= {
+        f"{root}/services/hook": {"spec": {"clusterIP": "10.96.0.7", "selector": {"app": "m", "b": "c"}}},
+        f"{root}/endpoints/hook": {"subsets": [{"notReadyAddresses": [{"ip": "10.244.1.5"}]}]},
+        f"{root}/pods?labelSelector=app%3Dm,b%3Dc": {"items": [pod]},
+        f"{root}/pods/controller-1/log?tailLines=10": {"text": "one\nno certificate\n"},
+    }
+    never = 'failed calling webhook "x": Post "https://hook.metallb-system.svc:443/v": connection refused'
+    api.refusals = [refusal(never)] * 1000
+    with pytest.raises(DeadlineError) as missed:
+        done(api)
+    assert missed.value.last.splitlines()[1:] == [
+        "  service metallb-system/hook: 10.96.0.7",
+        "  endpoints: 10.244.1.5 (not ready)",
+        "  pod controller-1: Running",
+        "    one",
+        "    no certificate",
+    ]
+    assert clock.now
+
+
+def test_a_webhook_without_a_service_is_told_as_that(api: FakeApi) -> None:
+    said = evidence(api, 'Post "https://hook.metallb-system.svc:443/v": connection refused')
+    assert said == "\n  service metallb-system/hook: does not exist"
 
 
 def test_a_kind_that_was_just_introduced_is_waited_for(api: FakeApi) -> None:

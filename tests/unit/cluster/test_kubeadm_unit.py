@@ -42,7 +42,7 @@ def test_kubeadm_runs_as_a_unit_with_a_document_that_only_root_may_read(
     [call] = ssh.calls
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("systemctl", "systemd-run"):
+    for name in ("systemctl", "systemd-run", "kubeadm"):
         (programs / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {tmp_path}/log\n')
         (programs / name).chmod(0o755)
     command = call.command.replace("/run/plumbline", f"{tmp_path}/run")
@@ -52,13 +52,44 @@ def test_kubeadm_runs_as_a_unit_with_a_document_that_only_root_may_read(
     assert document.read_text() == "token: secret\n"
     assert document.stat().st_mode & 0o777 == 0o600
     assert document.parent.stat().st_mode & 0o777 == 0o700
-    reset, started = (tmp_path / "log").read_text().splitlines()
+    validated, reset, started = (tmp_path / "log").read_text().splitlines()
+    assert validated == f"kubeadm config validate --config {document}"
     assert reset == "systemctl reset-failed plumbline-kubeadm"
     words = shlex.split(started)
     assert {"--unit=plumbline-kubeadm", "--no-block", "--property=Type=oneshot"} <= set(words)
     assert started.endswith(f"/usr/local/bin/kubeadm join --config {document}")
     assert "ExecStartPost=/bin/touch /etc/kubernetes/plumbline-joined" in started
     assert f"ExecStopPost=/bin/rm -f {document}" in started
+
+
+def test_a_document_that_kubeadm_does_not_know_starts_nothing_and_leaves_no_secret(
+    ssh: FakeSsh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C13: init and join would only warn of a misspelt field, and take its default."""
+    ssh.on("m1", "systemd-run", "")
+    monkeypatch.setattr(kubeadm, "DOCUMENT", f"{tmp_path}/run/kubeadm.yaml")
+    kubeadm.start(ssh, "m1", "init", "etcd: {localEtcd: {}}\n")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in {
+        "kubeadm": "echo 'unknown field'; exit 1",
+        "systemd-run": f"touch {tmp_path}/ran",
+    }.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / name).chmod(0o755)
+    command = ssh.calls[0].command.replace("/run/plumbline", f"{tmp_path}/run")
+    done = subprocess.run(
+        ["sh", "-c", command],
+        input=ssh.calls[0].stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": f"{programs}:{os.environ['PATH']}"},
+    )
+    assert done.returncode == 1
+    assert "unknown field" in done.stdout
+    assert not (tmp_path / "ran").exists()
+    assert not (tmp_path / "run" / "kubeadm.yaml").exists()
 
 
 def test_no_flag_stands_beside_the_document(ssh: FakeSsh) -> None:

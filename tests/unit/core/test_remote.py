@@ -176,6 +176,35 @@ def test_a_missing_file_is_written_with_its_folder_mode_and_owner(ssh: HereSsh, 
     assert converge(ssh, wanted) == []
 
 
+def test_what_an_earlier_inventory_left_is_told_and_removed_and_nothing_else(
+    ssh: HereSsh, tmp_path: Path
+) -> None:
+    """A mirror that is no longer in the inventory would be asked for images for ever."""
+    for name in ("docker.io", "quay.io", "hand/made"):
+        (tmp_path / "certs.d" / name).mkdir(parents=True)
+        (tmp_path / "certs.d" / name / "hosts.toml").write_text("wanted\n")
+    (tmp_path / "certs.d" / "quay.io" / "ca.crt").touch()
+    kept = file(tmp_path / "certs.d" / "docker.io" / "hosts.toml")
+    owned = (str(tmp_path / "certs.d" / "*" / "hosts.toml"),)
+    stale = tmp_path / "certs.d" / "quay.io" / "hosts.toml"
+    wanted = replace(bundle(kept), owned=owned)
+    (change,) = compare(wanted, look(ssh, wanted))
+    assert change.sentence == f"remove {stale}"
+    assert "-wanted\n" in change.diff
+    assert stale.exists(), "a look removes nothing"
+    assert converge(ssh, wanted) == [f"remove {stale}"]
+    left = sorted(str(path.relative_to(tmp_path)) for path in (tmp_path / "certs.d").rglob("*"))
+    assert left == [
+        *("certs.d/docker.io", "certs.d/docker.io/hosts.toml", "certs.d/hand", "certs.d/hand/made"),
+        *("certs.d/hand/made/hosts.toml", "certs.d/quay.io", "certs.d/quay.io/ca.crt"),
+    ]
+    (tmp_path / "certs.d" / "quay.io" / "ca.crt").unlink()
+    stale.write_text("wanted\n")
+    assert converge(ssh, wanted) == [f"remove {stale}"]
+    assert not stale.parent.exists()
+    assert converge(ssh, wanted) == []
+
+
 def test_content_on_its_way_is_never_open_to_others(ssh: HereSsh, tmp_path: Path) -> None:
     """A write that ends half-way (no such owner) leaves its part, which nobody else may read."""
     wanted = bundle(File(str(tmp_path / "key"), "secret\n", "no-such-user:root", "0644", ()))
@@ -400,7 +429,7 @@ def test_how_far_kubeadm_came_is_told_by_what_it_left(
 def test_the_program_needs_nothing_but_python(tmp_path: Path) -> None:
     """Isolated mode: no site-packages, no checkout on the path."""
     program = (Path(__file__).parents[3] / "lab/remote.py").read_text()
-    request = {"verb": "change", "write": [], "commands": []}
+    request = {"verb": "change", "write": [], "remove": [], "commands": []}
     told = subprocess.run(
         ["python3", "-I", "-S", "-c", program],
         input=json.dumps(request),

@@ -71,20 +71,21 @@ def test_a_card_is_written_once_and_stays_the_same(
     monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
     host = wanted(lab)
     files = seed(lab, Traits(), host, Keys(lab.lab))
-    assert set(seeding.write(lab, host, files, card)) == {*files, "cmdline.txt"}
+    assert set(seeding.write(host, files, card)) == {*files, "cmdline.txt"}
     assert (card / "user-data").read_text().startswith("#cloud-config\n")
     assert "10.1.1.60/24" in (card / "network-config").read_text()
     assert (card / "cmdline.txt").read_text() == f"{STOCK} cgroup_enable=memory\n"
     before = {path.name: path.stat().st_mtime_ns for path in card.iterdir()}
-    assert seeding.write(lab, host, files, card) == []
+    assert seeding.write(host, files, card) == []
     assert {path.name: path.stat().st_mtime_ns for path in card.iterdir()} == before
 
 
-def test_only_a_pi_has_a_card(card: Path, lab: Inventory) -> None:
-    with pytest.raises(InputError, match="worker-1: is no Raspberry Pi") as refused:
-        seeding.write(lab, wanted(lab, "worker-1"), {}, card)
+@pytest.mark.parametrize("name", ["worker-1", "pi-9"])
+def test_only_a_pi_has_a_card(lab: Inventory, name: str) -> None:
+    with pytest.raises(InputError, match=f"{name}: is no Raspberry Pi of production") as refused:
+        seeding.check_host(lab, name)
     assert "pi-1, pi-2" in refused.value.next_step
-    assert sorted(path.name for path in card.iterdir()) == ["cmdline.txt", "config.txt"]
+    seeding.check_host(lab, "pi-1")
 
 
 @pytest.mark.parametrize("gone", ["cmdline.txt", "config.txt"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from io import StringIO
 from ipaddress import IPv4Address, IPv4Network
 from random import Random
@@ -19,6 +20,7 @@ from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, dotted
 from tests.unit.inventory.table import VALID, told
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAwYwy+ajz1A2ORY1KwWgNjG1XoJZ7gW36d0cLagHnRZ"
 WORDS = (
     "a",
     "pi-5-a",
@@ -46,7 +48,7 @@ def inventories(draw: st.DrawFn) -> dict[str, Any]:
     count = 1 + masters + workers
     names = list(dict.fromkeys([*pick.sample(WORDS, 6), *(f"m{n}" for n in range(count))]))[:count]
     roles = ["load-balancer"] + ["control-plane"] * masters + ["worker"] * workers
-    hosts = {
+    hosts: dict[str, dict[str, Any]] = {
         name: {
             "role": role,
             "address": str(lan.network_address + last),
@@ -58,15 +60,72 @@ def inventories(draw: st.DrawFn) -> dict[str, Any]:
     }
     start, size = pick.randint(130, 200), pick.randint(1, 50)
     pool = IPv4Address(int(lan.network_address) + start)
-    return {
+    provider = pick.choice(["lxc", "vagrant", "static", "proxmox"])
+    data: dict[str, Any] = {
         "lab": pick.choice(WORDS),
-        "provider": pick.choice(["lxc", "vagrant", "static"]),
+        "provider": provider,
         "disposable": pick.random() < 0.5,
         "network": {"lan": str(lan), "gateway": str(lan.network_address + 1)},
         "kubernetes": {"single_master": masters == 1, "api_port": pick.choice([443, 6443, 8443])},
         "thresholds": {"leader_seconds": pick.uniform(0.001, 1000)},
         "metallb": {"pools": [{"name": pick.choice(WORDS), "addresses": [f"{pool}-{pool + size - 1}"]}]},
         "hosts": hosts,
+    }
+    if provider == "proxmox":
+        on_hypervisors(pick, data)
+    if provider == "static" or (provider == "proxmox" and pick.random() < 0.5):
+        hosts[names[-1]] = {key: hosts[names[-1]][key] for key in ("role", "address")} | pi(pick)
+    for section, values in pick.sample(sorted(MORE.items()), pick.randrange(len(MORE) + 1)):
+        data[section] = data.get(section, {}) | deepcopy(pick.choice(values))
+    return data
+
+
+MORE: dict[str, list[dict[str, Any]]] = {
+    "containerd": [
+        {"mirrors": {"docker.io": ["http://192.0.2.5:5000", "https://mirror.example.com/v2"]}},
+        {"mirrors": {"registry.example.com:5000": ["https://mirror.example.com"], "quay.io": ["http://m"]}},
+    ],
+    "flannel": [{"port": 4789, "vni": 9999999}, {"vni": 7}],
+    "kubernetes": [
+        {"proxy_mode": "nftables", "pod_log_max_mib": 1},
+        {"node_mask": 25, "max_pods": 100, "dns_domain": "lab-1.example.com"},
+        {"pod_subnet": "172.20.0.0/15", "service_subnet": "172.24.0.0/16", "node_monitor_grace_seconds": 90},
+    ],
+    "load_balancer": [{"timeout_idle_seconds": 35, "timeout_tunnel_seconds": 36}, {"fall": 20, "rise": 20}],
+    "network": [
+        {"nameservers": ["192.0.2.53", "192.0.2.54"], "time_servers": ["192.0.2.1", "time.example.com"]}
+    ],
+    "ssh": [
+        {"user": "_ops-1", "networks": ["198.51.100.0/24", "198.51.100.128/25"]},
+        {"authorized_keys": [f"{KEY} a:b \"c\" 'd' #é"]},
+    ],
+}
+"""What else an inventory may say, a choice for each section."""
+
+
+def on_hypervisors(pick: Random, data: dict[str, Any]) -> None:
+    """Machines of Proxmox VE, on one or two hypervisors that hold them."""
+    names = ["pve-1", "pve-2"][: pick.randint(1, 2)]
+    data["hypervisors"] = {
+        name: {"cpus": 1024, "memory_gib": 2048, "disk_gib": 9000, "bridge": pick.choice(["vmbr0", "br.7"])}
+        for name in names
+    }
+    if pick.random() < 0.5:
+        data["network"]["vlan"] = pick.randint(1, 4094)
+    for number, machine in enumerate(data["hosts"].values()):
+        machine["hypervisor"] = pick.choice(names)
+        machine |= {"vmid": 100 + number} if pick.random() < 0.5 else {}
+
+
+def pi(pick: Random) -> dict[str, Any]:
+    """What a machine says that is a Raspberry Pi; it has no hypervisor."""
+    return {
+        "provider": "static",
+        "hardware": "raspberry-pi-5",
+        "arch": "arm64",
+        "os": "ubuntu-24.04",
+        "cpus": 4,
+        "memory_gib": pick.choice([2, 4, 8, 16]),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from lab.converge import ETCD_DATA, KUBELET_CONF, compare
 from lab.errors import CommandError, DeadlineError, FailedError
@@ -59,6 +60,25 @@ def test_a_join_of_a_member_does_nothing(up: World, build: Build) -> None:
     assert control_plane.join(build, "master-1") == (False, "")
     assert up.verbs() == []
     assert up.ssh.commands("token create") == []
+
+
+@pytest.mark.parametrize("endpoint", ["", "10.1.1.11:6443"])
+def test_nobody_joins_a_cluster_whose_endpoint_is_not_the_balancer(
+    up: World, build: Build, endpoint: str
+) -> None:
+    """C16: the cure takes two steps, and joining first would make it worse."""
+    up.becomes_member("master-1", founding=True)
+    held = {"kind": "ClusterConfiguration"} | ({"controlPlaneEndpoint": endpoint} if endpoint else {})
+    data = {"ClusterConfiguration": yaml.safe_dump(held)}
+    up.api.objects[control_plane.KUBEADM_CONFIG] = {"metadata": {"name": "kubeadm-config"}, "data": data}
+    with pytest.raises(FailedError, match=f"is {endpoint or 'not set'}, .* 10.1.1.50:6443") as refused:
+        control_plane.join(build, "worker-1")
+    assert "kubeadm-config" in refused.value.next_step
+    assert "certs apiserver" in refused.value.next_step
+    assert up.verbs() == []
+    held["controlPlaneEndpoint"] = "10.1.1.50:6443"
+    up.api.objects[control_plane.KUBEADM_CONFIG]["data"]["ClusterConfiguration"] = yaml.safe_dump(held)
+    assert control_plane.join(build, "worker-1") == (True, "")
 
 
 def test_a_worker_joins_with_a_token_and_without_a_certificate_key(up: World, build: Build) -> None:

@@ -16,7 +16,7 @@ from lab.inventory import load
 from lab.inventory.loading import parse
 from lab.inventory.models import Inventory
 from lab.providers.base import Traits
-from lab.render.bundle import Pins, pins
+from lab.render.bundle import Pins, bundle, pins
 from lab.render.cloudinit import command_line_edit
 from lab.render.outputs import everything, is_seed
 from lab.render.proxmox import encoded_keys
@@ -53,6 +53,8 @@ def well_formed(files: dict[str, str]) -> None:
             assert list(yaml.safe_load_all(text)), path
         elif path.endswith(".toml"):
             tomllib.loads(text)
+        elif path == "vagrant/machines.json":
+            assert json.loads(text)["machines"]
         elif path.endswith(".json"):
             assert all(isinstance(value, str | int) for value in json.loads(text).values())
         else:
@@ -172,3 +174,11 @@ def test_mirrors_are_tried_in_order_before_the_registry_itself() -> None:
     own = tomllib.loads(files[f"{folder}/registry.example.com:5000/hosts.toml"])
     assert own["server"] == "https://registry.example.com:5000"
     assert not [path for path in files if path.startswith("haproxy/") and "certs.d" in path]
+
+
+def test_a_node_owns_the_mirrors_of_its_runtime_and_a_balancer_none() -> None:
+    """Else a mirror that left the inventory would stay on every node."""
+    lab = load("production")
+    owned = {name: bundle(lab, Traits(), PINS, name).owned for name in ("haproxy", "master-1", "pi-1")}
+    nodes = ("/etc/containerd/certs.d/*/hosts.toml",)
+    assert owned == {"haproxy": (), "master-1": nodes, "pi-1": nodes}

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from lab.report import files
 from lab.report.axes import Axis, clock, latency_axis, nice_axis, seconds_ticks, spread
-from lab.report.html import page
+from lab.report.html import anchor, page
 from lab.report.pictures import story
 from lab.report.series import Gaps, Holder, Load, Mark, Probe, Series, Target, write
-from lab.report.thin import PIECES, answered, longest_gap, pieces, thinned
+from lab.report.thin import PIECES, answered, longest_gap, pieces, thinned, trouble
 from lab.report.trials import histogram, percentile
+from lab.verify.outcomes import Outcome
 from lab.verify.record import Verdict
 from tests import reports
 
@@ -42,6 +44,13 @@ def test_what_never_came_back_says_so() -> None:
     whole = longest_gap([bad(0), bad(5)])
     assert whole.open
     assert whole.seconds == pytest.approx(5.1)
+
+
+def test_trouble_is_longer_than_a_gap_when_answers_come_now_and_then() -> None:
+    probes = [good(0), bad(1, 1000), good(2), bad(3, 1000), good(4)]
+    assert longest_gap(probes).seconds == pytest.approx(2)
+    assert trouble(probes) == pytest.approx(3)
+    assert trouble([good(0)]) == 0
 
 
 def test_a_target_that_never_came_back_is_over_its_limit_however_short_the_record() -> None:
@@ -214,6 +223,32 @@ def test_all_stories_are_on_the_page_and_a_broken_one_is_named(red: Verdict, tmp
     assert not re.search(r"\b(nan|inf|None)\b", text.partition("</style>")[2])
     for said in ("1.61 s", "9.20 s", "p95 7.20 s", "24700 requests", "etcd leader", "web-5d9c7b-00003"):
         assert said in text
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PASSED, Outcome.FAILED])
+def test_a_story_says_what_its_check_came_to(red: Verdict, tmp_path: Path, outcome: Outcome) -> None:
+    last = red.records[-1].model_copy(update={"outcome": outcome})
+    write(reports.power_off().model_copy(update={"test": last.id}), tmp_path, "story")
+    text = page(red.model_copy(update={"records": (*red.records[:-1], last)}), tmp_path)
+    heading = text.partition('<section class="story')[2].partition("</h3>")[0]
+    assert f'class="pill {outcome.value}"' in heading
+    assert (f'href="#{anchor(last)}"' in heading) is (outcome is Outcome.FAILED)
+
+
+def test_sixteen_hosts_with_everything_wrong_take_less_than_two_seconds(red: Verdict, tmp_path: Path) -> None:
+    """The budget is for a whole run: the three files, 1,600 checks, twenty stories."""
+    records = tuple(
+        reports.record(
+            f"L1-{n:02}", f"Behaviour {n}", "node", host, Outcome.FAILED, message=f"{n} {host}", evidence="e"
+        )
+        for n in range(100)
+        for host in red.hosts
+    )
+    for number in range(20):
+        write(reports.power_off(), tmp_path, str(number))
+    begun = time.process_time()
+    files.write(red.model_copy(update={"records": records}), tmp_path)
+    assert time.process_time() - begun < 2
 
 
 def test_a_run_of_hours_makes_a_small_page_quickly(red: Verdict, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from lab import report
 from lab.errors import InputError
 from lab.render.templates import TEMPLATES
-from lab.report.html import evidence, figures, grouped, lines, page, plain, seconds
+from lab.report.html import evidence, figures, grouped, lines, moment, page, plain, seconds
 from lab.report.junit import junit
 from lab.report.schema import schemas
 from lab.report.timeline import build_picture
@@ -221,6 +221,11 @@ def test_text_can_be_read_and_shapes_be_seen(dark: bool) -> None:
     assert not {bar for bar, colour in bars.items() if contrast("#ffffff", colour) < 4.5}
     shapes = bars | {name: tokens[name] for name in ("fault", "good", "bad")}
     assert not {shape for shape, colour in shapes.items() if contrast(colour, tokens["card"]) < 3}
+
+
+def test_moments_are_for_people() -> None:
+    assert moment("2026-11-25T20:52:14.311237+01:00") == "2026-11-25 19:52:14 UTC"
+    assert moment("") == ""
 
 
 def test_what_is_small_is_told_with_its_digits() -> None:

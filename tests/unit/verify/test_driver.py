@@ -117,6 +117,7 @@ def test_the_facts_program_reads_this_machine() -> None:
     request: dict[str, Any] = {
         "sections": ["system", "files", "sysctls", "modules", "links"],
         "files": ["/etc/hostname", "/nowhere"],
+        "owned": ["/etc/hostn*", "/nowhere/*"],
         "sysctls": ["net.ipv4.ip_forward", "no.such.name"],
         "modules": ["no_such_module"],
     }

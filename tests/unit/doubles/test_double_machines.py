@@ -241,3 +241,20 @@ def test_the_ha_manager_starts_and_stops_what_it_manages(cluster: Asking) -> Non
     assert "HA resources" in cluster.ask("DELETE", VM).message
     assert cluster.do("DELETE", VM, purge=1) == "OK"
     assert cluster.get("/cluster/ha/resources") == []
+
+
+def test_the_clusters_list_is_as_old_as_its_nodes_last_word(cluster: Asking) -> None:
+    def told() -> dict[int, str]:
+        return {line["vmid"]: line["status"] for line in cluster.get("/cluster/resources", type="vm")}
+
+    assert told() == {9000: "stopped"}
+    cluster.world.tasks.default_seconds = 1
+    cluster.ask("POST", f"{NODE}/qemu/9000/clone", newid=101)
+    assert told() == {9000: "stopped", 101: "unknown"}
+    cluster.clock.advance(2)
+    cluster.ask("POST", f"{VM}/status/start")
+    cluster.clock.advance(2)
+    assert cluster.get(f"{VM}/status/current")["status"] == "running"
+    assert told()[101] == "unknown"
+    cluster.clock.advance(10)
+    assert told()[101] == "running"

@@ -1,0 +1,60 @@
+"""A build leaves a page, also when it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from invoke.exceptions import Exit
+
+from lab.commands import building
+from lab.console import Console
+from lab.errors import FailedError
+from lab.runs import Run
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """The run of a build whose steps are chosen by the test; nothing else of it is real."""
+    made = Run(tmp_path, "test", "build")
+    with Console() as console:
+        opened = SimpleNamespace(lab=None, run=made, console=console)
+
+        @contextmanager
+        def given(*_: object) -> Iterator[SimpleNamespace]:
+            yield opened
+
+        monkeypatch.setattr(building, "session", given)
+        monkeypatch.setattr(building, "building", given)
+        monkeypatch.setattr(building, "exclusive", lambda *_: nullcontext())
+        monkeypatch.setattr(building, "check", lambda _: None)
+        yield made
+    made.close()
+
+
+def test_a_build_that_fails_leaves_a_page_with_the_reason(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> bool:
+        with run.event("join", "worker-1") as event:
+            event["error"] = "worker-1: no answer"
+            raise FailedError("worker-1: no answer")
+
+    monkeypatch.setattr(building, "build_lab", fail)
+    with pytest.raises(Exit) as caught:
+        building.build("rehearsal", "", "modules")
+    assert caught.value.code == 1
+    page = (run.folder / "report.html").read_text()
+    assert "invoke build: <span>failed</span>" in page
+    assert "worker-1: no answer" in page
+
+
+def test_a_build_that_began_nothing_leaves_none(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> bool:
+        raise FailedError("not today")
+
+    monkeypatch.setattr(building, "build_lab", refuse)
+    with pytest.raises(Exit):
+        building.build("rehearsal", "", "modules")
+    assert not (run.folder / "report.html").exists()

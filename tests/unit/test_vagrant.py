@@ -1,0 +1,153 @@
+"""Vagrant: what the Vagrantfile reads, what Vagrant's words mean, and what a laptop can have wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from ipaddress import IPv4Interface
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lab.errors import InputError
+from lab.inventory.loading import load
+from lab.inventory.models import Inventory
+from lab.providers.base import Machine, State, Traits
+from lab.providers.vagrant import VagrantProvider, parse_states
+from lab.providers.vagrant_preflight import LaptopFacts, judge
+from lab.render.bundle import bundle, pins
+from lab.render.cloudinit import seed
+from lab.render.vagrant import LXC_BOX, machines, management_mac
+from lab.ssh import Keys
+
+GOOD = LaptopFacts(
+    vagrant="2.3.4",
+    plugins=("vagrant-libvirt", "vagrant-lxc"),
+    ranges="* 10.1.1.0/24 192.168.56.0/21\n",
+    misspelt=False,
+    routes={"192.168.1.0/24": "wlan0"},
+    memory_mib=60_000,
+    kvm=True,
+    iso=True,
+    inotify=8192,
+    boxes=f"{LXC_BOX} (lxc, 0)\n",
+)
+
+
+@pytest.fixture
+def lab() -> Inventory:
+    return load("production", provider="vagrant")
+
+
+def lab_machines(count: int = 6) -> list[Machine]:
+    return [
+        Machine(f"m{number}", IPv4Interface(f"10.1.1.{10 + number}/24"), "02:00:00:00:00:01", 2, 8192, 20, {})
+        for number in range(count)
+    ]
+
+
+def told(backend: str, **changes: object) -> str:
+    found = judge(replace(GOOD, **changes), backend, lab_machines())  # type: ignore[arg-type]
+    return "\n".join(map(str, found))
+
+
+@pytest.mark.parametrize("backend", ["libvirt", "virtualbox", "lxc"])
+def test_a_good_laptop_is_taken(backend: str) -> None:
+    assert told(backend) == ""
+
+
+def test_addresses_outside_virtualboxes_ranges_are_told_with_the_line_that_allows_them() -> None:
+    text = told("virtualbox", ranges=None)
+    assert "10.1.1.10, 10.1.1.11" in text
+    assert "outside 192.168.56.0/21" in text
+    assert "echo '* 10.1.1.0/24' >> /etc/vbox/networks.conf" in text
+    assert "network.conf is not read: the name has an s" in told("virtualbox", ranges=None, misspelt=True)
+    assert "without the leading `* `" in told("virtualbox", ranges="10.1.1.0/24\n")
+    assert told("virtualbox", ranges="* 10.1.1.0/24\n", misspelt=True) == ""
+    assert told("libvirt", ranges=None) == ""
+
+
+@pytest.mark.parametrize(
+    ("backend", "changes", "expected"),
+    [
+        ("libvirt", {"vagrant": ""}, "vagrant: not found"),
+        ("libvirt", {"vagrant": "2.2.19"}, "vagrant: 2.2.19; wanted: 2.3 or later"),
+        ("libvirt", {"plugins": ()}, "vagrant plugin install vagrant-libvirt"),
+        ("lxc", {"vagrant": "2.4.9"}, "vagrant: 2.4.9; wanted: 2.3, the last that vagrant-lxc works with"),
+        ("lxc", {"boxes": "There are no installed boxes!"}, "fix: invoke vagrant.box"),
+        ("lxc", {"inotify": 128}, "fix: sysctl -w fs.inotify.max_user_instances=512"),
+        ("libvirt", {"routes": {"10.1.0.0/16": "docker0"}}, "network: 10.1.0.0/16 is on docker0"),
+        ("virtualbox", {"memory_mib": 16_000}, "free memory: 16000 MiB; wanted: 50176 MiB for 6 machines"),
+        ("virtualbox", {"kvm": False}, "nested virtualisation"),
+        ("libvirt", {"iso": False}, "apt-get install xorriso"),
+    ],
+)
+def test_each_thing_that_is_wrong_is_told(backend: str, changes: dict[str, object], expected: str) -> None:
+    assert expected in told(backend, **changes)
+
+
+def test_what_cannot_be_read_or_belongs_to_libvirt_itself_stops_nobody() -> None:
+    assert told("lxc", inotify=None) == ""
+    assert told("libvirt", routes={"10.1.1.0/24": "virbr3"}) == ""
+
+
+def test_vagrants_words_become_states() -> None:
+    said = (
+        "1700000000,master-1,metadata,provider,lxc\n"
+        "1700000000,master-1,provider-name,lxc\n"
+        "1700000000,master-1,state,running\n"
+        "1700000000,haproxy,state,not_created\n"
+        "1700000000,worker-1,state,poweroff\n"
+        "1700000000,worker-2,state,saved\n"
+        "1700000000,,ui,info,Current machine states:%!(VAGRANT_COMMA)\n"
+    )
+    assert parse_states(said) == {
+        "master-1": State.RUNNING,
+        "haproxy": State.ABSENT,
+        "worker-1": State.OFF,
+        "worker-2": State.PAUSED,
+    }
+
+
+def test_a_lab_that_was_never_made_is_absent_without_asking_vagrant(tmp_path: Path) -> None:
+    provider = VagrantProvider(tmp_path / "vagrant", "libvirt", {}, None)
+    assert provider.machines() == {}
+    assert provider.state("master-1") is State.ABSENT
+    assert not provider.clean()
+    assert not provider.leftovers()
+    with pytest.raises(InputError, match="--backend: vmware: must be one of libvirt, virtualbox, lxc"):
+        VagrantProvider(tmp_path, "vmware", {}, None)
+
+
+def test_the_vagrantfiles_data_names_every_machine_and_its_seed(
+    lab: Inventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
+    document = json.loads(machines(lab, Keys(lab.lab), Path("/somewhere")))
+    assert [machine["name"] for machine in document["machines"]] == list(lab.hosts)
+    first = document["machines"][0]
+    assert first["boxes"] == {
+        "libvirt": "cloud-image/ubuntu-22.04",
+        "virtualbox": "cloud-image/ubuntu-22.04",
+        "lxc": LXC_BOX,
+    }
+    assert first["seed_iso"] == "/somewhere/seeds/haproxy.iso"
+    assert ["net.0.hwaddr", lab.mac("haproxy")] in first["lxc"]
+    macs = {machine[key] for machine in document["machines"] for key in ("mac", "management_mac")}
+    assert len(macs) == 2 * len(lab.hosts)
+
+
+def test_the_seed_keeps_vagrants_own_card_and_leaves_by_it(
+    lab: Inventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
+    wanted = bundle(lab, Traits(), pins(), "pi-1")
+    network = yaml.safe_load(seed(lab, Traits(), wanted, Keys(lab.lab))["network-config"])["ethernets"]
+    assert network["management"] == {
+        "match": {"macaddress": management_mac(lab, "pi-1")},
+        "optional": True,
+        "dhcp4": True,
+    }
+    assert network["lan"]["addresses"] == ["10.1.1.60/24"]
+    assert network["lan"]["routes"] == [{"to": "0.0.0.0/0", "via": "10.1.1.1", "metric": 4096}]
