@@ -21,7 +21,6 @@ from tests.doubles.pve.fixture import IMAGE_SHA256, IMAGE_URL, Double
 OPPOSITES = {
     "vm created": "vm removed",
     "vm started": "vm stopped",
-    "volume made": "volume freed",
     "ha resource made": "ha resource removed",
     "template made": "",
     "disk grown": "",
