@@ -3,6 +3,7 @@
 from invoke.collection import Collection
 from invoke.tasks import Task
 
+from lab.commands.groups import GROUPS
 from lab.commands.menu import command
 
 DEFAULT = "rehearsal"
@@ -75,24 +76,29 @@ def faults(inventory: str = DEFAULT, provider: str = "") -> None:
     """List the faults with what this lab can have of them."""
 
 
-@command("breaking.fault", positional=("name",), name="name of a fault", seconds="how long it lasts")
+@command("breaking.fault", positional=("name",), name="name of a fault")
 def fault(
     name: str, inventory: str = DEFAULT, provider: str = "", host: str = "", seconds: float = 0.0
 ) -> None:
     """Inject one fault with health gates; it is healed whatever happens."""
 
 
-@command(
-    "breaking.trials",
-    positional=("name",),
-    name="name of a fault",
-    host="a host, etcd-leader or announcer",
-    times="how many trials",
-)
+@command("breaking.trials", positional=("name",), name="name of a fault", host="also etcd-leader, announcer")
 def trials(
     name: str, inventory: str = DEFAULT, provider: str = "", host: str = "announcer", times: int = 20
 ) -> None:
     """Repeat one fault under traffic: gaps as p50, p95 and max, as JSON."""
+
+
+@command("loading.load", workers="generating processes")
+def load(
+    inventory: str = DEFAULT,
+    provider: str = "",
+    profile: str = "default",
+    workers: int = 1,
+    ceiling: bool = False,
+) -> None:
+    """Load the ingress with the users of a profile, and judge what they lived through."""
 
 
 @command("reporting.report")
@@ -136,23 +142,5 @@ def artifacts(source: str = "auto", arch: str = "", fetch: bool = False, json: b
 
 
 namespace = Collection(*(item for item in list(globals().values()) if isinstance(item, Task)))
-# what follows is called by the name of its group
-
-
-@command("boxes.box")
-def box(source: str = "auto") -> None:
-    """Make the box of Vagrant's lxc backend and hand it to Vagrant."""
-
-
-@command("proxmox.role")
-def role(inventory: str = "production", version: int = 8) -> None:
-    """Print the commands that give the API token the least rights it needs."""
-
-
-@command("proxmox.templates")
-def templates(inventory: str = "production", remove: bool = False) -> None:
-    """List the templates of all labs, or remove them."""
-
-
-namespace.add_collection(Collection("vagrant", box))
-namespace.add_collection(Collection("proxmox", role, templates))
+for group in GROUPS:
+    namespace.add_collection(group)

@@ -10,6 +10,7 @@ from functools import cached_property
 from ipaddress import IPv4Interface
 from pathlib import Path
 
+from lab.authority import Authority
 from lab.errors import CommandError, DeadlineError, FailedError, InputError
 from lab.inventory.models import Arch, Host, Inventory, ProviderName
 from lab.providers.base import Provider, Traits
@@ -163,6 +164,11 @@ class Lab:
     def keys(self) -> Keys:
         """The harness's key and the host keys."""
         return Keys(self.inventory.lab)
+
+    @cached_property
+    def authority(self) -> Authority:
+        """The CA of the ingress' certificates; an inventory with an ingress has one."""
+        return Authority(self.keys.folder / "ca", self.inventory.ingress_domain)
 
     @cached_property
     def ssh(self) -> Ssh:

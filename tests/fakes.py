@@ -155,7 +155,10 @@ class FakeSsh(Ssh):
         return [(call.host, call.command) for call in self.calls if piece in call.command]
 
 
-CLUSTER_WIDE = ("Namespace", "CustomResourceDefinition", "ValidatingWebhookConfiguration")
+CLUSTER_WIDE = (
+    *("Namespace", "CustomResourceDefinition", "ValidatingWebhookConfiguration"),
+    *("ClusterRole", "ClusterRoleBinding", "IngressClass"),
+)
 
 
 class FakeApi(Api):

@@ -42,6 +42,7 @@ lab: test
 provider: lxc
 network: {lan: 10.1.1.0/24, gateway: 10.1.1.1}
 metallb: {pools: [{name: default, addresses: [10.1.1.100-10.1.1.150]}]}
+ingress: {address: 10.1.1.100}
 hosts:
   haproxy: {role: load-balancer, address: 10.1.1.50, cpus: 2, memory_gib: 2, disk_gib: 20}
   master-1: {role: control-plane, address: 10.1.1.11}

@@ -18,7 +18,7 @@ def render(inventory: str, provider: str, source: str) -> None:
     found = read(inventory, provider)
     run = Run(ROOT, found.lab, "render")
     try:
-        manifests = provide_manifests(source, addon_manifests(), say=print)
+        manifests = provide_manifests(source, addon_manifests(found), say=print)
         files = everything(found, traits_of(found), pins(), Keys(found.lab), manifests)
         # seeds hold host keys and must work as they are; all else is evidence, with secrets masked
         paths = [run.keep(f"rendered/{path}", text, private=is_seed(path)) for path, text in files]

@@ -41,8 +41,8 @@ log = logging.getLogger("plumbline")
 _chosen: list[str] = []
 """The options with which the user named this lab: every command that a message proposes gets them too."""
 _OF_A_LAB = re.compile(
-    r"\binvoke (?:build|destroy|faults?|kubectl|logs|plan|preflight|report|shell|ssh|status|trials|verify)"
-    r"\b(?! -i)"
+    r"\binvoke (?:build|destroy|faults?|kubectl|load|logs|plan|preflight|report|shell|ssh|status"
+    r"|trials|verify)\b(?! -i)"
 )
 
 

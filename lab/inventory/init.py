@@ -109,9 +109,18 @@ def written(name: str, answers: dict[str, str]) -> str:
         pods=pods,
         services=free_network(12, [lan, pods]),
         hypervisors=_HYPERVISORS.format(**answers) if on else "",
+        ingress=_ingress(pool, last, workers),
         pool=f"{IPv4Address(pool)}-{IPv4Address(min(last, pool + POOL_SIZE - 1))}",
         hosts=hosts,
     )
+
+
+def _ingress(pool: int, last: int, workers: int) -> str:
+    """An ingress on the first address of the pool, if that leaves one for services."""
+    if pool == last:
+        return ""
+    replicas = "" if workers > 1 else "  replicas: 1 # each needs a worker of its own\n"
+    return f"{_INGRESS.format(address=IPv4Address(pool))}{replicas}"
 
 
 def _count(answers: dict[str, str], key: str) -> int:
@@ -133,6 +142,10 @@ hypervisors: # what the machines must fit into
     memory_gib: {hypervisor_memory_gib}
     disk_gib: {hypervisor_disk_gib}
 """
+_INGRESS = """
+ingress: # HTTP and HTTPS by name; without this section there is none
+  address: {address}
+"""
 _TEXT = """\
 # yaml-language-server: $schema=schema.json
 # Every field, its default and its limits: docs/inventory.md. Check with: invoke validate -i {name}
@@ -153,6 +166,6 @@ metallb:
   pools:
     - name: default
       addresses: [{pool}] # nobody else may use them, and no DHCP server hand them out
-
+{ingress}
 hosts:
 {hosts}"""

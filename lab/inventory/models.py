@@ -23,8 +23,10 @@ from lab.inventory.sections import (
     Flannel,
     HostPower,
     Hypervisor,
+    Ingress,
     Kubernetes,
     LoadBalancer,
+    LoadProfile,
     MetalLB,
     Model,
     Observability,
@@ -137,6 +139,9 @@ class Inventory(Model):
     load_balancer: LoadBalancer = LoadBalancer()
     flannel: Flannel = Flannel()
     metallb: MetalLB
+    ingress: Ingress | None = Field(
+        None, description="Traefik: HTTP and HTTPS by name; left out, it is not part of the lab."
+    )
     storage: Storage = Storage()
     observability: Observability = Observability()
     hypervisors: Mapping[HostName, Hypervisor] = Field(
@@ -146,6 +151,9 @@ class Inventory(Model):
         None, description="The Proxmox VE that carries the hypervisors' machines."
     )
     ssh: Ssh = Ssh()
+    load: Mapping[DnsLabel, LoadProfile] = Field(
+        default_factory=dict, description="Load profiles by name; `default` is there without being written."
+    )
     thresholds: Thresholds = Thresholds()
     verify: Verify = Verify()
 
@@ -220,6 +228,17 @@ class Inventory(Model):
             "HTTP2_READ_IDLE_TIMEOUT_SECONDS": str(self.reaction.read_idle),
             "HTTP2_PING_TIMEOUT_SECONDS": str(self.reaction.ping),
         }
+
+    @cached_property
+    def ingress_domain(self) -> str:
+        """The domain of the ingress: every name in it has its certificate. Raises without an ingress."""
+        assert self.ingress is not None
+        return self.ingress.domain or f"{self.lab}.internal"
+
+    @cached_property
+    def load_profiles(self) -> Mapping[str, LoadProfile]:
+        """The load profiles by name, `default` among them."""
+        return {"default": LoadProfile(), **self.load}
 
     @cached_property
     def nameservers(self) -> tuple[IPv4Address, ...]:

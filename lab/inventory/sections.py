@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from lab.inventory.ranges import AddressRange
 from lab.inventory.reaction import Name as Reaction
 from lab.inventory.types import (
+    Address,
     Bridge,
     CommandLine,
     DnsLabel,
@@ -107,6 +108,17 @@ class MetalLB(Model):
     pools: tuple[Pool, ...] = Field(min_length=1, description="Address pools, each announced on the LAN.")
 
 
+class Ingress(Model):
+    """Traefik: HTTP and HTTPS by name behind one address; left out, it is not part of the lab."""
+
+    address: Address = Field(description="Its address, one of a MetalLB pool.")
+    domain: Domain | None = Field(
+        None, description="Its certificate is for this domain and all names in it; default: LAB.internal."
+    )
+    replicas: Whole = Field(2, ge=1, le=16, description="Pods, each on a worker of its own.")
+    version: VersionV = Field("v3.7.13", description="Traefik version.")
+
+
 class Flannel(Model):
     """The pod network."""
 
@@ -175,6 +187,26 @@ class Verify(Model):
     )
 
 
+class LoadProfile(Model):
+    """Users who ask the ingress, and the limits that their requests are judged by."""
+
+    users: Whole = Field(20, ge=1, le=100_000, description="Users at the same time.")
+    spawn_rate: Number = Field(10.0, gt=0, le=10_000, description="Users that begin each second.")
+    seconds: Seconds = Field(60, description="How long all users ask; the time in which they begin is extra.")
+    pause_seconds: Number = Field(
+        0.25,
+        gt=0,
+        le=3600,
+        description="Time from a user's request to its next, if the answer is in by then.",
+    )
+    failure_percent: Number = Field(0.1, ge=0, le=100, description="Share of requests that may fail.")
+    p95_ms: Number = Field(500.0, gt=0, description="Time within which 95 % of requests are answered.")
+    p99_ms: Number = Field(1000.0, gt=0, description="Time within which 99 % of requests are answered.")
+    baseline_p99_ms: Number | None = Field(
+        None, gt=0, description="What 99 % took on a good day; a run may exceed it by a fifth."
+    )
+
+
 class Thresholds(Model):
     """Limits of the acceptance suite; defaults are the catalogue's."""
 
@@ -193,6 +225,15 @@ class Thresholds(Model):
         300.0, gt=0, description="Time until the lab is healthy after a fault was healed."
     )
     address_seconds: Number = Field(60.0, gt=0, description="Time until a service has its address.")
+    ingress_success_percent: Number = Field(
+        99.0, gt=0, le=100, description="Least share of requests that succeed while an ingress pod dies."
+    )
+    pod_start_seconds: Number = Field(
+        5.0, gt=0, description="Time within which 99 % of pods whose image is there are Ready."
+    )
+    api_available_percent: Number = Field(
+        99.5, gt=0, le=100, description="Least share of good answers of each API server under load."
+    )
     minimum_writes_per_second: Number = Field(
         5.0, gt=0, description="Acknowledged writes a second below which a fault run is void."
     )

@@ -47,6 +47,7 @@ def _lab(inventory: Inventory) -> Table:
         "services": f"{kubernetes.service_subnet}, domain {kubernetes.dns_domain}",
         "versions": f"Kubernetes {kubernetes.version}, containerd {inventory.containerd.version}, "
         f"Flannel {inventory.flannel.version}, MetalLB {inventory.metallb.version}",
+        "ingress": _ingress(inventory),
         "storage": inventory.storage.kind,
         "Grafana": f"http://{inventory.hosts[grafana.host].address}:{grafana.port}" if grafana else "none",
         "login": f"{inventory.ssh.user}, {len(inventory.ssh.authorized_keys)} keys besides the lab's own",
@@ -55,6 +56,14 @@ def _lab(inventory: Inventory) -> Table:
     for name, value in facts.items():
         _row(table, name, value)
     return table
+
+
+def _ingress(inventory: Inventory) -> str:
+    found = inventory.ingress
+    if not found:
+        return "none"
+    names = f"https://*.{inventory.ingress_domain}"
+    return f"{names} at {found.address}, Traefik {found.version}, {found.replicas} replicas"
 
 
 def _machines(inventory: Inventory) -> Table:

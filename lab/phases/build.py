@@ -22,7 +22,7 @@ PHASES = (
     ("converge", "write what differs from the roles, run its on-change action"),
     ("init", "found the cluster on one master, if no host is a part of one"),
     ("api", "wait for a ready API server behind the balancer"),
-    ("addon", "apply kubelet settings, coredns, flannel, metallb while nodes join"),
+    ("addon", "apply kubelet settings, coredns, flannel, metallb, traefik while nodes join"),
     ("join", "workers all at once, masters one after the other"),
     ("nodes", "wait until every node is Ready"),
     ("ready", "wait until every add-on runs its newest version"),
@@ -52,7 +52,7 @@ def plan(build: Build) -> Plan:
     facts = gather(build, tuple(inventory.hosts))
     decisions = decide(inventory, build.bundles, facts)
     if not facts.joined(inventory.masters):
-        return Plan(decisions, {role.name: [] for role in addons()}, addons_unknown=True)
+        return Plan(decisions, {role.name: [] for role in addons(inventory)}, addons_unknown=True)
     control_plane.api_answers(build)
     return Plan(decisions, services.planned(build), addons_unknown=False)
 
@@ -139,7 +139,7 @@ def steps(build: Build, decisions: dict[str, Decision]) -> list[Step]:
         settings = partial(services.apply_kubelet_configuration, build)
         found.append(_step(previous, "", "kubelet settings", {"api"}, settings))
     found += _joins(build, decisions, converged, previous)
-    for role in addons():
+    for role in addons(inventory):
         found.append(
             _step(
                 f"addon-{role.name}",
@@ -152,7 +152,7 @@ def steps(build: Build, decisions: dict[str, Decision]) -> list[Step]:
         previous = f"addon-{role.name}"
     everything = {step.key for step in found if step.phase in ("join", "converge")} | {previous}
     found.append(_step("nodes", "", "all nodes Ready", everything, partial(services.nodes, build)))
-    for role in addons():
+    for role in addons(inventory):
         found.append(
             _step(
                 f"ready-{role.name}",

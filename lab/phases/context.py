@@ -59,14 +59,16 @@ class Build:
     @cached_property
     def manifests(self) -> dict[str, Path]:
         """Upstream's manifests of the add-ons."""
-        return provide_manifests(self.provided.source, addon_manifests(), say=self.console.say)
+        return provide_manifests(
+            self.provided.source, addon_manifests(self.lab.inventory), say=self.console.say
+        )
 
     @cached_property
     def addon_objects(self) -> list[tuple[Role, list[Object]]]:
         """Each cluster role with its objects, in the order in which they are applied."""
         return [
             (role, objects(self.lab.inventory, role.addon, self.manifests))
-            for role in addons()
+            for role in addons(self.lab.inventory)
             if role.addon is not None
         ]
 

@@ -10,6 +10,7 @@ import yaml
 
 from lab.cluster.api import ApiError, Object, Unavailable
 from lab.cluster.apply import ObjectChange, apply, changed, ensure_secret
+from lab.cluster.certificates import certificate_change, ensure_certificate
 from lab.cluster.workloads import nodes_ready, workload_ready
 from lab.phases.context import Build
 from lab.render.components import kubelet_settings
@@ -25,9 +26,15 @@ def planned(build: Build) -> dict[str, list[ObjectChange]]:
     settings = kubelet_configuration(build)
     wanted = [("kubelet", [settings] if settings else [])]
     wanted += [(role.name, items) for role, items in build.addon_objects]
-    return {
+    found = {
         name: [change for item in items if (change := changed(build.api, item))] for name, items in wanted
     }
+    for role, _ in build.addon_objects:
+        assert role.addon is not None
+        for certificate in role.addon.certificates:
+            change = certificate_change(build.api, certificate, build.lab.authority)
+            found[role.name] += [change] if change else []
+    return found
 
 
 def kubelet_configuration(build: Build) -> Object | None:
@@ -65,6 +72,7 @@ def apply_addon(build: Build, role: Role) -> tuple[bool, str]:
     namespaces = [item for item in items if item["kind"] == "Namespace"]
     count += sum(apply(build.api, item, note) for item in namespaces)
     count += sum(ensure_secret(build.api, secret) for secret in addon.secrets)
+    count += sum(ensure_certificate(build.api, item, build.lab.authority) for item in addon.certificates)
     count += sum(apply(build.api, item, note) for item in items if item not in namespaces)
     return count > 0, f"{count} objects" if count else ""
 

@@ -41,9 +41,9 @@ def objects(inventory: Inventory, addon: Addon, manifests: Mapping[str, Path]) -
     return sorted(found, key=_rank)
 
 
-def addon_manifests() -> list[str]:
+def addon_manifests(inventory: Inventory) -> list[str]:
     """Names of the artefacts that the add-ons' objects come from."""
-    return [role.addon.manifest for role in addons() if role.addon and role.addon.manifest]
+    return [role.addon.manifest for role in addons(inventory) if role.addon and role.addon.manifest]
 
 
 def addon_context(inventory: Inventory) -> dict[str, Any]:

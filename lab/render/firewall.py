@@ -29,7 +29,7 @@ def listening(inventory: Inventory, name: str) -> tuple[Port, ...]:
     """The ports of a host that listen: those of its roles and, on a node, of the cluster's."""
     roles = host_roles(inventory, name)
     if inventory.hosts[name].role is not HostRole.LOAD_BALANCER:
-        roles += addons()
+        roles += addons(inventory)
     return tuple(_port(inventory, item) for role in roles for item in role.listen)
 
 

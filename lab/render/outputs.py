@@ -61,7 +61,7 @@ def is_seed(path: str) -> bool:
 
 def cluster_outputs(inventory: Inventory, manifests: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
     """The objects of each add-on, a file an add-on."""
-    for role in addons():
+    for role in addons(inventory):
         if role.addon is not None:
             items = objects(inventory, role.addon, manifests)
             yield f"cluster/{role.name}.yaml", yaml.dump_all(items, Dumper=DUMPER, sort_keys=False)

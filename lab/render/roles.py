@@ -87,6 +87,13 @@ class AddonSecret(Data):
     key: str
 
 
+class AddonCertificate(Data):
+    """A TLS secret for the ingress' domain, signed by the lab's CA; renewed long before it ends."""
+
+    namespace: str
+    name: str
+
+
 class Addon(Data):
     """The manifests of a cluster role.
 
@@ -99,6 +106,7 @@ class Addon(Data):
     patches: str = ""
     objects: str = ""
     secrets: tuple[AddonSecret, ...] = ()
+    certificates: tuple[AddonCertificate, ...] = ()
     ready: tuple[str, ...]
 
 
@@ -107,6 +115,8 @@ class Role(Data):
 
     name: str
     hosts: Literal["all", "nodes", "control-plane", "worker", "load-balancer", "raspberry-pi", "cluster"]
+    part: Literal["", "ingress"] = ""
+    """Section of the inventory that makes a cluster role a part of the lab; empty: of every lab."""
     packages: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     sysctls: Mapping[str, str] = Field(default_factory=dict)
@@ -137,7 +147,7 @@ class Role(Data):
 
 ORDER = (
     *("base", "time", "raspberry-pi", "kubernetes", "control-plane", "worker", "load-balancer"),
-    *("coredns", "flannel", "metallb"),
+    *("coredns", "flannel", "metallb", "traefik"),
 )
 """The order in which roles are applied; a role file that is not named here is not part of the platform."""
 
@@ -154,9 +164,13 @@ def host_roles(inventory: Inventory, name: str) -> tuple[Role, ...]:
     return tuple(role for role in load_roles() if role.hosts != "cluster" and role.applies_to(host))
 
 
-def addons() -> tuple[Role, ...]:
-    """The cluster roles, in the order in which they are applied."""
-    return tuple(role for role in load_roles() if role.addon is not None)
+def addons(inventory: Inventory) -> tuple[Role, ...]:
+    """The cluster roles of a lab, in the order in which they are applied."""
+    return tuple(
+        role
+        for role in load_roles()
+        if role.addon is not None and (not role.part or getattr(inventory, role.part) is not None)
+    )
 
 
 def all_packages() -> tuple[str, ...]:

@@ -35,6 +35,7 @@ LAYERS = (
     Layer("cluster", 20, "the machines form one healthy cluster", workers=2),
     Layer("services", 30, "services answer to clients outside the nodes", workers=2),
     Layer("ha", 40, "the loss of a machine is survived", disturbs=True),
+    Layer("load", 50, "the ingress under its users"),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 HTTP, UDP = 8080, 8081
@@ -116,6 +117,25 @@ def service(name: str, app: str, *, kind: str = "LoadBalancer", port: int = 80, 
             "ports": [{"name": "http", "port": port, "targetPort": HTTP}],
             **spec,
         },
+    }
+
+
+def ingress(name: str, hosts: Mapping[str, Mapping[str, str]]) -> Object:
+    """Services by path (a prefix) by host name, on the default ingress class."""
+
+    def path(prefix: str, target: str) -> Object:
+        backend = {"service": {"name": target, "port": {"name": "http"}}}
+        return {"path": prefix, "pathType": "Prefix", "backend": backend}
+
+    rules = [
+        {"host": host, "http": {"paths": [path(prefix, target) for prefix, target in paths.items()]}}
+        for host, paths in hosts.items()
+    ]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": name},
+        "spec": {"rules": rules},
     }
 
 

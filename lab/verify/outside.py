@@ -83,20 +83,21 @@ def http_get(
     *,
     seconds: float = 2,
     tls: ssl.SSLContext | None = None,
+    name: str = "",
     headers: dict[str, str] | None = None,
 ) -> Answer:
     """GET over a new connection, so that every request is balanced anew.
 
-    Raises `Refused` without an answer.
+    `name` is who is asked for at that address (Host and TLS server name); default: the address. Raises
+    `Refused` without an answer.
     """
-    what = f"http{'s' if tls else ''}://{address}:{port}{path}"
-    connection: http.client.HTTPConnection
-    if tls:
-        connection = http.client.HTTPSConnection(address, port, timeout=seconds, context=tls)
-    else:
-        connection = http.client.HTTPConnection(address, port, timeout=seconds)
+    what = f"http{'s' if tls else ''}://{name or address}:{port}{path}"
+    connection = http.client.HTTPConnection(name or address, port, timeout=seconds)
     try:
-        connection.request("GET", path, headers={"Connection": "close"} | (headers or {}))
+        wire = socket.create_connection((address, port), seconds)
+        connection.sock = tls.wrap_socket(wire, server_hostname=name or address) if tls else wire
+        host = {"Host": name} if name else {}
+        connection.request("GET", path, headers={"Connection": "close"} | host | (headers or {}))
         answer = connection.getresponse()
         body = answer.read().decode(errors="replace")
     except ssl.SSLError as error:
@@ -110,15 +111,15 @@ def http_get(
     return Answer(answer.status, body, {key.lower(): value for key, value in answer.getheaders()})
 
 
-def served_certificate(address: str, port: int, *, seconds: float = 3) -> bytes:
-    """The certificate (DER) that a TLS server presents, whoever signed it."""
+def served_certificate(address: str, port: int, *, name: str | None = None, seconds: float = 3) -> bytes:
+    """The certificate (DER) that a TLS server presents, whoever signed it; `name` is who is asked for."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
         with (
             socket.create_connection((address, port), seconds) as plain,
-            context.wrap_socket(plain, server_hostname=None) as wrapped,
+            context.wrap_socket(plain, server_hostname=name) as wrapped,
         ):
             found = wrapped.getpeercert(binary_form=True)
     except ssl.SSLError as error:

@@ -46,9 +46,19 @@ class Workspace:
         """The echo server and client that is preloaded on every node."""
         return self.driver.pins.images["probe"]
 
+    @property
+    def networking(self) -> str:
+        """Path of the namespace in the networking API."""
+        return f"/apis/networking.k8s.io/v1/namespaces/{self.name}"
+
     def create(self, collection: str, item: Object) -> Object:
         """Create an object in a collection such as `services`, `daemonsets` or `configmaps`."""
-        roots = {"deployments": self.apps, "daemonsets": self.apps, "poddisruptionbudgets": self.policy}
+        roots = {
+            "deployments": self.apps,
+            "daemonsets": self.apps,
+            "poddisruptionbudgets": self.policy,
+            "ingresses": self.networking,
+        }
         root = roots.get(collection, self.core)
         return self.driver.cluster.create(f"{root}/{collection}", item)
 

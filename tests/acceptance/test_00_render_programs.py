@@ -18,7 +18,7 @@ from lab.cluster import kubeadm
 from lab.local import Completed
 from lab.render.addons import addon_manifests, objects
 from lab.render.outputs import PLACEHOLDER, host_outputs
-from lab.render.roles import addons
+from lab.render.roles import addons, load_roles
 from lab.ssh import Keys, Ssh
 from lab.verify.driver import Driver
 from lab.verify.outcomes import NotPartOfLab
@@ -43,16 +43,20 @@ def programs() -> Programs:
 
 
 @pytest.fixture(scope="session")
-def manifests() -> dict[str, Path]:
+def manifests(driver: Driver) -> dict[str, Path]:
     """Upstream's manifests and the API's schemas."""
-    wanted = [*addon_manifests(), "kubernetes-openapi"]
+    wanted = [*addon_manifests(driver.inventory), "kubernetes-openapi"]
     return provide_manifests("auto", wanted, say=silent)
 
 
 @pytest.fixture(scope="session")
 def applied(driver: Driver, manifests: dict[str, Path]) -> dict[str, list[Object]]:
     """The objects of each add-on."""
-    return {role.name: objects(driver.inventory, role.addon, manifests) for role in addons() if role.addon}
+    return {
+        role.name: objects(driver.inventory, role.addon, manifests)
+        for role in addons(driver.inventory)
+        if role.addon
+    }
 
 
 @pytest.fixture
@@ -231,7 +235,9 @@ def test_manifests_match_the_schemas_of_the_api(
     """Every object of every add-on fits the pinned API, without unknown fields and removed versions."""
     everything = [item for items in applied.values() for item in items]
     schemas = Schemas.load(manifests["kubernetes-openapi"], everything)
-    patched = {role.name for role in addons() if role.addon and not role.addon.manifest}
+    patched = {
+        role.name for role in load_roles() if role.addon and role.addon.patches and not role.addon.manifest
+    }
     wrong = {
         name: errors
         for name, items in applied.items()

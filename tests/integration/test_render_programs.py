@@ -42,13 +42,13 @@ def programs() -> Programs:
 
 @pytest.fixture(scope="module")
 def manifests() -> dict[str, Path]:
-    return provide_manifests("auto", [*addon_manifests(), "kubernetes-openapi"], say=print)
+    return provide_manifests("auto", [*addon_manifests(load("rehearsal")), "kubernetes-openapi"], say=print)
 
 
 @pytest.fixture(scope="module")
 def schemas(manifests: dict[str, Path]) -> Schemas:
     lab = load("rehearsal")
-    known = [item for role in addons() if role.addon for item in objects(lab, role.addon, manifests)]
+    known = [item for role in addons(lab) if role.addon for item in objects(lab, role.addon, manifests)]
     return Schemas.load(manifests["kubernetes-openapi"], known)
 
 
@@ -98,8 +98,8 @@ def test_the_programs_and_the_api_take_any_inventory(
 ) -> None:
     lab = parse(as_yaml(data), "any.yaml")
     judge(programs, lab, Traits())
-    for role in addons():
+    for role in addons(lab):
         if role.addon:
-            partial = not role.addon.manifest
+            partial = bool(role.addon.patches) and not role.addon.manifest
             for item in objects(lab, role.addon, manifests):
                 assert schemas.errors(item, partial=partial) == []

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from lab.inventory.models import Inventory
 from lab.inventory.problems import Problem
-from lab.inventory.rules import capacity, cluster, hosts, networks, pools, providers, versions
+from lab.inventory.rules import capacity, cluster, hosts, ingress, networks, pools, providers, versions
 
 Rule = Callable[[Inventory], Iterator[Problem]]
 
@@ -21,6 +21,7 @@ RULES: tuple[Rule, ...] = (
     *providers.RULES,
     *cluster.RULES,
     *pools.RULES,
+    *ingress.RULES,
     *capacity.RULES,
 )
 

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from lab.errors import CommandError, DeadlineError, FailedError, InputError
-from lab.inventory.models import ProviderName
-from lab.labs import Lab
+from lab.inventory.models import Arch, ProviderName
+from lab.labs import Lab, provider_for, stocked, vagrant_backend
 from lab.providers.lxc import LxcProvider
+from lab.providers.mixed import MixedProvider
+from lab.providers.static import StaticProvider
+from lab.providers.vagrant import VagrantProvider
 from tests.fakes import FakeProvider, FakeSsh
 from tests.world import inventory
 
@@ -40,6 +43,27 @@ def test_the_lxc_provider_is_made_from_the_inventory(tmp_path: Path, monkeypatch
     monkeypatch.setenv("PLUMBLINE_MACHINES", str(tmp_path))
     assert isinstance(Lab.open(inventory(), tmp_path).provider, LxcProvider)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_machines_that_exist_share_a_lab_with_those_that_are_made(tmp_path: Path) -> None:
+    worker = inventory().hosts["worker-2"].model_copy(update={"provider": ProviderName.STATIC})
+    wanted = inventory().model_copy(update={"hosts": {**inventory().hosts, "worker-2": worker}})
+    assert isinstance(provider_for(wanted, tmp_path), MixedProvider)
+    every = inventory().model_copy(update={"provider": ProviderName.STATIC})
+    assert isinstance(provider_for(every, tmp_path), StaticProvider)
+    assert stocked(wanted) == (Arch.AMD64,)
+    assert stocked(inventory()) == ()
+
+
+def test_vagrants_backend_is_what_the_first_build_noted_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VAGRANT_DEFAULT_PROVIDER", raising=False)
+    wanted = inventory().model_copy(update={"provider": ProviderName.VAGRANT})
+    assert isinstance(provider_for(wanted, tmp_path), VagrantProvider)
+    assert vagrant_backend(tmp_path) == "libvirt"
+    (tmp_path / "backend").write_text("lxc\n")
+    assert vagrant_backend(tmp_path) == "lxc"
 
 
 def test_a_lab_on_proxmox_without_its_section_is_refused(tmp_path: Path) -> None:

@@ -105,6 +105,8 @@ def test_a_new_inventory_is_valid_and_never_overwrites(tmp_path: Path) -> None:
     path = init("mine", folder=tmp_path)
     lab = load(str(path))
     assert (lab.lab, lab.provider, len(lab.masters), len(lab.workers)) == ("mine", "lxc", 3, 2)
+    assert lab.ingress is not None
+    assert lab.ingress.address == lab.metallb.pools[0].addresses[0].first
     before = path.read_text()
     with pytest.raises(InputError, match="exists already"):
         init("mine", {"workers": "9"}, folder=tmp_path)

@@ -247,7 +247,8 @@ def test_add_ons_are_applied_while_nodes_join(build: Build) -> None:
     needs = fresh_steps(build)
     assert needs["addon-coredns"] == {"api"}
     assert needs["addon-metallb"] == {"addon-flannel"}
-    assert {"join:worker-2", "addon-metallb"} <= needs["nodes"]
+    assert needs["addon-traefik"] == {"addon-metallb"}
+    assert {"join:worker-2", "addon-traefik"} <= needs["nodes"]
     assert needs["ready-flannel"] == {"nodes"}
 
 

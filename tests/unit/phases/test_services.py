@@ -15,11 +15,11 @@ from lab.phases.engine import Stopped
 from lab.render.components import kubelet_settings
 from lab.render.roles import Role, addons
 from tests.fakes import FakeClock
-from tests.world import World
+from tests.world import World, inventory
 
 
 def role(name: str) -> Role:
-    return next(item for item in addons() if item.name == name)
+    return next(item for item in addons(inventory()) if item.name == name)
 
 
 @pytest.fixture
@@ -54,13 +54,19 @@ def test_the_plan_names_what_applying_would_change_and_nothing_else(up: World, b
     assert first["coredns"][0].before
     assert all(not item.before for item in first["metallb"])
     assert up.api.applied == []
-    for item in addons():
+    for item in addons(build.lab.inventory):
         services.apply_addon(build, item)
-    assert services.planned(build) == {"kubelet": [], "coredns": [], "flannel": [], "metallb": []}
+    assert services.planned(build) == {
+        "kubelet": [],
+        "coredns": [],
+        "flannel": [],
+        "metallb": [],
+        "traefik": [],
+    }
 
 
 def test_drift_of_one_object_is_planned_as_a_diff(up: World, build: Build) -> None:
-    for item in addons():
+    for item in addons(build.lab.inventory):
         services.apply_addon(build, item)
     path = "/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools/default"
     up.api.objects[path]["spec"]["addresses"] = ["10.1.1.200-10.1.1.210"]
@@ -80,7 +86,7 @@ def test_nodes_are_waited_for_and_the_missing_ones_named(up: World, build: Build
 
 
 def test_a_workload_is_waited_for_and_named(up: World, build: Build, clock: FakeClock) -> None:
-    for item in addons():
+    for item in addons(build.lab.inventory):
         services.apply_addon(build, item)
         assert services.addon_ready(build, item) == (False, "")
     path = "/apis/apps/v1/namespaces/metallb-system/daemonsets/speaker"

@@ -19,7 +19,7 @@ FILES = {f"{name}-manifest": MANIFESTS / f"{name}.yaml" for name in ("flannel", 
 
 
 def rendered(name: str, lab: Inventory | None = None) -> list[Object]:
-    role = next(item for item in addons() if item.name == name)
+    role = next(item for item in addons(inventory()) if item.name == name)
     assert role.addon is not None
     return objects(lab or inventory(), role.addon, FILES)
 
@@ -81,7 +81,7 @@ def test_a_patch_of_an_object_that_upstream_no_longer_has_is_an_error_that_names
         objects(inventory(), addon, {"m": manifest})
 
 
-@pytest.mark.parametrize("name", [item.name for item in addons()])
+@pytest.mark.parametrize("name", [item.name for item in addons(inventory())])
 def test_namespaces_and_definitions_come_first_and_webhooks_last(name: str) -> None:
     kinds = [item["kind"] for item in rendered(name)]
     first = [kind for kind in kinds if kind in ("Namespace", "CustomResourceDefinition")]
@@ -99,7 +99,7 @@ def test_objects_of_ours_stand_between_their_definition_and_the_webhook_that_wou
     assert pool < kinds.index("Deployment"), "a controller finds its pools when it starts"
 
 
-@pytest.mark.parametrize("name", [item.name for item in addons()])
+@pytest.mark.parametrize("name", [item.name for item in addons(inventory())])
 def test_no_object_holds_a_null_and_none_is_there_twice(name: str) -> None:
     """Generators write `creationTimestamp: null`, and the API refuses it in an applied object."""
     found = rendered(name)
@@ -202,7 +202,7 @@ def test_coredns_is_changed_and_not_made_anew() -> None:
 
 
 def test_what_an_add_on_waits_for_is_in_its_manifest() -> None:
-    for role in addons():
+    for role in addons(inventory()):
         assert role.addon is not None
         there = {
             f"{item['kind'].lower()}/{item['metadata'].get('namespace')}/{item['metadata']['name']}"

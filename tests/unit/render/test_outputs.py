@@ -53,6 +53,8 @@ def well_formed(files: dict[str, str]) -> None:
             assert list(yaml.safe_load_all(text)), path
         elif path.endswith(".toml"):
             tomllib.loads(text)
+        elif path == "vagrant/machines.json":
+            assert json.loads(text)["machines"]
         elif path.endswith(".json"):
             assert all(isinstance(value, str | int) for value in json.loads(text).values())
         else:

@@ -19,7 +19,7 @@ from lab.render.roles import (
     load_roles,
 )
 from lab.render.templates import TEMPLATES
-from tests.world import inventory
+from tests.world import INVENTORY, inventory
 
 
 def role(**changes: Any) -> Role:
@@ -41,7 +41,7 @@ def test_every_template_of_a_role_exists() -> None:
     wanted = [item.template for one in load_roles() for item in one.files]
     wanted += [
         f"addons/{name}"
-        for one in addons()
+        for one in addons(inventory())
         if one.addon
         for name in (one.addon.patches, one.addon.objects)
         if name
@@ -116,9 +116,10 @@ def test_a_machine_has_its_roles_in_order_and_no_cluster_role() -> None:
 
 
 def test_the_network_of_the_pods_is_applied_before_what_needs_it() -> None:
-    names = [item.name for item in addons()]
+    lab = inventory()
+    names = [item.name for item in addons(lab)]
     assert names.index("flannel") < names.index("metallb")
-    assert all(item.hosts == "cluster" for item in addons())
+    assert all(item.hosts == "cluster" for item in addons(lab))
 
 
 def test_sysctls_of_the_host_are_matched_by_pattern() -> None:
@@ -148,3 +149,8 @@ def test_role_files_quote_what_yaml_1_1_would_take_for_something_else(tmp_path: 
     (tmp_path / "x.yaml").write_text("name: x\nhosts: all\nsysctls: {a: 1}\n")
     with pytest.raises(ValidationError, match="sysctls"):
         Role.model_validate(yaml.safe_load((tmp_path / "x.yaml").read_text()))
+
+
+def test_a_cluster_role_of_a_section_is_part_of_a_lab_that_has_the_section() -> None:
+    without = inventory(INVENTORY.replace("ingress: {address: 10.1.1.100}\n", ""))
+    assert [item.name for item in addons(inventory()) if item not in addons(without)] == ["traefik"]

@@ -1,0 +1,150 @@
+"""Users of the ingress. Run by Locust in a process of its own, never imported: that changes sockets and TLS.
+
+The environment's PLUMBLINE_LOAD is a file with what `generator.py` wants; what Locust itself does not record
+(who served, how busy this process was, the longest time without an answer) goes into the file `own` of it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import gevent
+import gevent.socket
+import gevent.ssl
+from geventhttpclient.client import HTTPClientPool
+from locust import FastHttpUser, constant_pacing, events, task
+from locust.env import Environment
+from locust.runners import MasterRunner, WorkerRunner
+
+SPEC: dict[str, Any] = json.loads(Path(os.environ["PLUMBLINE_LOAD"]).read_text())
+SECONDS = 10.0
+"""Time for an answer."""
+TICK = 0.1
+
+turns = itertools.cycle(SPEC["routes"])
+served: Counter[str] = Counter()
+workers: dict[str, dict[str, Any]] = {}
+"""What each worker has reported, by its id; only the master has any."""
+
+
+class Watch:
+    """How busy this process is, and how late it comes to what it wants to do."""
+
+    def __init__(self) -> None:
+        self.lags: list[float] = []
+        self.begun, self.cpu = time.monotonic(), time.process_time()
+        self.answered, self.gap = time.monotonic(), 0.0
+
+    def run(self) -> None:
+        """Sleep and see how much later it is than it should be."""
+        while True:
+            begun = time.monotonic()
+            gevent.sleep(TICK)
+            self.lags.append(time.monotonic() - begun - TICK)
+
+    def answer(self) -> None:
+        """Note that a request has succeeded."""
+        now = time.monotonic()
+        self.gap, self.answered = max(self.gap, now - self.answered), now
+
+    def report(self) -> dict[str, Any]:
+        """CPU in per cent of a core, 95th percentile of the lag in ms, longest gap in s, requests by pod."""
+        wall = time.monotonic() - self.begun
+        lags = sorted(self.lags) or [0.0]
+        return {
+            "cpu_percent": 100 * (time.process_time() - self.cpu) / wall,
+            "lag_ms": 1000 * lags[int(0.95 * (len(lags) - 1))],
+            "gap_seconds": self.gap,
+            "served": dict(served),
+        }
+
+
+watch = Watch()
+"""Begun anew with every test: a worker waits for its master before it."""
+
+
+def trusting(**_: Any) -> gevent.ssl.SSLContext:
+    """A client that trusts the lab's CA alone, not the public ones that geventhttpclient names."""
+    return gevent.ssl.create_default_context(cafile=SPEC["ca"])
+
+
+_resolve = gevent.socket.getaddrinfo
+
+
+def resolved(_name: str, *rest: Any) -> Any:
+    """The ingress' address for every name: its names lead nowhere, and nothing else is asked."""
+    return _resolve(SPEC["address"], *rest)
+
+
+gevent.socket.getaddrinfo = resolved
+
+
+class Visitor(FastHttpUser):
+    """Asks one route after the other over connections that it keeps, as a browser does."""
+
+    host = SPEC["routes"][0]["url"]
+    wait_time = constant_pacing(SPEC["pause_seconds"])
+
+    def __init__(self, environment: Environment) -> None:
+        self.client_pool = HTTPClientPool(
+            ssl_context_factory=trusting,
+            connection_timeout=SECONDS,
+            network_timeout=SECONDS,
+            concurrency=1,
+        )
+        super().__init__(environment)
+
+    @task
+    def visit(self) -> None:
+        """One request; another app's answer is as wrong as none."""
+        route = next(turns)
+        with self.client.get(route["url"], catch_response=True) as answer:
+            if answer.status_code != 200:
+                answer.failure(f"status {answer.status_code}: {answer.error or (answer.text or '')[:80]}")
+                return
+            pod = str(answer.json().get("pod", ""))
+            if not pod.startswith(f"{route['app']}-"):
+                answer.failure(f"another app answered: {pod}")
+                return
+            served[pod] += 1
+            watch.answer()
+
+
+def begin(**_: Any) -> None:
+    """Watch from the moment at which users begin."""
+    global watch
+    watch = Watch()
+    gevent.spawn(watch.run)
+
+
+def tell(data: dict[str, Any], **_: Any) -> None:
+    """A worker's share of the report."""
+    data["plumbline"] = watch.report()
+
+
+def hear(client_id: str, data: dict[str, Any], **_: Any) -> None:
+    """The newest report of a worker."""
+    workers[client_id] = data["plumbline"]
+
+
+def write(environment: Environment, **_: Any) -> None:
+    """What every generating process has reported."""
+    if not isinstance(environment.runner, WorkerRunner):
+        distributed = isinstance(environment.runner, MasterRunner)
+        reports = list(workers.values()) if distributed else [watch.report()]
+        Path(SPEC["own"]).write_text(json.dumps(reports))
+
+
+for hook, listener in (
+    (events.test_start, begin),
+    (events.report_to_master, tell),
+    (events.worker_report, hear),
+    (events.quitting, write),
+):
+    hook.add_listener(listener)  # type: ignore[no-untyped-call]

@@ -1,0 +1,57 @@
+"""TLS secrets: planned exactly, made when they are missing or no longer good, else left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lab.authority import Authority
+from lab.cluster.certificates import certificate_change, ensure_certificate
+from lab.render.roles import AddonCertificate
+from tests.fakes import FakeApi
+
+WANTED = AddonCertificate(namespace="traefik", name="default-certificate")
+PATH = "/api/v1/namespaces/traefik/secrets/default-certificate"
+
+
+def cluster() -> FakeApi:
+    api = FakeApi()
+    api.objects["/api/v1/namespaces/traefik"] = {"metadata": {"name": "traefik"}}
+    return api
+
+
+def secret(api: FakeApi) -> dict[str, Any]:
+    found: dict[str, Any] = api.objects[PATH]
+    return found
+
+
+def test_a_missing_certificate_is_planned_and_made_once(tmp_path: Path) -> None:
+    api, authority = cluster(), Authority(tmp_path, "lab.internal")
+    change = certificate_change(api, WANTED, authority)
+    assert change is not None
+    assert (change.name, change.before) == ("Secret/traefik/default-certificate", "")
+    assert change.after.startswith("certificate for lab.internal, *.lab.internal, signed by")
+    assert api.applied == []
+    assert ensure_certificate(api, WANTED, authority)
+    assert secret(api)["type"] == "kubernetes.io/tls"
+    assert certificate_change(api, WANTED, authority) is None
+    assert not ensure_certificate(api, WANTED, authority)
+    assert len(api.applied) == 1
+
+
+def test_a_certificate_of_another_domain_is_planned_with_the_reason_and_replaced(tmp_path: Path) -> None:
+    api = cluster()
+    ensure_certificate(api, WANTED, Authority(tmp_path, "old.internal"))
+    before, authority = secret(api)["data"], Authority(tmp_path, "new.internal")
+    change = certificate_change(api, WANTED, authority)
+    assert change is not None
+    assert "-certificate that is not signed by the CA in" in change.diff
+    assert ensure_certificate(api, WANTED, authority)
+    assert secret(api)["data"] != before
+    assert certificate_change(api, WANTED, authority) is None
+
+
+def test_no_plan_shows_a_key(tmp_path: Path) -> None:
+    change = certificate_change(cluster(), WANTED, Authority(tmp_path, "lab.internal"))
+    assert change is not None
+    assert "PRIVATE KEY" not in change.diff

@@ -1,0 +1,124 @@
+"""The verdict on a load run: every way to fail, and to say nothing, by rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.errors import FailedError
+from lab.inventory.sections import LoadProfile
+from lab.load.generator import Target, command, generate, run_seconds
+from lab.load.judge import Outcome, judge
+from lab.load.result import Generator, Result, read
+
+GOOD = Result(
+    code=0,
+    requests=2000,
+    failures=1,
+    p95_ms=90,
+    p99_ms=200,
+    generators=(Generator(cpu_percent=40, lag_ms=5),),
+)
+PROFILE = LoadProfile(failure_percent=1, p95_ms=800, p99_ms=1500)
+
+STATS = """Type,Name,Request Count,Failure Count,Max Response Time,Requests/s,50%,95%,99%
+GET,https://a/,60,1,90.5,1.0,5,20,40
+,Aggregated,60,1,90.5,1.0,5,20,40
+"""
+NOTHING = """Type,Name,Request Count,Failure Count,Max Response Time,Requests/s,50%,95%,99%
+,Aggregated,0,0,0,0.0,N/A,N/A,N/A
+"""
+FAILURES = "Method,Name,Error,Occurrences,First Seen,Last Seen\nGET,https://a/,status 502,1,x,y\n"
+OWN = """[{"cpu_percent": 12.34, "lag_ms": 1.0, "gap_seconds": 0.5, "served": {"front-1": 3}},
+ {"cpu_percent": 20.0, "lag_ms": 2.0, "gap_seconds": 0.25, "served": {"front-1": 4, "back-1": 1}}]"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "workers", "outcome", "reason"),
+    [
+        ({}, 1, Outcome.PASSED, ""),
+        ({"failures": 21}, 1, Outcome.FAILED, "failed requests: 1.05 %, limit 1 %"),
+        ({"failures": 2000}, 1, Outcome.FAILED, "failed requests: 100 %, limit 1 %"),
+        ({"requests": 0, "failures": 0}, 1, Outcome.FAILED, "no request was made"),
+        ({"p95_ms": 900}, 1, Outcome.FAILED, "p95: 900 ms, limit 800 ms"),
+        ({"p99_ms": 1501}, 1, Outcome.FAILED, "p99: 1501 ms, limit 1500 ms"),
+        ({}, 2, Outcome.FAILED, "2 generating processes were wanted, 1 reported"),
+        ({"code": -15}, 1, Outcome.FAILED, "Locust was ended by signal 15"),
+        ({"code": 2}, 1, Outcome.FAILED, "Locust ended with exit code 2"),
+        ({"generators": (Generator(91, 5),)}, 1, Outcome.VOID, "used 91 % of a core, limit 90 %"),
+        ({"generators": (Generator(20, 300),)}, 1, Outcome.VOID, "came 300 ms late"),
+        ({"generators": (Generator(91, 5),), "p99_ms": 9000}, 1, Outcome.VOID, "used 91 %"),
+    ],
+)
+def test_a_run_is_judged_by_rule(
+    changes: dict[str, object], workers: int, outcome: Outcome, reason: str
+) -> None:
+    verdict = judge(replace(GOOD, **changes), PROFILE, workers=workers)  # type: ignore[arg-type]
+    assert verdict.outcome is outcome
+    assert reason in "; ".join(verdict.reasons)
+
+
+def test_every_limit_that_is_exceeded_is_told() -> None:
+    verdict = judge(replace(GOOD, failures=100, p95_ms=900, p99_ms=2000), PROFILE)
+    assert len(verdict.reasons) == 3
+
+
+def test_a_folder_is_read_as_numbers(tmp_path: Path) -> None:
+    for name, text in (("locust_stats.csv", STATS), ("locust_failures.csv", FAILURES), ("own.json", OWN)):
+        (tmp_path / name).write_text(text)
+    result = read(tmp_path, 0)
+    assert (result.requests, result.failures, result.p95_ms, result.p99_ms) == (60, 1, 20, 40)
+    assert result.served == {"back-1": 1, "front-1": 7}
+    assert result.gap_seconds == 0.5
+    assert [item.cpu_percent for item in result.generators] == [12.3, 20.0]
+    assert result.problems == ("1 x https://a/: status 502",)
+
+
+@pytest.mark.parametrize("text", ["", NOTHING])
+def test_a_run_without_requests_is_no_success(tmp_path: Path, text: str) -> None:
+    if text:
+        (tmp_path / "locust_stats.csv").write_text(text)
+        (tmp_path / "own.json").write_text(
+            '[{"cpu_percent": 1, "lag_ms": 1, "gap_seconds": 0, "served": {}}]'
+        )
+    result = read(tmp_path, 0)
+    assert result.failure_percent == 100
+    assert judge(result, PROFILE).outcome is Outcome.FAILED
+
+
+def test_locust_is_bounded_recorded_and_not_the_judge(tmp_path: Path) -> None:
+    profile = LoadProfile(users=25, spawn_rate=10, seconds=60)
+    words = command(profile, tmp_path, 1)
+    given = {words[i]: words[i + 1] for i in range(len(words) - 1) if words[i].startswith("--")}
+    assert run_seconds(profile) == 63
+    assert (given["--users"], given["--spawn-rate"], given["--run-time"]) == ("25", "10", "63s")
+    assert int(given["--stop-timeout"]) > 0
+    assert given["--exit-code-on-error"] == "0"
+    assert {"--headless", "--reset-stats", "--csv-full-history", "--html", "--json-file"} <= set(words)
+    assert "--processes" not in words
+
+
+def test_several_processes_are_waited_for_but_not_for_ever(tmp_path: Path) -> None:
+    words = command(LoadProfile(), tmp_path, 3)
+    assert words[words.index("--processes") + 1] == "3"
+    assert int(words[words.index("--expect-workers-max-wait") + 1]) > 0
+    assert words[words.index("--master-bind-host") + 1] == "127.0.0.1"
+
+
+def test_an_earlier_run_is_never_judged_again(tmp_path: Path) -> None:
+    with pytest.raises(FailedError, match="holds an earlier run"):
+        generate(Target("192.0.2.1", tmp_path, {}), LoadProfile(), tmp_path)
+
+
+def test_locust_stays_out_of_this_process() -> None:
+    """Its import patches sockets and TLS of the whole process (locust#2250)."""
+    import sys
+
+    import lab.load.ceiling
+    import lab.load.drive
+
+    assert lab.load.ceiling
+    assert lab.load.drive
+    assert not {"gevent", "locust"} & set(sys.modules)
