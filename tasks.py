@@ -64,9 +64,9 @@ def destroy(inventory: str = DEFAULT, provider: str = "", host: str = "") -> Non
     """Remove the lab, or one machine of it."""
 
 
-@command("proving.verify")
+@command("proving.verify", runs="how often in a row; more than one counts false alarms")
 def verify(
-    inventory: str = DEFAULT, provider: str = "", layer: tuple[str, ...] = (), select: str = ""
+    inventory: str = DEFAULT, provider: str = "", layer: tuple[str, ...] = (), select: str = "", runs: int = 1
 ) -> None:
     """Prove that the lab is what the inventory says."""
 
@@ -77,9 +77,7 @@ def faults(inventory: str = DEFAULT, provider: str = "") -> None:
 
 
 @command("breaking.fault", positional=("name",), name="name of a fault")
-def fault(
-    name: str, inventory: str = DEFAULT, provider: str = "", host: str = "", seconds: float = 0.0
-) -> None:
+def fault(name: str, inventory: str = DEFAULT, provider: str = "", host: str = "", seconds: int = 0) -> None:
     """Inject one fault with health gates; it is healed whatever happens."""
 
 
@@ -139,6 +137,11 @@ def logs(inventory: str = DEFAULT, provider: str = "", host: str = "") -> None:
 @command("artifacts.artifacts")
 def artifacts(source: str = "auto", arch: str = "", fetch: bool = False, json: bool = False) -> None:
     """Show each component: version, source, digest, state."""
+
+
+@command("selftest.selftest", select="names of defects, rows or layers")
+def selftest(inventory: str = DEFAULT, provider: str = "", select: str = "") -> None:
+    """Prove that verify can fail: seed defects into a disposable lab, one after the other."""
 
 
 namespace = Collection(*(item for item in list(globals().values()) if isinstance(item, Task)))

@@ -217,6 +217,12 @@ def _quoted(path: Path) -> str:
     return '"{}"'.format(str(path).replace("%", "%%"))
 
 
+def forget(ssh: Ssh, host: str) -> None:
+    """End the shared connection to a host: over a dead one every command would hang for 15 s."""
+    argv = ["ssh", "-F", str(ssh.config), "-O", "exit", host]
+    subprocess.run(argv, capture_output=True, check=False, timeout=10)
+
+
 def control_folder(keys: Path) -> Path:
     """The lab's folder of control sockets: short by design, and never shared by two labs."""
     return Path("/run/plumbline") / hashlib.sha256(str(keys).encode()).hexdigest()[:12]

@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
-from lab.commands.session import session, shown
-from lab.errors import AcceptanceError
-from lab.verify.outcomes import Outcome
+import json
+
+from lab.commands.session import ROOT, Session, session, shown
+from lab.errors import AcceptanceError, InputError
+from lab.runs import Run
+from lab.verify.record import Verdict
+from lab.verify.repeat import alarms, durations, tables
 from lab.verify.run import verify as run_suite
 
 
 @shown
-def verify(inventory: str, provider: str, layer: list[str], select: str) -> None:
-    """Run the layers, print the verdict. Raises `AcceptanceError` unless it is green."""
+def verify(inventory: str, provider: str, layer: list[str], select: str, runs: int) -> None:
+    """Run the layers, print the verdict. Raises `AcceptanceError` unless it is green, every time."""
+    if runs < 1:
+        raise InputError(f"--runs {runs}: at least one run", next_step="invoke verify --runs 15")
     with session("verify", inventory, provider) as opened:
+        if runs > 1:
+            _repeat(opened, layer, select, runs)
+            return
         verdict = run_suite(opened.lab, opened.run, opened.console, layer, select)
         report = opened.run.folder / "report.html"
         opened.console.say(f"report: {report}")
-        bad = [item for item in verdict.records if item.outcome not in (Outcome.PASSED, Outcome.SKIPPED)]
         if not verdict.green:
-            lines = [f"  {' '.join(item.checks) or '-'} {item.host or 'lab'}: {item.title}" for item in bad]
+            lines = [
+                f"  {' '.join(item.checks) or '-'} {item.host or 'lab'}: {item.title}" for item in verdict.bad
+            ]
             raise AcceptanceError(
-                f"{opened.inventory.lab}: {len(bad)} checks did not pass\n" + "\n".join(lines),
+                f"{opened.inventory.lab}: {len(verdict.bad)} checks did not pass\n" + "\n".join(lines),
                 next_step=f"open {report}",
             )
+
+
+def _repeat(opened: Session, layer: list[str], select: str, runs: int) -> None:
+    """Run the layers many times, each in a folder of its own; count what is red."""
+    verdicts: list[Verdict] = []
+    for number in range(1, runs + 1):
+        opened.console.say(f"run {number} of {runs}")
+        run = Run(ROOT, opened.inventory.lab, "verify")
+        try:
+            verdicts.append(run_suite(opened.lab, run, opened.console, layer, select))
+        finally:
+            run.close()
+    figures = {"runs": runs, "alarms": alarms(verdicts), "seconds": durations(verdicts)}
+    path = opened.run.keep("repeated.json", json.dumps(figures, indent=1))
+    for table in tables(verdicts):
+        opened.console.show(table)
+    red = sum(not verdict.green for verdict in verdicts)
+    opened.console.say(f"{runs - red} of {runs} runs green: {path}")
+    if red:
+        raise AcceptanceError(
+            f"{opened.inventory.lab}: {red} of {runs} runs were not green", next_step=f"see {path}"
+        )

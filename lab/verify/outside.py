@@ -15,6 +15,8 @@ import socket
 import ssl
 import struct
 import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
@@ -62,6 +64,25 @@ def tcp(address: str, port: int, *, seconds: float = 2) -> None:
         socket.create_connection((address, port), seconds).close()
     except OSError as error:
         raise _translated(f"{address}:{port}", error) from error
+
+
+def open_ports(address: str, ports: Iterable[int], *, seconds: float = 1) -> dict[int, str]:
+    """What comes of connecting to each port, all at the same time: "open", or why not.
+
+    A port that stays silent costs the whole time, so asking one after the other would be slow. Raises
+    `CouldNotTell` like `tcp`.
+    """
+
+    def ask(port: int) -> str:
+        try:
+            tcp(address, port, seconds=seconds)
+        except Refused as error:
+            return str(error)
+        return "open"
+
+    wanted = list(ports)
+    with ThreadPoolExecutor(max(1, len(wanted))) as pool:
+        return dict(zip(wanted, pool.map(ask, wanted), strict=True))
 
 
 def udp(address: str, port: int, text: str, *, seconds: float = 2) -> str:

@@ -24,6 +24,7 @@ from lab.faults.mend import mend
 from lab.labs import Lab
 from lab.locks import exclusive
 from lab.runs import Run
+from lab.selftest.journal import take_out_left_behind
 from lab.verify.layers import Layer, chosen
 from lab.verify.outcomes import Outcome
 from lab.verify.record import LayerResult, Record, Verdict, count
@@ -50,7 +51,7 @@ def verify(lab: Lab, run: Run, console: Console, layers: Sequence[str], selectio
     started, begun = datetime.now(UTC), time.monotonic()
     alive = any(layer.needs_lab for layer in picked)
     with exclusive(lab, "invoke verify") if alive else nullcontext():
-        healed = mend(lab, console.say) if alive else ()
+        healed = (*mend(lab, console.say), *take_out_left_behind(lab, console)) if alive else ()
         results, records = _run_layers(lab, run, console, picked, selection)
     if selection and not records:
         raise InputError(
@@ -97,7 +98,7 @@ def _run_layers(
             continue
         begun = time.monotonic()
         with run.event(f"verify {layer.name}", ""):
-            found = _one_layer(lab, run, console, layer, selection)
+            found = examine(lab, run.folder, console, layer, selection)
         counts = count(found)
         results.append(
             LayerResult(
@@ -120,7 +121,11 @@ def _summary(counts: dict[Outcome, int]) -> str:
     return ", ".join(said) or "nothing selected"
 
 
-def _one_layer(lab: Lab, run: Run, console: Console, layer: Layer, selection: str) -> list[Record]:
+def examine(lab: Lab, folder: Path, console: Console, layer: Layer, selection: str) -> list[Record]:
+    """One layer, run in a process of its own, which leaves what it knew in `folder`; one record a check.
+
+    The caller holds the lab's lock.
+    """
     files = sorted(TESTS.glob(layer.pattern))
     if layer.needs_lab:
         try:
@@ -132,13 +137,14 @@ def _one_layer(lab: Lab, run: Run, console: Console, layer: Layer, selection: st
                 for host in lab.inventory.hosts
             ]
     reader, writer = os.pipe()
-    context = Context.of(lab, run.folder, layer.name, selection, writer)
-    path = run.folder / "verify" / f"{layer.name}.json"
+    context = Context.of(lab, folder, layer.name, selection, writer)
+    path = folder / "verify" / f"{layer.name}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(context.model_dump_json(indent=1))
     # by file, so that what a file's fixtures made is made once (--dist loadgroup of xdist 3.8 does nothing
     # under pytest 9.2)
-    workers = min(layer.workers, os.cpu_count() or 1)
+    # a selection is short: the start of workers would cost more time than they save
+    workers = 1 if selection else min(layer.workers, os.cpu_count() or 1)
     command = [
         *(sys.executable, "-m", "pytest", "-p", "lab.verify.plugin", "-p", "no:cacheprovider"),
         *("--plumbline-context", str(path), "--rootdir", str(ROOT), "--tb=short"),

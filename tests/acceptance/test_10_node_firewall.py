@@ -14,8 +14,8 @@ from lab.remote import steady
 from lab.render import firewall
 from lab.verify.driver import Driver
 from lab.verify.outcomes import CouldNotTell
-from lab.verify.outside import tcp
-from lab.verify.verbs import agrees, fails, holds, nothing, succeeds
+from lab.verify.outside import open_ports, tcp
+from lab.verify.verbs import agrees, holds, nothing, succeeds
 
 LIST = f"nft -j list table {firewall.TABLE}"
 OTHERS = "nft -s list ruleset; iptables-legacy-save 2>/dev/null | sed 's/\\[[0-9:]*\\]//; /^#/d'"
@@ -46,18 +46,20 @@ def test_the_firewall_in_force_is_the_rendered_one(driver: Driver, host: str) ->
 def test_the_firewall_lets_in_whom_the_roles_name(driver: Driver, host: str) -> None:
     """Seen from the LAN: ports for operators answer, ports for others stay silent."""
     address = str(driver.inventory.hosts[host].address)
-    for port in (item for item in driver.bundles[host].listen if item.protocol == "tcp"):
-        subject, command = f"connecting to {address}:{port.port}", f"nc -vz {address} {port.port}"
-        if "operators" in port.sources:
-            succeeds(subject, partial(tcp, address, port.port), within=5, command=command, host=host)
-        else:
-            fails(
-                subject,
-                partial(tcp, address, port.port, seconds=0.5),
-                because="no answer in time",
-                command=command,
-                host=host,
-            )
+    listening = [item for item in driver.bundles[host].listen if item.protocol == "tcp"]
+    command = f"nc -vz {address} PORT"
+    for port in (item.port for item in listening if "operators" in item.sources):
+        succeeds(
+            f"connecting to {address}:{port}",
+            partial(tcp, address, port),
+            within=5,
+            command=command,
+            host=host,
+        )
+    others = [item.port for item in listening if "operators" not in item.sources]
+    seen = open_ports(address, others, seconds=0.5)
+    heard = {port: answer for port, answer in seen.items() if "no answer in time" not in answer}
+    nothing(f"ports of {address} that are not silent", heard, rule="none", command=command)
 
 
 def others(driver: Driver, host: str) -> list[str]:

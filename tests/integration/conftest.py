@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,18 @@ class Proving:
         assert done.returncode == 0, f"{host}: {command}: {done.stderr}"
         return done.stdout
 
+    def newest_run(self) -> Path:
+        """Folder of the newest run."""
+        return (ROOT / ".lab" / NAME / "runs" / "last").resolve()
+
+    def until(self, process: subprocess.Popen[bytes], seen: Callable[[], bool]) -> None:
+        """Wait until something is seen that a running task does."""
+        deadline = time.monotonic() + BUILD_SECONDS
+        while not seen():
+            assert process.poll() is None, "the task ended before that was seen"
+            assert time.monotonic() < deadline, "that was never seen"
+            time.sleep(0.1)
+
     def timeline(self) -> list[dict[str, Any]]:
         """Events of the newest run; none while it has not begun."""
         path = ROOT / ".lab" / NAME / "runs" / "last" / "timeline.json"
@@ -98,6 +111,19 @@ class Proving:
                 return True
             time.sleep(0.02)
         return False
+
+
+def kill_all(process: subprocess.Popen[bytes]) -> None:
+    """kill -9 of a task and of every process that it started, as the end of a machine would."""
+    table = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = {int(pid): int(parent) for pid, parent in map(str.split, table.splitlines())}
+    family = [process.pid]
+    for member in family:
+        family += [pid for pid, parent in parents.items() if parent == member]
+    for pid in family:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
 
 
 @pytest.fixture(scope="session")

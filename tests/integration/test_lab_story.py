@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from lab.phases.build import PHASES
-from tests.integration.conftest import ROOT, Proving
+from lab.ssh import Keys
+from tests.integration.conftest import NAME, ROOT, Proving, kill_all
 
 MASTERS = ("master-1", "master-2", "master-3")
 NODES = (*MASTERS, "worker-1", "worker-2")
@@ -77,51 +78,75 @@ def test_the_lab_is_what_the_inventory_says(proving: Proving) -> None:
     assert done.code == 0, done.output
 
 
-BREAKAGES = {
-    "a sysctl is off": (
-        "worker-1",
-        "sysctl -w net.ipv4.ip_forward=0",
-        "sysctl -w net.ipv4.ip_forward=1",
-        "L1-08",
-    ),
-    "a master's kubelet is stopped": (
-        "master-2",
-        "systemctl stop kubelet",
-        "systemctl start kubelet",
-        "L1-14",
-    ),
-    "a rendered file was edited": (
-        "worker-2",
-        'sed -i "s/SystemdCgroup = true/SystemdCgroup = false/" /etc/containerd/config.toml',
-        'sed -i "s/SystemdCgroup = false/SystemdCgroup = true/" /etc/containerd/config.toml',
-        "P1-01",
-    ),
-    "the balancer lost a server": (
-        "haproxy",
-        "echo disable server kube-apiservers/master-3 | socat - /run/haproxy/admin.sock",
-        "echo enable server kube-apiservers/master-3 | socat - /run/haproxy/admin.sock",
-        "L1-27",
-    ),
-    "the pod network's MTU is wrong": (
-        "worker-1",
-        "ip link set flannel.1 mtu 1400",
-        "ip link set flannel.1 mtu 1450",
-        "L1-25",
-    ),
+SAMPLE = {
+    "balancer-no-tunnel": "a template",
+    "sysctl-off": "a kernel setting",
+    "file-content": "a rendered file",
+    "firewall-open": "a firewall",
+    "overlay-mtu": "the pod network",
+    "balancer-lost-a-server": "the balancer",
+    "permission-denied": "verify's own eyes",
+    "taint-missing": "the cluster's nodes",
+    "learner-left": "etcd",
+    "pool-not-advertised": "services",
 }
+"""One or two defects of each family; `invoke selftest` has them all."""
 
 
-@pytest.mark.parametrize("breakage", BREAKAGES)
-def test_a_broken_lab_is_named_by_the_right_check(proving: Proving, breakage: str) -> None:
-    host, damage, repair, row = BREAKAGES[breakage]
-    proving.run(host, damage)
-    try:
-        broken = proving.invoke("verify", "--layer", "node")
-    finally:
-        proving.run(host, repair)
-    assert broken.code == 5, broken.output
-    named = [line for line in broken.output.splitlines() if re.match(rf"\s+\S*.*{row}", line)]
-    assert any(host in line for line in named), broken.output
+def test_a_broken_lab_is_named_by_the_right_check(proving: Proving) -> None:
+    done = proving.invoke("selftest", "--select", ",".join(SAMPLE))
+    assert done.code == 0, done.output
+    rows = json.loads((proving.newest_run() / "selftest.json").read_text())
+    assert {row["name"]: row["verdict"] for row in rows} == dict.fromkeys(SAMPLE, "caught")
+
+
+def test_a_red_check_left_what_its_hosts_knew(proving: Proving) -> None:
+    """The evidence of the defects before: journals, rendered files, sockets, HAProxy, etcd, events."""
+    files = (str(path) for path in proving.newest_run().glob("*/evidence/**/*") if path.is_file())
+    found = {path.partition("/evidence/")[2] for path in files}
+    balancer = "test_10_node_balancer.py_test_every_api_server_is_up_for_the_balancer_haproxy_"
+    worker = "test_10_node_system.py_test_kernel_settings_are_as_the_roles_say_worker-1_"
+    etcd = "test_20_cluster_members.py_test_etcd_has_three_voters_and_one_leader"
+    wanted = {
+        *(f"{balancer}/haproxy/{name}" for name in ("haproxy.txt", "journal.txt", "state.txt")),
+        f"{balancer}/haproxy/rendered/etc/haproxy/haproxy.cfg",
+        *(f"{worker}/worker-1/{name}" for name in ("journal.txt", "state.txt", "containers.txt")),
+        f"{worker}/events.txt",
+        *(f"{etcd}/{name}" for name in ("check.txt", "events.txt", "master-2/etcd.txt")),
+    }
+    assert wanted <= found, sorted(wanted - found)
+
+
+def test_a_killed_selftest_leaves_nothing_for_long(proving: Proving) -> None:
+    note = Keys(NAME).folder / "defects.json"
+    process = proving.start("selftest", "--select", "sysctl-off")
+    proving.until(process, lambda: proving.run("worker-1", "sysctl -n net.ipv4.ip_forward").strip() == "0")
+    kill_all(process)
+    assert note.exists()
+    done = proving.invoke("verify", "--layer", "node", "--select", "L1-08")
+    assert done.code == 0, done.output
+    assert "took out seeded defects that a selftest left behind: sysctl-off" in done.output
+    assert not note.exists()
+
+
+def test_a_second_verify_is_refused_and_a_killed_ones_namespace_is_removed(proving: Proving) -> None:
+    def namespaces() -> str:
+        config = "/etc/kubernetes/admin.conf"
+        command = f"kubectl --kubeconfig {config} get namespaces -l plumbline.local/verify -o name"
+        return proving.run("master-1", command)
+
+    process = proving.start("verify", "--layer", "cluster")
+    proving.until(process, lambda: "plumbline-probe" in namespaces())
+    refused = proving.invoke("verify", "--layer", "node")
+    assert refused.code == 3, refused.output
+    assert re.search(r"`invoke verify` \(process \d+, since 20\d\d-.* UTC, in /", refused.output), (
+        refused.output
+    )
+    kill_all(process)
+    assert "plumbline-probe" in namespaces()
+    done = proving.invoke("verify", "--layer", "cluster", "--select", "L2-13")
+    assert done.code == 0, done.output
+    assert namespaces().strip() == ""
 
 
 def test_the_first_master_is_rebuilt_when_it_was_deleted(proving: Proving) -> None:

@@ -81,7 +81,7 @@ def test_the_menu_can_be_listed_and_names_every_command_of_the_design() -> None:
     assert all(listed.values())
     assert set(listed) >= {
         *("validate", "render", "plan", "preflight", "build", "destroy", "status", "verify"),
-        *("kubectl", "ssh", "shell", "artifacts", "logs", "bench"),
+        *("kubectl", "ssh", "shell", "artifacts", "logs", "bench", "selftest"),
     }
 
 

@@ -1,0 +1,151 @@
+"""Layer cluster: what the platform itself runs: workloads, services, settings of kubelets and static pods."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+
+import pytest
+import yaml
+
+from lab.inventory.models import Inventory
+from lab.render.components import KUBELET_CONFIG, kubelet_settings
+from lab.verify.driver import Driver
+from lab.verify.facts import Facts
+from lab.verify.verbs import agrees, becomes, nothing
+from lab.verify.workspace import Object
+
+SYSTEM = ("kube-system", "kube-flannel", "metallb-system")
+OF_EACH_MASTER = ("--initial-cluster", "--initial-cluster-state")
+"""Flags of etcd that tell of the moment at which a member joined."""
+
+
+@pytest.mark.check("L2-08")
+def test_no_workload_of_the_platform_lacks_pods(driver: Driver) -> None:
+    """Every deployment and daemon set of the platform has all its pods, a daemon set one on each node."""
+    nodes = len(driver.inventory.nodes)
+
+    def lacking() -> dict[str, str]:
+        found = {}
+        for space in SYSTEM:
+            root = f"/apis/apps/v1/namespaces/{space}"
+            for item in driver.cluster.items(f"{root}/deployments"):
+                wanted, ready = item["spec"]["replicas"], item["status"].get("readyReplicas", 0)
+                if not wanted or ready != wanted:
+                    found[f"{space}/{item['metadata']['name']}"] = f"{ready} of {wanted} replicas ready"
+            for item in driver.cluster.items(f"{root}/daemonsets"):
+                ready = item["status"].get("numberReady", 0)
+                if ready != nodes:
+                    found[f"{space}/{item['metadata']['name']}"] = f"{ready} of {nodes} nodes ready"
+        return found
+
+    becomes(
+        "workloads that lack pods",
+        lacking,
+        lambda found: not found,
+        within=20,
+        expected="none",
+        command="kubectl get deployments,daemonsets -A",
+    )
+
+
+@pytest.mark.check("P2-01")
+def test_every_service_of_the_platform_has_endpoints(driver: Driver) -> None:
+    """The API's own service has exactly the masters behind it, every other one a ready pod."""
+    masters = sorted(str(driver.inventory.hosts[name].address) for name in driver.inventory.masters)
+
+    def wrong() -> dict[str, str]:
+        found = {}
+        for space in ("default", *SYSTEM):
+            held = ready_addresses(driver, space)
+            for item in driver.cluster.items(f"/api/v1/namespaces/{space}/services"):
+                name = item["metadata"]["name"]
+                seen = held.get(name, [])
+                if (space, name) == ("default", "kubernetes"):
+                    if seen != masters:
+                        found[f"{space}/{name}"] = f"{', '.join(seen)}, not {', '.join(masters)}"
+                elif item["spec"].get("selector") and space != "default" and not seen:
+                    found[f"{space}/{name}"] = "none"
+        return found
+
+    becomes(
+        "ready endpoints of services",
+        wrong,
+        lambda found: not found,
+        within=10,
+        expected="the masters for the API, one at least for others",
+        command="kubectl get endpointslices -A",
+    )
+
+
+def ready_addresses(driver: Driver, space: str) -> dict[str, list[str]]:
+    """Ready addresses behind each service of a namespace."""
+    found: dict[str, list[str]] = {}
+    for piece in driver.cluster.items(f"/apis/discovery.k8s.io/v1/namespaces/{space}/endpointslices"):
+        name = piece["metadata"]["labels"].get("kubernetes.io/service-name", "")
+        held = found.setdefault(name, [])
+        for endpoint in piece.get("endpoints") or []:
+            if endpoint.get("conditions", {}).get("ready", True):
+                held += endpoint["addresses"]
+        held.sort()
+    return found
+
+
+@pytest.mark.check("L2-14")
+def test_dns_does_not_ask_itself(driver: Driver) -> None:
+    """CoreDNS passes what is not the cluster's on to the machine's resolver, never to itself."""
+    item = driver.cluster.get("/api/v1/namespaces/kube-system/configmaps/coredns") or {"data": {}}
+    service = driver.cluster.get("/api/v1/namespaces/kube-system/services/kube-dns") or {"spec": {}}
+    lines = re.findall(r"^\s*forward\s.*$", item["data"].get("Corefile", ""), re.MULTILINE)
+    command = "kubectl -n kube-system get configmap coredns -o yaml"
+    agrees("Corefile: a place to forward to", bool(lines), True, command=command)
+    own = service["spec"].get("clusterIP")
+    loops = [line.strip() for line in lines if any(is_loop(word, own) for word in line.split()[2:])]
+    nothing("Corefile: lines that lead back to CoreDNS", loops, rule="none", command=command)
+
+
+def is_loop(target: str, own: str | None) -> bool:
+    """Whether a target of `forward` is this machine or the cluster's own DNS."""
+    text = target.removeprefix("dns://").partition(":")[0]
+    try:
+        return text == own or ip_address(text).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.mark.check("P2-02")
+@pytest.mark.each("nodes")
+def test_kubelets_have_the_declared_settings(driver: Driver, facts: Facts, inventory: Inventory) -> None:
+    """The kubelet's settings hold every value that the inventory and its machine ask for."""
+    held = yaml.safe_load(facts["texts"][KUBELET_CONFIG] or "") or {}
+    wanted = kubelet_settings(inventory, driver.lab.provider.traits_of(facts.host))
+    wrong = {key: held.get(key) for key, value in wanted.items() if held.get(key) != value}
+    rule = ", ".join(f"{key}: {wanted[key]}" for key in wrong) or "as declared"
+    nothing("settings of the kubelet", wrong, rule=rule, command=f"cat {KUBELET_CONFIG}")
+
+
+@pytest.mark.check("P2-03")
+def test_static_pods_are_alike_on_every_master(driver: Driver, inventory: Inventory) -> None:
+    """Every master starts the same static pods with the same flags, but for its own name and address."""
+    held: dict[str, list[str]] = {}
+    for facts in driver.all_facts(inventory.masters):
+        own = {facts.host: "NAME", str(inventory.hosts[facts.host].address): "ADDRESS"}
+        for file, text in facts["manifests"].items():
+            for flag in flags_of(yaml.safe_load(text)):
+                for word, placeholder in own.items():
+                    flag = re.sub(rf"(?<![\w.]){re.escape(word)}(?![\w.])", placeholder, flag)
+                held.setdefault(f"{file}: {flag}", []).append(facts.host)
+    odd = {flag: f"on {', '.join(on)} only" for flag, on in held.items() if len(on) < len(inventory.masters)}
+    nothing(
+        "flags of static pods that differ",
+        odd,
+        rule="alike on every master",
+        command="tail -n +1 /etc/kubernetes/manifests/*.yaml",
+    )
+
+
+def flags_of(pod: Object) -> list[str]:
+    """Image and flags of a static pod's container."""
+    container = pod["spec"]["containers"][0]
+    flags = [flag for flag in container["command"] if flag.partition("=")[0] not in OF_EACH_MASTER]
+    return [f"image {container['image']}", *flags]

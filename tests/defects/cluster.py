@@ -1,0 +1,398 @@
+"""Defects of the cluster: what a wrong command, a half-finished join or an old certificate leaves behind."""
+
+from __future__ import annotations
+
+from shlex import quote
+
+from lab.cluster.etcd import etcdctl
+from lab.inventory.models import Inventory
+from lab.selftest.defect import KEPT, Breakage, edited, filtered
+
+KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
+MASTER = "node-role.kubernetes.io/control-plane"
+PKI = "/etc/kubernetes/pki"
+LEARNER = "https://192.0.2.9:2380"
+REQUEST = (
+    '{"apiVersion":"certificates.k8s.io/v1","kind":"CertificateSigningRequest","metadata":{"name":"defect"},'
+    '"spec":{"request":"&","signerName":"example.com/defect","usages":["client auth"]}}'
+)
+CSR = (
+    "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout /dev/null -subj /CN=x"
+    f" 2>/dev/null | base64 -w0 | sed {quote(f's|.*|{REQUEST}|')} | {KUBECTL} apply -f -"
+)
+
+
+def defects(lab: Inventory) -> list[Breakage]:
+    """All of them, for the hosts of a lab."""
+    return [*_nodes(lab), *_etcd(lab), *_add_ons(lab), *_certificates(lab), *_network(lab)]
+
+
+def quoted(text: str) -> str:
+    """A JSON string."""
+    return f'"{text}"'
+
+
+def kubectl(lab: Inventory, damage: str, repair: str) -> dict[str, str]:
+    """Damage and repair by two kubectl commands on the first master."""
+    return {"at": lab.masters[0], "damage": f"{KUBECTL} {damage}", "repair": f"{KUBECTL} {repair}"}
+
+
+def rewritten(lab: Inventory, name: str, kind: str, space: str, program: str) -> dict[str, str]:
+    """Damage and repair of an object whose text a sed program changes."""
+    kept, item = f"{KEPT}/{name}", f"{KUBECTL} -n {space} get {kind} -o yaml"
+    # without its version, or the original would be refused as outdated when it comes back
+    original = f"{item} | sed '/^  resourceVersion:/d; /^  uid:/d' > {kept}.part && mv {kept}.part {kept}"
+    return {
+        "at": lab.masters[0],
+        "damage": f"mkdir -p {KEPT} && {original}"
+        f" && sed {quote(program)} {kept} | {KUBECTL} replace -f - >/dev/null",
+        "repair": f"test ! -e {kept} || {{ {KUBECTL} replace -f {kept} >/dev/null && rm {kept}; }}",
+    }
+
+
+def made(lab: Inventory, kind: str, name: str, text: str, space: str = "") -> dict[str, str]:
+    """Damage and repair of an object that nobody asked for."""
+    inside = f" -n {space}" if space else ""
+    return {
+        "at": lab.masters[0],
+        "damage": f"echo {quote(text)} | {KUBECTL}{inside} apply -f -",
+        "repair": f"{KUBECTL}{inside} delete {kind} {name} --ignore-not-found --wait=false --grace-period=0",
+    }
+
+
+def _breakage(name: str, title: str, row: str, host: str, says: str, **fields: object) -> Breakage:
+    return Breakage(name=name, title=title, layer="cluster", row=row, host=host, says=says, **fields)  # type: ignore[arg-type]
+
+
+def _nodes(lab: Inventory) -> list[Breakage]:
+    second, third = lab.masters[1:3]
+    worker, other = lab.workers[:2]
+    stranger = '{"apiVersion":"v1","kind":"Node","metadata":{"name":"stranger"},"spec":%s}'
+    return [
+        _breakage(
+            "taint-missing",
+            "a master takes workloads",
+            "L2-18",
+            "",
+            second,
+            **kubectl(
+                lab,
+                f"taint node {second} {MASTER}:NoSchedule-",
+                f"taint node {second} {MASTER}:NoSchedule --overwrite",
+            ),
+        ),
+        _breakage(
+            "taint-extra",
+            "a worker takes no workloads",
+            "L2-18",
+            "",
+            f"{worker}.*defect:NoSchedule",
+            **kubectl(
+                lab,
+                f"taint node {worker} defect=:NoSchedule --overwrite",
+                f"taint node {worker} defect- 2>/dev/null || true",
+            ),
+        ),
+        _breakage(
+            "node-cordoned",
+            "a worker was cordoned and forgotten",
+            "L2-18",
+            "",
+            f"{other}.*unschedulable",
+            **kubectl(lab, f"cordon {other}", f"uncordon {other}"),
+        ),
+        _breakage(
+            "role-label-missing",
+            "a master is not labelled as one",
+            "L2-01",
+            third,
+            "label node-role",
+            **kubectl(lab, f"label node {third} {MASTER}-", f"label node {third} {MASTER}= --overwrite"),
+        ),
+        _breakage(
+            "node-left-behind",
+            "a node that is not in the inventory",
+            "L2-01",
+            "",
+            "names of the nodes.*stranger",
+            alone=True,
+            **made(lab, "node", "stranger", stranger % "{}"),
+        ),
+        _breakage(
+            "pod-cidr-outside",
+            "a node's pods get addresses outside the pod subnet",
+            "L2-09",
+            "",
+            "stranger: 192.0.2.0/24",
+            alone=True,
+            **made(
+                lab, "node", "stranger", stranger % '{"podCIDR":"192.0.2.0/24","podCIDRs":["192.0.2.0/24"]}'
+            ),
+        ),
+    ]
+
+
+def _etcd(lab: Inventory) -> list[Breakage]:
+    second = lab.masters[1]
+    member = f"$({etcdctl('member list')} | sed -n 's|, .*{LEARNER}.*||p')"
+    return [
+        _breakage(
+            "learner-left",
+            "a join that died left a learner in etcd",
+            "L2-03",
+            "",
+            "started members.*not started: https://192.0.2.9",
+            at=lab.masters[0],
+            damage=etcdctl(f"member add defect --learner --peer-urls={LEARNER}"),
+            repair=f'id="{member}"; test -z "$id" || {etcdctl("member remove $id")}',
+        ),
+        _breakage(
+            "etcd-flag",
+            "a member of etcd no longer compares its data",
+            "L2-05",
+            second,
+            "flags of etcd",
+            settles=True,
+            **edited(
+                "etcd-flag", "/etc/kubernetes/manifests/etcd.yaml", "/experimental-initial-corrupt-check/d"
+            ),
+        ),
+        _breakage(
+            "pending-request",
+            "nobody has answered a certificate request",
+            "L2-15",
+            "",
+            "defect",
+            at=lab.masters[0],
+            damage=CSR,
+            repair=f"{KUBECTL} delete csr defect --ignore-not-found",
+        ),
+    ]
+
+
+def _add_ons(lab: Inventory) -> list[Breakage]:
+    dns = "-n kube-system scale deployment coredns --replicas"
+    flannel = "-n kube-flannel patch daemonset kube-flannel-ds --type merge -p"
+    selector = '{"spec":{"template":{"spec":{"nodeSelector":{"kubernetes.io/hostname":%s}}}}}'
+    controller = "-n metallb-system scale deployment controller --replicas"
+    failing = (
+        '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"defect"},"spec":{"containers":[{"name":"defect",'
+        f'"image":"registry.k8s.io/pause:3.10","command":["/nothing"]}}],"nodeName":"{lab.workers[0]}",'
+        '"terminationGracePeriodSeconds":0}}'
+    )
+    return [
+        _breakage(
+            "dns-on-one-node",
+            "CoreDNS has one replica",
+            "L2-14",
+            "",
+            "Ready replicas of CoreDNS",
+            **kubectl(lab, f"{dns}=1", f"{dns}=2"),
+        ),
+        _breakage(
+            "dns-forwards-to-itself",
+            "CoreDNS asks itself for names outside the cluster",
+            "L2-14",
+            "",
+            "forward.*127.0.0.1",
+            **rewritten(
+                lab,
+                "dns-forwards-to-itself",
+                "configmap/coredns",
+                "kube-system",
+                r"s|forward \. [^ ]*|forward . 127.0.0.1|",
+            ),
+        ),
+        _breakage(
+            "dns-without-endpoints",
+            "the service of the cluster's DNS selects no pod",
+            "P2-01",
+            "",
+            "kube-system/kube-dns: none",
+            **kubectl(
+                lab,
+                '-n kube-system patch service kube-dns -p \'{"spec":{"selector":{"k8s-app":"defect"}}}\'',
+                '-n kube-system patch service kube-dns -p \'{"spec":{"selector":{"k8s-app":"kube-dns"}}}\'',
+            ),
+        ),
+        _breakage(
+            "proxy-mode",
+            "kube-proxy is told to work in another mode",
+            "L2-20",
+            "",
+            "mode of kube-proxy.*ipvs",
+            **rewritten(
+                lab, "proxy-mode", "configmap/kube-proxy", "kube-system", r"s|^\( *\)mode: .*|\1mode: ipvs|"
+            ),
+        ),
+        _breakage(
+            "kubelet-max-pods",
+            "a kubelet runs with settings nobody asked for",
+            "P2-02",
+            lab.workers[1],
+            "maxPods",
+            **edited("kubelet-max-pods", "/var/lib/kubelet/config.yaml", "s/^maxPods:.*/maxPods: 7/"),
+        ),
+        _breakage(
+            "api-server-flag",
+            "one controller manager is started otherwise than the others",
+            "P2-03",
+            "",
+            f"kube-controller-manager.*profiling.*{lab.masters[2]}",
+            settles=True,
+            **edited(
+                "api-server-flag",
+                "/etc/kubernetes/manifests/kube-controller-manager.yaml",
+                "s/^    - --bind-address=.*/&\\n    - --profiling=false/",
+            ),
+        ),
+        _breakage(
+            "flannel-on-one-node",
+            "Flannel does not run on every node",
+            "L2-08",
+            "",
+            "kube-flannel/kube-flannel-ds: 1 of",
+            settles=True,
+            **kubectl(
+                lab,
+                f"{flannel} {quote(selector % quoted(lab.workers[0]))}",
+                f"{flannel} {quote(selector % 'null')}",
+            ),
+        ),
+        _breakage(
+            "controller-gone",
+            "MetalLB's controller was scaled to nothing",
+            "L2-08",
+            "",
+            "metallb-system/controller: 0 of 0",
+            **kubectl(lab, f"{controller}=0", f"{controller}=1"),
+        ),
+        _breakage(
+            "crash-loop",
+            "a pod of the platform cannot start",
+            "L2-08",
+            "",
+            "kube-system/defect",
+            alone=True,
+            **made(lab, "pod", "defect", failing, "kube-system"),
+        ),
+    ]
+
+
+def _certificates(lab: Inventory) -> list[Breakage]:
+    second, third = lab.masters[1:3]
+    worker = lab.workers[0]
+    short = (
+        f"mkdir -p {KEPT} && openssl req -new -key {PKI}/etcd/healthcheck-client.key -subj /CN=defect"
+        f" | openssl x509 -req -CA {PKI}/etcd/ca.crt -CAkey {PKI}/etcd/ca.key -CAserial {KEPT}/serial"
+        f" -CAcreateserial -days 5 -out {KEPT}/short.new 2>/dev/null"
+    )
+    names = "subjectAltName=DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,IP:10.96.0.1"
+    served = (
+        f"mkdir -p {KEPT} && echo {quote(names)} > {KEPT}/names"
+        f" && openssl req -new -key {PKI}/apiserver.key -subj /CN=kube-apiserver"
+        f" | openssl x509 -req -CA {PKI}/ca.crt -CAkey {PKI}/ca.key -CAserial {KEPT}/serial -CAcreateserial"
+        f" -days 100 -extfile {KEPT}/names -out {KEPT}/served.new 2>/dev/null"
+    )
+    other = (
+        f"mkdir -p {KEPT} && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+        f" -keyout /dev/null -subj /CN=kubernetes -days 3650 -out {KEPT}/other.new 2>/dev/null"
+    )
+    return [
+        _breakage(
+            "certificate-ends-soon",
+            "a certificate ends in five days",
+            "L2-17",
+            second,
+            "healthcheck-client.crt: until",
+            **_swapped(short, f"{KEPT}/short.new", f"{PKI}/etcd/healthcheck-client.crt"),
+        ),
+        _breakage(
+            "another-authority",
+            "a worker trusts another cluster's authority",
+            "L2-17",
+            "",
+            f"authorities that differ.*{worker}",
+            at=worker,
+            **_swapped(other, f"{KEPT}/other.new", f"{PKI}/ca.crt"),
+        ),
+        _breakage(
+            "certificate-names",
+            "a master's certificate does not name the balancer",
+            "L2-17",
+            third,
+            f"names missing in the certificate of {third}",
+            alone=True,
+            **_swapped(served, f"{KEPT}/served.new", f"{PKI}/apiserver.crt", settle=True),
+        ),
+    ]
+
+
+def _swapped(make: str, new: str, path: str, *, settle: bool = False) -> dict[str, str]:
+    """Damage and repair of a certificate in whose place another is put."""
+    kept = f"{KEPT}/{path.replace('/', '_')}"
+    # the API server takes a new certificate up by itself, within a second or two
+    wait = (
+        " && for i in $(seq 200); do openssl s_client -connect $(hostname -i | cut -d' ' -f1):6443 </dev/null"
+        f" 2>/dev/null | openssl x509 | cmp -s - {path} && exit 0; sleep 0.3; done; exit 1"
+        if settle
+        else ""
+    )
+    return {
+        "damage": f"{make} && cat {path} > {kept}.part && mv {kept}.part {kept} && cat {new} > {path}{wait}",
+        "repair": f"test ! -e {kept} || {{ cat {kept} > {path} && rm {kept}; }}",
+    }
+
+
+def _network(lab: Inventory) -> list[Breakage]:
+    first, second, third = lab.masters[:3]
+    worker, other = lab.workers[:2]
+    routes = f"{KEPT}/routes"
+    return [
+        _breakage(
+            "api-server-silent",
+            "an API server refuses connections",
+            "L2-02",
+            third,
+            f"readyz of {third}",
+            **filtered('iifname != "lo" tcp dport 6443 reject with tcp reset'),
+        ),
+        _breakage(
+            "member-port-closed",
+            "the speakers of one node cannot be reached by the others",
+            "L1-19",
+            first,
+            f"does not reach on 7946/tcp.*{other}",
+            at=other,
+            **filtered("tcp dport 7946 reject with tcp reset"),
+        ),
+        _breakage(
+            "pods-cut-from-host",
+            "a firewall keeps pods from their own host",
+            "L2-11",
+            second,
+            f"pod on {second} does not reach.*{second}",
+            **filtered('iifname "cni0" tcp dport 10256 reject with tcp reset'),
+        ),
+        _breakage(
+            "routes-lost",
+            "a node lost its routes to the other nodes' pods",
+            "L2-10",
+            "",
+            f"{worker} ->",
+            at=worker,
+            damage=f"mkdir -p {KEPT} && ip -4 route show dev flannel.1 | grep via > {routes}"
+            f" && while read -r route; do ip route del $route dev flannel.1; done < {routes}",
+            repair=f"test ! -e {routes} || while read -r route; do ip route replace $route dev flannel.1;"
+            f" done < {routes}; rm -f {routes}",
+        ),
+        _breakage(
+            "overlay-too-narrow",
+            "full packets do not fit into the overlay",
+            "L2-13",
+            other,
+            f"1400 bytes from {other}",
+            damage="ip link set flannel.1 mtu 1300",
+            repair="ip link set flannel.1 mtu 1450",
+        ),
+    ]

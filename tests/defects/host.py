@@ -1,0 +1,396 @@
+"""Defects of single machines: what an administrator's hand, an upgrade or a wrong image leaves behind."""
+
+from __future__ import annotations
+
+from shlex import quote
+
+from lab.inventory.models import Inventory
+from lab.selftest.defect import KEPT, Breakage, edited, moved, served
+
+TABLE = "inet plumbline"
+KUBELET = "/var/lib/kubelet/config.yaml"
+FIREWALL = "/etc/nftables.conf"
+HAPROXY = "echo {} server kube-apiservers/{} | socat - /run/haproxy/admin.sock"
+
+
+def defects(lab: Inventory) -> list[Breakage]:
+    """All of them, for the hosts of a lab."""
+    return [*_settings(lab), *_files(lab), *_firewall(lab), *_network(lab), *_balancer(lab), *_units(lab)]
+
+
+def _host(name: str, title: str, row: str, host: str, says: str, **fields: object) -> Breakage:
+    return Breakage(name=name, title=title, layer="node", row=row, host=host, says=says, **fields)  # type: ignore[arg-type]
+
+
+def _settings(lab: Inventory) -> list[Breakage]:
+    first, _, third = lab.masters[:3]
+    worker, other = lab.workers[:2]
+    old = f"{KEPT}/old-kubectl"
+    fake = '#!/bin/sh\necho \'{"clientVersion": {"gitVersion": "v1.2.3"}}\''
+    return [
+        _host(
+            "sysctl-off",
+            "a sysctl was switched off by hand",
+            "L1-08",
+            worker,
+            "ip_forward: 0",
+            damage="sysctl -q -w net.ipv4.ip_forward=0",
+            repair="sysctl -q -w net.ipv4.ip_forward=1",
+        ),
+        _host(
+            "sysctl-file",
+            "a sysctl will be off after the next boot",
+            "L1-08",
+            first,
+            "90-plumbline.conf: digest",
+            **edited("sysctl-file", "/etc/sysctl.d/90-plumbline.conf", "s/ip_forward *= *1/ip_forward = 0/"),
+        ),
+        _host(
+            "host-name",
+            "a machine calls itself by another name",
+            "L1-10",
+            other,
+            "seen: localhost",
+            damage="hostname localhost",
+            repair=f"hostname {other}",
+        ),
+        _host(
+            "machine-id-empty",
+            "a cloned machine has no identity of its own",
+            "L1-09",
+            "",
+            f"without a machine-id.*{third}",
+            at=third,
+            **edited("machine-id-empty", "/etc/machine-id", "s/.*/uninitialized/"),
+        ),
+        _host(
+            "old-program",
+            "kubectl of another version was left on the path",
+            "L1-13",
+            other,
+            "1.2.3",
+            damage=f"mkdir -p {KEPT} && printf '%s\\n' {quote(fake)} > {old} && chmod 755 {old}"
+            f" && mount --bind {old} /usr/local/bin/kubectl",
+            repair="while umount /usr/local/bin/kubectl 2>/dev/null; do :; done",
+        ),
+        _host(
+            "package-on-hold",
+            "a package is on hold and gets no updates",
+            "P1-02",
+            first,
+            "socat: hi",
+            damage="echo socat hold | dpkg --set-selections",
+            repair="echo socat install | dpkg --set-selections",
+        ),
+        _host(
+            "program-mode",
+            "a CNI plugin may not be run by others than root",
+            "P1-02",
+            worker,
+            "portmap: 0700",
+            damage="chmod 700 /opt/cni/bin/portmap",
+            repair="chmod 755 /opt/cni/bin/portmap",
+        ),
+        _host(
+            "kubelet-cgroup-driver",
+            "the kubelet's settings name another cgroup driver",
+            "L1-15",
+            worker,
+            "cgroupDriver of the kubelet.*cgroupfs",
+            **edited("kubelet-cgroup-driver", KUBELET, "s/^cgroupDriver:.*/cgroupDriver: cgroupfs/"),
+        ),
+        _host(
+            "disk-full",
+            "a filesystem is full",
+            "L1-24",
+            lab.balancer,
+            "full filesystems.*/var/lib/etcd",
+            damage="mkdir -p /var/lib/etcd && mount -t tmpfs -o size=1m tmpfs /var/lib/etcd"
+            " && head -c 1000000 /dev/zero > /var/lib/etcd/full",
+            repair="while umount /var/lib/etcd 2>/dev/null; do :; done; rm -d -f /var/lib/etcd",
+        ),
+    ]
+
+
+def _files(lab: Inventory) -> list[Breakage]:
+    first, second, third = lab.masters[:3]
+    worker, other = lab.workers[:2]
+    return [
+        _host(
+            "file-content",
+            "a rendered file was edited",
+            "P1-01",
+            other,
+            "/etc/containerd/config.toml: content",
+            **edited(
+                "file-content", "/etc/containerd/config.toml", "s/SystemdCgroup = true/SystemdCgroup = 1/"
+            ),
+        ),
+        _host(
+            "file-mode",
+            "a file that was for root alone can be read by all",
+            "P1-01",
+            first,
+            "10-plumbline.conf: mode 0644",
+            damage="chmod 644 /etc/ssh/sshd_config.d/10-plumbline.conf",
+            repair="chmod 600 /etc/ssh/sshd_config.d/10-plumbline.conf",
+        ),
+        _host(
+            "file-owner",
+            "a file belongs to somebody else",
+            "P1-01",
+            second,
+            "/etc/crictl.yaml: owner nobody",
+            damage="chown nobody /etc/crictl.yaml",
+            repair="chown root /etc/crictl.yaml",
+        ),
+        _host(
+            "file-missing",
+            "the list of kernel modules to load is gone",
+            "P1-01",
+            third,
+            "/etc/modules-load.d/plumbline.conf: missing",
+            **moved("file-missing", "/etc/modules-load.d/plumbline.conf"),
+        ),
+        _host(
+            "hosts-file",
+            "a name leads to another machine",
+            "P1-01",
+            lab.balancer,
+            "/etc/hosts: content",
+            **edited("hosts-file", "/etc/hosts", "$a 192.0.2.1 master-9"),
+        ),
+        _host(
+            "drop-in-missing",
+            "the kubelet's unit lost what kubeadm needs",
+            "P1-01",
+            worker,
+            "10-kubeadm.conf: missing",
+            **moved("drop-in-missing", "/etc/systemd/system/kubelet.service.d/10-kubeadm.conf"),
+        ),
+        _host(
+            "firewall-writable",
+            "everybody may write the firewall's file",
+            "P1-01",
+            lab.balancer,
+            "/etc/nftables.conf: mode 0666",
+            damage="chmod 666 /etc/nftables.conf",
+            repair="chmod 640 /etc/nftables.conf",
+        ),
+        _host(
+            "resolver-loop",
+            "the resolver is the machine itself, into which CoreDNS would loop",
+            "L1-29",
+            worker,
+            "127.0.0.53",
+            **edited("resolver-loop", "/etc/resolv.conf", "s/^nameserver .*/nameserver 127.0.0.53/"),
+        ),
+        _host(
+            "resolver-empty",
+            "the machine has no name server",
+            "L1-29",
+            other,
+            "name servers.*at least one",
+            **edited("resolver-empty", "/etc/resolv.conf", "/^nameserver/d"),
+        ),
+    ]
+
+
+def _firewall(lab: Inventory) -> list[Breakage]:
+    first, second, third = lab.masters[:3]
+    worker = lab.workers[0]
+    load = f"nft -f {FIREWALL}"
+    handle = f"nft -a list chain {TABLE} input | sed -n '/dport 7472/s/.*handle //p'"
+    return [
+        _host(
+            "firewall-off",
+            "the firewall's table is not loaded",
+            "L1-20",
+            lab.balancer,
+            "table inet plumbline.*loaded",
+            damage=f"nft delete table {TABLE}",
+            repair=load,
+        ),
+        _host(
+            "firewall-open",
+            "a rule by hand lets everybody at etcd's port",
+            "L1-20",
+            worker,
+            "rules",
+            damage=f"nft insert rule {TABLE} input tcp dport 2379 accept",
+            repair=load,
+        ),
+        _host(
+            "firewall-rule-missing",
+            "a rule is missing",
+            "L1-20",
+            first,
+            "rules",
+            damage=f"nft delete rule {TABLE} input handle $({handle})",
+            repair=load,
+        ),
+        _host(
+            "firewall-policy",
+            "what no rule names is let in",
+            "L1-20",
+            second,
+            "rules",
+            damage=f"nft chain {TABLE} input '{{ policy accept ; }}'",
+            repair=load,
+        ),
+        _host(
+            "firewall-wider-set",
+            "a stranger's address counts as a master's",
+            "L1-20",
+            third,
+            "rules",
+            damage=f"nft add element {TABLE} masters '{{ 192.0.2.7 }}'",
+            repair=load,
+        ),
+    ]
+
+
+def _network(lab: Inventory) -> list[Breakage]:
+    third = lab.masters[2]
+    worker, other = lab.workers[:2]
+    return [
+        _host(
+            "overlay-mtu",
+            "the pod network's MTU is wrong",
+            "L1-25",
+            worker,
+            "MTU of flannel.1.*1400",
+            damage="ip link set flannel.1 mtu 1400",
+            repair="ip link set flannel.1 mtu 1450",
+        ),
+        _host(
+            "pod-mtu",
+            "new pods would get another MTU than the overlay has",
+            "L1-25",
+            third,
+            "FLANNEL_MTU.*1500",
+            **edited("pod-mtu", "/run/flannel/subnet.env", "s/FLANNEL_MTU=.*/FLANNEL_MTU=1500/"),
+        ),
+        _host(
+            "read-only-port",
+            "something listens on the kubelet's read-only port",
+            "L1-18",
+            other,
+            "10255/tcp",
+            **served("read-only-port", 10255),
+        ),
+        _host(
+            "etcd-on-a-worker",
+            "a worker listens on etcd's port",
+            "L1-18",
+            worker,
+            "2379/tcp",
+            **served("etcd-on-a-worker", 2379),
+        ),
+        _host(
+            "node-port-taken",
+            "a program of the machine sits on a NodePort",
+            "L1-17",
+            worker,
+            r"30080 \(socat\)",
+            **served("node-port-taken", 30080),
+        ),
+    ]
+
+
+def _balancer(lab: Inventory) -> list[Breakage]:
+    name = lab.masters[2]
+    return [
+        _host(
+            "balancer-lost-a-server",
+            "an API server is out of the balancer",
+            "L1-27",
+            lab.balancer,
+            f"servers of HAProxy.*{name}: MAINT",
+            damage=HAPROXY.format("disable", name),
+            repair=HAPROXY.format("enable", name),
+        ),
+        _host(
+            "balancer-socket-open",
+            "everybody may use HAProxy's admin socket",
+            "L1-27",
+            lab.balancer,
+            "mode of /run/haproxy/admin.sock",
+            damage="chmod 666 /run/haproxy/admin.sock",
+            repair="chmod 660 /run/haproxy/admin.sock",
+        ),
+    ]
+
+
+def gone_with_its_port(name: str, pod: str, port: int) -> dict[str, str]:
+    """Damage and repair of a static pod whose manifest is taken away, until it no longer listens."""
+    commands = moved(name, f"/etc/kubernetes/manifests/{pod}.yaml")
+    silent = (
+        f"for i in $(seq 300); do ss -Hlnt sport = :{port} | grep -q . || exit 0; sleep 0.1; done; exit 1"
+    )
+    return {"damage": f"{commands['damage']} && {silent}", "repair": commands["repair"]}
+
+
+def _units(lab: Inventory) -> list[Breakage]:
+    second, third = lab.masters[1:3]
+    worker, other = lab.workers[:2]
+    return [
+        _host(
+            "unit-disabled",
+            "containerd will not start at the next boot",
+            "L1-14",
+            other,
+            "not enabled.*containerd",
+            damage="systemctl --quiet disable containerd",
+            repair="systemctl --quiet enable containerd",
+        ),
+        _host(
+            "kubelet-stopped",
+            "a master's kubelet is stopped",
+            "L1-14",
+            second,
+            "do not run.*kubelet",
+            settles=True,
+            damage="systemctl stop kubelet",
+            repair="systemctl start kubelet",
+        ),
+        _host(
+            "firewall-unit-stopped",
+            "the firewall's unit is stopped",
+            "L1-14",
+            third,
+            "do not run.*nftables",
+            settles=True,
+            damage="systemctl stop nftables",
+            repair="systemctl start nftables",
+        ),
+        _host(
+            "haproxy-stopped",
+            "the balancer does not run",
+            "L1-27",
+            lab.balancer,
+            "haproxy.service: running",
+            settles=True,
+            damage="systemctl stop haproxy",
+            repair="systemctl start haproxy",
+        ),
+        _host(
+            "containerd-stopped",
+            "a worker's container runtime is stopped",
+            "L1-14",
+            worker,
+            "do not run.*containerd",
+            settles=True,
+            damage="systemctl stop containerd",
+            repair="systemctl start containerd kubelet",
+        ),
+        _host(
+            "controller-manager-gone",
+            "the manifest of a static pod was taken away",
+            "L1-16",
+            third,
+            "10257/tcp",
+            settles=True,
+            **gone_with_its_port("controller-manager-gone", "kube-controller-manager", 10257),
+        ),
+    ]
