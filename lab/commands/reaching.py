@@ -19,7 +19,7 @@ from lab.cluster import etcd
 from lab.cluster.api import Api, ApiError, Unavailable
 from lab.cluster.workloads import is_ready
 from lab.commands.session import ROOT, Session, read, session, shown
-from lab.errors import FailedError, PlumblineError
+from lab.errors import FailedError, InputError, PlumblineError
 from lab.faults.mend import mend_first
 from lab.labs import Lab
 from lab.phases.preflight import states
@@ -122,11 +122,17 @@ def _etcd(lab: Lab, masters: list[str]) -> str:
 @shown
 def kubectl(inventory: str, provider: str, source: str, arguments: str) -> None:
     """Run the pinned kubectl against the lab."""
+    try:
+        words = shlex.split(arguments)
+    except ValueError as error:
+        raise InputError(
+            f"kubectl: {arguments}: {error}", next_step="escape the quote, as in: invoke kubectl -- get \\'x"
+        ) from None
     lab = _opened(inventory, provider)
     program = find_program("kubectl", source=source, say=_silent)
     lab.provider.enter()
     environment = {**os.environ, "KUBECONFIG": str(lab.fetch_kubeconfig())}
-    _become([str(program), *shlex.split(arguments)], environment)
+    _become([str(program), *words], environment)
 
 
 @shown

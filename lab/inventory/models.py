@@ -200,6 +200,17 @@ class Inventory(Model):
         return f"{self.hosts[self.balancer].address}:{self.kubernetes.api_port}"
 
     @cached_property
+    def ingress_domain(self) -> str:
+        """The domain of the ingress: every name in it has its certificate. Raises without an ingress."""
+        assert self.ingress is not None
+        return self.ingress.domain or f"{self.lab}.internal"
+
+    @cached_property
+    def load_profiles(self) -> Mapping[str, LoadProfile]:
+        """The load profiles by name, `default` among them."""
+        return {"default": LoadProfile(), **self.load}
+
+    @cached_property
     def reaction(self) -> Reaction:
         """The times of the chosen reaction."""
         return REACTIONS[self.kubernetes.reaction]
@@ -228,17 +239,6 @@ class Inventory(Model):
             "HTTP2_READ_IDLE_TIMEOUT_SECONDS": str(self.reaction.read_idle),
             "HTTP2_PING_TIMEOUT_SECONDS": str(self.reaction.ping),
         }
-
-    @cached_property
-    def ingress_domain(self) -> str:
-        """The domain of the ingress: every name in it has its certificate. Raises without an ingress."""
-        assert self.ingress is not None
-        return self.ingress.domain or f"{self.lab}.internal"
-
-    @cached_property
-    def load_profiles(self) -> Mapping[str, LoadProfile]:
-        """The load profiles by name, `default` among them."""
-        return {"default": LoadProfile(), **self.load}
 
     @cached_property
     def nameservers(self) -> tuple[IPv4Address, ...]:

@@ -179,14 +179,6 @@ class Ssh(Model):
     )
 
 
-class Verify(Model):
-    """What the acceptance suite does."""
-
-    ha: Literal["short", "full"] = Field(
-        "short", description="Faults of the layer ha: one of each family, or all of them."
-    )
-
-
 class LoadProfile(Model):
     """Users who ask the ingress, and the limits that their requests are judged by."""
 
@@ -204,6 +196,14 @@ class LoadProfile(Model):
     p99_ms: Number = Field(1000.0, gt=0, description="Time within which 99 % of requests are answered.")
     baseline_p99_ms: Number | None = Field(
         None, gt=0, description="What 99 % took on a good day; a run may exceed it by a fifth."
+    )
+
+
+class Verify(Model):
+    """What the acceptance suite does."""
+
+    ha: Literal["short", "full"] = Field(
+        "short", description="Faults of the layer ha: one of each family, or all of them."
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from lab.inventory.models import HostRole
+from lab.inventory.models import HostRole, Inventory
+from lab.render.roles import addons
 from lab.verify.driver import Driver
 from lab.verify.outcomes import Mismatch
 from lab.verify.outside import Answer, http_get
@@ -18,6 +19,12 @@ CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 IN_FLIGHT = 50
 """Revisions by which members may differ: they are asked one after the other while the cluster goes on
 writing (a lab of 16 machines makes about 20 writes a second)."""
+
+
+def system_namespaces(inventory: Inventory) -> list[str]:
+    """The control plane's namespace and those of the lab's add-ons."""
+    ready = [reference for role in addons(inventory) if role.addon for reference in role.addon.ready]
+    return sorted({"kube-system", *(reference.split("/")[1] for reference in ready)})
 
 
 def nodes(driver: Driver) -> None:

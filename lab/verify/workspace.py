@@ -37,14 +37,14 @@ class Workspace:
         return f"/apis/apps/v1/namespaces/{self.name}"
 
     @property
-    def policy(self) -> str:
-        """Path of the namespace in the policy API."""
-        return f"/apis/policy/v1/namespaces/{self.name}"
-
-    @property
     def probe_image(self) -> str:
         """The echo server and client that is preloaded on every node."""
         return self.driver.pins.images["probe"]
+
+    @property
+    def policy(self) -> str:
+        """Path of the namespace in the policy API."""
+        return f"/apis/policy/v1/namespaces/{self.name}"
 
     @property
     def networking(self) -> str:
@@ -53,12 +53,8 @@ class Workspace:
 
     def create(self, collection: str, item: Object) -> Object:
         """Create an object in a collection such as `services`, `daemonsets` or `configmaps`."""
-        roots = {
-            "deployments": self.apps,
-            "daemonsets": self.apps,
-            "poddisruptionbudgets": self.policy,
-            "ingresses": self.networking,
-        }
+        roots = {"deployments": self.apps, "daemonsets": self.apps, "poddisruptionbudgets": self.policy}
+        roots |= {"ingresses": self.networking}
         root = roots.get(collection, self.core)
         return self.driver.cluster.create(f"{root}/{collection}", item)
 

@@ -13,7 +13,6 @@ import yaml
 from cryptography import x509
 
 from lab.inventory.models import Inventory
-from lab.render.roles import addons
 from lab.verify import health
 from lab.verify.driver import Driver
 from lab.verify.facts import Facts
@@ -119,7 +118,7 @@ def test_system_pods_run_and_stay(driver: Driver) -> None:
     def look() -> dict[str, str]:
         now = datetime.now(UTC)
         found = {}
-        for space in system_namespaces(driver.inventory):
+        for space in health.system_namespaces(driver.inventory):
             for pod in driver.cluster.items(f"/api/v1/namespaces/{space}/pods"):
                 name = f"{space}/{pod['metadata']['name']}"
                 if pod["status"]["phase"] != "Running":
@@ -137,12 +136,6 @@ def test_system_pods_run_and_stay(driver: Driver) -> None:
         expected="all Running, Ready, not restarted within a minute",
         command="kubectl get pods -A -o wide",
     )
-
-
-def system_namespaces(inventory: Inventory) -> list[str]:
-    """The control plane's namespace and those of the lab's add-ons."""
-    ready = [reference for role in addons(inventory) if role.addon for reference in role.addon.ready]
-    return sorted({"kube-system", *(reference.split("/")[1] for reference in ready)})
 
 
 def restless(state: dict[str, object], now: datetime) -> str:

@@ -10,12 +10,12 @@ import yaml
 
 from lab.inventory.models import Inventory
 from lab.render.components import KUBELET_CONFIG, kubelet_settings
+from lab.verify import health
 from lab.verify.driver import Driver
 from lab.verify.facts import Facts
 from lab.verify.verbs import agrees, becomes, nothing
 from lab.verify.workspace import Object
 
-SYSTEM = ("kube-system", "kube-flannel", "metallb-system")
 OF_EACH_MASTER = ("--initial-cluster", "--initial-cluster-state")
 """Flags of etcd that tell of the moment at which a member joined."""
 
@@ -27,7 +27,7 @@ def test_no_workload_of_the_platform_lacks_pods(driver: Driver) -> None:
 
     def lacking() -> dict[str, str]:
         found = {}
-        for space in SYSTEM:
+        for space in health.system_namespaces(driver.inventory):
             root = f"/apis/apps/v1/namespaces/{space}"
             for item in driver.cluster.items(f"{root}/deployments"):
                 wanted, ready = item["spec"]["replicas"], item["status"].get("readyReplicas", 0)
@@ -56,7 +56,7 @@ def test_every_service_of_the_platform_has_endpoints(driver: Driver) -> None:
 
     def wrong() -> dict[str, str]:
         found = {}
-        for space in ("default", *SYSTEM):
+        for space in ("default", *health.system_namespaces(driver.inventory)):
             held = ready_addresses(driver, space)
             for item in driver.cluster.items(f"/api/v1/namespaces/{space}/services"):
                 name = item["metadata"]["name"]
