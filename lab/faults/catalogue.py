@@ -21,9 +21,9 @@ def fault(lab: Lab, name: str, host: str = "", seconds: float = 0) -> Fault:
     """
     kind = KINDS.get(name)
     if kind is None:
-        raise InputError(f"fault {name}: no such fault", next_step="invoke fault (it lists them)")
+        raise InputError(f"fault {name}: no such fault", next_step="invoke faults")
     if seconds < 0:
-        raise InputError(f"--seconds {seconds:g}: must be more than 0", next_step="invoke fault")
+        raise InputError(f"--seconds {seconds:g}: must be more than 0", next_step="invoke faults")
     return Fault(kind, host or hosts_for(lab, kind)[-1], seconds or kind.seconds)
 
 

@@ -70,14 +70,14 @@ class Fault:
             wanted = ", ".join(role.value for role in self.kind.roles)
             raise PreflightError(
                 f"{self.title}: its role is {host.role.value}; this fault is for {wanted}",
-                next_step="invoke fault",
+                next_step="invoke faults",
             )
         state = lab.provider.state(self.host)
         if state is not State.RUNNING:
             raise PreflightError(f"{self.title}: the machine is {state.value}", next_step="invoke build")
         reason = self.kind.unavailable(lab, self.host)
         if reason:
-            raise PreflightError(f"{self.title}: not available here: {reason}", next_step="invoke fault")
+            raise PreflightError(f"{self.title}: not available here: {reason}", next_step="invoke faults")
 
     def inject(self, lab: Lab) -> None:
         """Do the damage."""
