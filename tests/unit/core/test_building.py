@@ -31,7 +31,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         monkeypatch.setattr(building, "building", given)
         monkeypatch.setattr(building, "exclusive", lambda *_: nullcontext())
         monkeypatch.setattr(building, "check", lambda _: None)
-        monkeypatch.setattr(building.marker, "heal_left_behind", lambda *_: None)
+        monkeypatch.setattr("lab.faults.marker.heal_left_behind", lambda *_: None)
         yield made
     made.close()
 
