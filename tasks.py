@@ -1,154 +1,146 @@
 """The menu: `invoke --list` shows it, `invoke --help TASK` explains one."""
 
 from invoke.collection import Collection
-from invoke.tasks import Task
 
-from lab.commands.menu import command
+from lab.commands.menu import HOST, INVENTORY, JSON, LAB, REQUIRED, SELECT, SOURCE, Option, task
 
-DEFAULT = "rehearsal"
+THIS_HOST = Option("host", HOST.meaning, REQUIRED)
+FAULT = Option("name", "name of a fault", REQUIRED)
+PRODUCTION = Option("inventory", INVENTORY.meaning, "production")
 
-
-@command("checking.validate")
-def validate(inventory: str = DEFAULT, provider: str = "") -> None:
-    """Check the inventory: every error at once."""
-
-
-@command("checking.show")
-def show(inventory: str = DEFAULT, provider: str = "") -> None:
-    """Print the resolved inventory with what follows from it."""
-
-
-@command("checking.init", positional=("name",), provider="who makes the machines")
-def init(name: str, provider: str = "", lan: str = "", masters: str = "", workers: str = "") -> None:
-    """Write a commented inventory from a few answers."""
-
-
-@command("checking.docs")
-def docs() -> None:
-    """Write the generated pages and the inventory's schema anew."""
-
-
-@command("rendering.render")
-def render(inventory: str = DEFAULT, provider: str = "", source: str = "auto") -> None:
-    """Write every file of every host into the run's folder."""
-
-
-@command("seeding.seed", positional=("host",), to="where the card's first partition is mounted")
-def seed(host: str, inventory: str = DEFAULT, provider: str = "", to: str = "") -> None:
-    """Write the files of a Raspberry Pi's card."""
-
-
-@command("building.preflight")
-def preflight(inventory: str = DEFAULT, provider: str = "") -> None:
-    """Check machine and provider before anything changes."""
-
-
-@command("building.phases")
-def phases() -> None:
-    """Print the phases of a build."""
-
-
-@command("building.plan")
-def plan(inventory: str = DEFAULT, provider: str = "", source: str = "auto") -> None:
-    """Print what build would change."""
-
-
-@command("building.build", backend="with provider vagrant: libvirt, virtualbox or lxc")
-def build(inventory: str = DEFAULT, provider: str = "", source: str = "auto", backend: str = "") -> None:
-    """Converge the lab: make what is missing, change what differs."""
-
-
-@command("building.destroy")
-def destroy(inventory: str = DEFAULT, provider: str = "", host: str = "") -> None:
-    """Remove the lab, or one machine of it."""
-
-
-@command("proving.verify", runs="how often in a row; more than one counts false alarms")
-def verify(
-    inventory: str = DEFAULT, provider: str = "", layer: tuple[str, ...] = (), select: str = "", runs: int = 1
-) -> None:
-    """Prove that the lab is what the inventory says."""
-
-
-@command(
-    "loading.load",
-    profile="a profile of `load` in the inventory",
-    workers="generating processes",
-    ceiling="measure the generator's own limit too, beside wrk",
+inventory = (
+    task("checking.validate", "Check the inventory: every error at once.", *LAB),
+    task("checking.show", "Print the resolved inventory with what follows from it.", *LAB),
+    task(
+        "checking.init",
+        "Write a commented inventory from a few answers.",
+        Option("name", "name of the new lab", REQUIRED),
+        Option("provider", "who makes the machines"),
+        Option("lan", "network of the machines"),
+        Option("masters", "how many masters: 3, 5 or 7"),
+        Option("workers", "how many workers"),
+    ),
+    task("checking.docs", "Write the generated pages and the inventory's schema anew."),
+    task("rendering.render", "Write every file of every host into the run's folder.", *LAB, SOURCE),
+    task(
+        "seeding.seed",
+        "Write the files of a Raspberry Pi's card.",
+        THIS_HOST,
+        *LAB,
+        Option("to", "where the card's first partition is mounted"),
+    ),
 )
-def load(
-    inventory: str = DEFAULT,
-    provider: str = "",
-    profile: str = "default",
-    workers: int = 1,
-    ceiling: bool = False,
-) -> None:
-    """Load the ingress with the users of a profile, and judge what they lived through."""
+building = (
+    task("building.preflight", "Check machine and provider before anything changes.", *LAB),
+    task("building.phases", "Print the phases of a build."),
+    task("building.plan", "Print what build would change.", *LAB, SOURCE),
+    task(
+        "building.build",
+        "Converge the lab: make what is missing, change what differs.",
+        *LAB,
+        SOURCE,
+        Option("backend", "who makes Vagrant's machines: libvirt, virtualbox or lxc"),
+    ),
+    task("building.destroy", "Remove the lab, or one machine of it.", *LAB, HOST),
+    task(
+        "artifacts.artifacts",
+        "Show each component: version, source, digest, state.",
+        SOURCE,
+        Option("arch", "of which machines: amd64 or arm64; default: this machine's"),
+        Option("fetch", "bring what is missing", False),
+        JSON,
+    ),
+)
+proving = (
+    task(
+        "proving.verify",
+        "Prove that the lab is what the inventory says.",
+        *LAB,
+        Option("layer", "a layer, may be repeated", ()),
+        SELECT,
+        Option("runs", "how often in a row; more than one counts false alarms", 1),
+    ),
+    task(
+        "loading.load",
+        "Load the ingress with the users of a profile, and judge what they lived through.",
+        *LAB,
+        Option("profile", "a profile of `load` in the inventory", "default"),
+        Option("workers", "generating processes", 1),
+        Option("ceiling", "measure the generator's own limit too, beside wrk", False),
+    ),
+    task("breaking.faults", "List the faults with what this lab can have of them.", *LAB),
+    task(
+        "breaking.fault",
+        "Inject one fault with health gates; it is healed whatever happens.",
+        FAULT,
+        *LAB,
+        HOST,
+        Option("seconds", "how long it lasts", 0.0),
+    ),
+    task(
+        "breaking.trials",
+        "Repeat one fault under traffic: gaps as p50, p95 and max, as JSON.",
+        FAULT,
+        *LAB,
+        Option("host", "a host, etcd-leader or announcer", "announcer"),
+        Option("times", "how many trials", 20),
+    ),
+    task(
+        "selftest.selftest",
+        "Prove that verify can fail: seed defects into a disposable lab, one after the other.",
+        *LAB,
+        Option("select", "names of defects, rows or layers"),
+    ),
+    task(
+        "reporting.report",
+        "Write the report of a run anew from its report.json; compare it with another run.",
+        *LAB,
+        Option("run", "folder of a run, or its name; the newest verify"),
+        Option("against", "an older run to compare with"),
+    ),
+    task(
+        "bench.bench",
+        "Measure a lab that does not exist yet (build, memory, destroy), or an inventory; print JSON.",
+        *LAB,
+        SOURCE,
+        Option("what", "lab (built and destroyed) or inventory (no lab needed)", "lab"),
+    ),
+)
+reaching = (
+    task("reaching.status", "Show what stands now.", *LAB, JSON),
+    task(
+        "reaching.kubectl",
+        "Run kubectl against the lab: invoke kubectl -- get nodes.",
+        *LAB,
+        SOURCE,
+        remainder=True,
+    ),
+    task(
+        "reaching.ssh",
+        "Log in to a host, or run one command: invoke ssh master-1 -- uptime.",
+        THIS_HOST,
+        *LAB,
+        remainder=True,
+    ),
+    task("reaching.shell", "Open a shell inside the lab's network.", *LAB),
+    task("reaching.logs", "Bundle the evidence of all hosts, or of one.", *LAB, HOST),
+)
+vagrant = (task("boxes.box", "Make the box of Vagrant's lxc backend and hand it to Vagrant.", SOURCE),)
+proxmox = (
+    task(
+        "proxmox.role",
+        "Print the commands that give the API token the least rights it needs.",
+        PRODUCTION,
+        Option("version", "major version of Proxmox VE: 8 or 9", 8),
+    ),
+    task(
+        "proxmox.templates",
+        "List the templates of all labs, or remove them.",
+        PRODUCTION,
+        Option("remove", "remove them all; one with linked clones is refused", False),
+    ),
+)
 
-
-@command("reporting.report")
-def report(inventory: str = DEFAULT, provider: str = "", run: str = "", against: str = "") -> None:
-    """Write the report of a run anew from its report.json; compare it with another run."""
-
-
-@command("bench.bench")
-def bench(inventory: str = DEFAULT, provider: str = "", source: str = "auto", what: str = "lab") -> None:
-    """Measure a lab that does not exist yet (build, memory, destroy), or an inventory; print JSON."""
-
-
-@command("reaching.status")
-def status(inventory: str = DEFAULT, provider: str = "", json: bool = False) -> None:
-    """Show what stands now."""
-
-
-@command("reaching.kubectl", remainder=True)
-def kubectl(inventory: str = DEFAULT, provider: str = "", source: str = "auto") -> None:
-    """Run kubectl against the lab: invoke kubectl -- get nodes."""
-
-
-@command("reaching.ssh", positional=("host",), remainder=True)
-def ssh(host: str, inventory: str = DEFAULT, provider: str = "") -> None:
-    """Log in to a host, or run one command: invoke ssh master-1 -- uptime."""
-
-
-@command("reaching.shell")
-def shell(inventory: str = DEFAULT, provider: str = "") -> None:
-    """Open a shell inside the lab's network."""
-
-
-@command("reaching.logs")
-def logs(inventory: str = DEFAULT, provider: str = "", host: str = "") -> None:
-    """Bundle the evidence of all hosts, or of one."""
-
-
-@command("artifacts.artifacts")
-def artifacts(source: str = "auto", arch: str = "", fetch: bool = False, json: bool = False) -> None:
-    """Show each component: version, source, digest, state."""
-
-
-@command("selftest.selftest", select="names of defects, rows or layers")
-def selftest(inventory: str = DEFAULT, provider: str = "", select: str = "") -> None:
-    """Prove that verify can fail: seed defects into a disposable lab, one after the other."""
-
-
-namespace = Collection(*(item for item in list(globals().values()) if isinstance(item, Task)))
-# what follows is called by the name of its group
-
-
-@command("boxes.box")
-def box(source: str = "auto") -> None:
-    """Make the box of Vagrant's lxc backend and hand it to Vagrant."""
-
-
-@command("proxmox.role")
-def role(inventory: str = "production", version: int = 8) -> None:
-    """Print the commands that give the API token the least rights it needs."""
-
-
-@command("proxmox.templates")
-def templates(inventory: str = "production", remove: bool = False) -> None:
-    """List the templates of all labs, or remove them."""
-
-
-namespace.add_collection(Collection("vagrant", box))
-namespace.add_collection(Collection("proxmox", role, templates))
+namespace = Collection(*inventory, *building, *proving, *reaching)
+namespace.add_collection(Collection("vagrant", *vagrant))
+namespace.add_collection(Collection("proxmox", *proxmox))

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
 from lab.artifacts.catalogue import Arch, Catalogue
 from lab.artifacts.containerd_root import containerd_root_key
-from lab.artifacts.sources import Source
+from lab.artifacts.sources import SOURCES, Source, named_source
 from lab.artifacts.sources.modules import ModulesSource
 from lab.artifacts.sources.upstream import UpstreamSource, answers
 from lab.artifacts.store import Entry, Key, Say, Store
 from lab.artifacts.toolchain import host_arch
 from lab.errors import InputError, PreflightError
 
-SOURCES = ("upstream", "modules")
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 """Where the kernel shows what it runs by an emulator (binfmt_misc)."""
 
@@ -33,17 +31,6 @@ def choose(source: str, store: Store, catalogue: Catalogue, arch: str, say: Say)
     chosen = "upstream" if answers(catalogue, arch) else "modules"
     say(f"source: {chosen} (upstream {'answers' if chosen == 'upstream' else 'does not answer'})")
     return source_of(chosen, store, catalogue, arch, say)
-
-
-def named_source(source: str) -> str:
-    """The source that the caller or the environment names, "" for auto."""
-    wanted = os.environ.get("PLUMBLINE_SOURCE", "auto") if source == "auto" else source
-    if wanted not in (*SOURCES, "auto"):
-        raise InputError(
-            f"source: {wanted!r} is not one of auto, {', '.join(SOURCES)}",
-            next_step="unset PLUMBLINE_SOURCE, or name one of them",
-        )
-    return "" if wanted == "auto" else wanted
 
 
 def source_of(name: str, store: Store, catalogue: Catalogue, arch: str, say: Say) -> Source:

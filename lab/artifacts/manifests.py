@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from lab.artifacts.catalogue import RECIPES, load_catalogue
 from lab.artifacts.digests import file_digest
+from lab.artifacts.sources import named_source
 from lab.artifacts.store import Key, Say, Store
 from lab.errors import FailedError
 
@@ -50,6 +51,7 @@ def provide_manifests(source: str, names: Iterable[str], *, say: Say) -> dict[st
 
     Raises `FailedError` when a manifest does not have its pinned digest.
     """
+    named_source(source)  # a word that means nothing is refused, whether or not it is needed this time
     store, known = Store(), load_manifests()
     return {name: _ensure(store, name, known[name], source, say) for name in names}
 

@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 
 from lab.artifacts.catalogue import Image, Programs, load_catalogue
 from lab.artifacts.choice import (
-    SOURCES,
     found,
     known_arch,
-    named_source,
     placed_programs,
     root_key_of,
     source_of,
 )
 from lab.artifacts.payload import payload_key
 from lab.artifacts.rootfs import debian_key, load_recipe
+from lab.artifacts.sources import SOURCES, named_source
 from lab.artifacts.store import Key, Store
 from lab.artifacts.toolchain import host_arch
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from lab.artifacts.provide import provide, stock
 from lab.commands.session import ROOT, Session, session, shown, with_options
 from lab.errors import FailedError
+from lab.faults import marker
 from lab.labs import Lab, stocked
 from lab.locks import exclusive
 from lab.phases.build import PHASES, Plan, build_lab
@@ -84,6 +85,8 @@ def build(inventory: str, provider: str, source: str, backend: str) -> None:
         # Vagrant's own variable: what it is told once holds for its other commands of this build
         os.environ["VAGRANT_DEFAULT_PROVIDER"] = backend
     with session("build", inventory, provider) as opened, exclusive(opened.lab, "invoke build"):
+        # the build itself is what makes the lab healthy, so nothing is waited for here
+        marker.heal_left_behind(opened.lab, opened.console.say)
         check(opened.lab)
         with building(opened, source) as build:
             try:
@@ -132,6 +135,8 @@ def destroy(inventory: str, provider: str, host: str) -> None:
             opened.console.say("machine removed" if changed else "there is no such machine", host)
             return
         changed = lab.provider.clean()
+        # a fault that was left behind went with its machines
+        marker.remove(lab)
         close_connections(lab.keys.folder)
         for folder in (lab.folder / "ssh", lab.keys.folder / "hosts"):
             shutil.rmtree(folder, ignore_errors=True)

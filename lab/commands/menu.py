@@ -1,81 +1,85 @@
-"""From a function's signature and docstring to a task of the menu."""
+"""From one line of `tasks.py` to a task of the menu."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from inspect import Parameter, Signature
 from typing import Any
 
 from invoke.context import Context
+from invoke.exceptions import Exit
 from invoke.tasks import Task
 
 from lab.commands import run
 
-HELP = {
-    "inventory": "name in inventory/ or path of a file",
-    "provider": "rehearse with another provider (lxc: on this machine)",
-    "source": "where artefacts come from: auto, upstream or modules",
-    "host": "name of a host",
-    "name": "name of the new lab",
-    "lan": "network of the machines",
-    "masters": "how many masters: 3, 5 or 7",
-    "workers": "how many workers",
-    "layer": "a layer, may be repeated",
-    "select": "rows, hosts or names",
-    "what": "lab (built and destroyed) or inventory (no lab needed)",
-    "arch": "of which machines: amd64 or arm64; default: this machine's",
-    "fetch": "bring what is missing",
-    "json": "print JSON",
-    "run": "folder of a run, or its name; the newest verify",
-    "against": "an older run to compare with",
-    "version": "major version of Proxmox VE: 8 or 9",
-    "remove": "remove them all; one with linked clones is refused",
-    "verbose": "show the traceback of an error",
-}
-"""What an option means wherever it stands; a task may say it otherwise."""
 
+@dataclass(frozen=True)
+class Option:
+    """An option of a task: its default (none: it must be given, and may be without its name) and its meaning.
 
-def command(
-    target: str, /, *, positional: tuple[str, ...] = (), remainder: bool = False, **say: str
-) -> Callable[[Callable[..., None]], Task[Any]]:
-    """A task that calls `target` (`module.function` of `lab.commands`) with its options, by their names.
-
-    The decorated function is never called: its name, docstring, parameters and defaults are the task's. Every
-    task gets `--verbose`. A parameter whose default is a tuple may be repeated; `remainder` hands on what
-    stands after `--` as `arguments`; `say` explains options of this task alone.
+    A tuple as default makes an option that may be repeated.
     """
 
-    def decorate(function: Callable[..., None]) -> Task[Any]:
-        parameters = list(inspect.signature(function).parameters.values())
-        repeated = [item.name for item in parameters if isinstance(item.default, tuple)]
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        signature = inspect.Signature(
-            [
-                inspect.Parameter("c", kind),
-                # Invoke makes a list of a repeated option only if it has no default
-                *(
-                    item.replace(default=inspect.Parameter.empty)
-                    for item in parameters
-                    if item.name in repeated
-                ),
-                *(item for item in parameters if item.name not in repeated),
-                inspect.Parameter("verbose", kind, default=False),
-            ]
-        )
+    name: str
+    meaning: str
+    default: Any = ""
 
-        def body(c: Context, **options: Any) -> None:
-            bound = signature.bind(c, **options)
-            bound.apply_defaults()
-            del bound.arguments["c"]
-            if remainder:
-                bound.arguments["arguments"] = c.remainder
-            run(target, **bound.arguments)
+    @property
+    def repeated(self) -> bool:
+        """Whether it may be given several times."""
+        return isinstance(self.default, tuple)
 
-        body.__name__ = function.__name__
-        body.__doc__ = function.__doc__
-        body.__signature__ = signature  # type: ignore[attr-defined]  # what inspect.signature reads
-        meanings = HELP | say
-        explained = {item: meanings[item] for item in signature.parameters if item in meanings}
-        return Task(body, positional=positional, iterable=repeated, help=explained)
+    def parameter(self) -> Parameter:
+        """The option as Invoke reads it: it makes a list of a repeated option only if that has no default."""
+        default = Parameter.empty if self.repeated else self.default
+        return Parameter(self.name, Parameter.POSITIONAL_OR_KEYWORD, default=default)
 
-    return decorate
+
+REQUIRED = Parameter.empty
+VERBOSE = Option("verbose", "show the traceback of an error", False)
+INVENTORY = Option("inventory", "name in inventory/ or path of a file", "rehearsal")
+PROVIDER = Option("provider", "rehearse with another provider (lxc: on this machine)")
+SOURCE = Option("source", "where artefacts come from: auto, upstream or modules", "auto")
+HOST = Option("host", "name of a host")
+SELECT = Option("select", "rows, hosts or names")
+JSON = Option("json", "print JSON", False)
+LAB = (INVENTORY, PROVIDER)
+
+
+def _no_options(task: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse a value that begins with a dash: Invoke takes `TASK --help` for a value of TASK's."""
+    for name, value in arguments.items():
+        if isinstance(value, str) and value.startswith("-"):
+            said = f"error: {name}: {value}: begins with a dash, which no {name} does"
+            raise Exit(f"{said}\n  next: invoke --help {task}", code=2)
+
+
+def task(target: str, says: str, *options: Option, remainder: bool = False) -> Task[Any]:
+    """A task that calls `target` (`module.function` of `lab.commands`) with its options, by their names.
+
+    The task is called as the function is. Every task gets `--verbose`; `remainder` hands on what stands after
+    `--` as `arguments`.
+    """
+    known = sorted((*options, VERBOSE), key=lambda item: not (item.repeated or item.default is REQUIRED))
+    context = Parameter("c", Parameter.POSITIONAL_OR_KEYWORD)
+    signature = Signature([context, *(item.parameter() for item in known)])
+
+    def body(c: Context, **given: Any) -> None:
+        bound = signature.bind(c, **given)
+        bound.apply_defaults()
+        del bound.arguments["c"]
+        _no_options(body.__name__, bound.arguments)
+        if remainder:
+            bound.arguments["arguments"] = c.remainder
+        run(target, **bound.arguments)
+
+    body.__name__ = target.rpartition(".")[2]
+    body.__doc__ = says
+    body.__signature__ = signature  # type: ignore[attr-defined]  # what inspect.signature reads
+    return Task(
+        body,
+        positional=[item.name for item in options if item.default is REQUIRED],
+        iterable=[item.name for item in options if item.repeated],
+        help={item.name: item.meaning for item in known},
+    )

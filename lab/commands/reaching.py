@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from json import dumps
@@ -18,16 +19,25 @@ from lab.cluster import etcd
 from lab.cluster.api import Api, ApiError, Unavailable
 from lab.cluster.workloads import is_ready
 from lab.commands.session import ROOT, Session, read, session, shown
-from lab.errors import FailedError, PlumblineError
+from lab.errors import FailedError, InputError, PlumblineError
+from lab.faults.mend import mend_first
 from lab.labs import Lab
 from lab.phases.preflight import states
 from lab.providers.base import State
 from lab.ssh import reachable
 
 
+def _opened(inventory: str, provider: str) -> Lab:
+    """The lab, after whatever a crashed run left broken in it."""
+    lab = Lab.open(read(inventory, provider), ROOT)
+    # standard output belongs to what the command was asked for
+    mend_first(lab, lambda line: print(line, file=sys.stderr))
+    return lab
+
+
 def _inside(inventory: str, provider: str, host: str = "") -> Lab:
     """The lab, with this process in its network; `host` must be one of its hosts, if given."""
-    lab = Lab.open(read(inventory, provider), ROOT)
+    lab = _opened(inventory, provider)
     if host:
         lab.host(host)
     lab.provider.enter()
@@ -37,7 +47,7 @@ def _inside(inventory: str, provider: str, host: str = "") -> Lab:
 @shown
 def status(inventory: str, provider: str, json: bool) -> None:
     """What stands now: machines, SSH, nodes, etcd members, the API."""
-    lab = Lab.open(read(inventory, provider), ROOT)
+    lab = _opened(inventory, provider)
     found = look(lab)
     if json:
         print(dumps(found, indent=2))
@@ -112,11 +122,17 @@ def _etcd(lab: Lab, masters: list[str]) -> str:
 @shown
 def kubectl(inventory: str, provider: str, source: str, arguments: str) -> None:
     """Run the pinned kubectl against the lab."""
-    lab = Lab.open(read(inventory, provider), ROOT)
+    try:
+        words = shlex.split(arguments)
+    except ValueError as error:
+        raise InputError(
+            f"kubectl: {arguments}: {error}", next_step="escape the quote, as in: invoke kubectl -- get \\'x"
+        ) from None
+    lab = _opened(inventory, provider)
     program = find_program("kubectl", source=source, say=_silent)
     lab.provider.enter()
     environment = {**os.environ, "KUBECONFIG": str(lab.fetch_kubeconfig())}
-    _become([str(program), *shlex.split(arguments)], environment)
+    _become([str(program), *words], environment)
 
 
 @shown
@@ -159,6 +175,7 @@ COLLECTED = {
 def logs(inventory: str, provider: str, host: str) -> None:
     """Bundle the evidence of all hosts, or of one, into a tar of the run's folder."""
     with session("logs", inventory, provider) as opened:
+        mend_first(opened.lab, opened.console.say)
         if host:
             opened.lab.host(host)
         names = [host] if host else list(opened.inventory.hosts)

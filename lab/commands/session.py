@@ -40,9 +40,10 @@ log = logging.getLogger("plumbline")
 
 _chosen: list[str] = []
 """The options with which the user named this lab: every command that a message proposes gets them too."""
-_OF_A_LAB = re.compile(
-    r"\binvoke (?:build|destroy|kubectl|load|logs|plan|preflight|report|shell|ssh|status|verify)\b(?! -i)"
+_COMMANDS = (
+    "build|destroy|faults?|kubectl|load|logs|plan|preflight|report|selftest|shell|ssh|status|trials|verify"
 )
+_OF_A_LAB = re.compile(rf"\binvoke (?:{_COMMANDS})\b(?! -i)")
 
 
 def with_options(text: str) -> str:

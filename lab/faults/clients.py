@@ -1,8 +1,8 @@
-"""Clients that go on working while a machine dies: a reader and a writer of one ConfigMap.
+"""Clients that go on working while something breaks: readers and writers of registers, and a watch.
 
-Both go through the balancer; each has one operation in flight and records all of them. The reader opens a
-new connection for every request, ten times a second; the writer appends with compare-and-set over a
-connection it keeps as long as it works, as real controllers do.
+A register is a ConfigMap; all clients go through the balancer, each has one operation in flight and records
+every one. A reader opens a new connection for every request; a writer keeps its own as long as it works, as
+real controllers do, and writes with compare-and-set.
 """
 
 from __future__ import annotations
@@ -12,16 +12,22 @@ import json
 import ssl
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from lab.verify.history import Fate, Operation
+from lab.verify.history import Event, Fate, Operation, count
 
 READ_INTERVAL = 0.1
 READ_SECONDS = 1.0
-WRITE_INTERVAL = 0.05
+WRITE_INTERVAL = 0.1
 WRITE_SECONDS = 2.0
+WATCH_SILENCE = 3.0
+"""The writers make several events a second: a watch that is silent for so long is dead."""
 
-KEY = "log"
+KEY = "value"
+EMPTY = "0:"
+"""A register's first value: the counter, and who wrote it."""
 
 
 class Unanswered(Exception):
@@ -32,127 +38,178 @@ class Answered(Exception):
     """An answer that says no for certain."""
 
 
-class Client(threading.Thread):
-    """One client of the ConfigMap at `path` on `host`:`port`; runs until `stop`."""
+@dataclass(frozen=True)
+class Door:
+    """The API as clients reach it; `collection` is the path of the registers' ConfigMaps."""
 
-    def __init__(self, name: str, host: str, port: int, tls: ssl.SSLContext, path: str) -> None:
+    host: str
+    port: int
+    tls: ssl.SSLContext
+    collection: str
+
+
+class Client(threading.Thread):
+    """One client of some registers; runs until `stop`."""
+
+    def __init__(self, name: str, door: Door, registers: Sequence[str]) -> None:
         super().__init__(name=name, daemon=True)
         self.history: list[Operation] = []
-        self._host, self._port, self._tls, self._path = host, port, tls, path
+        self._door, self._registers = door, tuple(registers)
         self._over = threading.Event()
         self._connection: http.client.HTTPSConnection | None = None
 
-    def stop(self) -> list[Operation]:
-        """End after the operation in flight; everything it did."""
+    def stop(self) -> None:
+        """End after the operation in flight."""
         self._over.set()
-        self.join(WRITE_SECONDS + 5)
+        self.join(WRITE_SECONDS + WATCH_SILENCE + 5)
         self._hang_up()
-        return self.history
 
     def _hang_up(self) -> None:
         if self._connection:
             self._connection.close()
         self._connection = None
 
-    def _ask(self, method: str, seconds: float, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _send(
+        self, method: str, path: str, seconds: float, body: dict[str, Any] | None = None
+    ) -> http.client.HTTPResponse:
         """One request. 4xx answers are certain; 5xx, 429 and silence are not."""
         if self._connection is None:
             self._connection = http.client.HTTPSConnection(
-                self._host, self._port, timeout=seconds, context=self._tls
+                self._door.host, self._door.port, timeout=seconds, context=self._door.tls
             )
+        text = json.dumps(body) if body else None
+        self._connection.request(method, path, body=text, headers={"Content-Type": "application/json"})
+        answer = self._connection.getresponse()
+        if answer.status < 400:
+            return answer
+        said = f"{answer.status}: {answer.read()[:200].decode(errors='replace')}"
+        if answer.status < 500 and answer.status != 429:
+            raise Answered(said)
+        raise Unanswered(said)
+
+    def _ask(
+        self, method: str, register: str, seconds: float, body: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         try:
-            self._connection.request(
-                method,
-                self._path,
-                body=json.dumps(body) if body else None,
-                headers={"Content-Type": "application/json"},
-            )
-            answer = self._connection.getresponse()
-            text = answer.read()
-        except (OSError, http.client.HTTPException) as error:
+            path = f"{self._door.collection}/{register}"
+            found: dict[str, Any] = json.loads(self._send(method, path, seconds, body).read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
             self._hang_up()
             raise Unanswered(f"{type(error).__name__}: {error}") from error
-        if answer.status >= 400:
-            said = f"{answer.status}: {text[:200].decode(errors='replace')}"
-            if 400 <= answer.status < 500 and answer.status != 429:
-                raise Answered(said)
-            raise Unanswered(said)
-        found: dict[str, Any] = json.loads(text)
         return found
 
-    def read(self) -> dict[str, Any] | None:
-        """Read the list and note it; the object, None without an answer."""
+    def read(self, register: str) -> dict[str, Any] | None:
+        """Read a register and note it; the object, None without an answer."""
         began = time.monotonic()
         try:
-            item = self._ask("GET", READ_SECONDS)
+            item = self._ask("GET", register, READ_SECONDS)
         except (Unanswered, Answered) as error:
-            self._note(began, Fate.UNKNOWN, note=str(error))
+            self._note(register, began, Fate.UNKNOWN, note=str(error))
             return None
-        self._note(began, Fate.OK, seen=numbers(item))
+        self._note(register, began, Fate.OK, value=value_of(item), version=version_of(item))
         return item
 
-    def _note(
-        self,
-        began: float,
-        fate: Fate,
-        *,
-        number: int | None = None,
-        seen: tuple[int, ...] = (),
-        note: str = "",
-    ) -> None:
-        self.history.append(Operation(self.name, began, time.monotonic(), fate, number, seen, note))
+    def _note(self, register: str, began: float, fate: Fate, *, write: bool = False, **more: Any) -> None:
+        self.history.append(Operation(self.name, register, write, began, time.monotonic(), fate, **more))
 
 
 class Reader(Client):
-    """Reads ten times a second, each time over a new connection."""
+    """Reads its registers in turn, ten times a second, each time over a new connection."""
 
     def run(self) -> None:
         """Read until stopped."""
+        turn = 0
         while not self._over.is_set():
             next_at = time.monotonic() + READ_INTERVAL
-            self.read()
+            self.read(self._registers[turn % len(self._registers)])
             self._hang_up()
+            turn += 1
             self._over.wait(max(0.0, next_at - time.monotonic()))
 
 
 class Writer(Client):
-    """Appends the next number with compare-and-set; after an unanswered write it reads before it goes on."""
+    """Counts its one register up; reads before it goes on after every write that was not acknowledged."""
 
     def run(self) -> None:
         """Write until stopped."""
-        item, number = self.read(), 0
+        (register,) = self._registers
+        item, number = self.read(register), 0
         while not self._over.is_set():
             next_at = time.monotonic() + WRITE_INTERVAL
             if item is None:
-                item = self.read()
+                item = self.read(register)
             else:
                 number += 1
-                item = self._append(item, number)
+                item = self._write(register, item, number)
             self._over.wait(max(0.0, next_at - time.monotonic()))
 
-    def _append(self, item: dict[str, Any], number: int) -> dict[str, Any] | None:
-        """Append to the list as `item` holds it; the new object, None when it must be read anew."""
-        meta = item["metadata"]
-        body = {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {key: meta[key] for key in ("name", "namespace", "resourceVersion")},
-            "data": {KEY: ",".join(map(str, (*numbers(item), number)))},
-        }
+    def _write(self, register: str, item: dict[str, Any], number: int) -> dict[str, Any] | None:
+        """Replace the state that `item` shows; the new object, None when it must be read anew."""
+        value = f"{count(value_of(item)) + 1}:{self.name}-{number}"
+        base = version_of(item)
+        body = register_object(register, value)
+        body["metadata"] |= {"resourceVersion": str(base)}
         began = time.monotonic()
         try:
-            written = self._ask("PUT", WRITE_SECONDS, body)
-        except Answered as error:
-            self._note(began, Fate.REFUSED, number=number, note=str(error))
+            written = self._ask("PUT", register, WRITE_SECONDS, body)
+        except (Answered, Unanswered) as error:
+            fate = Fate.REFUSED if isinstance(error, Answered) else Fate.UNKNOWN
+            self._note(register, began, fate, write=True, value=value, base=base, note=str(error))
             return None
-        except Unanswered as error:
-            self._note(began, Fate.UNKNOWN, number=number, note=str(error))
-            return None
-        self._note(began, Fate.OK, number=number)
+        self._note(register, began, Fate.OK, write=True, value=value, base=base, version=version_of(written))
         return written
 
 
-def numbers(item: dict[str, Any]) -> tuple[int, ...]:
-    """The list in a ConfigMap."""
-    text = item.get("data", {}).get(KEY, "")
-    return tuple(int(part) for part in text.split(",") if part)
+class Watcher(Client):
+    """Watches all registers from a version on; begins again where it was when the watch breaks."""
+
+    def __init__(self, name: str, door: Door, since: int) -> None:
+        super().__init__(name, door, ())
+        self.since = since
+        self.events: list[Event] = []
+        self.expired = ""
+        """What the API said when it would not go on from where the watch was."""
+
+    def run(self) -> None:
+        """Watch until stopped."""
+        while not self._over.is_set() and not self.expired:
+            at = self.events[-1].version if self.events else self.since
+            try:
+                self._listen(f"{self._door.collection}?watch=1&timeoutSeconds=600&resourceVersion={at}")
+            except Answered as error:
+                self.expired = str(error)
+            except (Unanswered, OSError, http.client.HTTPException, ValueError):
+                self._over.wait(READ_INTERVAL)
+            self._hang_up()
+
+    def _listen(self, path: str) -> None:
+        answer = self._send("GET", path, WATCH_SILENCE)
+        while not self._over.is_set():
+            line = answer.readline()
+            if not line:
+                return
+            told = json.loads(line)
+            item = told["object"]
+            if told["type"] == "ERROR":
+                if item.get("code") == 410:
+                    raise Answered(item["message"])
+                raise Unanswered(item.get("message", ""))
+            if KEY in item.get("data", {}):  # a namespace holds ConfigMaps of Kubernetes' own too
+                self.events.append(
+                    Event(item["metadata"]["name"], time.monotonic(), version_of(item), value_of(item))
+                )
+
+
+def register_object(name: str, value: str = EMPTY) -> dict[str, Any]:
+    """A register as an object."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {KEY: value}}
+
+
+def value_of(item: dict[str, Any]) -> str:
+    """The value of a register."""
+    return str(item["data"][KEY])
+
+
+def version_of(item: dict[str, Any]) -> int:
+    """The version of an object: etcd's revision of it, which is a number (KEP 5504)."""
+    return int(item["metadata"]["resourceVersion"])

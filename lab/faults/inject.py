@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lab.errors import PlumblineError, PreflightError
 from lab.faults import marker
@@ -24,6 +24,8 @@ class Live:
     fault: Fault
     began: float
     healed: float | None = None
+    over: threading.Event = field(default_factory=threading.Event)
+    """Set as soon as it is healed, by its block's end or by its bound."""
 
 
 @contextmanager
@@ -53,6 +55,7 @@ def injected(
                 fault.heal(lab)
                 live.healed = time.monotonic()
                 marker.remove(lab)
+                live.over.set()
 
     def expire() -> None:
         log.warning("%s: healed after its bound of %g s", fault.title, fault.seconds)
@@ -64,8 +67,9 @@ def injected(
     bound = threading.Timer(fault.seconds, expire)
     bound.daemon = True
     try:
-        bound.start()
         fault.inject(lab)
+        # not before: a bound that passed during the damage would heal what is not broken yet
+        bound.start()
         yield live
     finally:
         bound.cancel()

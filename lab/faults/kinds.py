@@ -1,89 +1,88 @@
-"""Faults: named, bounded, undoable damage to one lab."""
+"""Faults: named, bounded, undoable damage to one lab.
+
+A kind knows what it does to a host and how that is undone; a fault is a kind, a host and a bound in seconds.
+Every kind can be healed by somebody who knows nothing but these three: a crashed run leaves just them.
+"""
 
 from __future__ import annotations
 
-import subprocess
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 from lab.errors import PreflightError
+from lab.inventory.models import HostRole
 from lab.labs import Lab
-from lab.providers.base import Power, State
+from lab.providers.base import State
+
+BALANCER = (HostRole.LOAD_BALANCER,)
+MASTERS = (HostRole.CONTROL_PLANE,)
+WORKERS = (HostRole.WORKER,)
+NODES = MASTERS + WORKERS
+ANY = BALANCER + NODES
 
 
-class Fault(Protocol):
-    """One damage. `seconds` bounds its life: it is healed after that, whatever else happens."""
+@dataclass(frozen=True)
+class Kind(ABC):
+    """One way to damage a host.
 
-    @property
-    def name(self) -> str: ...
+    `roles` are the hosts it can hit; `seconds` is its bound unless somebody gives another: it is healed after
+    that, whatever else happens. A kind that is over at once (a kill, a reload) has a bound all the same: the
+    time in which its effect is watched.
+    """
 
-    @property
-    def title(self) -> str: ...
+    name: str
+    meaning: str
+    roles: tuple[HostRole, ...]
+    seconds: float
 
-    @property
-    def seconds(self) -> float: ...
+    def unavailable(self, lab: Lab, host: str) -> str:
+        """Why this host cannot have it, "" when it can. May look at the host; changes nothing."""
+        return ""
 
-    def values(self) -> dict[str, Any]:
-        """What makes it again: the arguments of its class."""
-
-    def available(self, lab: Lab) -> None:
-        """Raise `PreflightError` when this lab cannot have this fault right now. Changes nothing."""
-
-    def inject(self, lab: Lab) -> None:
+    @abstractmethod
+    def inject(self, lab: Lab, host: str, seconds: float) -> None:
         """Do the damage."""
 
-    def heal(self, lab: Lab) -> None:
+    @abstractmethod
+    def heal(self, lab: Lab, host: str, seconds: float) -> None:
         """Undo it; does nothing when there is nothing to undo."""
 
 
 @dataclass(frozen=True)
-class PowerOff:
-    """A machine's plug is pulled; healing plugs it in again."""
+class Fault:
+    """One damage to one host."""
 
+    kind: Kind
     host: str
-    seconds: float = 240.0
-
-    @property
-    def name(self) -> str:
-        return "power-off"
+    seconds: float
 
     @property
     def title(self) -> str:
-        return f"power-off of {self.host}"
-
-    def values(self) -> dict[str, Any]:
-        """Host and bound."""
-        return asdict(self)
+        """What is broken, for messages and pictures."""
+        return f"{self.kind.name} of {self.host}"
 
     def available(self, lab: Lab) -> None:
-        """The machine exists and runs."""
-        if self.host not in lab.inventory.hosts:
+        """Raise `PreflightError` when this lab cannot have this fault right now. Changes nothing."""
+        host = lab.inventory.hosts.get(self.host)
+        if host is None:
             raise PreflightError(f"{self.title}: no such host in the inventory", next_step="invoke status")
+        if host.role not in self.kind.roles:
+            wanted = ", ".join(role.value for role in self.kind.roles)
+            raise PreflightError(
+                f"{self.title}: its role is {host.role.value}; this fault is for {wanted}",
+                next_step="invoke faults",
+            )
         state = lab.provider.state(self.host)
         if state is not State.RUNNING:
             raise PreflightError(f"{self.title}: the machine is {state.value}", next_step="invoke build")
+        reason = self.kind.unavailable(lab, self.host)
+        if reason:
+            raise PreflightError(f"{self.title}: not available here: {reason}", next_step="invoke faults")
 
     def inject(self, lab: Lab) -> None:
-        """Pull the plug."""
-        lab.provider.power(self.host, Power.OFF)
-        self._forget(lab)
-
-    def _forget(self, lab: Lab) -> None:
-        """End the shared SSH connection to the dead machine: it would hang for ServerAlive's 15 s."""
-        forget = ["ssh", "-F", str(lab.ssh.config), "-O", "exit", self.host]
-        subprocess.run(forget, capture_output=True, check=False, timeout=10)
+        """Do the damage."""
+        self.kind.inject(lab, self.host, self.seconds)
 
     def heal(self, lab: Lab) -> None:
-        """Plug it in again, unless somebody already did."""
-        if lab.provider.state(self.host) is State.OFF:
-            lab.provider.power(self.host, Power.ON)
-
-
-FAULTS: dict[str, type[PowerOff]] = {"power-off": PowerOff}
-
-
-def fault_of(name: str, values: dict[str, Any]) -> Fault:
-    """The fault of a note. Raises `PreflightError` for a name of another version."""
-    if name not in FAULTS:
-        raise PreflightError(f"fault {name}: not known; faults are {', '.join(FAULTS)}")
-    return FAULTS[name](**values)
+        """Undo it; does nothing when there is nothing to undo."""
+        self.kind.heal(lab, self.host, self.seconds)

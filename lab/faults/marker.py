@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab.console import Console
 from lab.errors import PreflightError
-from lab.faults.kinds import Fault, fault_of
+from lab.faults.catalogue import KINDS
+from lab.faults.kinds import Fault
 from lab.labs import Lab
 
 
@@ -23,12 +24,15 @@ def write(lab: Lab, fault: Fault) -> None:
     path = path_of(lab)
     if path.exists():
         raise PreflightError(
-            f"lab {lab.inventory.lab}: {_told(path)}", next_step="invoke verify (it heals it)"
+            f"lab {lab.inventory.lab}: {_told(path)}",
+            next_step="invoke status (it heals what a crashed run left)",
         )
     note = {
-        "fault": fault.name,
-        "values": fault.values(),
+        "fault": fault.kind.name,
+        "host": fault.host,
+        "seconds": fault.seconds,
         "pid": os.getpid(),
+        "born": _born(os.getpid()),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -42,27 +46,43 @@ def remove(lab: Lab) -> None:
     path_of(lab).unlink(missing_ok=True)
 
 
-def heal_left_behind(lab: Lab, console: Console) -> tuple[str, ...]:
+def heal_left_behind(lab: Lab, say: Callable[[str], None]) -> tuple[str, ...]:
     """Heal the fault that a crashed run left, and say so. Call it while holding the lab's lock.
 
-    Nothing to do when the note's process still lives: that one heals it itself.
+    Raises `PreflightError` when the note's process still lives: that one heals it itself.
     """
     path = path_of(lab)
     if not path.exists():
         return ()
     note = json.loads(path.read_text())
-    if Path(f"/proc/{note['pid']}").exists():
+    if note["born"] == _born(note["pid"]):
         raise PreflightError(
             f"lab {lab.inventory.lab}: {_told(path)}", next_step="wait for that process to end"
         )
-    fault = fault_of(note["fault"], note["values"])
+    kind = KINDS.get(note["fault"])
+    if kind is None:
+        raise PreflightError(
+            f"lab {lab.inventory.lab}: {_told(path)}, and is not known to this version",
+            next_step="invoke destroy, then invoke build",
+        )
+    fault = Fault(kind, note["host"], note["seconds"])
     said = f"healed {fault.title}, left behind by process {note['pid']} since {note['started']}"
+    lab.provider.enter()
     fault.heal(lab)
     remove(lab)
-    console.say(f"[yellow]{said}[/yellow]")
+    say(said)
     return (said,)
+
+
+def _born(pid: int) -> str:
+    """When a process was started, in the kernel's ticks; "" when there is none. Numbers are used again."""
+    try:
+        # field 22 of proc(5); the name before it may hold spaces and brackets
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
 
 
 def _told(path: Path) -> str:
     note = json.loads(path.read_text())
-    return f"fault {note['fault']} {note['values']} of process {note['pid']} is live since {note['started']}"
+    return f"fault {note['fault']} of {note['host']} is live since {note['started']} (process {note['pid']})"

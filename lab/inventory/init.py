@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -9,6 +11,7 @@ from pathlib import Path
 
 from lab.errors import InputError
 from lab.inventory import files
+from lab.inventory.document import meaning
 from lab.inventory.loading import parse
 from lab.inventory.models import ProviderName
 from lab.inventory.problems import Unfit
@@ -16,6 +19,7 @@ from lab.inventory.ranges import parse_network
 from lab.inventory.rehearsal import STAND_INS
 from lab.inventory.rules.networks import free_network
 
+_BARE = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9]")
 POOL_SIZE = 50
 """Addresses for services, if the LAN has as many."""
 
@@ -94,25 +98,31 @@ def written(name: str, answers: dict[str, str]) -> str:
         rule = f"has no room for {1 + masters + workers} machines and a pool"
         raise InputError(f"init: lan: {lan}: {rule}; choose a larger network, or fewer machines")
     names = ["haproxy", *_numbered("master", masters), *_numbered("worker", workers)]
-    on = f", hypervisor: {answers['hypervisor']}" if answers["provider"] == ProviderName.PROXMOX else ""
+    hypervisor = _text(answers["hypervisor"]) if answers["provider"] == ProviderName.PROXMOX else ""
+    on = f", hypervisor: {hypervisor}" if hypervisor else ""
     hosts = "".join(
         f"  {host}: {{role: {_ROLES[host.partition('-')[0]]}, address: {IPv4Address(first + number)}"
         f"{on}{_SMALL if host == 'haproxy' else ''}}}\n"
         for number, host in enumerate(names)
     )
     return _TEXT.format(
-        name=name,
-        provider=answers["provider"],
+        name=_text(name),
+        provider=_text(answers["provider"]),
         lan=lan,
         gateway=lan.network_address + 1,
         disposable="true" if answers["provider"] in STAND_INS else "false",
         pods=pods,
         services=free_network(12, [lan, pods]),
-        hypervisors=_HYPERVISORS.format(**answers) if on else "",
+        hypervisors=_HYPERVISORS.format(**answers | {"hypervisor": hypervisor}) if hypervisor else "",
         ingress=_ingress(pool, last, workers),
         pool=f"{IPv4Address(pool)}-{IPv4Address(min(last, pool + POOL_SIZE - 1))}",
         hosts=hosts,
     )
+
+
+def _text(word: str) -> str:
+    """A word as YAML reads it back as text, whatever it holds."""
+    return word if _BARE.fullmatch(word) and meaning(word) is word else json.dumps(word)
 
 
 def _ingress(pool: int, last: int, workers: int) -> str:

@@ -17,6 +17,7 @@ from pydantic import Field, PrivateAttr
 
 from lab.inventory.proxmox import Proxmox
 from lab.inventory.ranges import AddressRange
+from lab.inventory.reaction import REACTIONS, Reaction
 from lab.inventory.sections import (
     Containerd,
     Flannel,
@@ -32,6 +33,7 @@ from lab.inventory.sections import (
     Ssh,
     Storage,
     Thresholds,
+    Verify,
 )
 from lab.inventory.types import (
     Address,
@@ -153,6 +155,7 @@ class Inventory(Model):
         default_factory=dict, description="Load profiles by name; `default` is there without being written."
     )
     thresholds: Thresholds = Thresholds()
+    verify: Verify = Verify()
 
     _notes: tuple[str, ...] = PrivateAttr(())
     _warnings: tuple[str, ...] = PrivateAttr(())
@@ -206,6 +209,36 @@ class Inventory(Model):
     def load_profiles(self) -> Mapping[str, LoadProfile]:
         """The load profiles by name, `default` among them."""
         return {"default": LoadProfile(), **self.load}
+
+    @cached_property
+    def reaction(self) -> Reaction:
+        """The times of the chosen reaction."""
+        return REACTIONS[self.kubernetes.reaction]
+
+    @cached_property
+    def grace_seconds(self) -> int:
+        """How long a node may be silent before it is NotReady."""
+        return min(self.kubernetes.node_monitor_grace_seconds, self.reaction.grace or 600)
+
+    @cached_property
+    def check_milliseconds(self) -> int:
+        """Pause between two checks of an API server by the balancer."""
+        slowest = self.load_balancer.check_interval_seconds * 1000
+        return min(slowest, self.reaction.check_milliseconds or slowest)
+
+    @cached_property
+    def connect_seconds(self) -> int:
+        """Time the balancer takes to connect to an API server."""
+        slowest = self.load_balancer.timeout_connect_seconds
+        return min(slowest, self.reaction.connect or slowest)
+
+    @cached_property
+    def client_environment(self) -> Mapping[str, str]:
+        """For every client of the API: when it leaves a dead connection (Kubernetes' own names)."""
+        return {
+            "HTTP2_READ_IDLE_TIMEOUT_SECONDS": str(self.reaction.read_idle),
+            "HTTP2_PING_TIMEOUT_SECONDS": str(self.reaction.ping),
+        }
 
     @cached_property
     def nameservers(self) -> tuple[IPv4Address, ...]:

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.inventory.ranges import AddressRange
+from lab.inventory.reaction import Name as Reaction
 from lab.inventory.types import (
     Address,
     Bridge,
@@ -56,6 +57,10 @@ class Kubernetes(Model):
     proxy_mode: Literal["iptables", "nftables"] = Field("iptables", description="How kube-proxy works.")
     node_monitor_grace_seconds: Whole = Field(
         50, ge=20, le=600, description="How long a node may be silent before it is NotReady."
+    )
+    reaction: Reaction = Field(
+        "default",
+        description="Times until a death is noticed and answered: upstream's or fast ones.",
     )
     single_master: Switch = Field(
         False, description="Allow one control plane machine: no high availability, for experiments only."
@@ -194,11 +199,31 @@ class LoadProfile(Model):
     )
 
 
+class Verify(Model):
+    """What the acceptance suite does."""
+
+    ha: Literal["short", "full"] = Field(
+        "short", description="Faults of the layer ha: one of each family, or all of them."
+    )
+
+
 class Thresholds(Model):
     """Limits of the acceptance suite; defaults are the catalogue's."""
 
     api_gap_seconds: Number = Field(10.0, gt=0, description="Longest gap of the API when a master dies.")
     leader_seconds: Number = Field(5.0, gt=0, description="Time to a new etcd leader.")
+    lease_seconds: Number = Field(
+        20.0, gt=0, description="Time until another master leads the controllers or the scheduler."
+    )
+    address_gap_seconds: Number = Field(
+        10.0, gt=0, description="Longest silence of a service's address when its machine dies."
+    )
+    component_seconds: Number = Field(
+        60.0, gt=0, description="Time until a killed part of Kubernetes works again."
+    )
+    recovery_seconds: Number = Field(
+        300.0, gt=0, description="Time until the lab is healthy after a fault was healed."
+    )
     address_seconds: Number = Field(60.0, gt=0, description="Time until a service has its address.")
     ingress_success_percent: Number = Field(
         99.0, gt=0, le=100, description="Least share of requests that succeed while an ingress pod dies."

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.errors import DeadlineError, FailedError
 from lab.inventory.sections import LoadProfile
-from lab.load.result import CSV, OWN, Result, read
+from lab.load.result import OWN, Result, read
 from lab.local import run
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
@@ -74,7 +74,7 @@ def command(profile: LoadProfile, folder: Path, workers: int) -> list[str]:
         *(sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--headless", "--only-summary"),
         *("--users", str(profile.users), "--spawn-rate", f"{profile.spawn_rate:g}"),
         *("--run-time", f"{run_seconds(profile)}s", "--stop-timeout", f"{STOP_SECONDS}", "--reset-stats"),
-        *("--csv", str(folder / CSV), "--csv-full-history", "--html", str(folder / "locust.html")),
+        *("--csv", str(folder / "locust"), "--csv-full-history", "--html", str(folder / "locust.html")),
         *("--json-file", str(folder / "locust"), "--exit-code-on-error", "0"),
     ]
     if workers > 1:

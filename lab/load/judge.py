@@ -10,6 +10,8 @@ from lab.load.result import Result
 
 BUSY_PERCENT = 90.0
 """Locust's own limit: above it, times and rates are those of the generator (its CPU_WARNING_THRESHOLD)."""
+LEAST_SHARE = 0.8
+"""A run that ended earlier lost its generators: Locust gives a worker up that is silent for 3 s."""
 LATE_MS = 100.0
 """A generator that comes this much late to its work in one of twenty looks adds it to every time it takes."""
 
@@ -34,7 +36,7 @@ def judge(result: Result, profile: LoadProfile, *, workers: int = 1) -> Judgemen
     """Judge a run: whether it took place, whether the generator could, and whether the limits hold."""
     if broken := _broken(result, workers):
         return Judgement(Outcome.FAILED, (broken,))
-    if void := generator_faults(result):
+    if void := generator_faults(result, profile):
         return Judgement(Outcome.VOID, tuple(void))
     exceeded = _exceeded(result, profile)
     return Judgement(Outcome.FAILED if exceeded else Outcome.PASSED, tuple(exceeded))
@@ -50,8 +52,10 @@ def _broken(result: Result, workers: int) -> str:
     return "" if result.requests else "no request was made"
 
 
-def generator_faults(result: Result) -> list[str]:
+def generator_faults(result: Result, profile: LoadProfile) -> list[str]:
     """Why the figures would be those of the generator."""
+    if result.asked_seconds < LEAST_SHARE * profile.seconds:
+        return [f"users asked for {result.asked_seconds:g} s only, of {profile.seconds} s"]
     busy = [item.cpu_percent for item in result.generators if item.cpu_percent > BUSY_PERCENT]
     late = [item.lag_ms for item in result.generators if item.lag_ms > LATE_MS]
     found = [f"the generator used {value:g} % of a core, limit {BUSY_PERCENT:g} %" for value in busy]

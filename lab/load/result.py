@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-CSV = "locust"
-"""Prefix of Locust's own CSV files."""
 OWN = "own.json"
 
 
@@ -32,6 +29,8 @@ class Result:
     """The last of what Locust wrote."""
     requests: int = 0
     failures: int = 0
+    asked_seconds: float = 0.0
+    """From the moment at which all users asked to the last request."""
     rate: float = 0.0
     p50_ms: float = 0.0
     p95_ms: float = 0.0
@@ -56,43 +55,28 @@ class Result:
 
 def read(folder: Path, code: int, said: str = "") -> Result:
     """The result of the run in `folder`; what a broken run did not write is missing, not an error."""
-    total = next((row for row in _rows(folder, "stats") if row["Name"] == "Aggregated"), None)
     own = folder / OWN
-    reports: list[dict[str, Any]] = json.loads(own.read_text()) if own.exists() else []
-    if total is None:
+    if not own.exists():
         return Result(code, said)
+    found: dict[str, Any] = json.loads(own.read_text())
     served: Counter[str] = Counter()
-    for report in reports:
+    for report in found["processes"]:
         served.update(report["served"])
     return Result(
         code=code,
         said=said,
-        requests=int(total["Request Count"]),
-        failures=int(total["Failure Count"]),
-        rate=round(float(total["Requests/s"]), 2),
-        p50_ms=_number(total["50%"]),
-        p95_ms=_number(total["95%"]),
-        p99_ms=_number(total["99%"]),
-        max_ms=_number(total["Max Response Time"]),
-        gap_seconds=round(max((report["gap_seconds"] for report in reports), default=0.0), 3),
+        requests=found["requests"],
+        failures=found["failures"],
+        asked_seconds=round(found["asked_seconds"], 1),
+        rate=round(found["rate"], 2),
+        p50_ms=found["p50_ms"],
+        p95_ms=found["p95_ms"],
+        p99_ms=found["p99_ms"],
+        max_ms=round(found["max_ms"], 1),
+        gap_seconds=round(max((report["gap_seconds"] for report in found["processes"]), default=0.0), 3),
         served=dict(sorted(served.items())),
         generators=tuple(
-            Generator(round(item["cpu_percent"], 1), round(item["lag_ms"], 1)) for item in reports
+            Generator(round(item["cpu_percent"], 1), round(item["lag_ms"], 1)) for item in found["processes"]
         ),
-        problems=tuple(
-            f"{row['Occurrences']} x {row['Name']}: {row['Error']}" for row in _rows(folder, "failures")
-        ),
+        problems=tuple(found["problems"]),
     )
-
-
-def _rows(folder: Path, name: str) -> list[dict[str, str]]:
-    path = folder / f"{CSV}_{name}.csv"
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _number(text: str) -> float:
-    # without a request Locust writes N/A
-    return 0.0 if text == "N/A" else float(text)

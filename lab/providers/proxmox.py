@@ -19,7 +19,10 @@ from lab.providers.proxmox_retry import persist
 from lab.providers.proxmox_tasks import Tasks
 from lab.providers.proxmox_templates import SECONDS, Templates, Wanted
 from lab.ssh import Keys
+from lab.waits import NotYet
 
+POWER_SECONDS = 120.0
+"""Until a machine is in the state that was asked for; its task alone may take longer."""
 _CALLS = {
     Power.ON: "start",
     Power.OFF: "stop",
@@ -133,19 +136,24 @@ class ProxmoxProvider:
         return self.fleet.find(name)[0]
 
     def power(self, name: str, action: Power) -> None:
+        sent: list[Power] = []
+
         def step() -> bool | None:
             self.fleet.changed()
             row = self._required(name)
             if row.state in _REACHED[action]:
                 return True
+            if sent:
+                raise NotYet(f"machine {row.vmid} is {row.status}")
             self._send(row, action)
+            sent.append(action)
             return None
 
         if action is Power.RESET:
             # no state shows whether a lost reset has happened, so it is never sent again
             self._send(self._required(name), action)
         else:
-            persist(f"{name}: {action.value}", step, seconds=TASK_SECONDS)
+            persist(f"{name}: {action.value}", step, seconds=POWER_SECONDS)
         self.fleet.changed()
 
     def console(self, name: str) -> str:

@@ -6,6 +6,7 @@ starts Ruby and takes seconds, so states are asked for all machines at once and 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -109,7 +110,8 @@ class VagrantProvider:
             shutil.rmtree(self._folder / name, ignore_errors=True)
         for name in self._files:
             (self._folder / name).unlink(missing_ok=True)
-        if there:
+        # only what is empty: a file of somebody else's stays, and the folder shows in the leftovers
+        with contextlib.suppress(OSError):
             self._folder.rmdir()
         networked = self._network.remove() if self._network else False
         return there or networked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from lab.providers.lxc_preflight import INOTIFY_INSTANCES
 OLDEST = (2, 3)
 PLUGINS = {"libvirt": "vagrant-libvirt", "lxc": "vagrant-lxc"}
 """Backends that are plugins; VirtualBox is part of Vagrant."""
+PROGRAMS = {"libvirt": ("libvirtd", "virtqemud"), "virtualbox": ("VBoxManage",), "lxc": ("lxc-start",)}
+"""One of these is there when the backend is."""
+PACKAGES = {"libvirt": "libvirt-daemon-system", "virtualbox": "virtualbox", "lxc": "lxc"}
 LXC_BEFORE = (2, 4)
 """vagrant-lxc 1.4.3, the last there is, calls what Ruby 3.2 and with it Vagrant 2.4 no longer has."""
 RANGES = Path("/etc/vbox/networks.conf")
@@ -24,6 +28,8 @@ DEFAULT_RANGES = "* 192.168.56.0/21\n"
 MARGIN_MIB = 1024
 ISO_TOOLS = (("xorriso", "-as", "mkisofs"), ("genisoimage",), ("mkisofs",))
 KVM = Path("/dev/kvm")
+SEARCH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
+"""Daemons lie where a user's path does not lead."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ class LaptopFacts:
 
     vagrant: str
     plugins: tuple[str, ...]
+    program: bool
     ranges: str | None
     misspelt: bool
     routes: dict[str, str]
@@ -55,11 +62,12 @@ def gather(backend: str, ranges: Path = RANGES) -> LaptopFacts:
         plugins=tuple(re.findall(r"^([\w-]+) \(", _said(["vagrant", "plugin", "list"]), re.M))
         if there
         else (),
+        program=any(shutil.which(name, path=SEARCH) for name in PROGRAMS[backend]),
         ranges=ranges.read_text() if ranges.exists() else None,
         misspelt=ranges.with_name("network.conf").exists(),
         routes=_routes(_said(["ip", "-4", "route", "show"])),
         memory_mib=int(memory) // 1024,
-        kvm=KVM.exists(),
+        kvm=_opens(KVM),
         iso=any(shutil.which(tool[0]) for tool in ISO_TOOLS),
         inotify=int(inotify.read_text()) if inotify.exists() else None,
         boxes=_said(["vagrant", "box", "list"]) if there and backend == "lxc" else "",
@@ -90,6 +98,10 @@ def judge(facts: LaptopFacts, backend: str, machines: list[Machine]) -> list[Pro
 def _versions(facts: LaptopFacts, backend: str) -> list[Problem]:
     version = tuple(int(part) for part in re.findall(r"\d+", facts.vagrant)[:2])
     problems = []
+    if not facts.program:
+        names = " or ".join(PROGRAMS[backend])
+        fix = f"install {backend} (Debian: apt-get install {PACKAGES[backend]})"
+        problems.append(Problem(backend, f"no {names}", "installed", fix))
     if version < OLDEST:
         problems.append(Problem("vagrant", facts.vagrant, "2.3 or later", "upgrade Vagrant"))
     plugin = PLUGINS.get(backend)
@@ -156,6 +168,17 @@ def _full_machines(facts: LaptopFacts, machines: list[Machine]) -> list[Problem]
             Problem("ISO writer", "not found", "xorriso or genisoimage", "apt-get install xorriso")
         )
     return problems
+
+
+def _opens(device: Path) -> bool:
+    """Whether the device is there and works; a permission that is missing is another matter."""
+    try:
+        device.open("rb").close()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def iso_tool() -> tuple[str, ...]:

@@ -71,6 +71,7 @@ def addon_context(inventory: Inventory) -> dict[str, Any]:
         "api_environment": [
             {"name": "KUBERNETES_SERVICE_HOST", "value": str(inventory.hosts[inventory.balancer].address)},
             {"name": "KUBERNETES_SERVICE_PORT", "value": str(inventory.kubernetes.api_port)},
+            *({"name": name, "value": value} for name, value in inventory.client_environment.items()),
         ],
         "flannel_files": files,
         # flanneld and its installer read these files once, so a changed file must change the pods

@@ -18,6 +18,8 @@ def kubelet_settings(inventory: Inventory, traits: Traits) -> dict[str, Any]:
         "maxPods": inventory.kubernetes.max_pods,
         "containerLogMaxSize": f"{inventory.kubernetes.pod_log_max_mib}Mi",
         "rotateCertificates": True,
+        "nodeStatusUpdateFrequency": f"{inventory.reaction.status}s",
+        "nodeLeaseDurationSeconds": inventory.reaction.lease,
     }
     if traits.shares_kernel:
         # nodes share one disk and one memory with the host: a full host must not evict pods everywhere

@@ -8,8 +8,9 @@ from typing import Any
 from lab.inventory.models import HostRole, Inventory
 from lab.render.roles import addons
 from lab.verify.driver import Driver
+from lab.verify.outcomes import Mismatch
 from lab.verify.outside import Answer, http_get
-from lab.verify.verbs import agrees, becomes, holds, nothing, succeeds
+from lab.verify.verbs import Refused, agrees, becomes, holds, nothing, succeeds
 
 NODES = "kubectl get nodes -o wide"
 ETCD = "etcdctl endpoint status --cluster -w table"
@@ -178,3 +179,23 @@ def gate(driver: Driver) -> None:
     readyz(driver)
     etcd_members(driver)
     etcd_hashes(driver)
+
+
+def recovered(driver: Driver, *, within: float) -> None:
+    """Rows L2-01 to L2-04 hold again within so many seconds."""
+
+    def look() -> str:
+        try:
+            gate(driver)
+        except (Mismatch, Refused) as error:
+            return str(error)
+        return "healthy"
+
+    becomes(
+        "the lab",
+        look,
+        lambda said: said == "healthy",
+        within=within,
+        expected="healthy",
+        command="invoke status",
+    )

@@ -1,17 +1,25 @@
 """Recorded histories of clients, and the judgement on them.
 
-The object under test is a list to which clients append numbers and which they read, each operation with its
-beginning and end on one clock. A lossless, never stale system is easy to tell from any other on such a list:
-every read is a beginning of the final list. An append that was not answered may have happened or not.
+The object under test is a register: one ConfigMap that clients read, and write with compare-and-set. A write
+names the version it is based on and is answered with the version it made, and every read says which version
+it saw. So the order of all states is known, and a history is linearizable exactly when that order agrees
+with the clients' clock: no search is needed, and the judgement takes n log n. Every value written is unique
+and counts up by one, so a state that nobody wrote, or that was undone, shows.
+
+A write that was not answered may have happened or not, also later; its end is infinite (etcd robustness
+suite, Jepsen).
 """
 
 from __future__ import annotations
 
+import heapq
 import json
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import attrgetter
 
 
 class Fate(StrEnum):
@@ -24,150 +32,229 @@ class Fate(StrEnum):
     """Not answered: it may have happened, or may happen later."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One operation of one client; `began` and `ended` in seconds of one monotonic clock.
 
-    `number` is what was appended, None for a read; `seen` what a good read returned; `note` the error.
+    `value` is what was written, or what a good read saw; `version` the version that a good write made or a
+    good read saw, 0 when nothing was answered; `base` the version a write replaces; `note` the error.
     """
 
     client: str
+    register: str
+    write: bool
     began: float
     ended: float
     fate: Fate
-    number: int | None = None
-    seen: tuple[int, ...] = ()
+    value: str = ""
+    version: int = 0
+    base: int = 0
     note: str = ""
 
     @property
-    def is_append(self) -> bool:
-        """Whether it is an append; otherwise a read."""
-        return self.number is not None
+    def good(self) -> bool:
+        """Whether it was answered with yes."""
+        return self.fate is Fate.OK
+
+    def __str__(self) -> str:
+        what = f"wrote {self.value!r} over version {self.base}" if self.write else f"read {self.value!r}"
+        version = f", version {self.version}" if self.version else ""
+        return f"{self.client} {self.began:.3f}-{self.ended:.3f} s: {what}{version} ({self.fate})"
 
 
-def problems(history: Iterable[Operation], final: Sequence[int]) -> list[str]:
-    """What contradicts a lossless, linearizable list; empty for a good history.
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a watch on all registers, in the order of its arrival."""
 
-    `final` is the list as read after the last operation had ended.
+    register: str
+    at: float
+    version: int
+    value: str
+
+    def __str__(self) -> str:
+        return f"watch {self.at:.3f} s: {self.register} is {self.value!r}, version {self.version}"
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """A rule that the history breaks, with the fewest operations that show it."""
+
+    rule: str
+    text: str
+    shown: tuple[Operation | Event, ...]
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.rule}: {self.text}", *(f"    {item}" for item in self.shown)])
+
+
+LOST = "lost write"
+_END = attrgetter("ended")
+_BEGIN = attrgetter("began")
+_VERSION = attrgetter("version")
+
+
+def judge(
+    history: Iterable[Operation], watched: Sequence[Event] = (), *, since: int = 0
+) -> list[Contradiction]:
+    """What contradicts lossless, linearizable registers and a faithful watch; empty for a good history.
+
+    `watched` is one watch that began at version `since` and went on until it had seen the last state. The
+    history must end with a read of each register after everything else.
     """
-    operations = sorted(history, key=lambda operation: operation.began)
-    appends = {operation.number: operation for operation in operations if operation.is_append}
-    reads = [operation for operation in operations if not operation.is_append and operation.fate is Fate.OK]
-    return [
-        *_lost(appends, final),
-        *_made_up(appends, final),
-        *_out_of_order(appends, final),
-        *_bad_reads(appends, reads, final),
-        *_going_back(reads),
-    ]
+    found: list[Contradiction] = []
+    writes: list[Operation] = []
+    by_register = sorted(history, key=attrgetter("register"))
+    for register, group in groupby(by_register, key=attrgetter("register")):
+        operations = sorted(group, key=_BEGIN)
+        events = [event for event in watched if event.register == register]
+        found += _of_register(operations, events)
+        writes += (item for item in operations if item.write and item.good)
+    if watched:
+        found += _of_watch(watched, writes, since)
+    return sorted(found, key=lambda item: len(item.shown))
 
 
-def _lost(appends: dict[int | None, Operation], final: Sequence[int]) -> list[str]:
-    there = set(final)
-    return [
-        f"acknowledged write {number} is lost"
-        for number, operation in appends.items()
-        if operation.fate is Fate.OK and number not in there
-    ]
+def _of_register(operations: list[Operation], events: Sequence[Event]) -> Iterator[Contradiction]:
+    attempts = {item.value: item for item in operations if item.write}
+    good = [item for item in operations if item.good]
+    yield from _two_states(good, events)
+    yield from _made_up(attempts, good, events)
+    yield from _overwritten(good)
+    yield from _lost(good)
+    versions = {item.value: item.version for item in good} | {item.value: item.version for item in events}
+    yield from _order(operations, versions)
+    yield from _counting(good)
 
 
-def _made_up(appends: dict[int | None, Operation], final: Sequence[int]) -> list[str]:
-    found = [
-        f"{number} stands in the list twice" for number in sorted({n for n in final if final.count(n) > 1})
-    ]
-    for number in dict.fromkeys(final):
-        operation = appends.get(number)
-        if operation is None:
-            found.append(f"{number} stands in the list and was never written")
-        elif operation.fate is Fate.REFUSED:
-            found.append(f"write {number} was refused and happened all the same")
-    return found
+def _two_states(good: Sequence[Operation], events: Sequence[Event]) -> Iterator[Contradiction]:
+    """A version is one state, made by one write."""
+    seen: dict[int, Operation | Event] = {}
+    made: dict[int, Operation] = {}
+    states: list[Operation | Event] = [*good, *events]
+    for item in states:
+        other = seen.setdefault(item.version, item)
+        if other.value != item.value:
+            yield Contradiction("two states", f"version {item.version} has two values", (other, item))
+        if isinstance(item, Operation) and item.write:
+            first = made.setdefault(item.version, item)
+            if first is not item:
+                yield Contradiction("two states", f"two writes made version {item.version}", (first, item))
 
 
-def _out_of_order(appends: dict[int | None, Operation], final: Sequence[int]) -> list[str]:
-    """A write that ended before another began stands before it: the latest beginning so far must not pass."""
-    found, latest = [], None
-    for number in final:
-        operation = appends.get(number)
-        if operation is None:
+def _made_up(
+    attempts: dict[str, Operation], good: Sequence[Operation], events: Sequence[Event]
+) -> Iterator[Contradiction]:
+    """What is seen was written before by a write that was not refused; the first state is nobody's."""
+    first = min((item.base for item in attempts.values() if item.base), default=math.inf)
+    states: list[Operation | Event] = [*good, *events]
+    for item in states:
+        if isinstance(item, Operation) and item.write:
             continue
-        ended = operation.ended if operation.fate is Fate.OK else float("inf")
-        if latest is not None and ended < latest.began:
-            found.append(f"write {number} stands after {latest.number}, which began after it had ended")
-        if latest is None or operation.began > latest.began:
-            latest = operation
-    return found
+        attempt = attempts.get(item.value)
+        ended = item.ended if isinstance(item, Operation) else item.at
+        if attempt is None:
+            if item.version > first:
+                yield Contradiction("made up", f"nobody wrote {item.value!r}", (item,))
+        elif attempt.fate is Fate.REFUSED:
+            yield Contradiction("made up", "a refused write happened all the same", (attempt, item))
+        elif ended < attempt.began:
+            yield Contradiction("made up", "seen before it was written", (item, attempt))
 
 
-def _bad_reads(
-    appends: dict[int | None, Operation], reads: Sequence[Operation], final: Sequence[int]
-) -> list[str]:
-    found = []
-    whole = tuple(final)
-    acknowledged = sorted(
-        (operation for operation in appends.values() if operation.fate is Fate.OK), key=lambda o: o.ended
-    )
-    for read in reads:
-        if read.seen != whole[: len(read.seen)]:
-            found.append(f"{read.client} at {read.began:.2f} s read a list that is no part of the final one")
-            continue
-        there = set(read.seen)
-        missing = [o.number for o in acknowledged if o.ended < read.began and o.number not in there]
-        if missing:
-            found.append(
-                f"{read.client} at {read.began:.2f} s read an old list: "
-                f"write {missing[-1]} had been acknowledged"
-            )
-        early = [n for n in read.seen if n in appends and appends[n].began > read.ended]
-        if early:
-            found.append(f"{read.client} at {read.began:.2f} s read {early[0]} before it was written")
-    return found
+def _overwritten(good: Sequence[Operation]) -> Iterator[Contradiction]:
+    """Compare-and-set: no write replaces a version that another acknowledged write had replaced."""
+    writes = sorted((item for item in good if item.write), key=_VERSION)
+    for item in writes:
+        if item.version <= item.base:
+            yield Contradiction("compare-and-set", "a write made a version not above its base", (item,))
+    for early, late in pairwise(writes):
+        if late.base < early.version < late.version:
+            yield Contradiction(LOST, f"{early.value!r} was replaced unseen", (early, late))
 
 
-def _going_back(reads: Sequence[Operation]) -> list[str]:
-    """A read that begins after another has ended never sees less."""
-    found: list[str] = []
-    ended = sorted(reads, key=lambda read: read.ended)
-    longest, position = 0, 0
-    for read in reads:
-        while position < len(ended) and ended[position].ended < read.began:
-            longest = max(longest, len(ended[position].seen))
-            position += 1
-        if len(read.seen) < longest:
-            found.append(
-                f"{read.client} at {read.began:.2f} s: the list went back from {longest} to {len(read.seen)}"
-            )
-    return found
+def _lost(good: Sequence[Operation]) -> Iterator[Contradiction]:
+    """The last read sees every acknowledged write, or a later state."""
+    reads = [item for item in good if not item.write]
+    if not reads:
+        return
+    last = max(reads, key=_BEGIN)
+    for item in good:
+        if item.write and item.ended < last.began and item.version > last.version:
+            yield Contradiction(LOST, f"{item.value!r} was acknowledged and is gone", (item, last))
 
 
-def gap(history: Iterable[Operation], *, appends: bool, since: float) -> float:
+def _order(operations: Sequence[Operation], versions: dict[str, int]) -> Iterator[Contradiction]:
+    """What begins after another operation has ended sees its state or a later one, and never an older."""
+    ended: list[tuple[float, int, Operation]] = []
+    newest: Operation | None = None
+    for number, item in enumerate(operations):
+        while ended and ended[0][0] < item.began:
+            other = heapq.heappop(ended)[2]
+            if newest is None or other.version > newest.version:
+                newest = other
+        # an unanswered write that was seen later has happened, at some moment after it began
+        version = item.version or (versions.get(item.value, 0) if item.write else 0)
+        if version and newest is not None:
+            if item.write and version <= newest.version:
+                yield Contradiction("order", "a write went behind a state seen before it", (newest, item))
+            elif version < newest.version:
+                yield Contradiction("stale read", "an older state than seen before it", (newest, item))
+        if item.good:
+            heapq.heappush(ended, (item.ended, number, item))
+
+
+def _counting(good: Sequence[Operation]) -> Iterator[Contradiction]:
+    """The counter in the value rises with every version."""
+    states = sorted(good, key=_VERSION)
+    for early, late in pairwise(states):
+        if early.version < late.version and count(early.value) >= count(late.value):
+            yield Contradiction("counter", "it did not rise with the version", (early, late))
+
+
+def _of_watch(watched: Sequence[Event], writes: Iterable[Operation], since: int) -> Iterator[Contradiction]:
+    """Ordered, nothing twice, and every acknowledged write from its beginning on."""
+    for early, late in pairwise(watched):
+        if late.version == early.version:
+            yield Contradiction("watch: duplicate", f"version {late.version} came twice", (early, late))
+        elif late.version < early.version:
+            yield Contradiction("watch: order", "a version went back", (early, late))
+    seen = {event.version for event in watched}
+    for item in writes:
+        if item.version > since and item.version not in seen:
+            yield Contradiction("watch: gap", f"version {item.version} never came", (item,))
+
+
+def count(value: str) -> int:
+    """The counter at the beginning of a value, as in `17:writer-2`."""
+    return int(value.partition(":")[0])
+
+
+def lost(contradictions: Iterable[Contradiction]) -> int:
+    """How many acknowledged writes are gone."""
+    return len({item.shown[0] for item in contradictions if item.rule == LOST})
+
+
+def gap(history: Iterable[Operation], *, writes: bool, since: float) -> float:
     """Longest time between the ends of two successive good operations of a kind, after `since`.
 
     Infinite when none succeeded after it.
     """
-    good = sorted(
-        operation.ended
-        for operation in history
-        if operation.fate is Fate.OK and operation.is_append is appends
-    )
+    good = sorted(item.ended for item in history if item.good and item.write is writes)
     pairs = [(early, late) for early, late in pairwise(good) if late > since]
     return max((late - early for early, late in pairs), default=float("inf"))
 
 
 def rate(history: Iterable[Operation], *, begin: float, end: float) -> float:
     """Acknowledged writes a second between two moments."""
-    done = [o for o in history if o.is_append and o.fate is Fate.OK and begin <= o.ended < end]
-    return len(done) / (end - begin)
+    return sum(item.write and item.good and begin <= item.ended < end for item in history) / (end - begin)
 
 
-def to_json(history: Iterable[Operation], final: Sequence[int], fault_at: float) -> str:
-    """A history as evidence: one operation a line, times relative to the fault."""
+def to_json(history: Iterable[Operation], watched: Sequence[Event], fault_at: float) -> str:
+    """A history as evidence: one operation or event a line, times relative to the fault."""
     lines = []
-    for operation in sorted(history, key=lambda o: o.began):
-        entry = asdict(operation) | {
-            "began": round(operation.began - fault_at, 4),
-            "ended": round(operation.ended - fault_at, 4),
-            "seen": len(operation.seen),
-        }
+    for operation in sorted(history, key=_BEGIN):
+        entry = asdict(operation)
+        entry |= {name: round(entry[name] - fault_at, 4) for name in ("began", "ended")}
         lines.append(json.dumps(entry))
-    return "\n".join([*lines, json.dumps({"final": list(final)})]) + "\n"
+    lines += [json.dumps(asdict(event) | {"at": round(event.at - fault_at, 4)}) for event in watched]
+    return "\n".join(lines) + "\n"

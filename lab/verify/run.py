@@ -20,7 +20,7 @@ from rich.markup import escape
 from lab import report
 from lab.console import Console
 from lab.errors import FailedError, InputError
-from lab.faults.marker import heal_left_behind
+from lab.faults.mend import mend
 from lab.labs import Lab
 from lab.locks import exclusive
 from lab.runs import Run
@@ -51,7 +51,7 @@ def verify(lab: Lab, run: Run, console: Console, layers: Sequence[str], selectio
     started, begun = datetime.now(UTC), time.monotonic()
     alive = any(layer.needs_lab for layer in picked)
     with exclusive(lab, "invoke verify") if alive else nullcontext():
-        healed = (*heal_left_behind(lab, console), *take_out_left_behind(lab, console)) if alive else ()
+        healed = (*mend(lab, console.say), *take_out_left_behind(lab, console)) if alive else ()
         results, records = _run_layers(lab, run, console, picked, selection)
     if selection and not records:
         raise InputError(

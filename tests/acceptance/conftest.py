@@ -7,7 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from lab.verify.driver import Driver
-from lab.verify.objects import daemonset
+from lab.verify.fire import Fire
+from lab.verify.objects import address_of, daemonset, service, steadfast
+from lab.verify.plugin import Measure
+from lab.verify.verbs import becomes
 from lab.verify.workspace import Object, Workspace, workspace
 
 
@@ -25,3 +28,30 @@ def probes(everywhere: Workspace, driver: Driver) -> dict[str, Object]:
     """The probe pods by node, in the inventory's order."""
     found = {pod["spec"]["nodeName"]: pod for pod in everywhere.pods("probe")}
     return {name: found[name] for name in driver.inventory.nodes}
+
+
+@pytest.fixture
+def fire(driver: Driver, measure: Measure, request: pytest.FixtureRequest) -> Iterator[Fire]:
+    """Damage under traffic: registers of the API in a namespace of their own."""
+    with workspace(driver, "fire") as space:
+        yield Fire(driver, space, measure, request.node)
+
+
+@pytest.fixture
+def fire_web(fire: Fire) -> Fire:
+    """The same with a load-balanced service before a sample application on two workers."""
+    space = fire.space
+    web, budget = steadfast("web", space.probe_image, 2)
+    space.create("deployments", web)
+    space.create("poddisruptionbudgets", budget)
+    space.await_pods("web", 2)
+    space.create("services", service("web", "web"))
+    fire.address = becomes(
+        "address of service web",
+        lambda: address_of(space.driver.cluster.get(f"{space.core}/services/web")),
+        bool,
+        within=space.driver.inventory.thresholds.address_seconds,
+        expected="one of a pool",
+        command=f"kubectl -n {space.name} describe service web",
+    )
+    return fire

@@ -149,7 +149,7 @@ def test_the_generator_was_not_the_bottleneck(loaded: Loaded, measure: Measure) 
     for one in loaded.result.generators:
         measure("CPU of the generator", one.cpu_percent, "% of a core")
         measure("lateness of the generator, p95", one.lag_ms, "ms")
-    if faults := generator_faults(loaded.result):
+    if faults := generator_faults(loaded.result, loaded.profile):
         raise CouldNotTell("; ".join(faults), next_step="invoke load --workers 2")
 
 

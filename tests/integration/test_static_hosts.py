@@ -10,19 +10,29 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
 
 import pytest
 
+from lab.artifacts.provide import provide, stock
 from lab.artifacts.rootfs import debian_tree
 from lab.artifacts.store import Store
-from lab.labs import MACHINES
+from lab.changes import HostChange
+from lab.console import Console
+from lab.converge import compare, look
+from lab.inventory.loading import load
+from lab.labs import MACHINES, Lab, ssh_for
 from lab.local import Completed, run
+from lab.phases import hosts
+from lab.phases.context import Build
 from lab.providers.base import Machine, State, Volume
 from lab.providers.lxc import LxcProvider
+from lab.release import release
 from lab.render.roles import all_packages
+from lab.runs import Run
 from lab.ssh import Keys, key_pair
 from lab.waits import NotYet, wait_for
 
@@ -97,7 +107,7 @@ class Iron:
 
     def on_iron(self, command: str) -> str:
         """Output of a command that root runs on the machine, over its owner's network."""
-        config = ROOT / ".lab" / NAME / "ssh" / "ssh_config"
+        config = ssh_for(load(str(self.inventory())), ROOT).config  # destroy removes it
         inside = ["nsenter", f"--net=/run/netns/plumbline-{ELSEWHERE}"]
         argv = [
             *inside,
@@ -169,6 +179,43 @@ def test_a_machine_that_is_something_else_is_refused_with_all_reasons_at_once(ir
     assert "old-iron: operating system: debian-12; wanted: ubuntu-24.04" in done.stderr
     assert "old-iron: CPUs: " in done.stderr
     assert "wanted: 200" in done.stderr
+
+
+def test_a_machine_is_equipped_and_let_go(iron: Iron, tmp_path: Path) -> None:
+    lab = Lab.open(load(str(iron.inventory())), ROOT)
+    provided = provide(source="modules", packages=all_packages(), say=print)
+    run_folder = Run(tmp_path, NAME, "build")
+    build = Build(lab, provided, Console(), run_folder, {"amd64": stock(provided, "amd64", say=print)})
+
+    def work() -> tuple[str, tuple[HostChange, ...]]:
+        lab.provider.enter()
+        _, said = hosts.converge(build, "old-iron")
+        return said, compare(build.bundles["old-iron"], look(lab.ssh, build.bundles["old-iron"]))
+
+    # a thread enters the lab's network for good; this one stays outside
+    with ThreadPoolExecutor(1) as pool:
+        said, left = pool.submit(work).result()
+    run_folder.close()
+    assert "install /usr/local/bin/kubelet" in said
+    assert f"import image {build.pins.images['pause']}" in said
+    assert [change.sentence for change in left] == []
+    assert "v1.31.0" in iron.on_iron("kubelet --version; crictl images")
+    assert "enabled" in iron.on_iron("systemctl is-enabled kubelet; systemctl is-active containerd")
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(_release, lab, "old-iron").result()
+    rest = iron.on_iron(
+        "ls -A /etc/kubernetes /var/lib/kubelet /var/lib/containerd /usr/local/bin; ip -br link"
+    )
+    assert "kubelet\n" not in rest
+    assert "io.containerd" not in rest
+    assert "10.1.1.11 master-1" in iron.on_iron("cat /etc/hosts")
+
+
+def _release(lab: Lab, name: str) -> None:
+    lab.provider.enter()
+    release(lab.ssh, lab.inventory, name)
+    release(lab.ssh, lab.inventory, name)  # once more does no harm
 
 
 def test_a_mixed_lab_is_built_proven_and_let_go(iron: Iron) -> None:

@@ -24,6 +24,7 @@ from lab.ssh import Keys
 GOOD = LaptopFacts(
     vagrant="2.3.4",
     plugins=("vagrant-libvirt", "vagrant-lxc"),
+    program=True,
     ranges="* 10.1.1.0/24 192.168.56.0/21\n",
     misspelt=False,
     routes={"192.168.1.0/24": "wlan0"},
@@ -73,6 +74,8 @@ def test_addresses_outside_virtualboxes_ranges_are_told_with_the_line_that_allow
     [
         ("libvirt", {"vagrant": ""}, "vagrant: not found"),
         ("libvirt", {"vagrant": "2.2.19"}, "vagrant: 2.2.19; wanted: 2.3 or later"),
+        ("virtualbox", {"program": False}, "virtualbox: no VBoxManage; wanted: installed"),
+        ("libvirt", {"program": False}, "apt-get install libvirt-daemon-system"),
         ("libvirt", {"plugins": ()}, "vagrant plugin install vagrant-libvirt"),
         ("lxc", {"vagrant": "2.4.9"}, "vagrant: 2.4.9; wanted: 2.3, the last that vagrant-lxc works with"),
         ("lxc", {"boxes": "There are no installed boxes!"}, "fix: invoke vagrant.box"),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Protocol
 
 from lab.artifacts.store import Entry, Key
+from lab.errors import InputError
+
+SOURCES = ("upstream", "modules")
 
 
 class Source(Protocol):
@@ -23,3 +27,14 @@ class Source(Protocol):
 
     def make(self, name: str) -> Entry:
         """The entry of a component, made if the store has none."""
+
+
+def named_source(source: str) -> str:
+    """The source that the caller or the environment names, "" for auto."""
+    wanted = os.environ.get("PLUMBLINE_SOURCE", "auto") if source == "auto" else source
+    if wanted not in (*SOURCES, "auto"):
+        raise InputError(
+            f"source: {wanted!r} is not one of auto, {', '.join(SOURCES)}",
+            next_step="unset PLUMBLINE_SOURCE, or name one of them",
+        )
+    return "" if wanted == "auto" else wanted

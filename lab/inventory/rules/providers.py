@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lab.inventory.models import Arch, Host, Inventory, ProviderName
+from lab.inventory.models import Arch, Host, HostRole, Inventory, ProviderName
 from lab.inventory.problems import Loc, Problem
 from lab.inventory.rules.hosts import host
 from lab.inventory.sections import HostPower
@@ -110,4 +111,20 @@ def wakes(inventory: Inventory) -> Iterator[Problem]:
             yield Problem(host(name, "power"), rule, fix, value="wake_on_lan: true")
 
 
-RULES = (makes, pis, one_network, tagged, wakes)
+def spread(inventory: Inventory) -> Iterator[Problem]:
+    """Masters stand on different hypervisors as far as there are any: one that dies takes one along."""
+    carriers = Counter(
+        machine.hypervisor
+        for machine in inventory.hosts.values()
+        if machine.role is HostRole.CONTROL_PLANE and machine.hypervisor
+    )
+    free = [name for name in inventory.hypervisors if name not in carriers]
+    for name, count in carriers.items():
+        if count > 1 and free:
+            rule = f"carries {count} masters, and {', '.join(free)} none: etcd may die with it"
+            read = tuple(host(master, "hypervisor") for master in inventory.masters)
+            path: Loc = ("hypervisors", name or "")
+            yield Problem(path, rule, f"move a master to {free[0]}", depends=read, value="", warning=True)
+
+
+RULES = (makes, pis, one_network, tagged, wakes, spread)

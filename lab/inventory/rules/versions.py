@@ -42,10 +42,14 @@ def grace_period(inventory: Inventory) -> Iterator[Problem]:
 
     30 s of read idle and 15 s of ping (kubernetes#121793); 1.32 made 50 s the default.
     """
-    if inventory.kubernetes.node_monitor_grace_seconds < 50:
+    least = inventory.reaction.shortest_grace
+    if inventory.grace_seconds < min(least, 50):
         path: Loc = ("kubernetes", "node_monitor_grace_seconds")
-        rule = "must be at least 50: a client may need 45 s to leave a dead API server"
-        yield Problem(path, rule, "write 50")
+        rule = (
+            f"must be at least {min(least, 50)}: a client may need "
+            f"{inventory.reaction.dead_connection} s to leave a dead API server"
+        )
+        yield Problem(path, rule, f"write {min(least, 50)}")
 
 
 RULES = (tested_versions, grace_period)

@@ -65,8 +65,8 @@ class Backed:
 @contextmanager
 def backed(folder: Path, router: IPv4Interface, nodes: tuple[str, ...]) -> Iterator[Backed]:
     """The double in a network of its own with the address `router`; nothing is left afterwards."""
-    provided = provide(packages=all_packages(), say=lambda _text: None)
-    backing = LxcBacking(NETWORK, MACHINES, router, provided)
+    image = provide(packages=all_packages(), say=lambda _text: None).debian
+    backing = LxcBacking(NETWORK, MACHINES, router, image)
     backing.open()
     try:
         world = World(backing=backing, task_seconds=0.2)

@@ -1,7 +1,7 @@
 """Real machines behind the double's VMs: LXC containers that boot from the cloud-init drive PVE would attach.
 
-What stands for the cloud image is the root filesystem of the lxc provider's machines. A machine gets nothing
-but the files of its VM's drive: its name, login, keys, network and vendor data all come from there.
+What stands for the cloud image is a Debian root filesystem with the roles' packages and none of our programs.
+A machine gets nothing but its VM's drive: name, login, keys, network and vendor data are from there.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from ipaddress import IPv4Interface
 from pathlib import Path
 
-from lab.artifacts.containerd_root import DATABASES
-from lab.artifacts.provide import Provided
 from lab.errors import PlumblineError
 from lab.providers.base import Machine, Power, State, Volume
 from lab.providers.lxc import LxcProvider
@@ -31,14 +29,14 @@ _AGENT_SECONDS = 5.0
 class LxcBacking:
     """Follows the double's VMs with the machines of a lab of its own, in that lab's network.
 
-    `home` is an empty folder for the machines, `bridge` the address of the network's router.
+    `home` is a folder of its own for the machines, `bridge` the address of the network's router, `image` the
+    root filesystem that every machine starts from.
     """
 
-    def __init__(self, lab: str, home: Path, bridge: IPv4Interface, provided: Provided) -> None:
+    def __init__(self, lab: str, home: Path, bridge: IPv4Interface, image: Path) -> None:
         self._home = home
-        self._provided = provided
         self._network = LabNetwork(lab, home, bridge)
-        self._provider = LxcProvider(lab, home, bridge, (provided.payload, provided.debian))
+        self._provider = LxcProvider(lab, home, bridge, (image,))
         self._pool = ThreadPoolExecutor(16, thread_name_prefix="pve-backing")
 
     def open(self) -> None:
@@ -106,8 +104,9 @@ class LxcBacking:
                 memory_mib=int(vm.config.get("memory", "512")),
                 disk_gib=0,
                 cloud_init=vm.seed,
+                # containerd's overlay snapshotter cannot live on an overlay
                 volumes=(
-                    Volume("/var/lib/containerd", self._provided.containerd_root, DATABASES),
+                    Volume("/var/lib/containerd"),
                     Volume("/var/lib/kubelet"),
                     Volume("/var/lib/etcd"),
                 ),

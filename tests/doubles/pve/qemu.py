@@ -18,7 +18,14 @@ _LIST, _VM = "/nodes/{node}/qemu", "/nodes/{node}/qemu/{vmid}"
 def index(call: Call) -> list[dict[str, Any]]:
     """The node's VMs that the caller may see; nothing at all for one without rights."""
     seen = [vm for vm in call.world.vms.values() if vm.node == call.node.name]
-    return [summary(call.world, vm) for vm in seen if call.allows(f"/vms/{vm.vmid}", "VM.Audit")]
+    shown = [vm for vm in seen if call.allows(f"/vms/{vm.vmid}", "VM.Audit")]
+    full = call.arguments.get("full")
+    return [summary(call.world, vm) | ({"qmpstatus": qmp_status(vm)} if full else {}) for vm in shown]
+
+
+def qmp_status(vm: Vm) -> str:
+    """What QEMU itself says."""
+    return "paused" if vm.paused else vm.status
 
 
 def summary(world: World, vm: Vm) -> dict[str, Any]:

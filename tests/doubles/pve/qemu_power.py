@@ -8,7 +8,7 @@ from tests.doubles.pve import cloudinit
 from tests.doubles.pve.answers import ApiError, TaskError
 from tests.doubles.pve.formats import property_string
 from tests.doubles.pve.power import begin_start, begin_stop, follow, has_drive, prepare
-from tests.doubles.pve.qemu import summary
+from tests.doubles.pve.qemu import qmp_status, summary
 from tests.doubles.pve.state import Vm, is_cloud_init_option
 from tests.doubles.pve.tasks import Task
 from tests.doubles.pve.world import Call, answers
@@ -24,7 +24,7 @@ def current(call: Call) -> dict[str, Any]:
     ha: dict[str, Any] = {"managed": int(managed is not None)}
     if managed is not None:
         ha |= {"state": managed["state"], "group": managed.get("group")}
-    found = summary(call.world, vm) | {"ha": ha, "qmpstatus": "paused" if vm.paused else vm.status}
+    found = summary(call.world, vm) | {"ha": ha, "qmpstatus": qmp_status(vm)}
     return found | ({"agent": 1} if has_agent(vm) else {})
 
 

@@ -21,10 +21,8 @@ from tests.doubles.pve.fixture import IMAGE_SHA256, IMAGE_URL, Double
 OPPOSITES = {
     "vm created": "vm removed",
     "vm started": "vm stopped",
-    "volume made": "volume freed",
     "ha resource made": "ha resource removed",
     "template made": "",
-    "file stored": "",
     "disk grown": "",
 }
 """What happens once to each machine, volume or file before it is undone."""

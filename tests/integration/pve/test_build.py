@@ -115,3 +115,11 @@ def test_destroy_leaves_only_templates(site: Site) -> None:
     assert list(double.snippets.iterdir()) == []
     again = site.invoke("destroy")
     assert (again.code, "nothing to remove" in again.output) == (0, True), again.output
+
+
+def test_templates_go_when_they_are_asked_to(site: Site) -> None:
+    done = site.invoke("proxmox.templates", "--remove")
+    assert done.code == 0, done.output
+    world = site.machines.double.world
+    assert world.vms == {}
+    assert {volume.content for volume in world.volumes()} <= {"import"}, "images stay for the next template"

@@ -43,7 +43,7 @@ def test_a_build_that_fails_leaves_a_page_with_the_reason(run: Run, monkeypatch:
 
     monkeypatch.setattr(building, "build_lab", fail)
     with pytest.raises(Exit) as caught:
-        building.build("rehearsal", "", "modules")
+        building.build("rehearsal", "", "modules", "")
     assert caught.value.code == 1
     page = (run.folder / "report.html").read_text()
     assert "invoke build: <span>failed</span>" in page
@@ -56,5 +56,5 @@ def test_a_build_that_began_nothing_leaves_none(run: Run, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(building, "build_lab", refuse)
     with pytest.raises(Exit):
-        building.build("rehearsal", "", "modules")
+        building.build("rehearsal", "", "modules", "")
     assert not (run.folder / "report.html").exists()

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from invoke.collection import Collection
 from invoke.context import Context
+from invoke.exceptions import Exit
 
 import tasks
 from lab.commands import menu
 
 ROOT = Path(__file__).parents[3]
-MENU = Collection.from_module(tasks).tasks
+MENU = {name: tasks.namespace[name] for name in tasks.namespace.task_names}
 NAMES = sorted(MENU)
 GIVEN = {"host": "master-1", "name": "mine", "layer": ["node"]}
 
@@ -76,7 +76,10 @@ def test_a_command_is_wrapped_so_that_errors_become_exit_codes(
 def test_the_menu_can_be_listed_and_names_every_command_of_the_design() -> None:
     command = [sys.executable, "-m", "invoke", "--list", "--list-format", "json"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    listed = {task["name"]: task["help"] for task in json.loads(told)["tasks"]}
+    top = json.loads(told)
+    listed = {task["name"]: task["help"] for task in top["tasks"]}
+    for group in top["collections"]:
+        listed |= {f"{group['name']}.{task['name']}": task["help"] for task in group["tasks"]}
     assert sorted(listed) == [name.replace("_", "-") for name in NAMES]
     assert all(listed.values())
     assert set(listed) >= {
@@ -93,6 +96,34 @@ def test_the_menu_opens_without_loading_the_commands() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     assert told == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("task", "given"),
+    [("init", {"name": "--help"}), ("ssh", {"host": "-x"}), ("validate", {"inventory": "--help"})],
+)
+def test_help_behind_a_task_is_answered_with_how_to_ask_for_it(
+    task: str, given: dict[str, str], asked: list[tuple[str, dict[str, object]]]
+) -> None:
+    """Invoke takes what stands behind a task for its arguments."""
+    with pytest.raises(Exit, match=f"begins with a dash.*\n  next: invoke --help {task}") as refused:
+        MENU[task].body(Context(), **given)
+    assert refused.value.code == 2
+    assert asked == []
+
+
+def test_to_validate_an_inventory_little_is_loaded() -> None:
+    """It is run at every save of a file: programs that draw, encrypt or reach hosts have no part in it."""
+    heavy = ["cryptography", "jinja2", "kubernetes", "rich", "lab.labs", "lab.ssh"]
+    program = f"""if True:
+        import sys
+        from lab.commands import checking
+        checking.validate('rehearsal', '')
+        print([name for name in {heavy} if name in sys.modules])"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[1:] == ["[]"]
 
 
 def test_the_menu_stays_a_menu() -> None:

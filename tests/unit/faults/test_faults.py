@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from lab.console import Console
 from lab.errors import PreflightError
-from lab.faults import marker
+from lab.faults import marker, power
+from lab.faults.catalogue import KINDS
 from lab.faults.inject import injected
-from lab.faults.kinds import PowerOff, fault_of
+from lab.faults.kinds import Fault
 from lab.labs import Lab
 from lab.providers.base import State
 from tests.fakes import FakeProvider
@@ -26,9 +26,13 @@ from tests.world import INVENTORY, inventory
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(PowerOff, "_forget", lambda *_: None)
+    monkeypatch.setattr(power, "forget", lambda *_: None)
     found = inventory(INVENTORY + "disposable: true\n")
-    return Lab(found, tmp_path, FakeProvider(states=dict.fromkeys(found.hosts, State.RUNNING)))
+    return Lab(found, tmp_path, FakeProvider(states=dict.fromkeys(found.hosts, State.RUNNING), prepared=True))
+
+
+def power_off(host: str, seconds: float = 240.0) -> Fault:
+    return Fault(KINDS["power-off"], host, seconds)
 
 
 def nothing() -> None:
@@ -40,9 +44,10 @@ def state(lab: Lab, host: str) -> State:
 
 
 def test_a_fault_lives_in_its_block_and_leaves_no_note(lab: Lab) -> None:
-    with injected(lab, PowerOff("master-2"), before=nothing, after=nothing) as live:
+    with injected(lab, power_off("master-2"), before=nothing, after=nothing) as live:
         assert state(lab, "master-2") is State.OFF
-        assert json.loads(marker.path_of(lab).read_text())["values"] == {"host": "master-2", "seconds": 240.0}
+        note = json.loads(marker.path_of(lab).read_text())
+        assert (note["fault"], note["host"], note["seconds"]) == ("power-off", "master-2", 240.0)
         assert live.healed is None
     assert state(lab, "master-2") is State.RUNNING
     assert live.healed is not None
@@ -54,7 +59,7 @@ def test_a_fault_is_healed_when_its_block_ends_badly(lab: Lab, error: type[BaseE
     gates: list[str] = []
     with (
         pytest.raises(error),
-        injected(lab, PowerOff("master-2"), before=nothing, after=lambda: gates.append("after")),
+        injected(lab, power_off("master-2"), before=nothing, after=lambda: gates.append("after")),
     ):
         raise error
     assert state(lab, "master-2") is State.RUNNING
@@ -68,7 +73,7 @@ def test_without_health_there_is_no_fault(lab: Lab) -> None:
 
     with (
         pytest.raises(AssertionError, match="two members"),
-        injected(lab, PowerOff("master-2"), before=sick, after=nothing),
+        injected(lab, power_off("master-2"), before=sick, after=nothing),
     ):
         raise RuntimeError("not reached")
     assert state(lab, "master-2") is State.RUNNING
@@ -79,7 +84,7 @@ def test_a_lab_that_may_not_be_broken_is_not_broken(lab: Lab, tmp_path: Path) ->
     kept = Lab(inventory(), tmp_path, lab.provider)
     with (
         pytest.raises(PreflightError, match="`disposable` is false"),
-        injected(kept, PowerOff("master-2"), before=nothing, after=nothing),
+        injected(kept, power_off("master-2"), before=nothing, after=nothing),
     ):
         raise RuntimeError("not reached")
 
@@ -89,16 +94,16 @@ def test_a_fault_that_cannot_be_is_refused(lab: Lab, host: str, said: str) -> No
     lab.provider.states["master-3"] = State.OFF  # type: ignore[attr-defined]
     with (
         pytest.raises(PreflightError, match=said),
-        injected(lab, PowerOff(host), before=nothing, after=nothing),
+        injected(lab, power_off(host), before=nothing, after=nothing),
     ):
         raise RuntimeError("not reached")
 
 
 def test_one_fault_at_a_time(lab: Lab) -> None:
-    with injected(lab, PowerOff("master-2"), before=nothing, after=nothing):
+    with injected(lab, power_off("master-2"), before=nothing, after=nothing):
         with (
-            pytest.raises(PreflightError, match=f"process {os.getpid()} is live"),
-            injected(lab, PowerOff("master-3"), before=nothing, after=nothing),
+            pytest.raises(PreflightError, match=rf"is live since .*process {os.getpid()}"),
+            injected(lab, power_off("master-3"), before=nothing, after=nothing),
         ):
             raise RuntimeError("not reached")
         assert state(lab, "master-3") is State.RUNNING
@@ -108,14 +113,14 @@ def test_one_fault_at_a_time(lab: Lab) -> None:
 
 def test_a_fault_does_not_outlive_its_bound(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     healed = threading.Event()
-    heal = PowerOff.heal
+    heal = Fault.heal
 
-    def watched(self: PowerOff, where: Lab) -> None:
+    def watched(self: Fault, where: Lab) -> None:
         heal(self, where)
         healed.set()
 
-    monkeypatch.setattr(PowerOff, "heal", watched)
-    with injected(lab, PowerOff("master-2", seconds=0.01), before=nothing, after=nothing):
+    monkeypatch.setattr(Fault, "heal", watched)
+    with injected(lab, power_off("master-2", 0.01), before=nothing, after=nothing):
         assert healed.wait(5)
         assert state(lab, "master-2") is State.RUNNING
 
@@ -125,26 +130,34 @@ def leave_behind(lab: Lab, **more: Any) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     lab.provider.states["master-2"] = State.OFF  # type: ignore[attr-defined]
-    marker.write(lab, PowerOff("master-2"))
+    marker.write(lab, power_off("master-2"))
     note = json.loads(marker.path_of(lab).read_text()) | {"pid": dead.pid} | more
     marker.path_of(lab).write_text(json.dumps(note))
 
 
 def test_what_a_killed_run_left_is_healed_by_the_next(lab: Lab) -> None:
     leave_behind(lab)
-    (said,) = marker.heal_left_behind(lab, Console())
-    assert "power-off of master-2" in said
+    said: list[str] = []
+    assert list(marker.heal_left_behind(lab, said.append)) == said
+    assert "power-off of master-2" in said[0]
     assert state(lab, "master-2") is State.RUNNING
-    assert marker.heal_left_behind(lab, Console()) == ()
+    assert marker.heal_left_behind(lab, said.append) == ()
 
 
 def test_a_fault_of_a_living_process_is_left_to_it(lab: Lab) -> None:
     leave_behind(lab, pid=os.getpid())
     with pytest.raises(PreflightError, match="is live since"):
-        marker.heal_left_behind(lab, Console())
+        marker.heal_left_behind(lab, print)
     assert state(lab, "master-2") is State.OFF
 
 
-def test_a_fault_of_another_version_is_named() -> None:
-    with pytest.raises(PreflightError, match="fault solar-flare: not known; faults are power-off"):
-        fault_of("solar-flare", {})
+def test_a_number_that_another_process_got_keeps_no_fault_alive(lab: Lab) -> None:
+    leave_behind(lab, pid=os.getpid(), born="1")
+    assert marker.heal_left_behind(lab, print)
+    assert state(lab, "master-2") is State.RUNNING
+
+
+def test_a_fault_of_another_version_is_named(lab: Lab) -> None:
+    leave_behind(lab, fault="solar-flare")
+    with pytest.raises(PreflightError, match=r"fault solar-flare of master-2 .* not known to this version"):
+        marker.heal_left_behind(lab, print)

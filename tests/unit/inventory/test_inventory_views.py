@@ -131,11 +131,20 @@ def test_any_right_answers_give_a_right_inventory(tmp_path: Path, answers: dict[
     assert len(lab.workers) == int(answers.get("workers", "2"))
 
 
+@pytest.mark.parametrize("name", ["123", "true", "null", "no", "1e3", "0x1f", "a-1"])
+def test_a_name_that_looks_like_something_else_is_a_name(tmp_path: Path, name: str) -> None:
+    answers = {"provider": "proxmox", "hypervisor": "pve-1e3"}
+    assert load(str(init(name, answers, folder=tmp_path))).lab == name
+
+
 @pytest.mark.parametrize(
     ("name", "answers", "words"),
     [
         ("Mine", {}, "write mine"),
         ("../mine", {}, "may hold only"),
+        ("a: b", {}, "write a-b"),
+        ("", {}, "may hold only"),
+        ("mine", {"provider": "proxmox", "hypervisor": "p: q"}, "write p-q"),
         ("mine", {"masters": "2"}, "must be odd"),
         ("mine", {"masters": "three"}, "must be a whole number"),
         ("mine", {"workers": "0"}, "there is no worker"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,22 +18,28 @@ GOOD = Result(
     code=0,
     requests=2000,
     failures=1,
+    asked_seconds=59,
     p95_ms=90,
     p99_ms=200,
     generators=(Generator(cpu_percent=40, lag_ms=5),),
 )
 PROFILE = LoadProfile(failure_percent=1, p95_ms=800, p99_ms=1500)
 
-STATS = """Type,Name,Request Count,Failure Count,Max Response Time,Requests/s,50%,95%,99%
-GET,https://a/,60,1,90.5,1.0,5,20,40
-,Aggregated,60,1,90.5,1.0,5,20,40
-"""
-NOTHING = """Type,Name,Request Count,Failure Count,Max Response Time,Requests/s,50%,95%,99%
-,Aggregated,0,0,0,0.0,N/A,N/A,N/A
-"""
-FAILURES = "Method,Name,Error,Occurrences,First Seen,Last Seen\nGET,https://a/,status 502,1,x,y\n"
-OWN = """[{"cpu_percent": 12.34, "lag_ms": 1.0, "gap_seconds": 0.5, "served": {"front-1": 3}},
- {"cpu_percent": 20.0, "lag_ms": 2.0, "gap_seconds": 0.25, "served": {"front-1": 4, "back-1": 1}}]"""
+OWN = {
+    "requests": 60,
+    "failures": 1,
+    "asked_seconds": 59.96,
+    "rate": 1.0,
+    "p50_ms": 5,
+    "p95_ms": 20,
+    "p99_ms": 40,
+    "max_ms": 90.55,
+    "problems": ["1 x https://a/: status 502"],
+    "processes": [
+        {"cpu_percent": 12.34, "lag_ms": 1.0, "gap_seconds": 0.5, "served": {"front-1": 3}},
+        {"cpu_percent": 20.0, "lag_ms": 2.0, "gap_seconds": 0.25, "served": {"front-1": 4, "back-1": 1}},
+    ],
+}
 
 
 @pytest.mark.parametrize(
@@ -48,6 +55,7 @@ OWN = """[{"cpu_percent": 12.34, "lag_ms": 1.0, "gap_seconds": 0.5, "served": {"
         ({"code": -15}, 1, Outcome.FAILED, "Locust was ended by signal 15"),
         ({"code": 2}, 1, Outcome.FAILED, "Locust ended with exit code 2"),
         ({"generators": (Generator(91, 5),)}, 1, Outcome.VOID, "used 91 % of a core, limit 90 %"),
+        ({"asked_seconds": 3.5, "p95_ms": 1400}, 1, Outcome.VOID, "users asked for 3.5 s only, of 60 s"),
         ({"generators": (Generator(20, 300),)}, 1, Outcome.VOID, "came 300 ms late"),
         ({"generators": (Generator(91, 5),), "p99_ms": 9000}, 1, Outcome.VOID, "used 91 %"),
     ],
@@ -66,8 +74,7 @@ def test_every_limit_that_is_exceeded_is_told() -> None:
 
 
 def test_a_folder_is_read_as_numbers(tmp_path: Path) -> None:
-    for name, text in (("locust_stats.csv", STATS), ("locust_failures.csv", FAILURES), ("own.json", OWN)):
-        (tmp_path / name).write_text(text)
+    (tmp_path / "own.json").write_text(json.dumps(OWN))
     result = read(tmp_path, 0)
     assert (result.requests, result.failures, result.p95_ms, result.p99_ms) == (60, 1, 20, 40)
     assert result.served == {"back-1": 1, "front-1": 7}
@@ -76,13 +83,10 @@ def test_a_folder_is_read_as_numbers(tmp_path: Path) -> None:
     assert result.problems == ("1 x https://a/: status 502",)
 
 
-@pytest.mark.parametrize("text", ["", NOTHING])
-def test_a_run_without_requests_is_no_success(tmp_path: Path, text: str) -> None:
-    if text:
-        (tmp_path / "locust_stats.csv").write_text(text)
-        (tmp_path / "own.json").write_text(
-            '[{"cpu_percent": 1, "lag_ms": 1, "gap_seconds": 0, "served": {}}]'
-        )
+@pytest.mark.parametrize("written", [False, True])
+def test_a_run_without_requests_is_no_success(tmp_path: Path, written: bool) -> None:
+    if written:
+        (tmp_path / "own.json").write_text(json.dumps(OWN | {"requests": 0, "failures": 0}))
     result = read(tmp_path, 0)
     assert result.failure_percent == 100
     assert judge(result, PROFILE).outcome is Outcome.FAILED

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from lab.errors import CommandError, DeadlineError, FailedError, PreflightError
+from lab.inventory.models import ProviderName
 from lab.phases import machines
 from lab.phases.context import Build
 from lab.phases.engine import Stopped
@@ -138,3 +140,14 @@ def test_a_lab_that_runs_needs_no_preflight(world: World, build: Build) -> None:
     world.provider.problems = [Problem("memory", "none", "some", "buy")]
     world.provider.states = dict.fromkeys(build.lab.inventory.hosts, State.RUNNING)
     assert preflight(build.lab) == 0
+
+
+def test_a_machine_that_exists_may_never_have_had_cloud_init(up: World, build: Build) -> None:
+    worker = up.inventory.hosts["worker-1"].model_copy(update={"provider": ProviderName.STATIC})
+    hosts = {**up.inventory.hosts, "worker-1": worker}
+    lab = replace(build.lab, inventory=up.inventory.model_copy(update={"hosts": hosts}))
+    lab.__dict__["ssh"] = up.ssh
+    build.lab = lab
+    up.ssh.on("worker-1", "if test -d /run/cloud-init;", '{"v1": {"errors": []}}')
+    machines.booted(build, "worker-1")
+    assert up.ssh.commands("else echo")

@@ -167,6 +167,8 @@ def test_what_runs_before_kube_proxy_reaches_the_api_by_the_balancer(
     assert {item["name"]: item["value"] for item in container["env"]} == {
         "KUBERNETES_SERVICE_HOST": "10.1.1.50",
         "KUBERNETES_SERVICE_PORT": "6443",
+        "HTTP2_READ_IDLE_TIMEOUT_SECONDS": "30",
+        "HTTP2_PING_TIMEOUT_SECONDS": "15",
     }
 
 

@@ -165,7 +165,7 @@ def test_every_host_is_looked_at_or_named() -> None:
 
 
 def test_layers_run_in_order_and_faults_need_a_disposable_lab(lab: Lab) -> None:
-    assert [layer.name for layer in LAYERS] == ["render", "node", "cluster", "services", "ha"]
+    assert [layer.name for layer in LAYERS] == ["render", "node", "cluster", "services", "ha", "load"]
     picked, left_out = chosen(["ha", "node"], lab.inventory)
     assert [layer.name for layer in picked] == ["node", "ha"]
     assert left_out == {}

@@ -1,0 +1,62 @@
+"""Health around faults for commands: a gate before, a wait after, and mending what a crashed run left."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from lab.errors import FailedError, PlumblineError, PreflightError
+from lab.faults import marker
+from lab.labs import Lab
+from lab.locks import exclusive
+from lab.render.bundle import pins
+from lab.verify import health
+from lab.verify.driver import Driver
+from lab.verify.outcomes import Mismatch
+from lab.verify.verbs import Refused
+
+RECOVERY = 300.0
+"""Seconds a healed lab has to be healthy again: row L4-22's limit for a node that was away."""
+
+
+def must_be_healthy(driver: Driver) -> None:
+    """Rows L2-01 to L2-04 hold. Raises `PreflightError` with the first that does not."""
+    try:
+        health.gate(driver)
+    except (Mismatch, Refused, PlumblineError) as error:
+        raise PreflightError(f"the lab is not healthy, so nothing was broken: {error}") from error
+
+
+def await_health(driver: Driver) -> None:
+    """Wait until the lab is healthy again. Raises `FailedError` with what is not."""
+    try:
+        health.recovered(driver, within=RECOVERY)
+    except Mismatch as error:
+        raise FailedError(f"after the fault: {error}", next_step="invoke status") from error
+
+
+def mend(lab: Lab, say: Callable[[str], None]) -> tuple[str, ...]:
+    """Heal a fault that a crashed run left, say so, wait for health. Call it while holding the lab's lock.
+
+    A lab that does not recover is said to be so and nothing more: its state is for the command to judge.
+    """
+    said = marker.heal_left_behind(lab, say)
+    if said:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                await_health(Driver(lab, Path(folder), pins()))
+                say("the lab is healthy again")
+            except PlumblineError as error:
+                say(error.message)
+    return said
+
+
+def mend_first(lab: Lab, say: Callable[[str], None]) -> None:
+    """The same for a command that holds no lock; a fault of a command that still works is left to it."""
+    if marker.path_of(lab).exists():
+        try:
+            with exclusive(lab, "healing a fault that was left behind"):
+                mend(lab, say)
+        except PreflightError as error:
+            say(error.message)

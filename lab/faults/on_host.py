@@ -1,0 +1,83 @@
+"""Faults that are commands on a host, with a dead man's switch there.
+
+Before the damage is done the host is told to undo it by itself at the bound. So a fault that cuts the way to
+its host, or whose harness was killed, is healed all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lab.errors import DeadlineError, FailedError
+from lab.faults.kinds import Kind
+from lab.labs import Lab
+from lab.waits import still, wait_for
+
+Script = Callable[[Lab, str], str]
+"""A shell script for a host of a lab."""
+
+SWITCH = "plumbline-heal"
+"""Transient timer and service of the dead man's switch."""
+PATIENCE = 30.0
+"""Seconds a host has, beyond the fault's bound, to be reached again."""
+HEAL_SECONDS = 300.0
+"""The longest healing: a member of etcd starts again and its data is compacted."""
+
+
+def always(script: str) -> Script:
+    """The same script for every host."""
+    return lambda _lab, _host: script
+
+
+NOTHING = always("true")
+
+
+@dataclass(frozen=True)
+class OnHost(Kind):
+    """`begin` does the damage, `end` undoes it and may be run any number of times.
+
+    `needs` is a command that must succeed for the fault to be possible, else `because` is the reason.
+    """
+
+    begin: Script
+    end: Script = NOTHING
+    needs: str = ""
+    because: str = ""
+
+    def unavailable(self, lab: Lab, host: str) -> str:
+        """The reason, when what it needs fails on the host."""
+        if not self.needs:
+            return ""
+        return "" if lab.ssh.try_run(host, self.needs, seconds=20).code == 0 else self.because
+
+    def inject(self, lab: Lab, host: str, seconds: float) -> None:
+        """Set the dead man's switch, then do the damage."""
+        if self.end is not NOTHING:
+            # a file, because systemd would take the script's own $ for variables of the unit
+            lab.ssh.run(
+                host,
+                f"cat >/run/{SWITCH}.sh && systemd-run --quiet --collect --unit {SWITCH} "
+                f"--on-active={seconds:g}s --timer-property=AccuracySec=1s sh /run/{SWITCH}.sh",
+                stdin=self.end(lab, host),
+                seconds=20,
+            )
+        lab.ssh.run(host, self.begin(lab, host), seconds=HEAL_SECONDS)
+
+    def heal(self, lab: Lab, host: str, seconds: float) -> None:
+        """Undo it and take the switch away; waits for a host that the fault has cut off."""
+        if self.end is NOTHING:
+            return
+
+        def undone() -> None:
+            try:
+                # the switch is gone when it was faster
+                lab.ssh.run(
+                    host,
+                    f"(\n{self.end(lab, host)}\n) && (systemctl stop {SWITCH}.timer 2>/dev/null || true)",
+                    seconds=HEAL_SECONDS,
+                )
+            except (FailedError, DeadlineError) as error:
+                raise still(error) from error
+
+        wait_for(f"{host}: {self.name} undone", undone, seconds=seconds + PATIENCE, interval=0.5)

@@ -1,0 +1,56 @@
+"""Process faults: kill -9, and SIGSTOP until SIGCONT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lab.faults.kinds import BALANCER, MASTERS, NODES, Kind
+from lab.faults.on_host import OnHost, always
+from lab.inventory.models import HostRole
+
+
+@dataclass(frozen=True)
+class Component:
+    """A program by its name in the process table, which the kernel cuts after 15 characters."""
+
+    name: str
+    process: str
+    roles: tuple[HostRole, ...]
+
+
+COMPONENTS = (
+    Component("etcd", "etcd", MASTERS),
+    Component("apiserver", "kube-apiserver", MASTERS),
+    Component("scheduler", "kube-scheduler", MASTERS),
+    Component("controller-manager", "kube-controller", MASTERS),
+    Component("containerd", "containerd", NODES),
+    Component("kubelet", "kubelet", NODES),
+    Component("kube-proxy", "kube-proxy", NODES),
+    Component("speaker", "speaker", NODES),
+    Component("haproxy", "haproxy", BALANCER),
+)
+
+
+def _kinds() -> Iterator[Kind]:
+    for item in COMPONENTS:
+        yield OnHost(
+            f"kill-{item.name}",
+            f"kill -9 of {item.process}",
+            item.roles,
+            10,
+            begin=always(f"pkill -KILL -x {item.process}"),
+        )
+    for item in COMPONENTS:
+        yield OnHost(
+            f"stop-{item.name}",
+            f"SIGSTOP of {item.process}, SIGCONT at the end",
+            item.roles,
+            30,
+            begin=always(f"pkill -STOP -x {item.process}"),
+            # a liveness probe may have replaced it by then
+            end=always(f"pkill -CONT -x {item.process} || true"),
+        )
+
+
+KINDS: tuple[Kind, ...] = tuple(_kinds())

@@ -1,0 +1,193 @@
+"""Everything that is at work around a fault: clients with a history, a watch, probes, and who holds what."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from lab.faults.clients import Client, Door, Reader, Watcher, Writer, register_object, version_of
+from lab.faults.inject import Live
+from lab.faults.probes import SECONDS, Prober, Sampler
+from lab.report.series import Mark, Series
+from lab.verify.driver import Driver
+from lab.verify.history import Contradiction, Event, Operation, judge
+from lab.verify.outcomes import CouldNotTell
+from lab.verify.outside import http_get
+from lab.verify.verbs import Refused, becomes
+from lab.verify.workspace import Workspace
+
+REGISTERS = ("register-a", "register-b")
+API = "API through the balancer"
+ADDRESS = "service at a MetalLB address"
+CAUGHT_UP = 15.0
+"""Seconds a watch has, after everything, to tell the last state."""
+
+
+@dataclass
+class Traffic:
+    """Clients at work; after `stop` what they did, and the judgement on it."""
+
+    space: Workspace
+    door: Door
+    clients: Sequence[Client]
+    watch: Watcher
+    probers: Sequence[Prober]
+    samplers: Sequence[Sampler]
+    started: str
+    history: list[Operation] = field(default_factory=list)
+    contradictions: list[Contradiction] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Set all to work."""
+        for item in (*self.clients, self.watch, *self.probers, *self.samplers):
+            item.start()
+
+    def stop(self) -> None:
+        """End all, read every register once more, and judge. May be called twice."""
+        if self.history:
+            return
+        workers: list[Client | Prober | Sampler] = [*self.clients, *self.probers, *self.samplers]
+        for item in workers:
+            item.stop()
+        last = Client("last", self.door, REGISTERS)
+        for register in REGISTERS:
+            becomes(
+                f"last read of {register}",
+                lambda register=register: last.read(register) is not None,  # type: ignore[misc]
+                bool,
+                within=30,
+                expected="answered",
+                command="invoke status",
+            )
+        newest = max(item.version for item in last.history)
+        becomes(
+            "watch of the registers",
+            lambda: self.watch.expired or (self.watch.events and self.watch.events[-1].version >= newest),
+            bool,
+            within=CAUGHT_UP,
+            expected=f"at version {newest}",
+        )
+        self.watch.stop()
+        last.stop()
+        self.history = [item for client in (*self.clients, last) for item in client.history]
+        if self.watch.expired:
+            raise CouldNotTell(f"watch: the API would not go on from where it was: {self.watch.expired}")
+        self.contradictions = judge(self.history, self.events, since=self.watch.since)
+
+    @property
+    def events(self) -> list[Event]:
+        """What the watch told."""
+        return self.watch.events
+
+    @property
+    def operations(self) -> list[Operation]:
+        """What the clients did so far."""
+        return [item for client in self.clients for item in list(client.history)]
+
+    def acknowledged(self) -> int:
+        """Good operations so far."""
+        return sum(item.good for item in self.operations)
+
+    def busy(self, seconds: float) -> None:
+        """Wait until the clients have been at work for so many seconds more."""
+        begun, before = time.monotonic(), self.acknowledged()
+        becomes(
+            "clients through the balancer",
+            lambda: (time.monotonic() - begun, self.acknowledged() - before),
+            lambda state: state[0] >= seconds and state[1] >= 2 * seconds,
+            within=seconds + 20,
+            expected=f"at work for {seconds:g} s",
+        )
+
+    def probes(self, name: str) -> Prober:
+        """The prober of a target."""
+        return next(item for item in self.probers if item.target == name)
+
+    def series(self, title: str, live: Live, checks: Sequence[str], test: str) -> Series:
+        """The story for the report's pictures."""
+        marks = [Mark(t=live.began, kind="fault", text=live.fault.title)]
+        if live.healed is not None:
+            marks.append(Mark(t=live.healed, kind="healed", text="healed"))
+        return Series(
+            title=title,
+            checks=tuple(checks),
+            test=test,
+            started=self.started,
+            marks=tuple(marks),
+            targets=tuple(item.as_target() for item in self.probers if item.probes),
+            holders=tuple(entry for item in self.samplers for entry in item.holders),
+        )
+
+
+def api_probe(driver: Driver) -> Callable[[], str]:
+    """A question to the API through the balancer, over a new connection."""
+    address = driver.inventory.addresses[driver.inventory.balancer]
+    port, tls = driver.inventory.kubernetes.api_port, driver.cluster.tls
+
+    def ask() -> str:
+        answer = http_get(address, port, "/api/v1/namespaces/default", tls=tls, seconds=SECONDS)
+        if answer.status != 200:
+            raise Refused(f"API: status {answer.status}")
+        return ""
+
+    return ask
+
+
+def address_probe(address: str, port: int = 80) -> Callable[[], str]:
+    """A question to an echo server behind a load-balanced address; the pod and node that answered."""
+
+    def ask() -> str:
+        answer = http_get(address, port, seconds=SECONDS)
+        if answer.status != 200:
+            raise Refused(f"{address}: status {answer.status}")
+        said = answer.json()
+        return f"{said['pod']} on {said['node']}"
+
+    return ask
+
+
+def lease_holder(driver: Driver, name: str) -> Callable[[], str]:
+    """Who holds a lease of the control plane, by host."""
+    path = f"/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/{name}"
+
+    def look() -> str:
+        item = driver.cluster.get(path) or {"spec": {}}
+        return str(item["spec"].get("holderIdentity") or "").partition("_")[0]
+
+    return look
+
+
+@contextmanager
+def traffic(driver: Driver, space: Workspace, address: str = "") -> Iterator[Traffic]:
+    """Clients work while the block runs; `address` is a load-balanced echo service to be probed as well."""
+    made = [space.create("configmaps", register_object(name)) for name in REGISTERS]
+    host = driver.inventory.addresses[driver.inventory.balancer]
+    door = Door(host, driver.inventory.kubernetes.api_port, driver.cluster.tls, f"{space.core}/configmaps")
+    limits = driver.inventory.thresholds
+    probers = [Prober(API, api_probe(driver), limit=limits.api_gap_seconds)]
+    if address:
+        probers.append(Prober(ADDRESS, address_probe(address), limit=limits.address_gap_seconds))
+    leases = ("kube-controller-manager", "kube-scheduler")
+    found = Traffic(
+        space,
+        door,
+        # two writers contend for one register, one has its own
+        [
+            Reader("reader", door, REGISTERS),
+            Writer("writer-1", door, REGISTERS[:1]),
+            Writer("writer-2", door, REGISTERS[:1]),
+            Writer("writer-3", door, REGISTERS[1:]),
+        ],
+        Watcher("watch", door, max(map(version_of, made))),
+        probers,
+        [Sampler(f"lease {name}", lease_holder(driver, name)) for name in leases],
+        datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    found.begin()
+    try:
+        yield found
+    finally:
+        found.stop()

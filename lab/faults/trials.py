@@ -1,0 +1,164 @@
+"""Trials: the same fault again and again, and what clients lived through each time."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from lab.faults.catalogue import fault
+from lab.faults.inject import injected
+from lab.faults.probes import failed_share, longest_gap
+from lab.faults.traffic import ADDRESS, API, traffic
+from lab.report.series import Gaps
+from lab.verify import health
+from lab.verify.driver import Driver
+from lab.verify.history import lost
+from lab.verify.objects import address_of, service, steadfast
+from lab.verify.outside import arp_owners
+from lab.verify.verbs import becomes
+from lab.verify.workspace import Workspace, is_ready, workspace
+
+LEADER, ANNOUNCER = "etcd-leader", "announcer"
+"""Words for a host that is looked for before each trial."""
+REPLICAS = 2
+WARM_UP = 3.0
+SETTLED = 15.0
+"""Seconds after which failures must be below one in a hundred."""
+WINDOW = 15.0
+"""Length of the time behind it in which they are counted."""
+MOVED = 60.0
+"""Seconds within which the pods of a dead machine must run elsewhere."""
+POLL = 0.5
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One fault as clients saw it; None for what never came back while it lived.
+
+    `api` and `address` are the longest gaps in seconds, `failed` the share of the requests to the address
+    that failed from 15 to 30 s after the damage, `moved` the seconds until all replicas ran elsewhere,
+    `lost` acknowledged writes that are gone, `wrong` all contradictions of the history.
+    """
+
+    host: str
+    api: float | None
+    address: float | None
+    failed: float
+    moved: float | None
+    lost: int
+    wrong: int
+
+
+def trial(driver: Driver, name: str, host: str) -> Trial:
+    """Inject the fault once under traffic and heal it; the lab is healthy before and after.
+
+    `host` is a name, `etcd-leader` or `announcer`. Raises what the gates and the fault raise.
+    """
+    within = driver.inventory.thresholds.recovery_seconds
+    with workspace(driver, "trial") as space:
+        address = _sample(space)
+        wanted = fault(driver.lab, name, _victim(driver, host, address))
+        with traffic(driver, space, address) as clients:
+            clients.busy(WARM_UP)
+            with injected(
+                driver.lab,
+                wanted,
+                before=lambda: health.gate(driver),
+                after=lambda: health.recovered(driver, within=within),
+            ) as live:
+                moved = _await_move(space, wanted.host, live.began, live.over.wait)
+                live.over.wait(max(0.0, live.began + SETTLED + WINDOW - time.monotonic()))
+                ended = time.monotonic()
+            clients.busy(WARM_UP)
+        api = [probe for probe in clients.probes(API).probes if probe.t <= ended]
+        asked = [probe for probe in clients.probes(ADDRESS).probes if probe.t <= ended]
+        begin = live.began + SETTLED
+        return Trial(
+            host=wanted.host,
+            api=longest_gap(api, since=live.began),
+            address=longest_gap(asked, since=live.began),
+            failed=failed_share(asked, begin=begin, end=begin + WINDOW),
+            moved=moved,
+            lost=lost(clients.contradictions),
+            wrong=len(clients.contradictions),
+        )
+
+
+def _sample(space: Workspace) -> str:
+    """The sample application behind a load-balanced service; its address."""
+    web, budget = steadfast("web", space.probe_image, REPLICAS)
+    space.create("deployments", web)
+    space.create("poddisruptionbudgets", budget)
+    space.await_pods("web", REPLICAS)
+    space.create("services", service("web", "web"))
+    return becomes(
+        "address of service web",
+        lambda: address_of(space.driver.cluster.get(f"{space.core}/services/web")),
+        bool,
+        within=space.driver.inventory.thresholds.address_seconds,
+        expected="one of a pool",
+    )
+
+
+def _victim(driver: Driver, host: str, address: str) -> str:
+    if host == LEADER:
+        return health.etcd_leader(driver, health.etcd_names(driver))
+    if host == ANNOUNCER:
+        names = {driver.inventory.mac(name): name for name in driver.inventory.nodes}
+        (mac,) = becomes(
+            f"owner of {address}",
+            lambda: tuple(arp_owners(driver.here, address)),
+            lambda macs: len(macs) == 1,
+            within=15,
+            expected="one node",
+        )
+        return names[mac]
+    return host
+
+
+def _await_move(space: Workspace, dead: str, began: float, wait: Callable[[float], bool]) -> float | None:
+    """Seconds until all replicas are ready on other machines than the dead one; None: not in time."""
+    while (passed := time.monotonic() - began) < MOVED:
+        pods = [pod for pod in space.pods("web") if pod["spec"].get("nodeName") != dead and is_ready(pod)]
+        if len(pods) >= REPLICAS:
+            return passed
+        wait(POLL)
+    return None
+
+
+def percentile(values: Iterable[float | None], share: float) -> float | None:
+    """The nearest-rank percentile; None, which is longer than any time, where it never came back."""
+    ordered = sorted(math.inf if value is None else value for value in values)
+    found = ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+    return None if math.isinf(found) else found
+
+
+def summary(trials: Sequence[Trial]) -> dict[str, dict[str, float | None]]:
+    """p50, p95 and max of each figure."""
+    figures: dict[str, list[float | None]] = {
+        "api_gap_seconds": [item.api for item in trials],
+        "address_silence_seconds": [item.address for item in trials],
+        "failed_share_after_15_s": [item.failed for item in trials],
+        "pods_elsewhere_seconds": [item.moved for item in trials],
+        "lost_writes": [float(item.lost) for item in trials],
+        "contradictions": [float(item.wrong) for item in trials],
+    }
+    return {
+        name: {
+            "p50": percentile(values, 0.5),
+            "p95": percentile(values, 0.95),
+            "max": percentile(values, 1.0),
+        }
+        for name, values in figures.items()
+    }
+
+
+def gaps(name: str, trials: Sequence[Trial]) -> tuple[Gaps, ...]:
+    """The trials for the report's histograms."""
+    return (
+        Gaps(name=f"API gap after {name}", seconds=tuple(item.api for item in trials)),
+        Gaps(name=f"silence of the address after {name}", seconds=tuple(item.address for item in trials)),
+        Gaps(name=f"pods elsewhere after {name}", seconds=tuple(item.moved for item in trials), limit=MOVED),
+    )

@@ -1,0 +1,102 @@
+"""Layer ha: etcd without room or with a slow disk, and greedy programs on a worker."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from lab.faults.clients import register_object
+from lab.verify import health
+from lab.verify.fire import Fire
+from lab.verify.objects import Object
+from lab.verify.outcomes import CouldNotTell
+from lab.verify.verbs import Refused, agrees, becomes, holds, succeeds
+
+LEADER_CHANGES = 4
+"""Row L4-18, from etcd's alert rules."""
+
+
+@pytest.mark.check("L4-01")
+@pytest.mark.check("L4-17")
+def test_a_full_quota_refuses_writes_and_is_cured(fire: Fire) -> None:
+    """etcd's quota is reached: alarm, writes refused, reads answered; compacting and disarming cures it."""
+    driver, space = fire.driver, fire.space
+    with fire.under("etcd-quota", steady=1):
+        becomes(
+            "etcd's alarms",
+            lambda: [item.get("alarm") for item in driver.etcdctl("alarm list").get("alarms", [])],
+            lambda alarms: 1 in alarms,
+            within=30,
+            expected="NOSPACE",
+            command="etcdctl alarm list",
+        )
+        becomes(
+            "a write",
+            lambda: _write(fire),
+            lambda said: "space exceeded" in said,
+            within=15,
+            expected="refused: database space exceeded",
+        )
+        found = succeeds(
+            "a read", lambda: driver.cluster.get(f"{space.core}/configmaps/register-a"), within=10
+        )
+        holds("a read", found is not None, expected="the register", seen=found)
+
+
+def _write(fire: Fire) -> str:
+    try:
+        fire.driver.cluster.create(f"{fire.space.core}/configmaps", register_object("one-more"))
+    except (Refused, CouldNotTell) as error:
+        return str(error)
+    return "accepted"
+
+
+@pytest.mark.check("L4-01")
+@pytest.mark.check("L4-17")
+def test_a_full_disk_of_one_member_is_survived(fire: Fire) -> None:
+    """One member of etcd has no byte left: the others go on, and it comes back whole."""
+    fire.full_only()
+    driver = fire.driver
+    leader = health.etcd_leader(driver, health.etcd_names(driver))
+    victim = next(name for name in reversed(driver.inventory.masters) if name != leader)
+    with fire.under("etcd-disk-full", victim, steady=15) as (live, clients):
+        pass
+    fire.gaps_within(clients, live, driver.inventory.thresholds.api_gap_seconds)
+
+
+@pytest.mark.check("L4-01")
+@pytest.mark.check("L4-18")
+def test_a_slow_disk_makes_no_storm(fire: Fire) -> None:
+    """The leader's disk is slow: few changes of the leader, no write lost."""
+    fire.full_only()
+    driver = fire.driver
+    leader = health.etcd_leader(driver, health.etcd_names(driver))
+    before = max(item["Status"]["raftTerm"] for item in health.etcd_status(driver))
+    with fire.under("etcd-disk-slow", leader, seconds=40, steady=30):
+        pass
+    after = max(item["Status"]["raftTerm"] for item in health.etcd_status(driver))
+    changes = fire.measure("changes of etcd's leader", after - before, "", LEADER_CHANGES)
+    holds("changes of etcd's leader", changes < LEADER_CHANGES, expected=f"< {LEADER_CHANGES}", seen=changes)
+
+
+@pytest.mark.check("L4-26")
+@pytest.mark.parametrize("kind", ["memory-pressure", "pid-pressure", "cpu-pressure"])
+def test_a_greedy_program_hurts_itself_alone(fire_web: Fire, kind: str) -> None:
+    """A worker has a greedy program in a bounded cgroup: its node stays Ready, no pod is restarted."""
+    if kind != "memory-pressure":
+        fire_web.full_only()
+    driver, space = fire_web.driver, fire_web.space
+    before = _restarts(space.pods("web"))
+    began = time.monotonic()
+    with fire_web.under(kind, steady=10):
+        health.nodes(driver)
+    agrees("pods and their restarts", _restarts(space.pods("web")), before)
+    fire_web.measure("pressure, healing and health", time.monotonic() - began, "s", 300)
+
+
+def _restarts(pods: list[Object]) -> dict[str, int]:
+    return {
+        pod["metadata"]["name"]: sum(item["restartCount"] for item in pod["status"]["containerStatuses"])
+        for pod in pods
+    }

@@ -1,0 +1,154 @@
+"""Layer ha: partitions, loss, links that go down, and the balancer's own restarts."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from lab.cluster.workloads import is_ready
+from lab.faults.traffic import ADDRESS, API
+from lab.verify import health
+from lab.verify.driver import Driver
+from lab.verify.fire import Fire
+from lab.verify.verbs import becomes, holds, nothing, staying
+
+RELOAD_GAP = 5.0
+"""Row L4-19: longest gap of a restart; a reload has none."""
+AWAY_SECONDS = 120.0
+"""Row L4-22: a silent node is NotReady within two minutes."""
+LEADER_CHANGES = 3
+"""Row L4-13."""
+
+
+def in_service(driver: Driver) -> dict[str, bool]:
+    """Which masters HAProxy sends clients to, from its own status."""
+    said = driver.read(driver.inventory.balancer, "echo 'show stat' | socat stdio /run/haproxy/admin.sock")
+    rows = [line.split(",") for line in said.splitlines() if line.startswith("kube-apiservers,")]
+    return {row[1]: row[17].startswith("UP") for row in rows if row[1] != "BACKEND"}
+
+
+@pytest.mark.check("L4-01")
+@pytest.mark.check("L4-11")
+@pytest.mark.parametrize("way", ["", "-refused", "-inward", "-outward"])
+def test_a_master_without_its_peers_is_taken_out(fire: Fire, way: str) -> None:
+    """A master is cut from its peers, not from HAProxy: no stale answer, and HAProxy leaves it out."""
+    if way:
+        fire.full_only()
+    driver = fire.driver
+    leader = health.etcd_leader(driver, health.etcd_names(driver))
+    limit = driver.inventory.thresholds.api_gap_seconds
+    with fire.under(f"cut-peers{way}", leader, seconds=60) as (live, clients):
+        becomes(
+            f"{leader} in HAProxy",
+            lambda: in_service(driver)[leader],
+            lambda up: not up,
+            within=limit,
+            expected="out of service",
+            command=f"invoke ssh {driver.inventory.balancer}",
+        )
+        fire.measure("cut to out of service", time.monotonic() - live.began, "s", limit)
+    fire.gaps_within(clients, live, limit)
+
+
+@pytest.mark.check("L4-01")
+@pytest.mark.check("L4-12")
+@pytest.mark.parametrize("cut", ["cut-balancer", "cut-clients"])
+def test_a_silent_hole_makes_no_node_not_ready(fire: Fire, cut: str) -> None:
+    """Nothing passes between HAProxy and one master, or HAProxy and all clients: no node turns NotReady."""
+    fire.full_only()
+    driver = fire.driver
+    # all clients: for as long as a node may be silent, and no longer
+    seconds = 60.0 if cut == "cut-balancer" else driver.inventory.grace_seconds / 2
+    with fire.under(cut, seconds=seconds, steady=seconds) as (live, _):
+        pass
+    with staying("nodes", lambda: _not_ready(driver), lambda names: not names, expected="all Ready"):
+        health.recovered(driver, within=driver.inventory.grace_seconds)
+    assert live.healed is not None
+
+
+def _not_ready(driver: Driver) -> list[str]:
+    return [item["metadata"]["name"] for item in driver.cluster.items("/api/v1/nodes") if not is_ready(item)]
+
+
+@pytest.mark.check("L4-01")
+@pytest.mark.check("L4-13")
+@pytest.mark.parametrize("name", ["lose-peers", "delay"])
+def test_a_bad_link_between_masters_loses_nothing(fire: Fire, name: str) -> None:
+    """Half of the packets between the leader and its peers are lost, or all are late: no write lost."""
+    if name == "delay":
+        fire.full_only()
+    driver = fire.driver
+    leader = health.etcd_leader(driver, health.etcd_names(driver))
+    before = _term(driver)
+    with fire.under(name, leader, seconds=10, steady=5):
+        pass
+    changes = fire.measure("changes of etcd's leader", _term(driver) - before, "", LEADER_CHANGES)
+    holds(
+        "changes of etcd's leader", changes <= LEADER_CHANGES, expected=f"<= {LEADER_CHANGES}", seen=changes
+    )
+
+
+def _term(driver: Driver) -> int:
+    return int(max(item["Status"]["raftTerm"] for item in health.etcd_status(driver)))
+
+
+@pytest.mark.check("L4-01")
+@pytest.mark.check("L4-19")
+def test_a_reload_of_the_balancer_is_not_noticed(fire: Fire) -> None:
+    """HAProxy reads its configuration anew: not one request fails."""
+    with fire.under("haproxy-reload", steady=5) as (live, clients):
+        pass
+    asked = [probe for probe in clients.probes(API).probes if probe.t >= live.began - 1]
+    failed = [f"{probe.t - live.began:.1f} s: {probe.ms:.0f} ms" for probe in asked if not probe.ok]
+    fire.measure("failed requests", len(failed), "requests", 0)
+    nothing("failed requests", failed, rule="none by a reload")
+
+
+@pytest.mark.check("L4-01")
+@pytest.mark.check("L4-19")
+def test_a_restart_of_the_balancer_is_short(fire: Fire) -> None:
+    """HAProxy is restarted: a short gap."""
+    with fire.under("haproxy-restart", steady=5) as (live, clients):
+        pass
+    fire.gaps_within(clients, live, RELOAD_GAP)
+
+
+@pytest.mark.check("L4-22")
+@pytest.mark.check("L4-06")
+@pytest.mark.parametrize("name", ["power-off", "nic-down"])
+def test_a_silent_worker_is_noticed_and_comes_back(fire: Fire, name: str) -> None:
+    """A worker is off, or its network card is down: NotReady in time, and Ready again after."""
+    fire.full_only()
+    driver = fire.driver
+    victim = driver.inventory.workers[-1]
+    with fire.under(name, victim, seconds=AWAY_SECONDS, steady=1) as (live, _):
+        becomes(
+            f"node {victim}",
+            lambda: victim in _not_ready(driver),
+            bool,
+            within=AWAY_SECONDS - 5,
+            expected="NotReady",
+            command=f"kubectl describe node {victim}",
+        )
+        took = fire.measure("time to NotReady", time.monotonic() - live.began, "s", AWAY_SECONDS)
+    grace = driver.inventory.grace_seconds
+    holds("time to NotReady", took <= grace + 20, expected=f"<= {grace + 20:g} s", seen=f"{took:.1f} s")
+
+
+@pytest.mark.check("L4-23")
+@pytest.mark.parametrize("name", ["firewall-reload", "flush-proxy-rules", "kill-kube-proxy"])
+def test_rules_that_were_lost_come_back(fire_web: Fire, name: str) -> None:
+    """The firewall is loaded anew, or kube-proxy's rules are gone on a worker: answers again."""
+    if name == "kill-kube-proxy":
+        fire_web.full_only()
+    limit = fire_web.driver.inventory.thresholds.component_seconds
+    with fire_web.under(name, fire_web.driver.inventory.workers[0], steady=2) as (live, clients):
+        becomes(
+            "the service at its address",
+            lambda: [probe.ok for probe in clients.probes(ADDRESS).probes[-20:]],
+            lambda asked: len(asked) == 20 and all(asked),
+            within=limit,
+            expected="20 answers in a row",
+        )
+        fire_web.measure("damage to steady answers", time.monotonic() - live.began, "s", limit)

@@ -1,0 +1,55 @@
+"""Layer ha: parts of Kubernetes are killed or stopped, and come back by themselves."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from lab.faults.processes import COMPONENTS
+from lab.verify import health
+from lab.verify.fire import Fire
+from lab.verify.verbs import agrees, holds
+
+SHORT = ("etcd", "kubelet")
+"""The components of a short run: one of the control plane, one of the nodes."""
+
+
+@pytest.mark.check("L4-01")
+@pytest.mark.check("L4-15")
+@pytest.mark.parametrize("component", [item.name for item in COMPONENTS])
+def test_a_killed_part_comes_back(fire: Fire, component: str) -> None:
+    """kill -9 of one part on one host: it works again in time, running containers are not touched."""
+    if component not in SHORT:
+        fire.full_only()
+    driver = fire.driver
+    limit = driver.inventory.thresholds.component_seconds
+    with fire.under(f"kill-{component}", steady=1) as (live, _):
+        host = live.fault.host
+        before = _containers(fire, host) if component in ("kubelet", "containerd") else None
+        health.recovered(driver, within=limit)
+        process = next(item.process for item in COMPONENTS if item.name == component)
+        agrees(f"{process} runs", driver.ask(host, f"pgrep -x {process}").code, 0, host=host)
+        took = fire.measure(f"{component}: kill to healthy", time.monotonic() - live.began, "s", limit)
+        after = _containers(fire, host) if before is not None else None
+    agrees(f"running containers of {host}", after, before, command="crictl ps", host=host)
+    holds(f"{component}: kill to healthy", took <= limit, expected=f"<= {limit:g} s", seen=f"{took:.1f} s")
+
+
+def _containers(fire: Fire, host: str) -> list[str]:
+    """Running containers by their process, which containerd's own restart must not end."""
+    return sorted(fire.driver.read(host, "pgrep -f containerd-shim-runc-v2").split())
+
+
+@pytest.mark.check("L4-01")
+@pytest.mark.check("L4-14")
+@pytest.mark.parametrize("seconds", [3, 30])
+def test_etcd_that_stood_still_gives_no_old_answer(fire: Fire, seconds: int) -> None:
+    """SIGSTOP of the leader's etcd, then SIGCONT: no stale read, no write lost."""
+    if seconds > 3:
+        fire.full_only()
+    driver = fire.driver
+    leader = health.etcd_leader(driver, health.etcd_names(driver))
+    with fire.under("stop-etcd", leader, seconds=seconds, steady=seconds) as (live, clients):
+        pass
+    fire.gaps_within(clients, live, driver.inventory.thresholds.api_gap_seconds)

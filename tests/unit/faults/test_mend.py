@@ -1,0 +1,88 @@
+"""What a command does before its own work when a crashed run left a fault."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab.errors import FailedError, PreflightError
+from lab.faults import marker, mend, power
+from lab.faults.catalogue import KINDS
+from lab.faults.kinds import Fault
+from lab.labs import Lab
+from lab.locks import exclusive
+from lab.providers.base import State
+from lab.render.bundle import pins
+from lab.verify import health
+from lab.verify.driver import Driver
+from lab.verify.outcomes import CouldNotTell, Mismatch
+from tests.fakes import FakeProvider
+from tests.world import INVENTORY, inventory
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """A lab whose master-2 was switched off by a process that is dead."""
+    monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(power, "forget", lambda *_: None)
+    found = inventory(INVENTORY + "disposable: true\n")
+    states = dict.fromkeys(found.hosts, State.RUNNING) | {"master-2": State.OFF}
+    made = Lab(found, tmp_path, FakeProvider(states=states, prepared=True))
+    marker.write(made, Fault(KINDS["power-off"], "master-2", 60))
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    note = json.loads(marker.path_of(made).read_text()) | {"pid": dead.pid}
+    marker.path_of(made).write_text(json.dumps(note))
+    return made
+
+
+@pytest.fixture
+def healthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "gate", lambda _: None)
+
+
+@pytest.mark.usefixtures("healthy")
+def test_the_next_command_heals_says_so_and_waits_for_health(lab: Lab) -> None:
+    said: list[str] = []
+    mend.mend_first(lab, said.append)
+    assert lab.provider.state("master-2") is State.RUNNING
+    assert said[0].startswith("healed power-off of master-2, left behind by process")
+    assert said[1:] == ["the lab is healthy again"]
+    mend.mend_first(lab, said.append)
+    assert len(said) == 2
+
+
+def test_a_lab_that_does_not_recover_is_said_to_be_so(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sick(_: Driver) -> None:
+        raise FailedError("after the fault: node master-2: NotReady")
+
+    monkeypatch.setattr(mend, "await_health", sick)
+    said: list[str] = []
+    assert mend.mend(lab, said.append) == (said[0],)
+    assert said[1] == "after the fault: node master-2: NotReady"
+
+
+def test_a_lab_that_somebody_works_on_is_left_to_him(lab: Lab) -> None:
+    said: list[str] = []
+    with exclusive(lab, "invoke verify"):
+        mend.mend_first(lab, said.append)
+    assert lab.provider.state("master-2") is State.OFF
+    assert "`invoke verify`" in said[0]
+
+
+@pytest.mark.parametrize(
+    "error", [Mismatch("node worker-1: Ready", expected="True", seen="False"), CouldNotTell("no API")]
+)
+def test_nothing_is_broken_in_a_lab_that_is_not_healthy(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception
+) -> None:
+    def sick(_: Driver) -> None:
+        raise error
+
+    monkeypatch.setattr(health, "gate", sick)
+    with pytest.raises(PreflightError, match="not healthy, so nothing was broken"):
+        mend.must_be_healthy(Driver(lab, tmp_path, pins()))

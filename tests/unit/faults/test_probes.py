@@ -1,0 +1,103 @@
+"""Probes: what a gap is, when a service has settled, and a rhythm that slow answers do not disturb."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from lab.faults.probes import Prober, Sampler, failed_share, longest_gap, settled_after
+from lab.report.series import Probe
+from lab.verify.outcomes import CouldNotTell
+from lab.verify.verbs import Refused
+
+
+def series(text: str) -> list[Probe]:
+    """A probe every tenth of a second: `.` good, `x` without an answer."""
+    return [Probe(t=number / 10, ok=mark == ".", ms=1) for number, mark in enumerate(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "gap"),
+    [
+        ("..........", 0.1),
+        ("...xxxxx..", 0.6),
+        ("...xx.xxx.", 0.4),
+        ("...xxxxxxx", None),
+        ("xxxxxxxxxx", None),
+    ],
+)
+def test_a_gap_is_between_good_answers(text: str, gap: float | None) -> None:
+    seen = longest_gap(series(text), since=0.25)
+    assert seen == (None if gap is None else pytest.approx(gap))
+
+
+def test_a_gap_before_the_fault_is_not_its_own() -> None:
+    assert longest_gap(series(".xxxx....xx.."), since=0.6) == pytest.approx(0.3)
+
+
+def test_a_share_counts_what_was_asked_in_time() -> None:
+    assert failed_share(series("..xx...."), begin=0.0, end=0.4) == 0.5
+    with pytest.raises(ValueError, match="no probe"):
+        failed_share(series(".."), begin=5, end=6)
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [("." * 40, 0.0), (".." + "x." * 9 + "." * 30, 1.8), ("." * 30 + "x" * 10, None)],
+)
+def test_settled_means_no_bad_window_any_more(text: str, after: float | None) -> None:
+    probes = series(text)
+    seen = settled_after(probes, since=0.0, share=0.01, window=1.0, until=probes[-1].t)
+    assert seen == (None if after is None else pytest.approx(after))
+
+
+def test_a_slow_answer_delays_no_question() -> None:
+    free, asked = threading.Event(), threading.Semaphore(0)
+
+    def ask() -> str:
+        asked.release()
+        free.wait(10)
+        return "pod"
+
+    prober = Prober("slow", ask)
+    prober.start()
+    for _ in range(5):
+        assert asked.acquire(timeout=10)
+    free.set()
+    prober.stop()
+    assert len(prober.probes) >= 5
+    assert {probe.by for probe in prober.as_target().probes} == {"pod"}
+
+
+@pytest.mark.parametrize("error", [Refused("no"), CouldNotTell("blind")])
+def test_no_answer_is_noted_as_none(error: Exception) -> None:
+    seen = threading.Event()
+
+    def ask() -> str:
+        seen.set()
+        raise error
+
+    prober = Prober("dead", ask)
+    prober.start()
+    assert seen.wait(10)
+    prober.stop()
+    assert not any(probe.ok for probe in prober.probes)
+
+
+def test_holders_are_noted_when_they_change() -> None:
+    answers = iter(["master-1", "master-1", "", "master-2"])
+    over = threading.Event()
+
+    def look() -> str:
+        try:
+            return next(answers)
+        except StopIteration:
+            over.set()
+            raise CouldNotTell("over") from None
+
+    sampler = Sampler("lease", look, every=0.001)
+    sampler.start()
+    assert over.wait(10)
+    sampler.stop()
+    assert [item.name for item in sampler.holders] == ["master-1", "", "master-2"]

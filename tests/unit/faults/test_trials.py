@@ -1,0 +1,32 @@
+"""Trials: percentiles in which silence is longer than any time."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.faults.trials import Trial, gaps, percentile, summary
+
+
+@pytest.mark.parametrize(
+    ("values", "share", "wanted"),
+    [
+        ([3.0], 0.5, 3.0),
+        ([1.0, 2.0, 3.0, 4.0], 0.5, 2.0),
+        ([float(number) for number in range(1, 21)], 0.95, 19.0),
+        ([float(number) for number in range(1, 21)], 1.0, 20.0),
+        ([1.0, None, 2.0], 0.5, 2.0),
+        ([1.0, None, 2.0], 0.95, None),
+    ],
+)
+def test_a_percentile_is_a_value_that_was_measured(
+    values: list[float | None], share: float, wanted: float | None
+) -> None:
+    assert percentile(values, share) == wanted
+
+
+def test_the_summary_hides_no_silence() -> None:
+    done = [Trial("worker-1", 1.5, 5.0, 0.0, 30.0, 0, 0), Trial("worker-2", 1.0, None, 0.5, None, 1, 2)]
+    found = summary(done)
+    assert found["address_silence_seconds"] == {"p50": 5.0, "p95": None, "max": None}
+    assert found["lost_writes"]["max"] == 1.0
+    assert [item.seconds for item in gaps("power-off", done)][1] == (5.0, None)
