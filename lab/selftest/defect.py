@@ -104,8 +104,8 @@ def served(name: str, port: int) -> dict[str, str]:
 def filtered(*rules: str, hook: str = "input") -> dict[str, str]:
     """Damage and repair of a packet filter that has rules nobody asked for, in a table of its own."""
     chain = f"type filter hook {hook} priority -20; policy accept; {'; '.join(rules)};"
-    table = f"table inet defect_{hook} {{ chain cut {{ {chain} }} }}"
+    table = f"table inet defect_{hook} {{\n chain cut {{\n {chain}\n }}\n}}\n"
     return {
-        "damage": f"echo {shlex.quote(table)} | nft -f -",
+        "damage": f"printf %s {shlex.quote(table)} | nft -f -",
         "repair": f"nft delete table inet defect_{hook} 2>/dev/null || true",
     }

@@ -179,7 +179,7 @@ def defects(lab: Inventory) -> list[Slip]:
             "",
             "node-monitor-grace",
             KUBEADM,
-            '(inventory.kubernetes.node_monitor_grace_seconds ~ "s")',
+            '(inventory.grace_seconds ~ "s")',
             '"20s"',
         ),
         _slip(

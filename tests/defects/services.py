@@ -44,6 +44,7 @@ def defects(lab: Inventory) -> list[Breakage]:
             "an address pool was deleted",
             "L3-17",
             f"MetalLB does not know.*{pool.name}",
+            alone=True,
             **_removed(lab, "ipaddresspool", pool.name),
         ),
         _breakage(
@@ -51,6 +52,7 @@ def defects(lab: Inventory) -> list[Breakage]:
             "no advertisement names the pool",
             "P3-01",
             f"no L2Advertisement names.*{pool.name}",
+            alone=True,
             **_removed(lab, "l2advertisement", "lan"),
         ),
         _breakage(
@@ -58,6 +60,7 @@ def defects(lab: Inventory) -> list[Breakage]:
             "a pool has addresses that the inventory does not give it",
             "P3-01",
             "pools of the cluster.*192.0.2",
+            alone=True,
             **kubectl(
                 lab,
                 f'{patch} \'{{"spec":{{"addresses":["192.0.2.10-192.0.2.20"]}}}}\'',
@@ -69,6 +72,7 @@ def defects(lab: Inventory) -> list[Breakage]:
             "a pool is no longer handed out by default",
             "P3-01",
             "pools of the cluster.*on request",
+            alone=True,
             **kubectl(
                 lab,
                 f'{patch} \'{{"spec":{{"autoAssign":false}}}}\'',
