@@ -178,7 +178,7 @@ def test_the_balancer_asks_readyz_over_tls_and_drops_sessions_of_a_dead_server()
     assert "http-check send meth GET uri /readyz" in found
     assert "http-check expect status 200" in found
     [default] = [line for line in found if line.startswith("default-server ")]
-    assert "inter 1s fall 2 rise 1" in default
+    assert "inter 1000ms fall 2 rise 1" in default
     assert default.endswith("on-marked-down shutdown-sessions")
 
 
@@ -202,7 +202,7 @@ def test_the_inventory_decides_port_and_times_of_the_balancer() -> None:
     found = text(rendered("haproxy", CONTAINERS, own), HAPROXY)
     assert "bind 10.1.1.50:8443" in found
     assert "10.1.1.12:8443" in found
-    assert "inter 2s fall 3" in found
+    assert "inter 2000ms fall 3" in found
 
 
 def test_pins_know_the_image_of_each_part_of_the_control_plane() -> None:

@@ -111,7 +111,11 @@ def test_networks_version_and_name_are_the_inventorys() -> None:
 def test_a_silent_node_is_given_its_time_explicitly() -> None:
     """L0-15: below 1.32 the default is too short."""
     given = arguments(init()["ClusterConfiguration"]["controllerManager"]["extraArgs"])
-    assert given == {"node-cidr-mask-size": "24", "node-monitor-grace-period": "50s"}
+    assert given == {
+        "node-cidr-mask-size": "24",
+        "node-monitor-period": "5s",
+        "node-monitor-grace-period": "50s",
+    }
 
 
 def test_etcd_checks_its_data_and_its_image_is_the_pinned_one() -> None:
