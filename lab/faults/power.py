@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,16 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from lab.faults.kinds import ANY, MASTERS, Kind
 from lab.labs import Lab
 from lab.providers.base import Power, State
+from lab.ssh import forget
 
 FLAPS = 6
 FLAP_SECONDS = 5.0
 """Row L4-21: six times five seconds off, five seconds on."""
-
-
-def forget(lab: Lab, host: str) -> None:
-    """End the shared SSH connection to a dead machine: it would hang for ServerAlive's 15 s."""
-    command = ["ssh", "-F", str(lab.ssh.config), "-O", "exit", host]
-    subprocess.run(command, capture_output=True, check=False, timeout=10)
 
 
 class PowerKind(Kind):
@@ -38,7 +32,7 @@ class PowerKind(Kind):
         with ThreadPoolExecutor(len(victims)) as pool:
             list(pool.map(lambda name: lab.provider.power(name, action), victims))
         for name in victims:
-            forget(lab, name)
+            forget(lab.ssh, name)
 
     def heal(self, lab: Lab, host: str, seconds: float) -> None:
         """Plug in what is off, let go on what stands still; what somebody else healed is left alone."""
