@@ -59,9 +59,10 @@ class Client(threading.Thread):
         self._connection: http.client.HTTPSConnection | None = None
 
     def stop(self) -> None:
-        """End after the operation in flight."""
+        """End after the operation in flight, if it runs: one that was only asked to read never did."""
         self._over.set()
-        self.join(WRITE_SECONDS + WATCH_SILENCE + 5)
+        if self.ident is not None:
+            self.join(WRITE_SECONDS + WATCH_SILENCE + 5)
         self._hang_up()
 
     def _hang_up(self) -> None:
