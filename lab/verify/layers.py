@@ -33,7 +33,7 @@ LAYERS = (
     Layer("render", 0, "what the inventory means", needs_lab=False),
     Layer("node", 10, "each machine is what its roles say", workers=2),
     Layer("cluster", 20, "the machines form one healthy cluster", workers=2),
-    Layer("services", 30, "services answer to clients outside the nodes", workers=2),
+    Layer("services", 30, "services answer to clients outside the nodes", workers=3),
     Layer("ha", 40, "the loss of a machine is survived", disturbs=True),
     Layer("load", 50, "the ingress under its users"),
 )
