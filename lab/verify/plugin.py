@@ -48,8 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
     context = Context.model_validate_json(config.getoption("--plumbline-context").read_text())
     config.stash[CONTEXT] = context
     config.stash[DRIVER] = context.driver()
-    # a polite kill unwinds like Ctrl-C, so that a fault is healed and what a test made is removed; a job that a
-    # shell put into the background is started with Ctrl-C ignored
+    # a polite kill unwinds like Ctrl-C, so that a fault is healed and what a test made is removed; a job in
+    # a shell's background is started with Ctrl-C ignored
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
