@@ -38,11 +38,6 @@ class Fire:
     item: pytest.Item
     address: str = ""
 
-    def full_only(self) -> None:
-        """This damage is left to `verify.ha: full`."""
-        if self.driver.inventory.verify.ha != "full":
-            raise NotPartOfLab("verify.ha", "short: one fault of each family is enough for this lab")
-
     @contextmanager
     def under(
         self, name: str, host: str = "", *, seconds: float = 0, steady: float = STEADY

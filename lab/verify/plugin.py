@@ -43,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in (
         "check(id): row of the catalogue that this test answers",
         "each(group): run once for each host of all, nodes, masters, workers or balancer",
+        "full: left out unless the inventory says `verify.ha: full`",
     ):
         config.addinivalue_line("markers", line)
     context = Context.model_validate_json(config.getoption("--plumbline-context").read_text())

@@ -9,6 +9,7 @@ import pytest
 from lab.verify.driver import Driver
 from lab.verify.fire import Fire
 from lab.verify.objects import address_of, daemonset, service, steadfast
+from lab.verify.outcomes import NotPartOfLab
 from lab.verify.plugin import Measure
 from lab.verify.verbs import becomes
 from lab.verify.workspace import Object, Workspace, workspace
@@ -28,6 +29,13 @@ def probes(everywhere: Workspace, driver: Driver) -> dict[str, Object]:
     """The probe pods by node, in the inventory's order."""
     found = {pod["spec"]["nodeName"]: pod for pod in everywhere.pods("probe")}
     return {name: found[name] for name in driver.inventory.nodes}
+
+
+@pytest.fixture(autouse=True)
+def _wanted(driver: Driver, request: pytest.FixtureRequest) -> None:
+    """Before anything is made for it: a damage that is left to `verify.ha: full` is skipped otherwise."""
+    if request.node.get_closest_marker("full") and driver.inventory.verify.ha != "full":
+        raise NotPartOfLab("verify.ha", "short: one fault of each family is enough for this lab")
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ LEADER_CHANGES = 4
 """Row L4-18, from etcd's alert rules."""
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-17")
 def test_a_full_quota_refuses_writes_and_is_cured(fire: Fire) -> None:
@@ -56,7 +57,6 @@ def _write(fire: Fire) -> str:
 @pytest.mark.check("L4-17")
 def test_a_full_disk_of_one_member_is_survived(fire: Fire) -> None:
     """One member of etcd has no byte left: the others go on, and it comes back whole."""
-    fire.full_only()
     driver = fire.driver
     leader = health.etcd_leader(driver, health.etcd_names(driver))
     victim = next(name for name in reversed(driver.inventory.masters) if name != leader)
@@ -65,11 +65,11 @@ def test_a_full_disk_of_one_member_is_survived(fire: Fire) -> None:
     fire.gaps_within(clients, live, driver.inventory.thresholds.api_gap_seconds)
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-18")
 def test_a_slow_disk_makes_no_storm(fire: Fire) -> None:
     """The leader's disk is slow: few changes of the leader, no write lost."""
-    fire.full_only()
     driver = fire.driver
     leader = health.etcd_leader(driver, health.etcd_names(driver))
     before = max(item["Status"]["raftTerm"] for item in health.etcd_status(driver))
@@ -81,11 +81,16 @@ def test_a_slow_disk_makes_no_storm(fire: Fire) -> None:
 
 
 @pytest.mark.check("L4-26")
-@pytest.mark.parametrize("kind", ["memory-pressure", "pid-pressure", "cpu-pressure"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "memory-pressure",
+        pytest.param("pid-pressure", marks=pytest.mark.full),
+        pytest.param("cpu-pressure", marks=pytest.mark.full),
+    ],
+)
 def test_a_greedy_program_hurts_itself_alone(fire_web: Fire, kind: str) -> None:
     """A worker has a greedy program in a bounded cgroup: its node stays Ready, no pod is restarted."""
-    if kind != "memory-pressure":
-        fire_web.full_only()
     driver, space = fire_web.driver, fire_web.space
     before = _restarts(space.pods("web"))
     began = time.monotonic()

@@ -28,13 +28,14 @@ def in_service(driver: Driver) -> dict[str, bool]:
     return {row[1]: row[17].startswith("UP") for row in rows if row[1] != "BACKEND"}
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-11")
-@pytest.mark.parametrize("way", ["", "-refused", "-inward", "-outward"])
+@pytest.mark.parametrize(
+    "way", ["", *(pytest.param(way, marks=pytest.mark.full) for way in ("-refused", "-inward", "-outward"))]
+)
 def test_a_master_without_its_peers_is_taken_out(fire: Fire, way: str) -> None:
     """A master is cut from its peers, not from HAProxy: no stale answer, and HAProxy leaves it out."""
-    if way:
-        fire.full_only()
     driver = fire.driver
     leader = health.etcd_leader(driver, health.etcd_names(driver))
     limit = driver.inventory.thresholds.api_gap_seconds
@@ -56,7 +57,6 @@ def test_a_master_without_its_peers_is_taken_out(fire: Fire, way: str) -> None:
 @pytest.mark.parametrize("cut", ["cut-balancer", "cut-clients"])
 def test_a_silent_hole_makes_no_node_not_ready(fire: Fire, cut: str) -> None:
     """Nothing passes between HAProxy and one master, or HAProxy and all clients: no node turns NotReady."""
-    fire.full_only()
     driver = fire.driver
     # all clients: for as long as a node may be silent, and no longer
     seconds = 60.0 if cut == "cut-balancer" else driver.inventory.grace_seconds / 2
@@ -71,13 +71,12 @@ def _not_ready(driver: Driver) -> list[str]:
     return [item["metadata"]["name"] for item in driver.cluster.items("/api/v1/nodes") if not is_ready(item)]
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-13")
-@pytest.mark.parametrize("name", ["lose-peers", "delay"])
+@pytest.mark.parametrize("name", ["lose-peers", pytest.param("delay", marks=pytest.mark.full)])
 def test_a_bad_link_between_masters_loses_nothing(fire: Fire, name: str) -> None:
     """Half of the packets between the leader and its peers are lost, or all are late: no write lost."""
-    if name == "delay":
-        fire.full_only()
     driver = fire.driver
     leader = health.etcd_leader(driver, health.etcd_names(driver))
     before = _term(driver)
@@ -119,7 +118,6 @@ def test_a_restart_of_the_balancer_is_short(fire: Fire) -> None:
 @pytest.mark.parametrize("name", ["power-off", "nic-down"])
 def test_a_silent_worker_is_noticed_and_comes_back(fire: Fire, name: str) -> None:
     """A worker is off, or its network card is down: NotReady in time, and Ready again after."""
-    fire.full_only()
     driver = fire.driver
     victim = driver.inventory.workers[-1]
     with fire.under(name, victim, seconds=AWAY_SECONDS, steady=1) as (live, _):
@@ -137,11 +135,11 @@ def test_a_silent_worker_is_noticed_and_comes_back(fire: Fire, name: str) -> Non
 
 
 @pytest.mark.check("L4-23")
-@pytest.mark.parametrize("name", ["firewall-reload", "flush-proxy-rules", "kill-kube-proxy"])
+@pytest.mark.parametrize(
+    "name", ["firewall-reload", "flush-proxy-rules", pytest.param("kill-kube-proxy", marks=pytest.mark.full)]
+)
 def test_rules_that_were_lost_come_back(fire_web: Fire, name: str) -> None:
     """The firewall is loaded anew, or kube-proxy's rules are gone on a worker: answers again."""
-    if name == "kill-kube-proxy":
-        fire_web.full_only()
     limit = fire_web.driver.inventory.thresholds.component_seconds
     with fire_web.under(name, fire_web.driver.inventory.workers[0], steady=2) as (live, clients):
         becomes(

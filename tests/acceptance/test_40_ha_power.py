@@ -19,6 +19,7 @@ REQUEST_SECONDS = 10.0
 """A refused write must say so within a client's patience (row L4-05)."""
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-00")
 def test_the_lab_is_healthy_before_anything_is_broken(driver: Driver) -> None:
     """Rows L2-01 to L2-04 hold: nodes, API servers, etcd's members and data."""
@@ -75,7 +76,6 @@ def test_losing_the_etcd_leader_loses_nothing(fire: Fire) -> None:
 @pytest.mark.check("L4-04")
 def test_the_controllers_leases_move(fire: Fire) -> None:
     """The master that holds the controller manager's lease loses its power: another leads in time."""
-    fire.full_only()
     driver = fire.driver
     holder = lease_holder(driver, "kube-controller-manager")
     victim, limit = holder(), driver.inventory.thresholds.lease_seconds
@@ -92,11 +92,11 @@ def test_the_controllers_leases_move(fire: Fire) -> None:
     holds("time to a new controller manager", took <= limit, expected=f"<= {limit:g} s", seen=f"{took:.1f} s")
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-05")
 def test_without_a_majority_nothing_is_acknowledged_and_services_go_on(fire_web: Fire) -> None:
     """Two masters down: writes are refused in time, services answer; one master back is enough."""
-    fire_web.full_only()
     driver = fire_web.driver
     victim = driver.inventory.masters[0]
     with fire_web.under("two-masters-off", victim) as (live, clients):
@@ -113,11 +113,11 @@ def test_without_a_majority_nothing_is_acknowledged_and_services_go_on(fire_web:
         succeeds("the service at its address", lambda: http_get(fire_web.address, 80), within=5)
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-20")
 def test_losing_the_balancer_leaves_workloads_alone(fire_web: Fire) -> None:
     """HAProxy's machine loses its power: no API, services answer, no pod is moved, all is well after."""
-    fire_web.full_only()
     driver, space = fire_web.driver, fire_web.space
     before = {pod["metadata"]["name"] for pod in space.pods("web")}
     with fire_web.under("power-off", driver.inventory.balancer, steady=1) as (live, _):
@@ -127,11 +127,11 @@ def test_losing_the_balancer_leaves_workloads_alone(fire_web: Fire) -> None:
     agrees("pods of the service", sorted(after), sorted(before), command=f"kubectl -n {space.name} get pods")
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-21")
 def test_a_flapping_master_is_kept_out(fire: Fire) -> None:
     """A master goes off and on six times: most requests succeed."""
-    fire.full_only()
     with fire.under("flap") as (live, clients):
         pass
     asked = [probe.ok for probe in clients.probes(API).probes if live.began <= probe.t <= (live.healed or 0)]
@@ -139,6 +139,7 @@ def test_a_flapping_master_is_kept_out(fire: Fire) -> None:
     holds("share of good requests", share >= 0.95, expected="at least 95 %", seen=f"{share:.1%}")
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-14")
 @pytest.mark.check("L4-01")
 def test_a_machine_that_stood_still_is_not_stale(fire: Fire) -> None:
@@ -153,7 +154,6 @@ def test_a_machine_that_stood_still_is_not_stale(fire: Fire) -> None:
 @pytest.mark.check("L4-24")
 def test_the_lab_survives_a_blackout(fire_web: Fire) -> None:
     """All machines off, all on: healthy in time, and the service keeps its address."""
-    fire_web.full_only()
     driver, space = fire_web.driver, fire_web.space
     limit = 600.0
     with injected(

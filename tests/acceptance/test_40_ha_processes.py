@@ -17,11 +17,15 @@ SHORT = ("etcd", "kubelet")
 
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-15")
-@pytest.mark.parametrize("component", [item.name for item in COMPONENTS])
+@pytest.mark.parametrize(
+    "component",
+    [
+        item.name if item.name in SHORT else pytest.param(item.name, marks=pytest.mark.full)
+        for item in COMPONENTS
+    ],
+)
 def test_a_killed_part_comes_back(fire: Fire, component: str) -> None:
     """kill -9 of one part on one host: it works again in time, running containers are not touched."""
-    if component not in SHORT:
-        fire.full_only()
     driver = fire.driver
     limit = driver.inventory.thresholds.component_seconds
     with fire.under(f"kill-{component}", steady=1) as (live, _):
@@ -43,11 +47,9 @@ def _containers(fire: Fire, host: str) -> list[str]:
 
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-14")
-@pytest.mark.parametrize("seconds", [3, 30])
+@pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.full)])
 def test_etcd_that_stood_still_gives_no_old_answer(fire: Fire, seconds: int) -> None:
     """SIGSTOP of the leader's etcd, then SIGCONT: no stale read, no write lost."""
-    if seconds > 3:
-        fire.full_only()
     driver = fire.driver
     leader = health.etcd_leader(driver, health.etcd_names(driver))
     with fire.under("stop-etcd", leader, seconds=seconds, steady=seconds) as (live, clients):

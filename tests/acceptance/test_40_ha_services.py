@@ -28,6 +28,7 @@ def owner(fire: Fire) -> str:
     return names.get(next(iter(macs)), "") if len(macs) == 1 else ""
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-07")
 def test_an_address_moves_when_its_machine_dies(fire_web: Fire) -> None:
@@ -60,7 +61,6 @@ def test_an_address_moves_when_its_machine_dies(fire_web: Fire) -> None:
 @pytest.mark.check("L4-08")
 def test_a_single_replica_on_the_dead_machine_is_reported(fire_web: Fire) -> None:
     """The only endpoint's machine loses its power: the outage is measured, not judged (metallb#733)."""
-    fire_web.full_only()
     driver, space = fire_web.driver, fire_web.space
     path = f"{space.apps}/deployments/web"
     driver.cluster.request("PATCH", path, {"spec": {"replicas": 1}})
@@ -71,10 +71,10 @@ def test_a_single_replica_on_the_dead_machine_is_reported(fire_web: Fire) -> Non
     fire_web.measure("silence with a single replica", 90.0 if silent is None else silent, "s")
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-09")
 def test_an_address_leaves_a_node_without_speaker(fire_web: Fire) -> None:
     """The announcer's speaker may not run there any more: the address moves, and may come back."""
-    fire_web.full_only()
     driver = fire_web.driver
     victim = becomes("announcer", lambda: owner(fire_web), bool, within=15, expected="one node")
     path = f"/api/v1/nodes/{victim}"
