@@ -5,7 +5,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PLUMBLINE_SOURCE,PL
 INVOKE := $(SUDO) .venv/bin/invoke
 packages = $(shell sed 's/\#.*//' artifacts/$(1))
 
-.PHONY: help setup packages packages-test limits artifacts lab verify destroy test test-fast test-unit lint format
+.PHONY: help setup packages packages-test limits artifacts lab verify destroy test test-long test-fast test-unit lint format
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -22,7 +22,10 @@ destroy: ## remove the rehearsal lab
 	@$(INVOKE) destroy
 
 test: setup packages-test lint test-unit artifacts ## everything, with real labs that are built and removed
-	@$(SUDO) .venv/bin/pytest tests/integration -v --durations=10
+	@$(SUDO) .venv/bin/pytest tests/integration -m "not long" -v --durations=10
+
+test-long: setup packages-test artifacts ## whole labs by Vagrant, on the double of Proxmox VE, and mixed
+	@$(SUDO) .venv/bin/pytest tests/integration -m long -v --durations=10
 
 artifacts: setup ## make or fetch every program and image
 	@$(INVOKE) artifacts --fetch

@@ -9,7 +9,7 @@ import pytest
 from lab.faults.processes import COMPONENTS
 from lab.verify import health
 from lab.verify.fire import Fire
-from lab.verify.verbs import agrees, holds
+from lab.verify.verbs import agrees, becomes, holds
 
 SHORT = ("etcd", "kubelet")
 """The components of a short run: one of the control plane, one of the nodes."""
@@ -33,7 +33,14 @@ def test_a_killed_part_comes_back(fire: Fire, component: str) -> None:
         before = _containers(fire, host) if component in ("kubelet", "containerd") else None
         health.recovered(driver, within=limit)
         process = next(item.process for item in COMPONENTS if item.name == component)
-        agrees(f"{process} runs", driver.ask(host, f"pgrep -x {process}").code, 0, host=host)
+        becomes(
+            f"process {process}",
+            lambda: driver.ask(host, f"pgrep -x {process}").code,
+            lambda code: code == 0,
+            within=limit,
+            expected="running again (exit code 0)",
+            host=host,
+        )
         took = fire.measure(f"{component}: kill to healthy", time.monotonic() - live.began, "s", limit)
         after = _containers(fire, host) if before is not None else None
     agrees(f"running containers of {host}", after, before, command="crictl ps", host=host)

@@ -218,6 +218,7 @@ def _release(lab: Lab, name: str) -> None:
     release(lab.ssh, lab.inventory, name)  # once more does no harm
 
 
+@pytest.mark.long
 def test_a_mixed_lab_is_built_proven_and_let_go(iron: Iron) -> None:
     done = iron.invoke("build", "-s", "modules")
     assert done.code == 0, done.stdout + done.stderr

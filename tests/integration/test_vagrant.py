@@ -79,6 +79,7 @@ def _invoke(*arguments: str) -> Completed:
     return Completed(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.mark.long
 def test_a_lab_is_made_by_vagrant_proven_and_removed(inventory: Path) -> None:
     where = ["-i", str(inventory)]
     done = _invoke("build", *where, "-s", "modules", "--backend", "lxc")

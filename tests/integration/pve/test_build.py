@@ -23,6 +23,8 @@ LAB = "production-cut"
 HOSTS = ("haproxy", "master-1", "master-2", "master-3", "worker-1", "worker-2")
 NODES = ("pve-1", "pve-2", "pve-3")
 
+pytestmark = pytest.mark.long
+
 
 def cut(double: Backed) -> str:
     """`inventory/production.yaml` with six of its machines, on three nodes, from the image at hand."""
