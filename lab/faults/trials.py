@@ -15,8 +15,8 @@ from lab.report.series import Gaps
 from lab.verify import health
 from lab.verify.driver import Driver
 from lab.verify.history import lost
-from lab.verify.objects import address_of, service, steadfast
 from lab.verify.outside import arp_owners
+from lab.verify.sample import SAMPLE, sample
 from lab.verify.verbs import becomes
 from lab.verify.workspace import Workspace, is_ready, workspace
 
@@ -58,7 +58,7 @@ def trial(driver: Driver, name: str, host: str) -> Trial:
     """
     within = driver.inventory.thresholds.recovery_seconds
     with workspace(driver, "trial") as space:
-        address = _sample(space)
+        address = sample(space, REPLICAS)
         wanted = fault(driver.lab, name, _victim(driver, host, address))
         with traffic(driver, space, address) as clients:
             clients.busy(WARM_UP)
@@ -86,22 +86,6 @@ def trial(driver: Driver, name: str, host: str) -> Trial:
         )
 
 
-def _sample(space: Workspace) -> str:
-    """The sample application behind a load-balanced service; its address."""
-    web, budget = steadfast("web", space.probe_image, REPLICAS)
-    space.create("deployments", web)
-    space.create("poddisruptionbudgets", budget)
-    space.await_pods("web", REPLICAS)
-    space.create("services", service("web", "web"))
-    return becomes(
-        "address of service web",
-        lambda: address_of(space.driver.cluster.get(f"{space.core}/services/web")),
-        bool,
-        within=space.driver.inventory.thresholds.address_seconds,
-        expected="one of a pool",
-    )
-
-
 def _victim(driver: Driver, host: str, address: str) -> str:
     if host == LEADER:
         return health.etcd_leader(driver, health.etcd_names(driver))
@@ -121,7 +105,7 @@ def _victim(driver: Driver, host: str, address: str) -> str:
 def _await_move(space: Workspace, dead: str, began: float, wait: Callable[[float], bool]) -> float | None:
     """Seconds until all replicas are ready on other machines than the dead one; None: not in time."""
     while (passed := time.monotonic() - began) < MOVED:
-        pods = [pod for pod in space.pods("web") if pod["spec"].get("nodeName") != dead and is_ready(pod)]
+        pods = [pod for pod in space.pods(SAMPLE) if pod["spec"].get("nodeName") != dead and is_ready(pod)]
         if len(pods) >= REPLICAS:
             return passed
         wait(POLL)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.verify.driver import Driver
+from lab.verify.objects import address_of
 from lab.verify.outcomes import CouldNotTell
 from lab.verify.verbs import becomes
 
@@ -73,6 +74,17 @@ class Workspace:
             within=within,
             expected=f"{number} Ready",
             command=f"kubectl -n {self.name} get pods -o wide",
+        )
+
+    def await_address(self, service: str) -> str:
+        """Wait for the address of a service of type LoadBalancer."""
+        return becomes(
+            f"address of service {service}",
+            lambda: address_of(self.driver.cluster.get(f"{self.core}/services/{service}")),
+            bool,
+            within=self.driver.inventory.thresholds.address_seconds,
+            expected="one of a pool",
+            command=f"kubectl -n {self.name} describe service {service}",
         )
 
 

@@ -8,10 +8,11 @@ import pytest
 
 from lab.verify.driver import Driver
 from lab.verify.fire import Fire
-from lab.verify.objects import address_of, daemonset, service, steadfast
+from lab.verify.front import Front
+from lab.verify.objects import daemonset
 from lab.verify.outcomes import NotPartOfLab
 from lab.verify.plugin import Measure
-from lab.verify.verbs import becomes
+from lab.verify.sample import sample
 from lab.verify.workspace import Object, Workspace, workspace
 
 
@@ -31,6 +32,14 @@ def probes(everywhere: Workspace, driver: Driver) -> dict[str, Object]:
     return {name: found[name] for name in driver.inventory.nodes}
 
 
+@pytest.fixture(scope="session")
+def front(driver: Driver) -> Front:
+    """The lab's ingress."""
+    found = Front(driver)
+    assert found.wanted
+    return found
+
+
 @pytest.fixture(autouse=True)
 def _wanted(driver: Driver, request: pytest.FixtureRequest) -> None:
     """Before anything is made for it: a damage that is left to `verify.ha: full` is skipped otherwise."""
@@ -48,18 +57,5 @@ def fire(driver: Driver, measure: Measure, request: pytest.FixtureRequest) -> It
 @pytest.fixture
 def fire_web(fire: Fire) -> Fire:
     """The same with a load-balanced service before a sample application on two workers."""
-    space = fire.space
-    web, budget = steadfast("web", space.probe_image, 2)
-    space.create("deployments", web)
-    space.create("poddisruptionbudgets", budget)
-    space.await_pods("web", 2)
-    space.create("services", service("web", "web"))
-    fire.address = becomes(
-        "address of service web",
-        lambda: address_of(space.driver.cluster.get(f"{space.core}/services/web")),
-        bool,
-        within=space.driver.inventory.thresholds.address_seconds,
-        expected="one of a pool",
-        command=f"kubectl -n {space.name} describe service web",
-    )
+    fire.address = sample(fire.space, 2)
     return fire

@@ -39,19 +39,6 @@ class Web:
         return self.space.driver
 
 
-def await_address(space: Workspace, name: str) -> str:
-    """Wait for the address of a service of type LoadBalancer."""
-    limit = space.driver.inventory.thresholds.address_seconds
-    return becomes(
-        f"address of service {name}",
-        lambda: address_of(space.driver.cluster.get(f"{space.core}/services/{name}")),
-        bool,
-        within=limit,
-        expected="one of a pool",
-        command=f"kubectl -n {space.name} describe service {name}",
-    )
-
-
 @pytest.fixture(scope="session")
 def web(driver: Driver) -> Iterator[Web]:
     """Two echo servers (on two workers where there are two) behind one load-balanced service."""
@@ -61,7 +48,7 @@ def web(driver: Driver) -> Iterator[Web]:
         space.await_pods("web", 2)
         begun = time.monotonic()
         space.create("services", service("web", "web"))
-        address = await_address(space, "web")
+        address = space.await_address("web")
         yield Web(space, address, time.monotonic() - begun)
 
 
@@ -175,7 +162,7 @@ def test_the_announcement_ends_with_the_service(web: Web) -> None:
     """When a service is deleted its ServiceL2Status goes, and nobody answers ARP for its address."""
     space = web.space
     space.create("services", service("gone", "web"))
-    address = await_address(space, "gone")
+    address = space.await_address("gone")
     becomes(
         "announcement of the service", lambda: announcer(space, "gone"), bool, within=20, expected="by a node"
     )
@@ -242,7 +229,7 @@ def test_a_requested_address_is_honoured_or_refused(web: Web) -> None:
         space.create("services", item)
 
     make("wanted", last)
-    agrees("address asked for", await_address(space, "wanted"), last)
+    agrees("address asked for", space.await_address("wanted"), last)
     make("taken", last)
     outside = str(inventory.network.lan.network_address + 200)
     if any(IPv4Address(outside) in a for pool in inventory.metallb.pools for a in pool.addresses):
@@ -272,7 +259,7 @@ def test_policy_local_keeps_traffic_on_the_announcing_node(web: Web) -> None:
     """Under policy Local the announcing node's own pod answers, and sees the client's address."""
     space, driver = web.space, web.driver
     space.create("services", service("local", "web", externalTrafficPolicy="Local"))
-    address = await_address(space, "local")
+    address = space.await_address("local")
     (node,) = becomes(
         f"who answers ARP for {address}",
         lambda: owner_hosts(driver, address),
@@ -309,7 +296,7 @@ def test_one_address_serves_tcp_and_udp(web: Web) -> None:
         {"name": "udp", "port": 80, "targetPort": UDP, "protocol": "UDP"},
     ]
     web.space.create("services", service("mixed", "web", ports=ports))
-    address = await_address(web.space, "mixed")
+    address = web.space.await_address("mixed")
     succeeds(f"http://{address}/", lambda: http_get(address, 80), within=15)
     answer = succeeds(f"udp://{address}:80", lambda: udp(address, 80, "plumbline"), within=15)
     holds("echo over UDP", "plumbline" in answer, expected="the text that was sent", seen=answer)
@@ -332,7 +319,7 @@ def test_a_service_keeps_its_promises_while_its_type_changes(web: Web) -> None:
         succeeds(f"http://{node}:{node_port}/", partial(http_get, node, node_port), within=15, host=name)
 
     driver.cluster.request("PATCH", path, {"spec": {"type": "LoadBalancer"}})
-    address = await_address(space, "turn")
+    address = space.await_address("turn")
     succeeds(f"http://{address}/", partial(http_get, address, 80), within=15)
     made = driver.cluster.get(path) or {}
     agrees("cluster address", made["spec"]["clusterIP"], cluster_address)

@@ -12,7 +12,6 @@ from ipaddress import IPv4Address
 import pytest
 from cryptography import x509
 
-from lab.verify.driver import Driver
 from lab.verify.front import DEPLOYMENT, NAMESPACE, Front
 from lab.verify.metrics import samples
 from lab.verify.objects import ENDING_SECONDS
@@ -27,14 +26,6 @@ from lab.verify.workspace import Object, Workspace, is_ready
 CERTIFICATE_DAYS_LEFT = 30
 RESTARTED = "plumbline.local/restarted"
 KILL_SECONDS = 60
-
-
-@pytest.fixture(scope="session")
-def front(driver: Driver) -> Front:
-    """The lab's ingress."""
-    found = Front(driver)
-    assert found.wanted
-    return found
 
 
 @pytest.fixture(scope="session")

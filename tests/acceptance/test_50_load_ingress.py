@@ -52,14 +52,6 @@ class Loaded:
 
 
 @pytest.fixture(scope="session")
-def front(driver: Driver) -> Front:
-    """The lab's ingress."""
-    found = Front(driver)
-    assert found.wanted
-    return found
-
-
-@pytest.fixture(scope="session")
 def space(front: Front) -> Iterator[Workspace]:
     """The site that is asked."""
     with site(front, "load") as made:
