@@ -17,6 +17,10 @@ from lab.errors import DeadlineError
 from lab.render.roles import AddonSecret
 from lab.waits import NotYet, wait_for
 
+COMPARE_SECONDS = 20
+"""How long a comparison waits for what does not serve. The API server gives up one call of a webhook after
+10 s (timeoutSeconds' default), so this is a second chance, and a command that only looks does not hang."""
+
 
 @dataclass(frozen=True)
 class ObjectChange:
@@ -43,7 +47,13 @@ def changed(api: Api, item: Object) -> ObjectChange | None:
     if live is None:
         return ObjectChange(title(item), "", as_text(item))
     try:
-        wanted = wait_for(f"dry run of {title(item)}", lambda: _dry_run(api, item), seconds=60, interval=0.5)
+        wanted = wait_for(
+            f"dry run of {title(item)}",
+            lambda: _dry_run(api, item),
+            seconds=COMPARE_SECONDS,
+            interval=0.5,
+            next_step="invoke build mends hosts before add-ons; invoke status",
+        )
     except ApiError as error:
         if error.status == 404:  # its namespace does not exist yet
             return ObjectChange(title(item), "", as_text(item))

@@ -54,7 +54,10 @@ def phases() -> None:
 def plan(inventory: str, provider: str, source: str) -> None:
     """Print what build would change: actions and unified diffs."""
     with session("plan", inventory, provider) as opened, building(opened, source) as build:
-        _print_plan(build, make_plan(build))
+        found = make_plan(build)
+        _print_plan(build, found)
+        if found.untold:
+            raise found.untold
 
 
 def _print_plan(build: Build, found: Plan) -> None:

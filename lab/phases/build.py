@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from lab.cluster.apply import ObjectChange
+from lab.cluster.apply import COMPARE_SECONDS, ObjectChange
+from lab.errors import PlumblineError
 from lab.phases import control_plane, hosts, machines, services
 from lab.phases.context import Build
 from lab.phases.decide import Decision, Origin, decide
@@ -38,12 +39,16 @@ class Plan:
     objects: dict[str, list[ObjectChange]]
     addons_unknown: bool
     """No API server answers yet, so add-ons will be applied as a whole."""
+    untold: PlumblineError | None = None
+    """Why add-ons were not compared: the API, or a webhook of it, did not serve. What differs on the
+    hosts is often the cause, so it is told all the same."""
 
     @property
     def empty(self) -> bool:
         """Whether the lab is what the inventory says."""
         hosts_differ = any(decision.sentences() for decision in self.decisions.values())
-        return not hosts_differ and not self.addons_unknown and not any(self.objects.values())
+        objects_differ = any(self.objects.values())
+        return not (hosts_differ or objects_differ or self.addons_unknown or self.untold)
 
 
 def plan(build: Build) -> Plan:
@@ -53,8 +58,11 @@ def plan(build: Build) -> Plan:
     decisions = decide(inventory, build.bundles, facts)
     if not facts.joined(inventory.masters):
         return Plan(decisions, {role.name: [] for role in addons(inventory)}, addons_unknown=True)
-    control_plane.api_answers(build)
-    return Plan(decisions, services.planned(build), addons_unknown=False)
+    try:
+        control_plane.api_answers(build, COMPARE_SECONDS)
+        return Plan(decisions, services.planned(build), addons_unknown=False)
+    except PlumblineError as error:
+        return Plan(decisions, {}, addons_unknown=False, untold=error)
 
 
 def build_lab(build: Build) -> bool:

@@ -42,7 +42,7 @@ def found(build: Build, name: str) -> tuple[bool, str]:
     return True, "" if not seen.touched else "continued"
 
 
-def api_answers(build: Build) -> tuple[bool, str]:
+def api_answers(build: Build, seconds: float = API_SECONDS) -> tuple[bool, str]:
     """Wait for a ready API server behind the balancer."""
 
     def probe() -> None:
@@ -54,7 +54,7 @@ def api_answers(build: Build) -> tuple[bool, str]:
         if not ready:
             raise NotYet(f"https://{build.lab.inventory.endpoint}/readyz does not answer 200")
 
-    wait_for("API behind the balancer", probe, seconds=API_SECONDS, next_step="invoke status")
+    wait_for("API behind the balancer", probe, seconds=seconds, next_step="invoke status")
     return False, ""
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from lab.errors import DeadlineError
 from lab.inventory import load
 from lab.labs import Lab
 from lab.verify.outcomes import CouldNotTell
@@ -118,25 +119,41 @@ def test_a_change_reaches_exactly_what_depends_on_it(proving: Proving, name: str
     assert before == after, "haproxy was restarted"
 
 
-def test_a_sysctl_set_by_hand_is_shown_and_mended(proving: Proving) -> None:
-    proving.run("worker-1", "sysctl -w net.ipv4.ip_forward=0")
-    assert planned(proving.invoke("plan").output) == {"worker-1": ["sysctl net.ipv4.ip_forward: 0 -> 1"]}
-    assert proving.invoke("build").code == 0
-    assert "nothing to change" in proving.invoke("plan").output
+def behind_webhook(proving: Proving) -> dict[bool, str]:
+    """The worker whose pod answers MetalLB's webhook (True), and one that no comparison needs (False)."""
+    ask = "get pod -n metallb-system -l component=controller -o jsonpath={.items[0].spec.nodeName}"
+    needed = proving.run("master-1", f"kubectl --kubeconfig /etc/kubernetes/admin.conf {ask}").strip()
+    other = next(name for name in NODES if name.startswith("worker") and name != needed)
+    return {True: needed, False: other}
 
 
+@pytest.mark.parametrize("needed", [False, True], ids=["any worker", "the webhook's worker"])
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "sentence"),
     [
-        ("nft delete table inet plumbline", "is missing"),
-        ("nft insert rule inet plumbline input tcp dport 10250 drop", "was changed by hand"),
+        ("sysctl -w net.ipv4.ip_forward=0", "sysctl net.ipv4.ip_forward: 0 -> 1"),
+        (
+            "nft delete table inet plumbline",
+            "load /etc/nftables.conf: table inet plumbline is missing",
+        ),
+        (
+            "nft insert rule inet plumbline input tcp dport 10250 drop",
+            "load /etc/nftables.conf: table inet plumbline was changed by hand",
+        ),
     ],
+    ids=["sysctl", "table", "rule"],
 )
-def test_firewall_rules_changed_by_hand_are_shown_and_mended(
-    proving: Proving, damage: str, said: str
+def test_what_was_changed_by_hand_is_shown_and_mended(
+    proving: Proving, damage: str, sentence: str, needed: bool
 ) -> None:
-    proving.run("worker-1", damage)
-    sentence = f"load /etc/nftables.conf: table inet plumbline {said}"
-    assert planned(proving.invoke("plan").output) == {"worker-1": [sentence]}
+    host = behind_webhook(proving)[needed]
+    proving.run(host, damage)
+    found = proving.invoke("plan")
+    assert planned(found.output) == {host: [sentence]}
+    if "ip_forward" in damage and needed:  # no packet reaches its pods: what a webhook judges stays open
+        assert found.code == DeadlineError.exit_code, found.output
+        assert "dry run of" in found.output
+    else:
+        assert found.code == 0, found.output
     assert proving.invoke("build").code == 0
     assert "nothing to change" in proving.invoke("plan").output

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import pytest
 
-from lab.errors import CommandError, FailedError
+from lab.cluster.api import Unavailable
+from lab.errors import CommandError, DeadlineError, FailedError, PlumblineError
 from lab.phases.build import PHASES, build_lab, plan, steps
 from lab.phases.context import Build
 from lab.phases.decide import decide
@@ -66,6 +69,29 @@ def test_a_plan_touches_neither_machines_nor_hosts_nor_objects(world: World, bui
     }
     assert world.hosts["worker-1"].ran == []
     assert world.api.applied == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DeadlineError("dry run of IPAddressPool/metallb-system/default", 20, "failed calling webhook"),
+        Unavailable("API: https://10.1.1.50:6443: read timed out"),
+    ],
+    ids=["webhook", "api"],
+)
+def test_a_plan_tells_what_differs_on_hosts_when_objects_cannot_be_compared(
+    world: World, build: Build, monkeypatch: pytest.MonkeyPatch, error: PlumblineError
+) -> None:
+    def silent(_: Build) -> NoReturn:
+        raise error
+
+    built(world)
+    monkeypatch.setattr("lab.phases.services.planned", silent)
+    assert not plan(build).empty, "what could not be compared is not the same as nothing to change"
+    world.hosts["worker-1"].write("/etc/hosts", "", "0644", "root:root")
+    found = plan(build)
+    assert [name for name, item in found.decisions.items() if item.sentences()] == ["worker-1"]
+    assert found.untold is error
 
 
 def test_what_a_plan_says_is_what_a_build_does(world: World, build: Build) -> None:
