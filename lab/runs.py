@@ -24,13 +24,25 @@ SECRETS = re.compile(
 )
 """Bootstrap tokens, kubeadm certificate keys (64 hex digits), API tokens of Proxmox VE, the key of a
 kubeconfig, private keys."""
-_SIGNS = re.compile(r"[a-z0-9]{16}|PVEAPIToken=|client-key-data: |PRIVATE KEY-----")
-"""One of these stands in or before every secret; most files hold none, which is seen four times as fast."""
+_SIGNS = ("PVEAPIToken=", "client-key-data: ", "PRIVATE KEY-----")
+_TOKEN_END = re.compile(r"\.[a-z0-9]{16}")
+_IS_HEX = bytes(chr(code) in "0123456789abcdef" for code in range(256))
+_KEY = b"\x01" * 64
+"""What stands in every secret, looked for first: most files hold none, and these looks are much faster."""
+
+
+def _suspect(text: str) -> bool:
+    """Whether a text may hold a secret. A run of hex digits is sought in a map of them: bytes 1 for each."""
+    return (
+        any(sign in text for sign in _SIGNS)
+        or _TOKEN_END.search(text) is not None
+        or _KEY in text.encode(errors="replace").translate(_IS_HEX)
+    )
 
 
 def mask(text: str) -> str:
     """Replace secrets by their kind. A digest (`sha256:...`) is no secret and stays."""
-    if not _SIGNS.search(text):
+    if not _suspect(text):
         return text
     return SECRETS.sub(
         lambda m: m.group(0) if text[max(0, m.start() - 7) : m.start()] == "sha256:" else f"<{m.lastgroup}>",

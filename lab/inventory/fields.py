@@ -17,13 +17,29 @@ _NO_VALUE = ""
 def problems(error: ValidationError, source: Source) -> list[Problem]:
     """One problem for each error of the model, in the order of the file."""
     details = error.errors(include_url=False)
-    # a list whose items were all refused is not empty in the file
-    found = [_problem(item, source) for item in details if item["type"] != "too_short" or not item["input"]]
+    mistyped = {_meant(_path(item)) for item in details if item["type"] == "extra_forbidden"}
+    found = [
+        _problem(item, source)
+        for item in details
+        # a list whose items were all refused is not empty in the file
+        if (item["type"] != "too_short" or not item["input"])
+        # a key with a slip of the pen is there: that it is unknown says all
+        and (item["type"] != "missing" or _path(item) not in mistyped)
+    ]
     return sorted(found, key=lambda problem: source.line(problem.path))
 
 
+def _path(detail: ErrorDetails) -> Loc:
+    return tuple(part for part in detail["loc"] if part != "[key]")
+
+
+def _meant(unknown: Loc) -> Loc:
+    """The place that people meant who wrote an unknown key; the unknown one itself when none is near."""
+    return (*unknown[:-1], closest(str(unknown[-1]), keys_at(unknown[:-1])) or unknown[-1])
+
+
 def _problem(detail: ErrorDetails, source: Source) -> Problem:
-    path: Loc = tuple(part for part in detail["loc"] if part != "[key]")
+    path = _path(detail)
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         known = keys_at(path[:-1])
