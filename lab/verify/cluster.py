@@ -17,6 +17,7 @@ from kubernetes import config
 from kubernetes.client import ApiClient, CoreV1Api
 from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import stream
+from kubernetes.stream.ws_client import ERROR_CHANNEL
 
 from lab.cluster.api import Api, ApiError, Object, Unavailable
 from lab.verify.outcomes import CouldNotTell
@@ -137,7 +138,7 @@ class Cluster:
             )
             session.run_forever(timeout=seconds)
             stdout, stderr = session.read_stdout(timeout=0) or "", session.read_stderr(timeout=0) or ""
-            code = session.returncode
+            code = _exit_code(session)
             session.close()
         except (ApiException, urllib3.exceptions.HTTPError, OSError, ValueError, TypeError) as error:
             reason = getattr(error, "reason", "") or error
@@ -147,3 +148,19 @@ class Cluster:
         if code in (126, 127):
             raise CouldNotTell(f"exec in {namespace}/{pod}: {stderr.strip() or 'no such program'}")
         return Ran(code, stdout, stderr)
+
+
+def _exit_code(session: Any) -> int | None:
+    """The exit code that the API tells a `WSClient` after a program's end; None while it runs.
+
+    Raises `ValueError` with the API's words when the program was never started.
+    """
+    if session.is_open():
+        return None
+    status = json.loads(session.read_channel(ERROR_CHANNEL))
+    if status["status"] == "Success":
+        return 0
+    cause = (status.get("details", {}).get("causes") or [{}])[0]
+    if cause.get("reason") != "ExitCode":
+        raise ValueError(cause.get("message") or status.get("message", "no reason given"))
+    return int(cause["message"])

@@ -313,6 +313,7 @@ def _certificates(lab: Inventory) -> list[Breakage]:
             "L2-17",
             "",
             f"authorities that differ.*{worker}",
+            alone=True,  # the kubelet takes the file at once and refuses every exec
             at=worker,
             **_swapped(other, f"{KEPT}/other.new", f"{PKI}/ca.crt"),
         ),

@@ -86,8 +86,8 @@ def defects(lab: Inventory) -> list[Slip]:
             "",
             "--node-name",
             "lab/cluster/kubeadm.py",
-            "--config",
-            "--node-name=x --config",
+            "kubeadm {verb} --config",
+            "kubeadm {verb} --node-name=x --config",
         ),
         _slip(
             "haproxy-unknown-word",
