@@ -12,7 +12,7 @@ from typing import Any
 from lab.artifacts.provide import provide
 from lab.commands.bench_inventory import bench_inventory
 from lab.commands.measured import measured
-from lab.commands.session import ROOT, read, shown
+from lab.commands.session import open_lab, read, shown
 from lab.errors import InputError, PreflightError
 from lab.labs import Lab
 from lab.phases.preflight import states
@@ -33,7 +33,7 @@ def bench(inventory: str, provider: str, source: str, what: str) -> None:
     if what == "inventory":
         figures |= bench_inventory(found, common, source)
     else:
-        figures |= _lab(Lab.open(found, ROOT), common, source)
+        figures |= _lab(open_lab(found), common, source)
     print(json.dumps(figures, indent=2))
 
 

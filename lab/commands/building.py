@@ -87,7 +87,7 @@ def build(inventory: str, provider: str, source: str, backend: str) -> None:
     if backend:
         # Vagrant's own variable: what it is told once holds for its other commands of this build
         os.environ["VAGRANT_DEFAULT_PROVIDER"] = backend
-    with session("build", inventory, provider) as opened, exclusive(opened.lab, "invoke build"):
+    with session("build", inventory, provider, mends=False) as opened, exclusive(opened.lab, "invoke build"):
         # the build itself is what makes the lab healthy, so nothing is waited for here
         marker.heal_left_behind(opened.lab, opened.console.say)
         check(opened.lab)
@@ -130,7 +130,10 @@ def summary(lab: Lab, opened: Session) -> None:
 @shown
 def destroy(inventory: str, provider: str, host: str) -> None:
     """Remove the lab, or one machine of it; what this lab did not make is not touched."""
-    with session("destroy", inventory, provider) as opened, exclusive(opened.lab, "invoke destroy"):
+    with (
+        session("destroy", inventory, provider, mends=False) as opened,
+        exclusive(opened.lab, "invoke destroy"),
+    ):
         lab = opened.lab
         if host:
             lab.host(host)

@@ -37,26 +37,28 @@ def await_health(driver: Driver) -> None:
 
 
 def mend(lab: Lab, say: Callable[[str], None]) -> tuple[str, ...]:
-    """Heal a fault that a crashed run left, say so, wait for health. Call it while holding the lab's lock.
+    """Heal a fault that a crashed run left, say so, and wait for health; gives back what was healed.
 
-    A lab that does not recover is said to be so and nothing more: its state is for the command to judge.
+    What a command that still works has live is left to it, and said. A lab that does not recover is said to
+    be so and nothing more: its state is for the command to judge. Raises what healing raises.
     """
-    said = marker.heal_left_behind(lab, say)
-    if said:
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                await_health(Driver(lab, Path(folder), pins()))
-                say("the lab is healthy again")
-            except PlumblineError as error:
-                say(error.message)
-    return said
+    if not marker.path_of(lab).exists():
+        return ()
+    try:
+        with exclusive(lab, "healing a fault that was left behind"):
+            healed = marker.heal_left_behind(lab, say)
+            if healed:
+                _say_health(lab, say)
+    except PreflightError as error:
+        say(str(error))
+        return ()
+    return healed
 
 
-def mend_first(lab: Lab, say: Callable[[str], None]) -> None:
-    """The same for a command that holds no lock; a fault of a command that still works is left to it."""
-    if marker.path_of(lab).exists():
+def _say_health(lab: Lab, say: Callable[[str], None]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
         try:
-            with exclusive(lab, "healing a fault that was left behind"):
-                mend(lab, say)
-        except PreflightError as error:
+            await_health(Driver(lab, Path(folder), pins()))
+            say("the lab is healthy again")
+        except PlumblineError as error:
             say(error.message)

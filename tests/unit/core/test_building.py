@@ -24,7 +24,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         opened = SimpleNamespace(lab=None, run=made, console=console)
 
         @contextmanager
-        def given(*_: object) -> Iterator[SimpleNamespace]:
+        def given(*_: object, **__: object) -> Iterator[SimpleNamespace]:
             yield opened
 
         monkeypatch.setattr(building, "session", given)
