@@ -107,6 +107,7 @@ def _one(driver: Driver, name: str, host: str) -> Trial:
 def _short(item: Trial) -> dict[str, str]:
     values = asdict(item)
     del values["host"]
+    values = values.pop("silences") | values
     return {
         key: "never" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
         for key, value in values.items()

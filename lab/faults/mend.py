@@ -1,13 +1,16 @@
-"""Health around faults for commands: a gate before, a wait after, and mending what a crashed run left."""
+"""Health around faults: a gate before, a wait after, and mending what a crashed run left."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab.errors import FailedError, PlumblineError, PreflightError
 from lab.faults import marker
+from lab.faults.inject import Live, injected
+from lab.faults.kinds import Fault
 from lab.labs import Lab
 from lab.locks import exclusive
 from lab.render.bundle import pins
@@ -18,6 +21,22 @@ from lab.verify.verbs import Refused
 
 RECOVERY = 300.0
 """Seconds a healed lab has to be healthy again: row L4-22's limit for a node that was away."""
+
+
+@contextmanager
+def gated(driver: Driver, fault: Fault, *, within: float = 0) -> Iterator[Live]:
+    """The fault lives while the block runs; the lab is healthy before, and again `within` seconds after it.
+
+    Without `within` the inventory's limit holds. Raises what a check raises when the lab is not healthy.
+    """
+    limit = within or driver.inventory.thresholds.recovery_seconds
+    with injected(
+        driver.lab,
+        fault,
+        before=lambda: health.gate(driver),
+        after=lambda: health.recovered(driver, within=limit),
+    ) as live:
+        yield live
 
 
 def must_be_healthy(driver: Driver) -> None:

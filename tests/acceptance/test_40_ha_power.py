@@ -7,7 +7,7 @@ import time
 import pytest
 
 from lab.faults.catalogue import fault
-from lab.faults.inject import injected
+from lab.faults.mend import gated
 from lab.faults.traffic import API, lease_holder
 from lab.verify import health
 from lab.verify.driver import Driver
@@ -156,12 +156,7 @@ def test_the_lab_survives_a_blackout(fire_web: Fire) -> None:
     """All machines off, all on: healthy in time, and the service keeps its address."""
     driver, space = fire_web.driver, fire_web.space
     limit = 600.0
-    with injected(
-        driver.lab,
-        fault(driver.lab, "all-off"),
-        before=lambda: health.gate(driver),
-        after=lambda: health.recovered(driver, within=limit),
-    ) as live:
+    with gated(driver, fault(driver.lab, "all-off"), within=limit) as live:
         live.over.wait(5)
     assert live.healed is not None
     fire_web.measure("power-on of everything to healthy", time.monotonic() - live.healed, "s", limit)
