@@ -26,6 +26,7 @@ def test_the_lab_is_healthy_before_anything_is_broken(driver: Driver) -> None:
     health.gate(driver)
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-00")
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-02")
@@ -72,6 +73,7 @@ def test_losing_the_etcd_leader_loses_nothing(fire: Fire) -> None:
     holds(f"time until {new} led", took <= limit, expected=f"at most {limit:g} s", seen=f"{took:.2f} s")
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-04")
 def test_the_controllers_leases_move(fire: Fire) -> None:
@@ -151,6 +153,7 @@ def test_a_machine_that_stood_still_is_not_stale(fire: Fire) -> None:
     fire.gaps_within(clients, live, driver.inventory.thresholds.api_gap_seconds)
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-24")
 def test_the_lab_survives_a_blackout(fire_web: Fire) -> None:
     """All machines off, all on: healthy in time, and the service keeps its address."""
