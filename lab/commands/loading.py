@@ -83,7 +83,10 @@ def _show(opened: Session, result: Result, limits: list[dict[str, Any]]) -> None
             for one in result.generators
         ),
         *(
-            (f"ceiling of {one['tool']}", f"{one['rate']:g} a second, {one['rate_per_core']} for each core")
+            (
+                f"ceiling of {one['tool']}",
+                one["missing"] or f"{one['rate']:g} a second, {one['rate_per_core']} for each core",
+            )
             for one in limits
         ),
         *(("failure", problem) for problem in result.problems),

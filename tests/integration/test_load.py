@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import ssl
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from lab.authority import Authority
 from lab.errors import FailedError
 from lab.inventory.sections import LoadProfile
+from lab.load.ceiling import FULL_SPEED, ceilings
 from lab.load.generator import Target, generate, worker_command
 from lab.load.judge import Outcome, judge
 
@@ -99,6 +101,28 @@ def test_workers_on_other_machines_need_locust_and_the_master_s_address_alone(
     assert judge(result, PROFILE, workers=2).outcome is not Outcome.FAILED, (result.said, result.problems)
     assert len(result.generators) == 2
     assert set(result.served) == {"front-1", "back-1"}
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_ceiling_is_told_beside_that_of_wrk_on_the_same_path(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    if not installed:
+        monkeypatch.setattr("lab.load.ceiling.shutil.which", lambda _: None)
+    elif not shutil.which("wrk"):
+        pytest.skip("wrk is not installed on this machine")
+    monkeypatch.setattr("lab.load.ceiling.SECONDS", 2)
+    monkeypatch.setattr("lab.load.ceiling.FULL_SPEED", FULL_SPEED.model_copy(update={"seconds": 2}))
+    locust, wrk = ceilings(target, tmp_path / "ceiling")
+    assert (locust.tool, wrk.tool) == ("locust", "wrk")
+    assert locust.failures == 0
+    assert locust.rate_per_core >= locust.rate > 0
+    if installed:
+        assert (wrk.failures, wrk.missing) == (0, "")
+        assert wrk.rate_per_core > locust.rate_per_core
+        assert Echo.seen == {next(iter(target.routes)).removeprefix("https://")}
+    else:
+        assert wrk.missing == "not installed on this machine: apt-get install wrk"
 
 
 def test_failures_are_counted_by_kind(target: Target, tmp_path: Path) -> None:
