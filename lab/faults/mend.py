@@ -58,8 +58,8 @@ def await_health(driver: Driver) -> None:
 def mend(lab: Lab, say: Callable[[str], None]) -> tuple[str, ...]:
     """Heal a fault that a crashed run left, say so, and wait for health; gives back what was healed.
 
-    What a command that still works has live is left to it, and said. A lab that does not recover is said to
-    be so and nothing more: its state is for the command to judge. Raises what healing raises.
+    What a command that still works has live is left to it, and said. What cannot be healed, or does not
+    recover, is said and nothing more: the lab's state is for the command to judge, and to look at.
     """
     if not marker.path_of(lab).exists():
         return ()
@@ -68,7 +68,7 @@ def mend(lab: Lab, say: Callable[[str], None]) -> tuple[str, ...]:
             healed = marker.heal_left_behind(lab, say)
             if healed:
                 _say_health(lab, say)
-    except PreflightError as error:
+    except PlumblineError as error:
         say(str(error))
         return ()
     return healed

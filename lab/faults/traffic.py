@@ -21,7 +21,6 @@ from lab.verify.front import Front
 from lab.verify.history import Contradiction, Event, Operation, judge
 from lab.verify.outcomes import CouldNotTell
 from lab.verify.outside import http_get
-from lab.verify.sample import SAMPLE
 from lab.verify.verbs import Refused, becomes
 from lab.verify.workspace import Workspace
 
@@ -191,15 +190,18 @@ def lease_holder(driver: Driver, name: str) -> Callable[[], str]:
     return look
 
 
-def probers(driver: Driver, address: str) -> list[Prober]:
-    """The API is asked; the sample application, if it has an address, there and through the lab's ingress."""
+def probers(driver: Driver, name: str, address: str) -> list[Prober]:
+    """The API is asked; the sample application, if it has an address, there and through the lab's ingress.
+
+    `name` is the namespace's, by which the ingress knows it.
+    """
     limits = driver.inventory.thresholds
     found = [Prober(API, api_probe(driver), limit=limits.api_gap_seconds)]
     if address:
         found.append(Prober(ADDRESS, echo_probe(address), limit=limits.address_gap_seconds))
     if address and driver.inventory.ingress:
         front = Front(driver)
-        ask = echo_probe(front.address, 443, name=front.name(SAMPLE), tls=front.tls)
+        ask = echo_probe(front.address, 443, name=front.name(name), tls=front.tls)
         found.append(Prober(INGRESS, ask))
     return found
 
@@ -222,7 +224,7 @@ def traffic(driver: Driver, space: Workspace, address: str = "") -> Iterator[Tra
             Writer("writer-3", door, REGISTERS[1:]),
         ],
         Watcher("watch", door, max(map(version_of, made))),
-        probers(driver, address),
+        probers(driver, space.name, address),
         [Sampler(f"lease {name}", lease_holder(driver, name)) for name in leases],
         datetime.now(UTC).isoformat(timespec="seconds"),
     )

@@ -8,13 +8,14 @@ from lab.verify.site import await_route
 from lab.verify.workspace import Workspace
 
 SAMPLE = "web"
-"""Name of its deployment, budget and service, and its host name's label."""
+"""Name of its deployment, budget and service."""
 
 
 def sample(space: Workspace, replicas: int) -> str:
     """Run so many replicas, each on another node while there are any, and give back the service's address.
 
-    In a lab with an ingress they are behind it as well, and every replica of Traefik knows them.
+    In a lab with an ingress they are behind it as well, by the namespace's name, for an earlier one may not
+    be gone yet; and every replica of Traefik knows them.
     """
     deployment, budget = steadfast(SAMPLE, space.probe_image, replicas)
     space.create("deployments", deployment)
@@ -23,6 +24,6 @@ def sample(space: Workspace, replicas: int) -> str:
     space.create("services", service(SAMPLE, SAMPLE))
     if space.driver.inventory.ingress:
         front = Front(space.driver)
-        space.create("ingresses", ingress(SAMPLE, {front.name(SAMPLE): {"/": SAMPLE}}))
-        await_route(front, space, SAMPLE, SAMPLE)
+        space.create("ingresses", ingress(SAMPLE, {front.name(space.name): {"/": SAMPLE}}))
+        await_route(front, space, space.name, SAMPLE)
     return space.await_address(SAMPLE)

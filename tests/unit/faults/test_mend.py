@@ -66,6 +66,15 @@ def test_a_lab_that_does_not_recover_is_said_to_be_so(lab: Lab, monkeypatch: pyt
     assert said[1] == "after the fault: node master-2: NotReady"
 
 
+def test_a_lab_that_cannot_be_healed_can_be_looked_at(lab: Lab) -> None:
+    """This machine was started anew, for instance, and the lab's network is not there."""
+    lab.provider.prepared = False  # type: ignore[attr-defined]
+    said: list[str] = []
+    assert mend.mend(lab, said.append) == ()
+    assert said == ["the lab has no network yet"]
+    assert marker.path_of(lab).exists()
+
+
 def test_a_lab_that_somebody_works_on_is_left_to_him(lab: Lab) -> None:
     said: list[str] = []
     with exclusive(lab, "invoke verify"):

@@ -43,14 +43,14 @@ def silent(target: str, text: str) -> Prober:
 def test_the_sample_application_is_asked_at_its_address_and_through_the_ingress(
     driver: Driver, address: str, asked: list[str]
 ) -> None:
-    assert [item.target for item in probers(driver, address)] == asked
+    assert [item.target for item in probers(driver, "fire-1", address)] == asked
 
 
 def test_a_lab_without_ingress_is_not_asked_for_one(driver: Driver, tmp_path: Path) -> None:
     text = INVENTORY.replace("ingress: {address: 10.1.1.100}\n", "")
     bare = Driver(Lab(inventory(text), tmp_path, FakeProvider()), tmp_path, pins())
     bare.__dict__["cluster"] = driver.cluster
-    assert [item.target for item in probers(bare, "10.1.1.101")] == [API, ADDRESS]
+    assert [item.target for item in probers(bare, "fire-1", "10.1.1.101")] == [API, ADDRESS]
 
 
 def test_the_ingress_is_asked_by_name_over_verified_tls(
@@ -63,8 +63,8 @@ def test_the_ingress_is_asked_by_name_over_verified_tls(
         return Answer(200, '{"pod": "web-1", "node": "worker-1"}', {})
 
     monkeypatch.setattr(module, "http_get", get)
-    assert probers(driver, "10.1.1.101")[-1]._ask() == "web-1 on worker-1"
-    assert asked == [("10.1.1.100", 443, f"web.{driver.inventory.ingress_domain}", "CERT_REQUIRED")]
+    assert probers(driver, "fire-1", "10.1.1.101")[-1]._ask() == "web-1 on worker-1"
+    assert asked == [("10.1.1.100", 443, f"fire-1.{driver.inventory.ingress_domain}", "CERT_REQUIRED")]
 
 
 def test_an_answer_that_is_not_the_applications_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
