@@ -66,6 +66,7 @@ proving = (
         *LAB,
         Option("profile", "a profile of `load` in the inventory", "default"),
         Option("workers", "generating processes", 1),
+        Option("bind", "address at which they are awaited from other machines"),
         Option("ceiling", "measure the generator's own limit too, beside wrk", False),
     ),
     task("breaking.faults", "List the faults with what this lab can have of them.", *LAB),

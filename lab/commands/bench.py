@@ -12,8 +12,8 @@ from typing import Any
 from lab.artifacts.provide import provide
 from lab.commands.bench_inventory import bench_inventory
 from lab.commands.measured import measured
-from lab.commands.session import ROOT, read, shown
-from lab.errors import InputError, PreflightError
+from lab.commands.session import open_lab, read, shown
+from lab.errors import AcceptanceError, InputError, PreflightError
 from lab.labs import Lab
 from lab.phases.preflight import states
 from lab.providers.base import State
@@ -33,7 +33,7 @@ def bench(inventory: str, provider: str, source: str, what: str) -> None:
     if what == "inventory":
         figures |= bench_inventory(found, common, source)
     else:
-        figures |= _lab(Lab.open(found, ROOT), common, source)
+        figures |= _lab(open_lab(found), common, source)
     print(json.dumps(figures, indent=2))
 
 
@@ -62,9 +62,29 @@ def _lab(lab: Lab, common: list[str], source: str) -> dict[str, Any]:
         figures["memory_mib"] = free - _available_mib()
         figures["second_build_seconds"] = measured("build", *common, "-s", source).seconds
         figures["plan_seconds"] = measured("plan", *common, "-s", source).seconds
+        if lab.inventory.ingress:
+            figures["load"] = _load(lab, common)
     finally:
         figures["destroy_seconds"] = measured("destroy", *common).seconds
     return figures
+
+
+def _load(lab: Lab, common: list[str]) -> dict[str, Any]:
+    """The default profile with its verdict, and beside it what the generator and wrk can make on one path.
+
+    A run that failed or was void is a figure too: its reasons are.
+    """
+    seconds = measured("load", *common, "--ceiling", ends=(0, AcceptanceError.exit_code)).seconds
+    kept = json.loads((lab.folder / "runs" / "last" / "load.json").read_text())
+    wanted = ("requests", "rate", "failure_percent", "p50_ms", "p95_ms", "p99_ms", "gap_seconds")
+    return {
+        "seconds": seconds,
+        "profile_seconds": kept["profile"]["seconds"],
+        "outcome": kept["outcome"],
+        "reasons": kept["reasons"],
+        **{name: kept["result"][name] for name in wanted},
+        "ceiling": kept["ceiling"],
+    }
 
 
 def _phases(lab: Lab) -> dict[str, float]:

@@ -9,14 +9,13 @@ from dataclasses import asdict
 from rich.markup import escape
 from rich.table import Table
 
-from lab.commands.session import ROOT, read, session, shown
+from lab.commands.session import open_lab, read, session, shown
 from lab.console import Console
 from lab.errors import FailedError, InputError
 from lab.faults import catalogue
 from lab.faults.inject import injected
-from lab.faults.mend import await_health, mend, must_be_healthy
+from lab.faults.mend import await_health, must_be_healthy
 from lab.faults.trials import Trial, gaps, summary, trial
-from lab.labs import Lab
 from lab.locks import exclusive
 from lab.phases.preflight import states
 from lab.providers.base import State
@@ -30,7 +29,7 @@ from lab.verify.verbs import Refused
 @shown
 def faults(inventory: str, provider: str) -> None:
     """Print every fault, the host it hits by default, and why this lab cannot have it."""
-    lab = Lab.open(read(inventory, provider), ROOT)
+    lab = open_lab(read(inventory, provider))
     if State.RUNNING in states(lab).values():
         lab.provider.enter()
     table = Table(box=None, pad_edge=False)
@@ -50,7 +49,6 @@ def fault(name: str, inventory: str, provider: str, host: str, seconds: float) -
     with session("fault", inventory, provider) as opened, exclusive(opened.lab, "invoke fault"):
         lab, console = opened.lab, opened.console
         wanted = catalogue.fault(lab, name, host, seconds)
-        mend(lab, console.say)
         if lab.inventory.disposable:
             lab.provider.enter()
         driver = Driver(lab, opened.run.folder, pins())
@@ -74,7 +72,6 @@ def trials(name: str, inventory: str, provider: str, host: str, times: int) -> N
         raise InputError(f"--times {times}: must be at least 1", next_step="invoke trials --times 20")
     with session("trials", inventory, provider) as opened, exclusive(opened.lab, "invoke trials"):
         lab, console = opened.lab, opened.console
-        mend(lab, console.say)
         lab.provider.enter()
         driver = Driver(lab, opened.run.folder, pins())
         done: list[Trial] = []
@@ -110,6 +107,7 @@ def _one(driver: Driver, name: str, host: str) -> Trial:
 def _short(item: Trial) -> dict[str, str]:
     values = asdict(item)
     del values["host"]
+    values = values.pop("silences") | values
     return {
         key: "never" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
         for key, value in values.items()

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from lab.artifacts.provide import provide, stock
 from lab.commands.session import ROOT, Session, session, shown, with_options
-from lab.errors import FailedError
+from lab.errors import FailedError, PlumblineError, PreflightError
 from lab.faults import marker
 from lab.labs import Lab, stocked
 from lab.locks import exclusive
@@ -87,19 +87,33 @@ def build(inventory: str, provider: str, source: str, backend: str) -> None:
     if backend:
         # Vagrant's own variable: what it is told once holds for its other commands of this build
         os.environ["VAGRANT_DEFAULT_PROVIDER"] = backend
-    with session("build", inventory, provider) as opened, exclusive(opened.lab, "invoke build"):
-        # the build itself is what makes the lab healthy, so nothing is waited for here
-        marker.heal_left_behind(opened.lab, opened.console.say)
+    with session("build", inventory, provider, mends=False) as opened, exclusive(opened.lab, "invoke build"):
+        _heal(opened)
         check(opened.lab)
         with building(opened, source) as build:
             try:
                 changed = build_lab(build)
+                # what could not be healed before its machine ran
+                marker.heal_left_behind(opened.lab, opened.console.say)
             finally:
                 if opened.run.events:
                     build.console.say(f"report: {write_run(opened.run.folder)}")
             if not changed:
                 build.console.say("nothing to change: the lab is what the inventory says")
             summary(build.lab, opened)
+
+
+def _heal(opened: Session) -> None:
+    """Heal what a crashed run left, as far as its machines run; health is what the build makes itself.
+
+    Raises `PreflightError` for a fault that a living process holds or that this version does not know.
+    """
+    try:
+        marker.heal_left_behind(opened.lab, opened.console.say)
+    except PreflightError:
+        raise
+    except PlumblineError as error:
+        opened.console.say(f"a fault that was left behind is healed later: {error.message}")
 
 
 def summary(lab: Lab, opened: Session) -> None:
@@ -130,7 +144,10 @@ def summary(lab: Lab, opened: Session) -> None:
 @shown
 def destroy(inventory: str, provider: str, host: str) -> None:
     """Remove the lab, or one machine of it; what this lab did not make is not touched."""
-    with session("destroy", inventory, provider) as opened, exclusive(opened.lab, "invoke destroy"):
+    with (
+        session("destroy", inventory, provider, mends=False) as opened,
+        exclusive(opened.lab, "invoke destroy"),
+    ):
         lab = opened.lab
         if host:
             lab.host(host)

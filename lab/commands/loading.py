@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from ipaddress import IPv4Address
 from typing import Any
 
 from rich.table import Table
 
 from lab.commands.session import Session, session, shown
-from lab.errors import AcceptanceError
+from lab.errors import AcceptanceError, InputError
 from lab.load.ceiling import ceilings
 from lab.load.drive import new_folder, profile_of, target_of
-from lab.load.generator import generate
+from lab.load.generator import ELSEWHERE_SECONDS, generate, worker_command
 from lab.load.judge import Judgement, Outcome, judge
 from lab.load.result import Result
 from lab.locks import exclusive
@@ -22,8 +23,9 @@ from lab.verify.site import site
 
 
 @shown
-def load(inventory: str, provider: str, profile: str, workers: int, ceiling: bool) -> None:
+def load(inventory: str, provider: str, profile: str, workers: int, bind: str, ceiling: bool) -> None:
     """Run a profile and judge it. Raises `AcceptanceError` when it failed or says nothing (void)."""
+    _check(workers, bind)
     with session("load", inventory, provider) as opened:
         wanted = profile_of(opened.inventory, profile)
         with exclusive(opened.lab, "invoke load"):
@@ -32,8 +34,12 @@ def load(inventory: str, provider: str, profile: str, workers: int, ceiling: boo
             with site(front, "load"):
                 target = target_of(front)
                 opened.console.say(f"{wanted.users} users, {wanted.seconds} s, from {workers} processes")
+                if bind:
+                    opened.console.say(
+                        f"waiting {ELSEWHERE_SECONDS} s for them; on each machine: {worker_command(bind)}"
+                    )
                 folder = new_folder(opened.run.folder, profile)
-                result = generate(target, wanted, folder, workers=workers)
+                result = generate(target, wanted, folder, workers=workers, bind=bind)
                 limits = [item.as_json() for item in ceilings(target, folder / "ceiling")] if ceiling else []
         verdict = judge(result, wanted, workers=workers)
         kept = {
@@ -48,6 +54,17 @@ def load(inventory: str, provider: str, profile: str, workers: int, ceiling: boo
         _show(opened, result, limits)
         opened.console.say(f"{verdict.outcome.value}; all of it: {path}")
         _raise(opened, verdict)
+
+
+def _check(workers: int, bind: str) -> None:
+    """Raise `InputError` for what cannot be."""
+    if workers < 1:
+        raise InputError(f"--workers {workers}: must be at least 1", next_step="invoke load --workers 2")
+    if bind:
+        try:
+            IPv4Address(bind)
+        except ValueError as error:
+            raise InputError(f"--bind {bind}: {error}", next_step="an address of this machine") from None
 
 
 def _show(opened: Session, result: Result, limits: list[dict[str, Any]]) -> None:
@@ -66,7 +83,10 @@ def _show(opened: Session, result: Result, limits: list[dict[str, Any]]) -> None
             for one in result.generators
         ),
         *(
-            (f"ceiling of {one['tool']}", f"{one['rate']:g} a second, {one['rate_per_core']} for each core")
+            (
+                f"ceiling of {one['tool']}",
+                one["missing"] or f"{one['rate']:g} a second, {one['rate_per_core']} for each core",
+            )
             for one in limits
         ),
         *(("failure", problem) for problem in result.problems),

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from lab.commands.session import ROOT
@@ -22,8 +22,8 @@ class Cost:
     peak_mib: int
 
 
-def measured(*arguments: str, env: Mapping[str, str] | None = None) -> Cost:
-    """Run `invoke ARGUMENTS` and weigh it. Raises `FailedError` if it fails.
+def measured(*arguments: str, env: Mapping[str, str] | None = None, ends: Container[int] = (0,)) -> Cost:
+    """Run `invoke ARGUMENTS` and weigh it. Raises `FailedError` unless its exit code is one of `ends`.
 
     Python may keep compiled modules, as it does for people; without them its compiler would be measured.
     """
@@ -34,6 +34,6 @@ def measured(*arguments: str, env: Mapping[str, str] | None = None) -> Cost:
     )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    if process.returncode not in ends:
         raise FailedError(f"bench: invoke {' '.join(arguments)} ended with exit code {process.returncode}")
     return Cost(round(time.monotonic() - begun, 2), usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024)

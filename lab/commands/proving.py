@@ -21,7 +21,7 @@ def verify(inventory: str, provider: str, layer: list[str], select: str, runs: i
         if runs > 1:
             _repeat(opened, layer, select, runs)
             return
-        verdict = run_suite(opened.lab, opened.run, opened.console, layer, select)
+        verdict = run_suite(opened.lab, opened.run, opened.console, layer, select, opened.healed)
         report = opened.run.folder / "report.html"
         opened.console.say(f"report: {report}")
         if not verdict.green:
@@ -41,7 +41,7 @@ def _repeat(opened: Session, layer: list[str], select: str, runs: int) -> None:
         opened.console.say(f"run {number} of {runs}")
         run = Run(ROOT, opened.inventory.lab, "verify")
         try:
-            verdicts.append(run_suite(opened.lab, run, opened.console, layer, select))
+            verdicts.append(run_suite(opened.lab, run, opened.console, layer, select, opened.healed))
         finally:
             run.close()
     figures = {"runs": runs, "alarms": alarms(verdicts), "seconds": durations(verdicts)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from json import dumps
@@ -18,26 +17,17 @@ from lab.artifacts.provide import program as find_program
 from lab.cluster import etcd
 from lab.cluster.api import Api, ApiError, Unavailable
 from lab.cluster.workloads import is_ready
-from lab.commands.session import ROOT, Session, read, session, shown
+from lab.commands.session import Session, open_lab, read, session, shown
 from lab.errors import FailedError, InputError, PlumblineError
-from lab.faults.mend import mend_first
 from lab.labs import Lab
 from lab.phases.preflight import states
 from lab.providers.base import State
 from lab.ssh import reachable
 
 
-def _opened(inventory: str, provider: str) -> Lab:
-    """The lab, after whatever a crashed run left broken in it."""
-    lab = Lab.open(read(inventory, provider), ROOT)
-    # standard output belongs to what the command was asked for
-    mend_first(lab, lambda line: print(line, file=sys.stderr))
-    return lab
-
-
 def _inside(inventory: str, provider: str, host: str = "") -> Lab:
     """The lab, with this process in its network; `host` must be one of its hosts, if given."""
-    lab = _opened(inventory, provider)
+    lab = open_lab(read(inventory, provider))
     if host:
         lab.host(host)
     lab.provider.enter()
@@ -47,7 +37,7 @@ def _inside(inventory: str, provider: str, host: str = "") -> Lab:
 @shown
 def status(inventory: str, provider: str, json: bool) -> None:
     """What stands now: machines, SSH, nodes, etcd members, the API."""
-    lab = _opened(inventory, provider)
+    lab = open_lab(read(inventory, provider))
     found = look(lab)
     if json:
         print(dumps(found, indent=2))
@@ -128,7 +118,7 @@ def kubectl(inventory: str, provider: str, source: str, arguments: str) -> None:
         raise InputError(
             f"kubectl: {arguments}: {error}", next_step="escape the quote, as in: invoke kubectl -- get \\'x"
         ) from None
-    lab = _opened(inventory, provider)
+    lab = open_lab(read(inventory, provider))
     program = find_program("kubectl", source=source, say=_silent)
     lab.provider.enter()
     environment = {**os.environ, "KUBECONFIG": str(lab.fetch_kubeconfig())}
@@ -175,7 +165,6 @@ COLLECTED = {
 def logs(inventory: str, provider: str, host: str) -> None:
     """Bundle the evidence of all hosts, or of one, into a tar of the run's folder."""
     with session("logs", inventory, provider) as opened:
-        mend_first(opened.lab, opened.console.say)
         if host:
             opened.lab.host(host)
         names = [host] if host else list(opened.inventory.hosts)

@@ -14,7 +14,6 @@ from rich.table import Table
 from lab.commands.session import session, shown
 from lab.console import Console
 from lab.errors import AcceptanceError, PreflightError
-from lab.faults.mend import mend
 from lab.locks import exclusive
 from lab.selftest import run
 from lab.selftest.catalogue import chosen
@@ -36,7 +35,6 @@ def selftest(inventory: str, provider: str, select: str) -> None:
         alive = any(isinstance(defect, Breakage) for defect in defects)
         with exclusive(opened.lab, "invoke selftest") if alive else nullcontext():
             if alive:
-                mend(opened.lab, console.say)
                 take_out_left_behind(opened.lab, console)
                 opened.lab.provider.enter()
             layers = Counter(defect.layer for defect in defects)

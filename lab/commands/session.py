@@ -105,6 +105,8 @@ class Session:
     lab: Lab
     console: Console
     run: Run
+    healed: tuple[str, ...] = ()
+    """What was said about a fault that a crashed run had left."""
 
 
 def read(inventory: str, provider: str = "") -> Inventory:
@@ -118,20 +120,33 @@ def read(inventory: str, provider: str = "") -> Inventory:
 
 
 @contextmanager
-def session(
-    name: str, inventory: str, provider: str = "", layers: tuple[Path, ...] = ()
-) -> Iterator[Session]:
-    """Console and run folder of a command; the log is closed at the end."""
+def session(name: str, inventory: str, provider: str = "", *, mends: bool = True) -> Iterator[Session]:
+    """Console and run folder of a command; the log is closed at the end.
+
+    A fault that a crashed run left in the lab is healed first, but by a command that sees to it itself.
+    """
     from lab.console import Console
+    from lab.faults.mend import mend
     from lab.labs import Lab
 
     found = read(inventory, provider)
     run = Run(ROOT, found.lab, name)
     try:
         with Console() as console:
-            yield Session(found, Lab.open(found, ROOT, layers), console, run)
+            lab = Lab.open(found, ROOT)
+            yield Session(found, lab, console, run, mend(lab, console.say) if mends else ())
     except BaseException:
         log.exception("the command ended by an error")
         raise
     finally:
         run.close()
+
+
+def open_lab(inventory: Inventory) -> Lab:
+    """The lab of a command without a run folder, mended as a session's is; it is told on standard error."""
+    from lab.faults.mend import mend
+    from lab.labs import Lab
+
+    lab = Lab.open(inventory, ROOT)
+    mend(lab, lambda line: print(line, file=sys.stderr))
+    return lab

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,6 +172,15 @@ class Watcher(Client):
         self.events: list[Event] = []
         self.expired = ""
         """What the API said when it would not go on from where the watch was."""
+
+    def stop(self) -> None:
+        """End at once: between two events it would listen until its patience is over."""
+        self._over.set()
+        connection = self._connection
+        if connection and connection.sock:
+            with suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+        super().stop()
 
     def run(self) -> None:
         """Watch until stopped."""

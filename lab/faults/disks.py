@@ -15,13 +15,16 @@ MANIFESTS = "/etc/kubernetes/manifests"
 KEPT = "/var/lib/plumbline/etcd.yaml"
 """The manifest as it was: while it exists, there is something to undo."""
 SMALL = "/run/plumbline-etcd"
-"""A filesystem in memory, as large as etcd's data, that takes the disk's place."""
+"""A filesystem in memory, as large as what etcd has written, that takes the disk's place."""
+WHOLE = f"{SMALL}/whole"
+"""There when all data had been copied into it: a copy that broke off must never replace the data."""
 SLOW_BYTES = 64 * 1024
 """Bytes a second that a slow disk writes."""
 
 
 def _until(condition: str, seconds: int) -> str:
-    return f"for i in $(seq {seconds}); do {condition} && break; sleep 1; done; {condition}\n"
+    # `set -e` alone would not end the script after a condition that begins with `!`
+    return f"for i in $(seq {seconds}); do {condition} && break; sleep 1; done; {condition} || exit 1\n"
 
 
 KEEP = f"set -e\nmkdir -p /var/lib/plumbline\ntest -e {KEPT} || cp -p {MANIFESTS}/etcd.yaml {KEPT}\n"
@@ -41,7 +44,7 @@ def _status(field: str) -> str:
 
 
 QUOTA = (
-    f"{KEEP}size={_status('dbSize')}\n"
+    f'{KEEP}size={_status("dbSize")}\ntest "$size" -gt 0\n'
     f'sed "s/^\\( *\\)- etcd$/&\\n\\1- --quota-backend-bytes=$size/" {KEPT} >{MANIFESTS}/.etcd\n'
     f"grep -q quota-backend-bytes {MANIFESTS}/.etcd\n"
     f"{STOP}mv {MANIFESTS}/.etcd {MANIFESTS}/etcd.yaml\n{ANSWERS}"
@@ -52,18 +55,21 @@ QUOTA_UNDONE = (
     f"{etcdctl('compact $revision')} || true\n"
     f"{etcdctl('defrag --cluster --command-timeout=60s')}\n{etcdctl('alarm disarm')}\nrm -f {KEPT}"
 )
+# copied with its holes: what the log has set aside and not written yet is no room any more
 FULL = (
     f"{KEEP}{STOP}mkdir -p {SMALL}\nsize=$(du -sk --apparent-size {DATA} | cut -f1)\n"
     f"mount -t tmpfs -o mode=700,size=$((size + 1024))k tmpfs {SMALL}\n"
-    f"cp -a {DATA}/. {SMALL}/\nmount --bind {SMALL} {DATA}\n"
-    f"dd if=/dev/zero of={SMALL}/full bs=4k 2>/dev/null || true\n{PUT_BACK}"
+    f"cp -a --sparse=always {DATA}/. {SMALL}/\ntouch {WHOLE}\nmount --bind {SMALL} {DATA}\n"
+    f"used=$(($(df -k --output=used {SMALL} | tail -n1)))\n"
+    f"mount -o remount,size=${{used}}k {SMALL}\n{PUT_BACK}"
 )
 # what the member wrote before the room ran out is its memory: it goes back to the disk
 FULL_UNDONE = (
-    f"{UNLESS_DONE}{STOP}if mountpoint -q {SMALL}; then\n"
+    f"{UNLESS_DONE}{STOP}if test -e {WHOLE}; then\n"
     f"if findmnt -n -t tmpfs {DATA} >/dev/null; then umount {DATA}; fi\n"
     f"rm -rf {DATA}/member.new\ncp -a {SMALL}/member {DATA}/member.new\n"
-    f"rm -rf {DATA}/member\nmv {DATA}/member.new {DATA}/member\numount {SMALL}\nfi\n"
+    f"rm -rf {DATA}/member\nmv {DATA}/member.new {DATA}/member\nfi\n"
+    f"if mountpoint -q {SMALL}; then umount {SMALL}; fi\n"
     f"{PUT_BACK}{ANSWERS}rm -f {KEPT}"
 )
 

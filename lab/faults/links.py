@@ -6,6 +6,8 @@ from lab.faults.kinds import ANY, MASTERS, Kind
 from lab.faults.on_host import OnHost
 from lab.labs import Lab
 
+CARD, ROUTES = "/run/plumbline-card", "/run/plumbline-routes"
+"""On the host: the card's name, and the routes that the kernel forgets when it goes down."""
 DELAY, JITTER = "75ms", "50ms"
 """Row L4-13, the magnitudes of etcd's robustness suite."""
 
@@ -14,21 +16,25 @@ def _card(lab: Lab, host: str) -> str:
     """Sets $card: the interface on the LAN, by its hardware's address because the other one may be gone."""
     address = lab.inventory.addresses[host]
     return (
-        f'card=$(cat /run/plumbline-card 2>/dev/null || ip -o -4 address show to {address} | cut -d" " -f2)\n'
-        'echo "$card" >/run/plumbline-card'
+        f'card=$(cat {CARD} 2>/dev/null || ip -o -4 address show to {address} | cut -d" " -f2)\n'
+        f'echo "$card" >{CARD}'
     )
 
 
 def _down(lab: Lab, host: str) -> str:
     # half a second later, so that this session ends properly; no timer, which may be a minute late
     return (
-        f"{_card(lab, host)}\n"
+        f'set -e\n{_card(lab, host)}\nip route save dev "$card" >{ROUTES}\n'
         'systemd-run --quiet --collect sh -c "sleep 0.5; exec ip link set dev $card down"'
     )
 
 
 def _up(lab: Lab, host: str) -> str:
-    return f'{_card(lab, host)}\nip link set dev "$card" up\nrm -f /run/plumbline-card'
+    # routes that are there already are no error; whoever manages the network may have been faster
+    return (
+        f'set -e\n{_card(lab, host)}\nip link set dev "$card" up\n'
+        f"test ! -e {ROUTES} || ip route restore <{ROUTES} 2>/dev/null\nrm -f {CARD} {ROUTES}"
+    )
 
 
 def _late(lab: Lab, host: str) -> str:
@@ -36,7 +42,7 @@ def _late(lab: Lab, host: str) -> str:
 
 
 def _in_time(lab: Lab, host: str) -> str:
-    return f'{_card(lab, host)}\ntc qdisc delete dev "$card" root 2>/dev/null\nrm -f /run/plumbline-card'
+    return f'{_card(lab, host)}\ntc qdisc delete dev "$card" root 2>/dev/null\nrm -f {CARD}'
 
 
 KINDS: tuple[Kind, ...] = (

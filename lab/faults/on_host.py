@@ -25,6 +25,11 @@ HEAL_SECONDS = 300.0
 """The longest healing: a member of etcd starts again and its data is compacted."""
 
 
+ONE_AT_A_TIME = f"exec 9>/run/{SWITCH}.lock; flock 9; "
+"""The damage, the switch and the harness's healing wait for each other: of two healings at the same time each
+would take away what the other puts back."""
+
+
 def always(script: str) -> Script:
     """The same script for every host."""
     return lambda _lab, _host: script
@@ -59,10 +64,10 @@ class OnHost(Kind):
                 host,
                 f"cat >/run/{SWITCH}.sh && systemd-run --quiet --collect --unit {SWITCH} "
                 f"--on-active={seconds:g}s --timer-property=AccuracySec=1s sh /run/{SWITCH}.sh",
-                stdin=self.end(lab, host),
+                stdin=ONE_AT_A_TIME + self.end(lab, host),
                 seconds=20,
             )
-        lab.ssh.run(host, self.begin(lab, host), seconds=HEAL_SECONDS)
+        lab.ssh.run(host, ONE_AT_A_TIME + self.begin(lab, host), seconds=HEAL_SECONDS)
 
     def heal(self, lab: Lab, host: str, seconds: float) -> None:
         """Undo it and take the switch away; waits for a host that the fault has cut off."""
@@ -71,13 +76,20 @@ class OnHost(Kind):
 
         def undone() -> None:
             try:
-                # the switch is gone when it was faster
-                lab.ssh.run(
-                    host,
-                    f"(\n{self.end(lab, host)}\n) && (systemctl stop {SWITCH}.timer 2>/dev/null || true)",
-                    seconds=HEAL_SECONDS,
-                )
+                lab.ssh.run(host, undoing(self.end(lab, host)), seconds=HEAL_SECONDS)
             except (FailedError, DeadlineError) as error:
                 raise still(error) from error
 
         wait_for(f"{host}: {self.name} undone", undone, seconds=seconds + PATIENCE, interval=0.5)
+
+
+def undoing(end: str) -> str:
+    """The script, and if it succeeds the switch, which is gone when it was faster.
+
+    Not `( ... ) && systemctl`: a shell takes no notice of `set -e` in what stands before `&&`, and the script
+    would go on after its first failure.
+    """
+    return (
+        f"{ONE_AT_A_TIME}(\n{end}\n)\ncode=$?\n"
+        f"test $code != 0 || systemctl stop {SWITCH}.timer 2>/dev/null\nexit $code"
+    )

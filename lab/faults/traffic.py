@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,9 +12,12 @@ from datetime import UTC, datetime
 
 from lab.faults.clients import Client, Door, Reader, Watcher, Writer, register_object, version_of
 from lab.faults.inject import Live
-from lab.faults.probes import SECONDS, Prober, Sampler
+from lab.faults.kinds import Fault
+from lab.faults.mend import gated
+from lab.faults.probes import SECONDS, Prober, Sampler, longest_gap
 from lab.report.series import Mark, Series
 from lab.verify.driver import Driver
+from lab.verify.front import Front
 from lab.verify.history import Contradiction, Event, Operation, judge
 from lab.verify.outcomes import CouldNotTell
 from lab.verify.outside import http_get
@@ -22,6 +27,11 @@ from lab.verify.workspace import Workspace
 REGISTERS = ("register-a", "register-b")
 API = "API through the balancer"
 ADDRESS = "service at a MetalLB address"
+INGRESS = "service behind the ingress"
+WARM_UP = 4.0
+"""Seconds of traffic before a fault; a run counts only if enough writes were acknowledged in them."""
+CALM = 3.0
+"""Seconds of traffic after the lab is healthy again."""
 CAUGHT_UP = 15.0
 """Seconds a watch has, after everything, to tell the last state."""
 
@@ -106,6 +116,21 @@ class Traffic:
         """The prober of a target."""
         return next(item for item in self.probers if item.target == name)
 
+    @contextmanager
+    def struck(self, driver: Driver, fault: Fault) -> Iterator[Live]:
+        """All are at work before the fault, while it lives as long as the block runs, and after it."""
+        self.busy(WARM_UP)
+        with gated(driver, fault) as live:
+            yield live
+        self.busy(CALM)
+
+    def silences(self, *, since: float, until: float = math.inf) -> dict[str, float | None]:
+        """The longest gap of each target that is probed, in seconds; None: it never answered again."""
+        return {
+            item.target: longest_gap([probe for probe in item.probes if probe.t <= until], since=since)
+            for item in self.probers
+        }
+
     def series(self, title: str, live: Live, checks: Sequence[str], test: str) -> Series:
         """The story for the report's pictures."""
         marks = [Mark(t=live.began, kind="fault", text=live.fault.title)]
@@ -136,13 +161,18 @@ def api_probe(driver: Driver) -> Callable[[], str]:
     return ask
 
 
-def address_probe(address: str, port: int = 80) -> Callable[[], str]:
-    """A question to an echo server behind a load-balanced address; the pod and node that answered."""
+def echo_probe(
+    address: str, port: int = 80, *, name: str = "", tls: ssl.SSLContext | None = None
+) -> Callable[[], str]:
+    """A question to an echo server behind a load-balanced address; the pod and node that answered.
+
+    `name` and `tls` are for an address that serves many: the host name, and whom to trust.
+    """
 
     def ask() -> str:
-        answer = http_get(address, port, seconds=SECONDS)
+        answer = http_get(address, port, name=name, tls=tls, seconds=SECONDS)
         if answer.status != 200:
-            raise Refused(f"{address}: status {answer.status}")
+            raise Refused(f"{name or address}: status {answer.status}")
         said = answer.json()
         return f"{said['pod']} on {said['node']}"
 
@@ -160,16 +190,28 @@ def lease_holder(driver: Driver, name: str) -> Callable[[], str]:
     return look
 
 
+def probers(driver: Driver, name: str, address: str) -> list[Prober]:
+    """The API is asked; the sample application, if it has an address, there and through the lab's ingress.
+
+    `name` is the namespace's, by which the ingress knows it.
+    """
+    limits = driver.inventory.thresholds
+    found = [Prober(API, api_probe(driver), limit=limits.api_gap_seconds)]
+    if address:
+        found.append(Prober(ADDRESS, echo_probe(address), limit=limits.address_gap_seconds))
+    if address and driver.inventory.ingress:
+        front = Front(driver)
+        ask = echo_probe(front.address, 443, name=front.name(name), tls=front.tls)
+        found.append(Prober(INGRESS, ask))
+    return found
+
+
 @contextmanager
 def traffic(driver: Driver, space: Workspace, address: str = "") -> Iterator[Traffic]:
-    """Clients work while the block runs; `address` is a load-balanced echo service to be probed as well."""
+    """Clients work while the block runs; `address` is the sample application's, if there is one."""
     made = [space.create("configmaps", register_object(name)) for name in REGISTERS]
     host = driver.inventory.addresses[driver.inventory.balancer]
     door = Door(host, driver.inventory.kubernetes.api_port, driver.cluster.tls, f"{space.core}/configmaps")
-    limits = driver.inventory.thresholds
-    probers = [Prober(API, api_probe(driver), limit=limits.api_gap_seconds)]
-    if address:
-        probers.append(Prober(ADDRESS, address_probe(address), limit=limits.address_gap_seconds))
     leases = ("kube-controller-manager", "kube-scheduler")
     found = Traffic(
         space,
@@ -182,7 +224,7 @@ def traffic(driver: Driver, space: Workspace, address: str = "") -> Iterator[Tra
             Writer("writer-3", door, REGISTERS[1:]),
         ],
         Watcher("watch", door, max(map(version_of, made))),
-        probers,
+        probers(driver, space.name, address),
         [Sampler(f"lease {name}", lease_holder(driver, name)) for name in leases],
         datetime.now(UTC).isoformat(timespec="seconds"),
     )

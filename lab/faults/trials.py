@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from lab.faults.catalogue import fault
-from lab.faults.inject import injected
-from lab.faults.probes import failed_share, longest_gap
-from lab.faults.traffic import ADDRESS, API, traffic
+from lab.faults.probes import failed_share
+from lab.faults.traffic import ADDRESS, API, INGRESS, traffic
 from lab.report.series import Gaps
 from lab.verify import health
 from lab.verify.driver import Driver
@@ -23,7 +22,6 @@ from lab.verify.workspace import Workspace, is_ready, workspace
 LEADER, ANNOUNCER = "etcd-leader", "announcer"
 """Words for a host that is looked for before each trial."""
 REPLICAS = 2
-WARM_UP = 3.0
 SETTLED = 15.0
 """Seconds after which failures must be below one in a hundred."""
 WINDOW = 15.0
@@ -31,20 +29,21 @@ WINDOW = 15.0
 MOVED = 60.0
 """Seconds within which the pods of a dead machine must run elsewhere."""
 POLL = 0.5
+FIGURES = {API: "api_gap_seconds", ADDRESS: "address_silence_seconds", INGRESS: "ingress_silence_seconds"}
+"""What the longest gap of a target is called in the summary."""
 
 
 @dataclass(frozen=True)
 class Trial:
     """One fault as clients saw it; None for what never came back while it lived.
 
-    `api` and `address` are the longest gaps in seconds, `failed` the share of the requests to the address
-    that failed from 15 to 30 s after the damage, `moved` the seconds until all replicas ran elsewhere,
-    `lost` acknowledged writes that are gone, `wrong` all contradictions of the history.
+    `silences` are the longest gaps in seconds by target, `failed` the share of the requests to the address
+    that failed from 15 to 30 s after the damage, `moved` the seconds until all replicas ran elsewhere, `lost`
+    acknowledged writes that are gone, `wrong` all contradictions of the history.
     """
 
     host: str
-    api: float | None
-    address: float | None
+    silences: dict[str, float | None]
     failed: float
     moved: float | None
     lost: int
@@ -56,30 +55,18 @@ def trial(driver: Driver, name: str, host: str) -> Trial:
 
     `host` is a name, `etcd-leader` or `announcer`. Raises what the gates and the fault raise.
     """
-    within = driver.inventory.thresholds.recovery_seconds
     with workspace(driver, "trial") as space:
         address = sample(space, REPLICAS)
         wanted = fault(driver.lab, name, _victim(driver, host, address))
-        with traffic(driver, space, address) as clients:
-            clients.busy(WARM_UP)
-            with injected(
-                driver.lab,
-                wanted,
-                before=lambda: health.gate(driver),
-                after=lambda: health.recovered(driver, within=within),
-            ) as live:
-                moved = _await_move(space, wanted.host, live.began, live.over.wait)
-                live.over.wait(max(0.0, live.began + SETTLED + WINDOW - time.monotonic()))
-                ended = time.monotonic()
-            clients.busy(WARM_UP)
-        api = [probe for probe in clients.probes(API).probes if probe.t <= ended]
-        asked = [probe for probe in clients.probes(ADDRESS).probes if probe.t <= ended]
+        with traffic(driver, space, address) as clients, clients.struck(driver, wanted) as live:
+            moved = _await_move(space, wanted.host, live.began, live.over.wait)
+            live.over.wait(max(0.0, live.began + SETTLED + WINDOW - time.monotonic()))
+            ended = time.monotonic()
         begin = live.began + SETTLED
         return Trial(
             host=wanted.host,
-            api=longest_gap(api, since=live.began),
-            address=longest_gap(asked, since=live.began),
-            failed=failed_share(asked, begin=begin, end=begin + WINDOW),
+            silences=clients.silences(since=live.began, until=ended),
+            failed=failed_share(clients.probes(ADDRESS).probes, begin=begin, end=begin + WINDOW),
             moved=moved,
             lost=lost(clients.contradictions),
             wrong=len(clients.contradictions),
@@ -122,8 +109,7 @@ def percentile(values: Iterable[float | None], share: float) -> float | None:
 def summary(trials: Sequence[Trial]) -> dict[str, dict[str, float | None]]:
     """p50, p95 and max of each figure."""
     figures: dict[str, list[float | None]] = {
-        "api_gap_seconds": [item.api for item in trials],
-        "address_silence_seconds": [item.address for item in trials],
+        **{FIGURES[target]: [item.silences[target] for item in trials] for target in trials[0].silences},
         "failed_share_after_15_s": [item.failed for item in trials],
         "pods_elsewhere_seconds": [item.moved for item in trials],
         "lost_writes": [float(item.lost) for item in trials],
@@ -142,7 +128,12 @@ def summary(trials: Sequence[Trial]) -> dict[str, dict[str, float | None]]:
 def gaps(name: str, trials: Sequence[Trial]) -> tuple[Gaps, ...]:
     """The trials for the report's histograms."""
     return (
-        Gaps(name=f"API gap after {name}", seconds=tuple(item.api for item in trials)),
-        Gaps(name=f"silence of the address after {name}", seconds=tuple(item.address for item in trials)),
+        *(
+            Gaps(
+                name=f"{target}: silence after {name}",
+                seconds=tuple(item.silences[target] for item in trials),
+            )
+            for target in trials[0].silences
+        ),
         Gaps(name=f"pods elsewhere after {name}", seconds=tuple(item.moved for item in trials), limit=MOVED),
     )

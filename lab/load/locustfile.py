@@ -1,16 +1,17 @@
 """Users of the ingress. Run by Locust in a process of its own, never imported: that changes sockets and TLS.
 
-The environment's PLUMBLINE_LOAD is a file with what `generator.py` wants; what Locust itself does not record
-(who served, how busy this process was, the longest time without an answer) goes into the file `own` of it.
+What `generator.py` wants is in the module that Locust has loaded, or was sent by its master, before this one.
+What Locust itself does not record (who served, how busy this process was, the longest time without an answer)
+goes from all processes to the master, and into the file `own` there.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-import os
 import time
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from locust import FastHttpUser, constant_pacing, events, task
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
-SPEC: dict[str, Any] = json.loads(Path(os.environ["PLUMBLINE_LOAD"]).read_text())
+SPEC: dict[str, Any] = import_module("plumbline_target").SPEC
 SECONDS = 10.0
 """Time for an answer."""
 TICK = 0.1
@@ -71,7 +72,7 @@ watch = Watch()
 
 def trusting(**_: Any) -> gevent.ssl.SSLContext:
     """A client that trusts the lab's CA alone, not the public ones that geventhttpclient names."""
-    return gevent.ssl.create_default_context(cafile=SPEC["ca"])
+    return gevent.ssl.create_default_context(cadata=SPEC["ca"])
 
 
 _resolve = gevent.socket.getaddrinfo

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,11 +11,9 @@ from pathlib import Path
 import pytest
 
 from lab.faults.catalogue import fault
-from lab.faults.inject import Live, injected
-from lab.faults.probes import longest_gap
-from lab.faults.traffic import API, Traffic, traffic
+from lab.faults.inject import Live
+from lab.faults.traffic import API, INGRESS, WARM_UP, Traffic, traffic
 from lab.report import series
-from lab.verify import health
 from lab.verify.driver import Driver
 from lab.verify.history import gap, lost, rate, to_json
 from lab.verify.outcomes import CouldNotTell, NotPartOfLab
@@ -22,10 +21,8 @@ from lab.verify.plugin import Measure, checks_of, short_id
 from lab.verify.verbs import holds, nothing
 from lab.verify.workspace import Workspace
 
-WARM_UP = 4.0
-"""Seconds of traffic before the fault; the run counts only if enough writes were acknowledged in them."""
 STEADY = 5.0
-"""Seconds of traffic while the fault lives, and again after the lab is healthy."""
+"""Seconds for which a fault lives after what its test waits for."""
 
 
 @dataclass
@@ -45,23 +42,15 @@ class Fire:
         """The fault lives while the block runs, and `steady` seconds more; then it is healed and judged."""
         driver = self.driver
         wanted = fault(driver.lab, name, host, seconds)
-        within = driver.inventory.thresholds.recovery_seconds
         reason = wanted.kind.unavailable(driver.lab, wanted.host)
         if reason:
             raise NotPartOfLab("provider", f"{driver.inventory.provider.value}: {name}: {reason}")
         live: Live | None = None
         with traffic(driver, self.space, self.address) as clients:
             try:
-                clients.busy(WARM_UP)
-                with injected(
-                    driver.lab,
-                    wanted,
-                    before=lambda: health.gate(driver),
-                    after=lambda: health.recovered(driver, within=within),
-                ) as live:
+                with clients.struck(driver, wanted) as live:
                     yield live, clients
                     live.over.wait(steady)
-                clients.busy(STEADY)
             finally:
                 clients.stop()
                 if live is not None:
@@ -82,7 +71,13 @@ class Fire:
         series.write(story, self.driver.folder, name)
 
     def _judge(self, clients: Traffic, live: Live) -> None:
-        """Enough writes to tell anything, none of them lost, nothing contradictory."""
+        """Enough writes to tell anything, none of them lost, nothing contradictory.
+
+        What the ingress was through is told and not judged: no row gives it a limit.
+        """
+        silent = clients.silences(since=live.began)
+        if INGRESS in silent:
+            self.measure("longest silence of the ingress", _never(silent[INGRESS]), "s")
         least = self.driver.inventory.thresholds.minimum_writes_per_second
         before = self.measure(
             "acknowledged writes a second before the fault",
@@ -105,10 +100,14 @@ class Fire:
     def gaps_within(self, clients: Traffic, live: Live, limit: float) -> None:
         """Neither new connections nor writers waited longer than `limit` seconds."""
         # both are measured before either is judged
-        reads = longest_gap(clients.probes(API).probes, since=live.began)
-        reads = float("inf") if reads is None else reads
+        reads = _never(clients.silences(since=live.began)[API])
         writes = gap(clients.history, writes=True, since=live.began)
         self.measure("API gap for new connections", reads, "s", limit)
         self.measure("longest time without an acknowledged write", writes, "s", limit)
         for subject, seen in (("new connections", reads), ("acknowledged writes", writes)):
             holds(f"API gap for {subject}", seen <= limit, expected=f"<= {limit:g} s", seen=f"{seen:.2f} s")
+
+
+def _never(seconds: float | None) -> float:
+    """A gap that had no end is longer than any time."""
+    return math.inf if seconds is None else seconds

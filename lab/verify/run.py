@@ -20,7 +20,6 @@ from rich.markup import escape
 from lab import report
 from lab.console import Console
 from lab.errors import FailedError, InputError
-from lab.faults.mend import mend
 from lab.labs import Lab
 from lab.locks import exclusive
 from lab.runs import Run
@@ -39,19 +38,26 @@ UNWIND_SECONDS = 180.0
 """Time for an interrupted layer to heal its fault and to remove what it made."""
 
 
-def verify(lab: Lab, run: Run, console: Console, layers: Sequence[str], selection: str = "") -> Verdict:
+def verify(
+    lab: Lab,
+    run: Run,
+    console: Console,
+    layers: Sequence[str],
+    selection: str = "",
+    notes: Sequence[str] = (),
+) -> Verdict:
     """Run the acceptance suite against a lab and write its reports into the run's folder.
 
     `layers` are names (none: all that this lab allows), `selection` a comma-separated list of rows, hosts or
-    parts of test names. The verdict is red, never an exception, when the lab is not as it should be.
-    Raises `InputError` for a layer or selection that does not exist, `PreflightError` when another verify of
-    the lab is running.
+    parts of test names, `notes` what the report has to say besides. The verdict is red, never an exception,
+    when the lab is not as it should be. Raises `InputError` for a layer or selection that does not exist,
+    `PreflightError` when another verify of the lab is running.
     """
     picked, left_out = chosen(layers, lab.inventory)
     started, begun = datetime.now(UTC), time.monotonic()
     alive = any(layer.needs_lab for layer in picked)
     with exclusive(lab, "invoke verify") if alive else nullcontext():
-        healed = (*mend(lab, console.say), *take_out_left_behind(lab, console)) if alive else ()
+        taken_out = take_out_left_behind(lab, console) if alive else ()
         results, records = _run_layers(lab, run, console, picked, selection)
     if selection and not records:
         raise InputError(
@@ -79,7 +85,7 @@ def verify(lab: Lab, run: Run, console: Console, layers: Sequence[str], selectio
         layers=tuple(results),
         records=tuple(records),
         timeline=report.newest_build(lab.folder / "runs"),
-        notes=(*lab.inventory.notes, *healed),
+        notes=(*lab.inventory.notes, *notes, *taken_out),
     )
     report.write(verdict, run.folder)
     return verdict

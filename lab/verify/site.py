@@ -42,25 +42,30 @@ def site(front: Front, purpose: str) -> Iterator[Workspace]:
         space.create("ingresses", ingress("site", hosts))
         for app in APPS:
             space.await_pods(app, PODS)
-        becomes(
-            "replicas of Traefik that serve the route",
-            lambda: _serving(front, space),
-            lambda seen: len(seen) == front.wanted.replicas and set(seen.values()) == {"front"},
-            within=30,
-            expected=f"all {front.wanted.replicas}",
-            command=POD,
-        )
+        await_route(front, space, "shop", "front")
         yield space
 
 
-def _serving(front: Front, space: Workspace) -> dict[str, str]:
-    """What each replica, asked by itself from inside the cluster, gives for the first route."""
-    asker = space.pods("front")[0]["metadata"]["name"]
+def await_route(front: Front, space: Workspace, label: str, app: str) -> None:
+    """Wait until every replica of Traefik leads a host name to an app whose pods are there."""
+    becomes(
+        "replicas of Traefik that serve the route",
+        lambda: _serving(front, space, label, app),
+        lambda seen: len(seen) == front.wanted.replicas and set(seen.values()) == {app},
+        within=30,
+        expected=f"all {front.wanted.replicas}",
+        command=POD,
+    )
+
+
+def _serving(front: Front, space: Workspace, label: str, app: str) -> dict[str, str]:
+    """What each replica, asked by itself from inside the cluster, gives for a host name."""
+    asker = space.pods(app)[0]["metadata"]["name"]
     found = {}
     for pod in front.replicas():
         if is_ready(pod):
             url = f"https://{pod['status']['podIP']}:8443/"
-            command = ["/probe", "http", url, "--host", front.name("shop"), "--insecure"]
+            command = ["/probe", "http", url, "--host", front.name(label), "--insecure"]
             (answer,) = front.driver.cluster.execute(space.name, asker, command).lines()
             found[pod["metadata"]["name"]] = _app(answer)
     return found

@@ -6,7 +6,7 @@ What a crashed run left behind is removed by the next one, which knows it by its
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,8 +95,8 @@ def is_ready(pod: Object) -> bool:
 
 
 @contextmanager
-def workspace(driver: Driver, purpose: str) -> Iterator[Workspace]:
-    """A fresh namespace; it and all in it are removed at the end, which is waited for."""
+def workspace(driver: Driver, purpose: str, *, removals: ExitStack | None = None) -> Iterator[Workspace]:
+    """A fresh namespace; it and all in it are removed at the end: waited for here, or by `removals`."""
     cluster = driver.cluster
     run = driver.folder.name.lower().replace(".", "-")
     _sweep(driver, run)
@@ -111,7 +111,10 @@ def workspace(driver: Driver, purpose: str) -> Iterator[Workspace]:
         yield Workspace(driver, name)
     finally:
         cluster.delete(path)
-    _await_gone(driver, path)
+    if removals is None:
+        _await_gone(driver, path)
+    else:
+        removals.callback(_await_gone, driver, path)
 
 
 def _sweep(driver: Driver, run: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
 
 import pytest
 
@@ -47,10 +49,29 @@ def _wanted(driver: Driver, request: pytest.FixtureRequest) -> None:
         raise NotPartOfLab("verify.ha", "short: one fault of each family is enough for this lab")
 
 
+@pytest.fixture(scope="session")
+def numbers() -> Iterator[int]:
+    """Of the namespaces in which faults are survived."""
+    return count(1)
+
+
+@pytest.fixture(scope="session")
+def removals() -> Iterator[ExitStack]:
+    """Removals that nothing depends on: they are waited for at the end of the layer."""
+    with ExitStack() as stack:
+        yield stack
+
+
 @pytest.fixture
-def fire(driver: Driver, measure: Measure, request: pytest.FixtureRequest) -> Iterator[Fire]:
+def fire(
+    driver: Driver,
+    measure: Measure,
+    request: pytest.FixtureRequest,
+    numbers: Iterator[int],
+    removals: ExitStack,
+) -> Iterator[Fire]:
     """Damage under traffic: registers of the API in a namespace of their own."""
-    with workspace(driver, "fire") as space:
+    with workspace(driver, f"fire-{next(numbers)}", removals=removals) as space:
         yield Fire(driver, space, measure, request.node)
 
 

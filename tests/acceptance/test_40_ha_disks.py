@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from lab.cluster.etcd import etcdctl
 from lab.faults.clients import register_object
 from lab.verify import health
 from lab.verify.fire import Fire
@@ -60,8 +61,15 @@ def test_a_full_disk_of_one_member_is_survived(fire: Fire) -> None:
     driver = fire.driver
     leader = health.etcd_leader(driver, health.etcd_names(driver))
     victim = next(name for name in reversed(driver.inventory.masters) if name != leader)
-    with fire.under("etcd-disk-full", victim, steady=15) as (live, clients):
-        pass
+    with fire.under("etcd-disk-full", victim, steady=10) as (live, clients):
+        becomes(
+            f"etcd of {victim}",
+            lambda: driver.ask(victim, etcdctl("endpoint status")).code,
+            bool,
+            within=30,
+            expected="no answer: it cannot write",
+            host=victim,
+        )
     fire.gaps_within(clients, live, driver.inventory.thresholds.api_gap_seconds)
 
 

@@ -11,12 +11,14 @@ from lab.faults.traffic import ADDRESS, API
 from lab.verify import health
 from lab.verify.driver import Driver
 from lab.verify.fire import Fire
-from lab.verify.verbs import becomes, holds, nothing, staying
+from lab.verify.verbs import becomes, holds, nothing, stays
 
 RELOAD_GAP = 5.0
 """Row L4-19: longest gap of a restart; a reload has none."""
 AWAY_SECONDS = 120.0
 """Row L4-22: a silent node is NotReady within two minutes."""
+NOTICE_SECONDS = 20.0
+"""Row L4-06: after its grace period a silent node is NotReady within so many seconds."""
 LEADER_CHANGES = 3
 """Row L4-13."""
 
@@ -28,7 +30,6 @@ def in_service(driver: Driver) -> dict[str, bool]:
     return {row[1]: row[17].startswith("UP") for row in rows if row[1] != "BACKEND"}
 
 
-@pytest.mark.full
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-11")
 @pytest.mark.parametrize(
@@ -52,19 +53,37 @@ def test_a_master_without_its_peers_is_taken_out(fire: Fire, way: str) -> None:
     fire.gaps_within(clients, live, limit)
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-12")
 @pytest.mark.parametrize("cut", ["cut-balancer", "cut-clients"])
 def test_a_silent_hole_makes_no_node_not_ready(fire: Fire, cut: str) -> None:
     """Nothing passes between HAProxy and one master, or HAProxy and all clients: no node turns NotReady."""
     driver = fire.driver
-    # all clients: for as long as a node may be silent, and no longer
-    seconds = 60.0 if cut == "cut-balancer" else driver.inventory.grace_seconds / 2
+    grace = driver.inventory.grace_seconds
+    # one master: until silent nodes would be NotReady; all clients: for as long as a node may be silent
+    seconds = grace + 10.0 if cut == "cut-balancer" else grace / 2
+    before = _ready_since(driver)
     with fire.under(cut, seconds=seconds, steady=seconds) as (live, _):
         pass
-    with staying("nodes", lambda: _not_ready(driver), lambda names: not names, expected="all Ready"):
-        health.recovered(driver, within=driver.inventory.grace_seconds)
-    assert live.healed is not None
+    # a connection that the cut has killed may show as late as a grace period after it
+    stays(
+        "since when each node is Ready",
+        lambda: _ready_since(driver),
+        lambda seen: seen == before,
+        seconds=max(0.0, live.began + grace + 10 - time.monotonic()),
+        expected=f"{before}",
+    )
+
+
+def _ready_since(driver: Driver) -> dict[str, tuple[str, str]]:
+    """Each node's Ready condition with the time of its last change: it tells also what nobody could watch."""
+    return {
+        item["metadata"]["name"]: (entry["status"], entry["lastTransitionTime"])
+        for item in driver.cluster.items("/api/v1/nodes")
+        for entry in item["status"]["conditions"]
+        if entry["type"] == "Ready"
+    }
 
 
 def _not_ready(driver: Driver) -> list[str]:
@@ -104,6 +123,7 @@ def test_a_reload_of_the_balancer_is_not_noticed(fire: Fire) -> None:
     nothing("failed requests", failed, rule="none by a reload")
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-19")
 def test_a_restart_of_the_balancer_is_short(fire: Fire) -> None:
@@ -115,28 +135,33 @@ def test_a_restart_of_the_balancer_is_short(fire: Fire) -> None:
 
 @pytest.mark.check("L4-22")
 @pytest.mark.check("L4-06")
-@pytest.mark.parametrize("name", ["power-off", "nic-down"])
+@pytest.mark.parametrize("name", [pytest.param("power-off", marks=pytest.mark.full), "nic-down"])
 def test_a_silent_worker_is_noticed_and_comes_back(fire: Fire, name: str) -> None:
     """A worker is off, or its network card is down: NotReady in time, and Ready again after."""
     driver = fire.driver
     victim = driver.inventory.workers[-1]
-    with fire.under(name, victim, seconds=AWAY_SECONDS, steady=1) as (live, _):
+    limit = min(driver.inventory.grace_seconds + NOTICE_SECONDS, AWAY_SECONDS)
+    # a host without its card heals itself when the fault's time is over, and not before
+    with fire.under(name, victim, seconds=limit + 2, steady=1) as (live, _):
         becomes(
             f"node {victim}",
             lambda: victim in _not_ready(driver),
             bool,
-            within=AWAY_SECONDS - 5,
+            within=limit,
             expected="NotReady",
             command=f"kubectl describe node {victim}",
         )
-        took = fire.measure("time to NotReady", time.monotonic() - live.began, "s", AWAY_SECONDS)
-    grace = driver.inventory.grace_seconds
-    holds("time to NotReady", took <= grace + 20, expected=f"<= {grace + 20:g} s", seen=f"{took:.1f} s")
+        took = fire.measure("time to NotReady", time.monotonic() - live.began, "s", limit)
+    holds("time to NotReady", took <= limit, expected=f"<= {limit:g} s", seen=f"{took:.1f} s")
 
 
 @pytest.mark.check("L4-23")
 @pytest.mark.parametrize(
-    "name", ["firewall-reload", "flush-proxy-rules", pytest.param("kill-kube-proxy", marks=pytest.mark.full)]
+    "name",
+    [
+        "firewall-reload",
+        *(pytest.param(name, marks=pytest.mark.full) for name in ("flush-proxy-rules", "kill-kube-proxy")),
+    ],
 )
 def test_rules_that_were_lost_come_back(fire_web: Fire, name: str) -> None:
     """The firewall is loaded anew, or kube-proxy's rules are gone on a worker: answers again."""

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from lab.faults.catalogue import fault
-from lab.faults.inject import injected
+from lab.faults.mend import gated
 from lab.faults.traffic import API, lease_holder
 from lab.verify import health
 from lab.verify.driver import Driver
@@ -26,6 +26,7 @@ def test_the_lab_is_healthy_before_anything_is_broken(driver: Driver) -> None:
     health.gate(driver)
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-00")
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-02")
@@ -72,6 +73,7 @@ def test_losing_the_etcd_leader_loses_nothing(fire: Fire) -> None:
     holds(f"time until {new} led", took <= limit, expected=f"at most {limit:g} s", seen=f"{took:.2f} s")
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-04")
 def test_the_controllers_leases_move(fire: Fire) -> None:
@@ -151,17 +153,13 @@ def test_a_machine_that_stood_still_is_not_stale(fire: Fire) -> None:
     fire.gaps_within(clients, live, driver.inventory.thresholds.api_gap_seconds)
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-24")
 def test_the_lab_survives_a_blackout(fire_web: Fire) -> None:
     """All machines off, all on: healthy in time, and the service keeps its address."""
     driver, space = fire_web.driver, fire_web.space
     limit = 600.0
-    with injected(
-        driver.lab,
-        fault(driver.lab, "all-off"),
-        before=lambda: health.gate(driver),
-        after=lambda: health.recovered(driver, within=limit),
-    ) as live:
+    with gated(driver, fault(driver.lab, "all-off"), within=limit) as live:
         live.over.wait(5)
     assert live.healed is not None
     fire_web.measure("power-on of everything to healthy", time.monotonic() - live.healed, "s", limit)

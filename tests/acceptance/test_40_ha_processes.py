@@ -11,8 +11,8 @@ from lab.verify import health
 from lab.verify.fire import Fire
 from lab.verify.verbs import agrees, becomes, holds
 
-SHORT = ("etcd", "kubelet")
-"""The components of a short run: one of the control plane, one of the nodes."""
+SHORT = "kubelet"
+"""The component of a short run; there etcd stands still, which is worse for it than to be killed."""
 
 
 @pytest.mark.check("L4-01")
@@ -20,7 +20,7 @@ SHORT = ("etcd", "kubelet")
 @pytest.mark.parametrize(
     "component",
     [
-        item.name if item.name in SHORT else pytest.param(item.name, marks=pytest.mark.full)
+        item.name if item.name == SHORT else pytest.param(item.name, marks=pytest.mark.full)
         for item in COMPONENTS
     ],
 )

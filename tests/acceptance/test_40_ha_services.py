@@ -58,6 +58,7 @@ def test_an_address_moves_when_its_machine_dies(fire_web: Fire) -> None:
     holds("silence of the address", silent <= limit, expected=f"<= {limit:g} s", seen=f"{silent:.2f} s")
 
 
+@pytest.mark.full
 @pytest.mark.check("L4-08")
 def test_a_single_replica_on_the_dead_machine_is_reported(fire_web: Fire) -> None:
     """The only endpoint's machine loses its power: the outage is measured, not judged (metallb#733)."""

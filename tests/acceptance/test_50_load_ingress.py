@@ -150,6 +150,8 @@ def test_the_ceiling_of_the_generator_is_known(front: Front, space: Workspace, m
     """One process at full speed, and wrk on the same URL in the same run, make requests that succeed."""
     assert space
     for one in ceilings(target_of(front), new_folder(front.driver.folder, "ceiling")):
+        if one.missing:
+            raise CouldNotTell(f"{one.tool}: {one.missing}", next_step=one.missing.rpartition(": ")[2])
         measure(f"ceiling of {one.tool}", one.rate, "1/s")
         measure(f"ceiling of {one.tool} for a core of its own", one.rate_per_core, "1/s")
         holds(f"requests of {one.tool}", one.rate > 0, expected="some", seen=one)

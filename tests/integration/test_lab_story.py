@@ -80,8 +80,8 @@ def test_the_lab_is_what_the_inventory_says(proving: Proving) -> None:
 
 
 def test_the_loss_of_a_master_is_survived(proving: Proving) -> None:
-    """A follower's machine and the etcd leader's; `invoke verify` has every fault of the layer."""
-    done = proving.invoke("verify", "--layer", "ha", "--select", "L4-02,L4-03", seconds=600)
+    """The etcd leader's machine; `invoke verify` has a fault of each family."""
+    done = proving.invoke("verify", "--layer", "ha", "--select", "L4-03", seconds=300)
     assert done.code == 0, done.output
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +18,8 @@ import pytest
 from lab.authority import Authority
 from lab.errors import FailedError
 from lab.inventory.sections import LoadProfile
-from lab.load.generator import Target, generate
+from lab.load.ceiling import FULL_SPEED, ceilings
+from lab.load.generator import Target, generate, worker_command
 from lab.load.judge import Outcome, judge
 
 DOMAIN = "load.internal"
@@ -74,6 +79,50 @@ def test_a_run_is_recorded_and_passes(target: Target, tmp_path: Path, workers: i
     assert {f"https://{seen}" for seen in Echo.seen} == set(target.routes)
     for name in ("locust_stats.csv", "locust_stats_history.csv", "locust.html", "locust.json", "locust.log"):
         assert (folder / name).stat().st_size > 0, name
+
+
+def test_workers_on_other_machines_need_locust_and_the_master_s_address_alone(
+    target: Target, tmp_path: Path
+) -> None:
+    """Two processes that share no file and no variable with the master stand for two machines."""
+    argv = [sys.executable, "-m", *shlex.split(worker_command("127.0.0.1"))]
+    argv[argv.index("-1")] = "1"
+    workers = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        workers.append(
+            subprocess.Popen(
+                argv, cwd=tmp_path / name, env={"TMPDIR": str(tmp_path / name)}, stderr=subprocess.PIPE
+            )
+        )
+    result = generate(target, PROFILE, tmp_path / "run", workers=2, bind="127.0.0.1")
+    said = [worker.communicate(timeout=30)[1].decode() for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], said
+    assert judge(result, PROFILE, workers=2).outcome is not Outcome.FAILED, (result.said, result.problems)
+    assert len(result.generators) == 2
+    assert set(result.served) == {"front-1", "back-1"}
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_ceiling_is_told_beside_that_of_wrk_on_the_same_path(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    if not installed:
+        monkeypatch.setattr("lab.load.ceiling.shutil.which", lambda _: None)
+    elif not shutil.which("wrk"):
+        pytest.skip("wrk is not installed on this machine")
+    monkeypatch.setattr("lab.load.ceiling.SECONDS", 2)
+    monkeypatch.setattr("lab.load.ceiling.FULL_SPEED", FULL_SPEED.model_copy(update={"seconds": 2}))
+    locust, wrk = ceilings(target, tmp_path / "ceiling")
+    assert (locust.tool, wrk.tool) == ("locust", "wrk")
+    assert locust.failures == 0
+    assert locust.rate_per_core >= locust.rate > 0
+    if installed:
+        assert (wrk.failures, wrk.missing) == (0, "")
+        assert wrk.rate_per_core > locust.rate_per_core
+        assert Echo.seen == {next(iter(target.routes)).removeprefix("https://")}
+    else:
+        assert wrk.missing == "not installed on this machine: apt-get install wrk"
 
 
 def test_failures_are_counted_by_kind(target: Target, tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -116,3 +118,37 @@ def test_a_watch_whose_version_is_gone_says_so_and_ends() -> None:
     answering(watch, [Body({"type": "ERROR", "object": {"code": 410, "message": "too old"}})], lambda: None)
     watch.run()
     assert watch.expired == "too old"
+
+
+def test_a_watch_in_which_nothing_happens_ends_at_once() -> None:
+    """It sits in a read that would last for all its patience: the connection is shut below it."""
+    reading, shut = threading.Event(), threading.Event()
+
+    class Wire:
+        def shutdown(self, how: int) -> None:
+            assert how == socket.SHUT_RDWR
+            shut.set()
+
+    class Connection:
+        sock = Wire()
+
+        def close(self) -> None:
+            """As often as you like."""
+
+    class Silent:
+        def readline(self) -> bytes:
+            reading.set()
+            assert shut.wait(20)
+            return b""
+
+    watch = Watcher("watch", DOOR, 10)
+
+    def send(*_: object) -> Silent:
+        watch._connection = Connection()  # type: ignore[assignment]
+        return Silent()
+
+    watch._send = send  # type: ignore[method-assign, assignment]
+    watch.start()
+    assert reading.wait(10)
+    watch.stop()
+    assert not watch.is_alive()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from lab.errors import CommandError, FailedError, InputError, PreflightError
 from lab.faults import on_host, power
 from lab.faults.catalogue import KINDS, fault, hosts_for, offers
 from lab.faults.kinds import Kind
-from lab.faults.on_host import NOTHING, SWITCH, OnHost
+from lab.faults.on_host import NOTHING, ONE_AT_A_TIME, SWITCH, OnHost, undoing
 from lab.labs import Lab
 from lab.providers.base import State
 from lab.ssh import Result
@@ -56,12 +57,12 @@ def test_scripts_are_shell_and_the_switch_is_set_first(world: World, kind: OnHos
     for script in [*scripts, kind.needs]:
         subprocess.run(["sh", "-n"], input=script, text=True, check=True)
     if kind.end is NOTHING:
-        assert scripts == [kind.begin(world.lab, made.host)]
+        assert scripts == [ONE_AT_A_TIME + kind.begin(world.lab, made.host)]
         return
     switch, begin, *ends = scripts
     assert f"--unit {SWITCH} --on-active={kind.seconds:g}s" in switch
-    assert world.ssh.calls[0].stdin == kind.end(world.lab, made.host)
-    assert begin == kind.begin(world.lab, made.host)
+    assert world.ssh.calls[0].stdin == ONE_AT_A_TIME + kind.end(world.lab, made.host)
+    assert begin == ONE_AT_A_TIME + kind.begin(world.lab, made.host)
     assert len(ends) == 2
     assert all(kind.end(world.lab, made.host) in end and f"stop {SWITCH}.timer" in end for end in ends)
 
@@ -131,6 +132,38 @@ def test_nft_takes_the_rules(world: World, name: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace needs root")
+def test_a_card_that_was_down_has_its_routes_again(world: World, tmp_path: Path) -> None:
+    """The kernel forgets those by a gateway, and not every host has somebody who knows them."""
+    kind = KINDS["nic-down"]
+    assert isinstance(kind, OnHost)
+    (tmp_path / "systemd-run").write_text('#!/bin/sh\nexec sh -c "$5"\n')
+    (tmp_path / "systemd-run").chmod(0o755)
+    end = undoing(kind.end(world.lab, "worker-2"))
+    steps = [
+        "ip link add eth0 type veth peer name peer0 && ip link set peer0 up && ip link set eth0 up\n"
+        "ip address add 10.1.1.32/24 dev eth0 && ip route add default via 10.1.1.1 && ip route >before",
+        kind.begin(world.lab, "worker-2"),
+        "ip route >down",
+        *(end, "ip route >after", end, "ip route >again"),
+    ]
+    for number, step in enumerate(steps):
+        (tmp_path / f"{number}.sh").write_text(step.replace("/run/plumbline", f"{tmp_path}/plumbline"))
+    subprocess.run(
+        ["unshare", "--net", "sh", "-ec", f"for n in $(seq 0 {len(steps) - 1}); do sh $n.sh; done"],
+        cwd=tmp_path,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        check=True,
+    )
+    before, down, after, again = (
+        sorted((tmp_path / name).read_text().splitlines()) for name in ("before", "down", "after", "again")
+    )
+    assert len(before) == 2
+    assert down == []
+    assert after == again == before
+    assert not list(tmp_path.glob("plumbline-card")) + list(tmp_path.glob("plumbline-routes"))
+
+
 def test_healing_waits_for_a_host_that_is_cut_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeClock()
     monkeypatch.setattr("lab.waits.time", clock)
@@ -141,6 +174,28 @@ def test_healing_waits_for_a_host_that_is_cut_off(world: World, monkeypatch: pyt
     fault(world.lab, "nic-down").heal(world.lab)
     assert clock.naps == 2
     assert on_host.PATIENCE > 0
+
+
+@pytest.mark.parametrize(("end", "code", "stopped"), [("set -e\nfalse\ntrue", 1, False), ("exit 0", 0, True)])
+def test_a_healing_ends_at_its_first_failure_and_the_switch_stays(
+    tmp_path: Path, end: str, code: int, stopped: bool
+) -> None:
+    (tmp_path / "systemctl").write_text(f"#!/bin/sh\ntouch {tmp_path}/stopped\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    script = undoing(end).replace("/run/", f"{tmp_path}/")
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    assert subprocess.run(["sh", "-c", script], env=path, check=False).returncode == code
+    assert (tmp_path / "stopped").exists() is stopped
+
+
+def test_two_healings_wait_for_each_other(tmp_path: Path) -> None:
+    """The host's own and the harness's: each would take away what the other puts back."""
+    log = tmp_path / "log"
+    end = f"echo begin >>{log}\nsleep 0.2\necho end >>{log}"
+    script = undoing(end).replace("/run/", f"{tmp_path}/").replace("systemctl", "true")
+    both = [subprocess.Popen(["sh", "-c", script]) for _ in range(2)]
+    assert [process.wait(20) for process in both] == [0, 0]
+    assert log.read_text().split() == ["begin", "end"] * 2
 
 
 def test_a_kill_without_a_victim_is_an_error(world: World) -> None:

@@ -1,4 +1,4 @@
-"""What a command does before its own work when a crashed run left a fault."""
+"""What every command of a lab does before its own work when a crashed run left a fault."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def healthy(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("healthy")
 def test_the_next_command_heals_says_so_and_waits_for_health(lab: Lab) -> None:
     said: list[str] = []
-    mend.mend_first(lab, said.append)
+    mend.mend(lab, said.append)
     assert lab.provider.state("master-2") is State.RUNNING
     assert said[0].startswith("healed power-off of master-2, left behind by process")
     assert said[1:] == ["the lab is healthy again"]
-    mend.mend_first(lab, said.append)
+    mend.mend(lab, said.append)
     assert len(said) == 2
 
 
@@ -66,10 +66,19 @@ def test_a_lab_that_does_not_recover_is_said_to_be_so(lab: Lab, monkeypatch: pyt
     assert said[1] == "after the fault: node master-2: NotReady"
 
 
+def test_a_lab_that_cannot_be_healed_can_be_looked_at(lab: Lab) -> None:
+    """This machine was started anew, for instance, and the lab's network is not there."""
+    lab.provider.prepared = False  # type: ignore[attr-defined]
+    said: list[str] = []
+    assert mend.mend(lab, said.append) == ()
+    assert said == ["the lab has no network yet"]
+    assert marker.path_of(lab).exists()
+
+
 def test_a_lab_that_somebody_works_on_is_left_to_him(lab: Lab) -> None:
     said: list[str] = []
     with exclusive(lab, "invoke verify"):
-        mend.mend_first(lab, said.append)
+        mend.mend(lab, said.append)
     assert lab.provider.state("master-2") is State.OFF
     assert "`invoke verify`" in said[0]
 

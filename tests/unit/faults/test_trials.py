@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lab.faults.traffic import ADDRESS, API
 from lab.faults.trials import Trial, gaps, percentile, summary
 
 
@@ -25,8 +26,12 @@ def test_a_percentile_is_a_value_that_was_measured(
 
 
 def test_the_summary_hides_no_silence() -> None:
-    done = [Trial("worker-1", 1.5, 5.0, 0.0, 30.0, 0, 0), Trial("worker-2", 1.0, None, 0.5, None, 1, 2)]
+    done = [
+        Trial("worker-1", {API: 1.5, ADDRESS: 5.0}, 0.0, 30.0, 0, 0),
+        Trial("worker-2", {API: 1.0, ADDRESS: None}, 0.5, None, 1, 2),
+    ]
     found = summary(done)
     assert found["address_silence_seconds"] == {"p50": 5.0, "p95": None, "max": None}
+    assert "ingress_silence_seconds" not in found
     assert found["lost_writes"]["max"] == 1.0
     assert [item.seconds for item in gaps("power-off", done)][1] == (5.0, None)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import FailedError
+from lab.commands.loading import _check
+from lab.errors import FailedError, InputError
 from lab.inventory.sections import LoadProfile
-from lab.load.generator import Target, command, generate, run_seconds
+from lab.load.generator import Target, command, generate, run_seconds, worker_command
 from lab.load.judge import Outcome, judge
 from lab.load.result import Generator, Result, read
 
@@ -109,6 +110,24 @@ def test_several_processes_are_waited_for_but_not_for_ever(tmp_path: Path) -> No
     assert words[words.index("--processes") + 1] == "3"
     assert int(words[words.index("--expect-workers-max-wait") + 1]) > 0
     assert words[words.index("--master-bind-host") + 1] == "127.0.0.1"
+
+
+def test_workers_of_other_machines_are_awaited_and_not_started(tmp_path: Path) -> None:
+    words = command(LoadProfile(), tmp_path, 4, "10.1.1.1")
+    given = {words[i]: words[i + 1] for i in range(len(words) - 1) if words[i].startswith("--")}
+    assert "--processes" not in words
+    assert (given["--master-bind-host"], given["--expect-workers"]) == ("10.1.1.1", "4")
+    assert int(given["--expect-workers-max-wait"]) >= 60
+    assert "--master-host 10.1.1.1" in worker_command("10.1.1.1")
+
+
+@pytest.mark.parametrize(
+    ("workers", "bind", "said"),
+    [(0, "", "--workers 0: must be at least 1"), (2, "here", "--bind here: Expected 4 octets")],
+)
+def test_what_cannot_be_is_said_before_anything_is_made(workers: int, bind: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        _check(workers, bind)
 
 
 def test_an_earlier_run_is_never_judged_again(tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""Every command of the menu that touches a lab heals first what a crashed run left broken in it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from invoke.context import Context
+
+import tasks
+from lab.commands import session
+from lab.faults import marker
+from lab.faults.catalogue import KINDS
+from lab.faults.kinds import Fault
+from lab.labs import Lab
+from tests.world import INVENTORY
+
+MENU = {name: tasks.namespace[name] for name in tasks.namespace.task_names}
+NO_LAB = {
+    *("validate", "show", "init", "docs", "render", "seed", "phases", "artifacts", "report"),
+    *("vagrant.box", "proxmox.role", "proxmox.templates"),
+}
+"""They read files or make them, or ask the hypervisor for what belongs to no lab."""
+REMOVES = {"destroy"}
+"""What is broken in a lab goes with its machines."""
+GIVEN = {"host": "master-1", "name": "power-off", "layer": ["node"], "what": "lab"}
+
+
+class Mended(BaseException):
+    """Ends a command in the moment in which it heals: no command may catch it and go on."""
+
+
+@pytest.fixture
+def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An inventory with a lab in which a fault was left behind."""
+    monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(session, "ROOT", tmp_path)
+    path = tmp_path / "mine.yaml"
+    path.write_text(INVENTORY + "disposable: true\n")
+    lab = Lab.open(session.read(str(path)), tmp_path)
+    marker.write(lab, Fault(KINDS["power-off"], "master-2", 60))
+
+    def healed(*_: object) -> tuple[str, ...]:
+        raise Mended
+
+    def touched(*_: object) -> None:
+        raise AssertionError("the lab was touched and not healed")
+
+    monkeypatch.setattr(marker, "heal_left_behind", healed)
+    monkeypatch.setattr("lab.labs.provider_for", touched)
+    before = signal.getsignal(signal.SIGTERM)
+    yield path
+    signal.signal(signal.SIGTERM, before)
+    session.read("rehearsal")
+
+
+def invoke(name: str, inventory: Path) -> None:
+    """Run a command that is given the lab."""
+    known = [option for option in MENU[name].help if option in GIVEN or option == "inventory"]
+    given: dict[str, Any] = {option: GIVEN.get(option, str(inventory)) for option in known}
+    context = Context()
+    context.remainder = ""
+    MENU[name].body(context, **given)
+
+
+def test_every_command_is_known_to_touch_a_lab_or_not() -> None:
+    assert set(MENU) >= NO_LAB | REMOVES
+
+
+@pytest.mark.parametrize("name", sorted(set(MENU) - NO_LAB - REMOVES))
+def test_a_command_that_touches_a_lab_heals_it_first(name: str, left: Path) -> None:
+    with pytest.raises(Mended):
+        invoke(name, left)
