@@ -46,17 +46,19 @@ class Upid:
 
 
 class Pacer:
-    """Lets callers through at a bounded rate, in the order in which they came."""
+    """Lets callers through at a bounded rate, in the order in which their pauses end."""
 
     def __init__(self, per_second: float) -> None:
         self._gap, self._next, self._lock = 1 / per_second, 0.0, threading.Lock()
 
     def wait(self, seconds: float) -> None:
-        """Sleep for `seconds`, or longer when others are in front."""
+        """Sleep for `seconds`, and longer when others are in front."""
+        time.sleep(seconds)
         with self._lock:
-            at = max(time.monotonic() + seconds, self._next)
-            self._next = max(self._next, time.monotonic()) + self._gap
-        time.sleep(max(0.0, at - time.monotonic()))
+            now = time.monotonic()
+            at = max(now, self._next)
+            self._next = at + self._gap
+        time.sleep(at - now)
 
 
 class Tasks:
@@ -74,8 +76,10 @@ class Tasks:
         for a lock, `DeadlineError` naming the task when it still runs after `seconds`.
         """
         task = Upid.parse(answer)
-        begun = time.monotonic()
+        begun, waited = time.monotonic(), 0.0
         while True:
+            # no task is done at once: the first question waits its turn like the others
+            self._pacer.wait(min(max(0.2, waited / 10), 3.0))
             waited = time.monotonic() - begun
             status = self._status(task, newborn=waited < NEWBORN_SECONDS)
             if status.get("status") == "stopped":
@@ -88,7 +92,6 @@ class Tasks:
                     f"{status.get('status')}: {self._tail(task)[-1:] or 'no log'}",
                     next_step=f"look at it: pvenode task log {task.text}",
                 )
-            self._pacer.wait(min(max(0.2, waited / 10), 3.0))
 
     def running(self, node: str, kind: str) -> list[Upid]:
         """Tasks of a kind that are at work on a node, as far as the token may see them."""
