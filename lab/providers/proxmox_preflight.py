@@ -12,7 +12,6 @@ from lab.inventory.proxmox import Proxmox
 from lab.providers.base import Machine, Problem, State
 from lab.providers.proxmox_api import ProxmoxApi
 from lab.providers.proxmox_fleet import Fleet
-from lab.providers.proxmox_retry import ApiError
 from lab.providers.proxmox_rights import missing, needs
 from lab.providers.proxmox_templates import Templates, Wanted
 
@@ -61,7 +60,7 @@ def preflight(
         found += _bridge(api, node, inventory.hypervisors[node].bridge)
         found += _capacity(api, inventory, node, made)
     found += _pool(api, settings)
-    found += _numbers(api, fleet, inventory, made, absent)
+    found += _numbers(fleet, inventory, made, absent)
     if not found:
         found += _images(templates, inventory, settings, absent)
     return found
@@ -123,7 +122,7 @@ def _pool(api: ProxmoxApi, settings: Proxmox) -> Iterator[Problem]:
 
 
 def _numbers(
-    api: ProxmoxApi, fleet: Fleet, inventory: Inventory, made: list[Machine], absent: list[Machine]
+    fleet: Fleet, inventory: Inventory, made: list[Machine], absent: list[Machine]
 ) -> Iterator[Problem]:
     for item in made:
         try:
@@ -132,13 +131,7 @@ def _numbers(
             yield Problem(f"hosts.{item.name}", error.message, "free, or ours", error.next_step)
     for item in absent:
         vmid = inventory.hosts[item.name].vmid
-        if vmid is None:
-            continue
-        try:
-            api.get("cluster/nextid", vmid=vmid)
-        except ApiError as error:
-            if not error.says("already exists"):
-                raise
+        if vmid is not None and not fleet.is_free(vmid):
             seen = "taken by a machine that this token may not see"
             yield Problem(f"hosts.{item.name}.vmid {vmid}", seen, "free", "write another number, or none")
 

@@ -14,6 +14,8 @@ from lab.providers.proxmox_retry import ApiError, BusyError, outdated, read
 
 NEWBORN_SECONDS = 10.0
 """How long a task may be unknown after its creation (`no such task`; bpg's provider, tasks.go)."""
+SETTLE_SECONDS = 1800.0
+"""For somebody's copy of a large disk, or the import of an image."""
 POLLS_PER_SECOND = 25
 """Of all tasks together."""
 _LOG_LINES = 12
@@ -27,6 +29,7 @@ class Upid:
     node: str
     kind: str
     about: str
+    user: str
 
     @classmethod
     def parse(cls, text: str) -> Upid:
@@ -34,7 +37,7 @@ class Upid:
         parts = str(text).split(":")
         if len(parts) != 9 or parts[0] != "UPID":
             raise FailedError(f"Proxmox VE answered with {text!r} where the name of a task was due")
-        return cls(text, parts[1], parts[5], parts[6])
+        return cls(text, parts[1], parts[5], parts[6], parts[7])
 
     @property
     def path(self) -> str:
@@ -92,6 +95,20 @@ class Tasks:
                     f"{status.get('status')}: {self._tail(task)[-1:] or 'no log'}",
                     next_step=f"look at it: pvenode task log {task.text}",
                 )
+
+    def settle(self, node: str, kind: str, ours: Callable[[Upid], bool]) -> bool:
+        """Wait for our tasks of a kind that are at work on a node. True when there were any.
+
+        They are of a killed build, or of a call whose answer was lost: what they make has a number, and
+        neither name nor mark before their end. Their failures are reported; they have left nothing.
+        """
+        found = [task for task in self.running(node, kind) if ours(task)]
+        for task in found:
+            try:
+                self.follow(task.text, seconds=SETTLE_SECONDS)
+            except FailedError as error:
+                self._report(error.message)
+        return bool(found)
 
     def running(self, node: str, kind: str) -> list[Upid]:
         """Tasks of a kind that are at work on a node, as far as the token may see them."""

@@ -87,10 +87,6 @@ class Templates:
                 removed.append(f"{row.name} ({row.vmid} on {row.node})")
         return removed
 
-    def next_number(self) -> int:
-        """A free number; it is not reserved, so whoever takes it must be ready to hear that it is taken."""
-        return int(self._api.get("cluster/nextid"))
-
     def _on_node(self, wanted: Iterable[Wanted], node: str) -> None:
         for item in wanted:
             if item.node == node:
@@ -99,11 +95,12 @@ class Templates:
     def _make(self, wanted: Wanted, image: Image) -> None:
         volume = self._fetch(wanted, image)
         chosen: list[int] = []
+        self._settled(wanted)
 
         def step() -> Row | None:
             row = self.find(wanted)
-            if row is None and chosen and chosen[0] in self._fleet.rows():
-                raise NotYet(f"machine {chosen[0]} is being made")
+            if row is None and chosen and self._settled(wanted):
+                return None  # a lost call of ours, perhaps: the template is looked for again
             if row is None:
                 self._create(wanted, image, volume, chosen)
             elif row.lock:
@@ -124,10 +121,16 @@ class Templates:
         persist(f"template of {wanted.system} on {wanted.node}", fresh, seconds=SECONDS)
         self._fleet.changed()
 
+    def _settled(self, wanted: Wanted) -> bool:
+        """Wait for machines in the making on this node: they have no mark before their end."""
+        token = self._settings.token
+        return self._tasks.settle(wanted.node, "qmcreate", lambda task: task.user == token)
+
     def _create(self, wanted: Wanted, image: Image, volume: str, chosen: list[int]) -> None:
         """Ask for the machine once; the number stays the same, so that a second question is refused."""
         with self._numbers:
-            chosen[:] = chosen or [self.next_number()]
+            again = bool(chosen)
+            chosen[:] = chosen or [self._fleet.next_number()]
             owner = wanted.owner(image)
             store = self._settings.storage
             parameters: dict[str, Any] = {
@@ -153,7 +156,8 @@ class Templates:
             except ApiError as error:
                 if not error.says("already exists"):
                     raise
-                chosen.clear()
+                if not again or chosen[0] in self._fleet.rows():
+                    chosen.clear()  # somebody else was faster
                 raise BusyError(error.message) from error
         self._tasks.follow(started, seconds=SECONDS)
 
