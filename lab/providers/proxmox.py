@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
-from lab.errors import FailedError, InputError
+from lab.errors import FailedError
 from lab.inventory.models import Inventory, ProviderName
 from lab.providers import proxmox_preflight
 from lab.providers.base import Leftovers, Machine, Power, Problem, State, Traits
@@ -47,11 +47,7 @@ class ProxmoxProvider:
     """
 
     def __init__(self, inventory: Inventory, report: Callable[[str], None] = lambda _: None) -> None:
-        if inventory.proxmox is None:
-            raise InputError(
-                "proxmox: missing: the API's host and token",
-                next_step="add a section proxmox to the inventory, or --provider lxc to rehearse it here",
-            )
+        assert inventory.proxmox is not None  # a rule of the inventory
         self._inventory, self._settings, self._report = inventory, inventory.proxmox, report
         self._hosts = [
             name for name in inventory.hosts if inventory.provided_by(name) is ProviderName.PROXMOX
