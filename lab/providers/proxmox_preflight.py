@@ -13,6 +13,7 @@ from lab.providers.base import Machine, Problem, State
 from lab.providers.proxmox_api import ProxmoxApi
 from lab.providers.proxmox_fleet import Fleet
 from lab.providers.proxmox_rights import missing, needs
+from lab.providers.proxmox_snippets import SnippetFolder
 from lab.providers.proxmox_templates import Templates, Wanted
 
 OLDEST, NEWEST = (8, 4), 9
@@ -59,6 +60,7 @@ def preflight(
         found += _storages(api, settings, node)
         found += _bridge(api, node, inventory.hypervisors[node].bridge)
         found += _capacity(api, inventory, node, made)
+    found += _snippets(settings, reachable)
     found += _pool(api, settings)
     found += _numbers(fleet, inventory, made, absent)
     if not found:
@@ -91,6 +93,16 @@ def _storages(api: ProxmoxApi, settings: Proxmox, node: str) -> Iterator[Problem
         elif content not in kinds:
             fix = f"pvesm set {name} --content {','.join(sorted({*kinds, content}))}"
             yield Problem(subject, f"content {storage['content']}", f"content {content}", fix)
+
+
+def _snippets(settings: Proxmox, nodes: list[str]) -> Iterator[Problem]:
+    folders = [SnippetFolder(settings.snippets, node) for node in nodes]
+    for text, folder in {folder.text: folder for folder in folders}.items():
+        try:
+            folder.refuse_unusable()
+        except PlumblineError as error:
+            subject = f"proxmox.snippets.folder {text}"
+            yield Problem(subject, error.message, "a folder that can be written from here", error.next_step)
 
 
 def _bridge(api: ProxmoxApi, node: str, bridge: str) -> Iterator[Problem]:

@@ -16,6 +16,8 @@ NEWBORN_SECONDS = 10.0
 """How long a task may be unknown after its creation (`no such task`; bpg's provider, tasks.go)."""
 SETTLE_SECONDS = 1800.0
 """For somebody's copy of a large disk, or the import of an image."""
+SOONEST_SECONDS, SELDOM_SECONDS = 0.2, 3.0
+"""Between two questions about one task: the longer it runs, the more seldom."""
 POLLS_PER_SECOND = 25
 """Of all tasks together."""
 _LOG_LINES = 12
@@ -82,7 +84,7 @@ class Tasks:
         begun, waited = time.monotonic(), 0.0
         while True:
             # no task is done at once: the first question waits its turn like the others
-            self._pacer.wait(min(max(0.2, waited / 10), 3.0))
+            self._pacer.wait(min(max(SOONEST_SECONDS, waited / 10), SELDOM_SECONDS))
             waited = time.monotonic() - begun
             status = self._status(task, newborn=waited < NEWBORN_SECONDS)
             if status.get("status") == "stopped":
