@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from lab.errors import FailedError, InputError
@@ -79,13 +80,19 @@ class Templates:
 
     def remove(self) -> list[str]:
         """Remove all templates that Plumbline made; those with linked clones are refused by Proxmox VE."""
-        removed = []
-        for rows in self._fleet.templates().values():
-            for row in rows:
-                self._tasks.follow(self._api.delete(row.path, purge=1), seconds=SECONDS)
-                self._fleet.forget(row.vmid)
-                removed.append(f"{row.name} ({row.vmid} on {row.node})")
-        return removed
+        found = [row for rows in self._fleet.templates().values() for row in rows]
+
+        def step(row: Row) -> bool | None:
+            self._fleet.changed()
+            if row.vmid not in self._fleet.rows():
+                return True
+            self._tasks.follow(self._api.delete(row.path, purge=1), seconds=SECONDS)
+            self._fleet.forget(row.vmid)
+            return None
+
+        for row in found:
+            persist(f"removing template {row.vmid}", partial(step, row), seconds=SECONDS)
+        return [f"{row.name} ({row.vmid} on {row.node})" for row in found]
 
     def _on_node(self, wanted: Iterable[Wanted], node: str) -> None:
         for item in wanted:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import unquote
 
 import pytest
 
 from lab.errors import FailedError, PlumblineError, PreflightError
 from lab.providers.base import Power, State
+from lab.providers.proxmox_api import ProxmoxApi
+from lab.providers.proxmox_retry import LostError
 from tests.doubles.pve.fixture import ROLE, USER, Double
 from tests.integration.pve.site import Site, SiteMaker, opened
 
@@ -167,6 +171,21 @@ def test_a_wrong_certificate_is_never_accepted(site: SiteMaker) -> None:
     lab.inventory = lab.inventory.model_copy(update={"proxmox": settings})
     lab.again()
     assert "certificate" in problems(lab)[0]
+
+
+def test_a_handshake_that_is_cut_is_a_lost_call_and_no_wrong_certificate(site: SiteMaker) -> None:
+    settings = site().inventory.proxmox
+    assert settings is not None
+
+    def hang_up(server: socket.socket) -> None:
+        with server.accept()[0] as connection:
+            connection.recv(4096)
+
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        pool.submit(hang_up, server)
+        api = ProxmoxApi(settings.model_copy(update={"port": server.getsockname()[1]}), "secret")
+        with pytest.raises(LostError, match=r"GET version: no answer from https://127\.0\.0\.1"):
+            api.once("version")
 
 
 def test_a_wrong_secret_is_told_without_being_shown(site: SiteMaker, monkeypatch: pytest.MonkeyPatch) -> None:
