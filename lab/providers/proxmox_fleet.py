@@ -178,17 +178,17 @@ class Fleet:
                 f"{self._api.where}: this token may see no machine (no VM.Audit anywhere)",
                 next_step="invoke proxmox.role prints the commands that grant its rights",
             )
-        listed = [item for item in self._api.get("cluster/resources", type="vm") if item["type"] == "qemu"]
+        listed = self._listed()
         online = [node["node"] for node in self._api.get("nodes") if node.get("status") == "online"]
         live: dict[int, dict[str, Any]] = {}
         for node in sorted({item["node"] for item in listed} & set(online)):
             live |= {int(item["vmid"]): item for item in self._api.get(f"nodes/{node}/qemu", full=1)}
-        rows = [
-            _row(item, live.get(int(item["vmid"]), {}))
-            for item in listed
-            # removed between the two lists
-            if item["node"] not in online or int(item["vmid"]) in live
-        ]
+        lost = {int(item["vmid"]) for item in listed if item["node"] in online} - set(live)
+        if lost:
+            # removed between the two questions; or it moved, and is neither gone nor to be made once more
+            listed = [item for item in listed if int(item["vmid"]) not in lost]
+            listed += [item for item in self._listed() if int(item["vmid"]) in lost]
+        rows = [_row(item, live.get(int(item["vmid"]), {})) for item in listed]
         for row in rows:
             if row.node not in online and (TAG in row.tags or row.name in self._names):
                 raise FailedError(
@@ -196,6 +196,9 @@ class Fleet:
                     next_step=f"bring {row.node} back, then the same command again",
                 )
         return {row.vmid: row for row in rows}
+
+    def _listed(self) -> list[dict[str, Any]]:
+        return [item for item in self._api.get("cluster/resources", type="vm") if item["type"] == "qemu"]
 
     @cached_property
     def _permissions(self) -> dict[str, dict[str, int]]:
