@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from lab.errors import DeadlineError, FailedError, InputError, PreflightError
 from lab.phases.machines import outline
 from lab.providers import proxmox_api, proxmox_retry, proxmox_tasks
-from lab.providers.proxmox_agent import lan_address
+from lab.providers.proxmox_agent import lan_address, verdict
 from lab.providers.proxmox_api import ProxmoxApi, secret
 from lab.providers.proxmox_fleet import Fleet, Row
 from lab.providers.proxmox_mark import Mark, read_mark, tags
@@ -368,6 +369,32 @@ def test_only_the_card_with_our_mac_and_only_the_lan_count(
 ) -> None:
     found = lan_address(interfaces, MAC, LAN)
     assert (str(found) if found else None) == address
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (None, r"agent: QEMU guest agent is not running \(is qemu-guest-agent in the image\?\)"),
+        ([], "the card {mac} has no address of 10.1.1.0/24 yet"),
+        (["10.1.1.199"], r"the machine has 10.1.1.199; the inventory says 10.1.1.11 \(is a DHCP server"),
+        (["fe80::1", "10.1.1.11"], "agent: the machine has 10.1.1.11, as the inventory says"),
+    ],
+)
+def test_what_the_agent_says_is_one_sentence(told: list[str] | None, words: str) -> None:
+    class Agent:
+        def get(self, path: str) -> Any:
+            assert path == "nodes/pve-1/qemu/101/agent/network-get-interfaces"
+            if told is None:
+                raise ApiError("GET x", 500, "QEMU guest agent is not running", {})
+            bridge = {
+                "name": "cni0",
+                "hardware-address": "0a:1",
+                "ip-addresses": [{"ip-address": "10.1.1.9"}],
+            }
+            card = {"hardware-address": MACHINE.mac, "ip-addresses": [{"ip-address": item} for item in told]}
+            return {"result": [bridge, card]}
+
+    assert re.search(words.replace("{mac}", MACHINE.mac), verdict(cast("ProxmoxApi", Agent()), ROW, MACHINE))
 
 
 def test_the_secret_comes_from_the_environment_or_a_file_that_nobody_else_reads(
