@@ -65,7 +65,7 @@ class Clones:
     def make(self, name: str, work: Work) -> None:
         """Ask for the clone once, alone on its template, and wait for its end.
 
-        Raises `BusyError` when the machines are to be read again before anything else is done.
+        Raises `BusyError` when the machines are to be read again, `FailedError` without a template.
         """
         host = self._inventory.hosts[name]
         node = host.hypervisor or ""

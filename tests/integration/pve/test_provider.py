@@ -40,6 +40,19 @@ def test_a_lab_is_made_converges_and_is_removed(site: SiteMaker) -> None:
     lab.assert_sound()
 
 
+def test_nodes_that_share_a_storage_share_one_template(site: SiteMaker) -> None:
+    lab = site(workers=3)
+    lab.double.world.storages["local-lvm"].shared = True
+    assert problems(lab) == []
+    lab.build()
+    lab.assert_converged()
+    vms = lab.double.world.vms.values()
+    assert len([vm for vm in vms if vm.template]) == 1
+    assert {vm.node for vm in vms if not vm.template} == {"pve-1", "pve-2", "pve-3"}
+    assert lab.provider.clean()
+    assert not lab.own()
+
+
 def test_version_nine_takes_the_same_build(
     pve9: Double, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
