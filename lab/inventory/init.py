@@ -39,7 +39,8 @@ QUESTIONS = (
     Question("lan", "Network of the machines", "10.1.1.0/24"),
     Question("masters", "Control plane machines (3, 5 or 7)", "3"),
     Question("workers", "Workers", "2"),
-    Question("hypervisor", "Name of the Proxmox VE node", "pve-1", only_for="proxmox"),
+    Question("proxmox_host", "Name or address of a Proxmox VE node", "pve-1", only_for="proxmox"),
+    Question("hypervisor", "The name that Proxmox VE shows for it", "pve-1", only_for="proxmox"),
     Question("hypervisor_cpus", "Its CPU cores", "32", only_for="proxmox"),
     Question("hypervisor_memory_gib", "Its memory in GiB", "128", only_for="proxmox"),
     Question("hypervisor_disk_gib", "Its disk in GiB", "1862", only_for="proxmox"),
@@ -98,8 +99,9 @@ def written(name: str, answers: dict[str, str]) -> str:
         rule = f"has no room for {1 + masters + workers} machines and a pool"
         raise InputError(f"init: lan: {lan}: {rule}; choose a larger network, or fewer machines")
     names = ["haproxy", *_numbered("master", masters), *_numbered("worker", workers)]
-    hypervisor = _text(answers["hypervisor"]) if answers["provider"] == ProviderName.PROXMOX else ""
-    on = f", hypervisor: {hypervisor}" if hypervisor else ""
+    asked = ("hypervisor", "proxmox_host") if answers["provider"] == ProviderName.PROXMOX else ()
+    pve = {key: _text(answers[key]) for key in asked}
+    on = f", hypervisor: {pve['hypervisor']}" if pve else ""
     hosts = "".join(
         f"  {host}: {{role: {_ROLES[host.partition('-')[0]]}, address: {IPv4Address(first + number)}"
         f"{on}{_SMALL if host == 'haproxy' else ''}}}\n"
@@ -113,7 +115,7 @@ def written(name: str, answers: dict[str, str]) -> str:
         disposable="true" if answers["provider"] in STAND_INS else "false",
         pods=pods,
         services=free_network(12, [lan, pods]),
-        hypervisors=_HYPERVISORS.format(**answers | {"hypervisor": hypervisor}) if hypervisor else "",
+        proxmox=_PROXMOX.format(**answers | pve) if pve else "",
         ingress=_ingress(pool, last, workers),
         pool=f"{IPv4Address(pool)}-{IPv4Address(min(last, pool + POOL_SIZE - 1))}",
         hosts=hosts,
@@ -145,7 +147,11 @@ def _numbered(name: str, count: int) -> list[str]:
 
 _ROLES = {"haproxy": "load-balancer", "master": "control-plane", "worker": "worker"}
 _SMALL = ", cpus: 2, memory_gib: 2, disk_gib: 20"
-_HYPERVISORS = """
+_PROXMOX = """
+proxmox: # its certificate, images and folder of snippets: docs/proxmox.md
+  host: {proxmox_host}
+  token: plumbline@pve!build # its secret comes from the environment, or from a file of yours
+
 hypervisors: # what the machines must fit into
   {hypervisor}:
     cpus: {hypervisor_cpus}
@@ -166,7 +172,7 @@ disposable: {disposable} # true allows faults that break the lab
 network:
   lan: {lan} # every machine and every pool lies in it
   gateway: {gateway}
-{hypervisors}
+{proxmox}
 kubernetes: # must not overlap each other, the LAN or any network your machines talk to
   version: v1.31.0
   pod_subnet: {pods}

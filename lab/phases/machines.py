@@ -19,6 +19,8 @@ NO_RESULT = '{"v1": {"errors": []}}'
 BOOT_SECONDS = 240
 """A first boot took under 10 s when six machines shared two cores; a slow disk may need minutes."""
 
+CONSOLE_LINES = 3
+
 
 def outline(inventory: Inventory, name: str) -> Machine:
     """The machine of a host without what only its making needs: seed and volumes."""
@@ -90,4 +92,17 @@ def booted(build: Build, name: str) -> None:
         if errors:
             raise FailedError(f"{name}: cloud-init failed: {'; '.join(errors)}", next_step=logs)
 
-    wait_for(f"boot of {name}", probe, seconds=BOOT_SECONDS, interval=0.3, next_step=logs)
+    try:
+        wait_for(f"boot of {name}", probe, seconds=BOOT_SECONDS, interval=0.3, next_step=logs)
+    except DeadlineError as late:
+        last = "\n    ".join([late.last, *_console(build, name)])
+        raise DeadlineError(late.subject, late.seconds, last, next_step=logs) from late
+
+
+def _console(build: Build, name: str) -> list[str]:
+    """The end of what the provider knows of a machine that does not let us in: its console, its agent."""
+    try:
+        lines = build.lab.provider.console(name).splitlines()
+    except (FailedError, DeadlineError) as error:
+        lines = error.message.splitlines()
+    return [line for line in lines if line.strip()][-CONSOLE_LINES:]

@@ -6,18 +6,19 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
-from lab.errors import FailedError, InputError
+from lab.errors import FailedError
 from lab.inventory.models import Inventory, ProviderName
 from lab.providers import proxmox_preflight
 from lab.providers.base import Leftovers, Machine, Power, Problem, State, Traits
 from lab.providers.proxmox_agent import verdict
 from lab.providers.proxmox_api import ProxmoxApi, secret
+from lab.providers.proxmox_clones import TASK_SECONDS, Clones
 from lab.providers.proxmox_fleet import Fleet, Row
-from lab.providers.proxmox_machines import TASK_SECONDS, Machines
+from lab.providers.proxmox_machines import Machines
 from lab.providers.proxmox_plan import sentences
 from lab.providers.proxmox_retry import persist
 from lab.providers.proxmox_tasks import Tasks
-from lab.providers.proxmox_templates import SECONDS, Templates, Wanted
+from lab.providers.proxmox_templates import Templates, Wanted
 from lab.ssh import Keys
 from lab.waits import NotYet
 
@@ -46,11 +47,7 @@ class ProxmoxProvider:
     """
 
     def __init__(self, inventory: Inventory, report: Callable[[str], None] = lambda _: None) -> None:
-        if inventory.proxmox is None:
-            raise InputError(
-                "proxmox: missing: the API's host and token",
-                next_step="add a section proxmox to the inventory, or --provider lxc to rehearse it here",
-            )
+        assert inventory.proxmox is not None  # a rule of the inventory
         self._inventory, self._settings, self._report = inventory, inventory.proxmox, report
         self._hosts = [
             name for name in inventory.hosts if inventory.provided_by(name) is ProviderName.PROXMOX
@@ -81,8 +78,12 @@ class ProxmoxProvider:
     def _machines(self) -> Machines:
         keys = Keys(self._inventory.lab)
         return Machines(
-            self.api, self._tasks, self.fleet, self.templates, self._inventory, self._settings, keys
+            self.api, self._tasks, self.fleet, self._clones, self._inventory, self._settings, keys
         )
+
+    @cached_property
+    def _clones(self) -> Clones:
+        return Clones(self.api, self._tasks, self.fleet, self.templates, self._inventory, self._settings)
 
     def traits_of(self, name: str) -> Traits:  # noqa: ARG002  # all its machines are alike
         return Traits(writes_seed=True)
@@ -97,6 +98,7 @@ class ProxmoxProvider:
 
     def prepare(self) -> bool:
         """Templates for the machines that are still to be made."""
+        self._clones.settle()
         hosts = self._inventory.hosts
         absent = [name for name in self._hosts if self.state(name) is State.ABSENT]
         wanted = {Wanted(hosts[name].os, hosts[name].hypervisor or "") for name in absent}
@@ -108,16 +110,17 @@ class ProxmoxProvider:
     def changes(self, machine: Machine) -> tuple[str, ...]:
         self.fleet.refuse_stranger(machine.name)
         _, row = self.fleet.find(machine.name)
-        seen = self._machines.look(row) if row else None
+        seen = self._machines.look(machine.name, row) if row else None
         if seen is None or not seen.configured:
             return ()
         return sentences(machine, self._machines.wanted(machine.name, seen.row.vmid), seen)
 
     def destroy(self, name: str) -> bool:
+        self._clones.settle()
         return self._machines.destroy(name)
 
     def clean(self) -> bool:
-        self._wait_for_clones()
+        self._clones.settle()
         names = sorted({*self.fleet.machines(), *self._hosts})
         with ThreadPoolExecutor(16) as pool:
             return any(list(pool.map(self._clean_one, names)))
@@ -183,13 +186,3 @@ class ProxmoxProvider:
     def _clean_one(self, name: str) -> bool:
         """Remove a machine that is ours; a stranger with a name of ours stays."""
         return self.state(name) is not State.FOREIGN and self._machines.destroy(name)
-
-    def _wait_for_clones(self) -> None:
-        """A killed build's clone goes on, and gets its mark at its end only: it must not be left behind."""
-        for node in sorted({row.node for rows in self.fleet.templates().values() for row in rows}):
-            for task in self._tasks.running(node, "qmclone"):
-                try:
-                    self._tasks.follow(task.text, seconds=SECONDS)
-                except FailedError as error:
-                    self._report(error.message)  # a clone that failed has left nothing
-        self.fleet.changed()

@@ -28,6 +28,8 @@ IN_FLIGHT = 20
 """Calls at the same time; the API's workers serve all users of the cluster."""
 SECONDS = 30.0
 """Time for one answer: a call that waits for a lock answers after 10 s (qemu-server)."""
+_DISTRUST = ("CERTIFICATE_VERIFY_FAILED", "Fingerprints did not match")
+"""Of all errors of TLS, what is about the certificate (OpenSSL, urllib3); a cut handshake is a lost call."""
 SECRET = "PLUMBLINE_PROXMOX_SECRET"
 
 
@@ -139,13 +141,13 @@ class ProxmoxApi:
                 refused = ApiError(call, error.status_code, str(error.content).strip(), fields)
                 log.debug("%s", refused.message)
                 raise judged(refused, change=method != "get") from error
-            except requests.exceptions.SSLError as error:
-                raise PreflightError(
-                    f"{self.where}: its certificate is not the expected one: {error}",
-                    next_step="set proxmox.ca_file (a copy of /etc/pve/pve-root-ca.pem), or "
-                    "proxmox.fingerprint (pvenode cert info, on the node)",
-                ) from error
             except requests.exceptions.RequestException as error:
+                if any(sign in str(error) for sign in _DISTRUST):
+                    raise PreflightError(
+                        f"{self.where}: its certificate is not the expected one: {error}",
+                        next_step="set proxmox.ca_file (a copy of /etc/pve/pve-root-ca.pem), or "
+                        "proxmox.fingerprint (pvenode cert info, on the node)",
+                    ) from error
                 raise LostError(f"{call}: no answer from {self.where}: {error}") from error
         if method != "get":
             log.debug("%s %s -> %s", call, dict(params), answer)

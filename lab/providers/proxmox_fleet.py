@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 from lab.errors import FailedError, PreflightError
@@ -55,20 +56,23 @@ class Fleet:
         self._api, self._lab, self._names = api, lab, names
         self._rows: dict[int, Row] = {}
         self._read_at = float("-inf")
+        self._stale = threading.Event()
         self._marks: dict[int, Mark] = {}
         self._lock = threading.Lock()
 
     def rows(self) -> dict[int, Row]:
         """By number, at most a second old."""
         with self._lock:
-            if time.monotonic() - self._read_at > FRESH_SECONDS:
-                self._rows, self._read_at = self._look(), time.monotonic()
+            if self._stale.is_set() or time.monotonic() - self._read_at > FRESH_SECONDS:
+                self._stale.clear()  # before it is read: what changes meanwhile has it read once more
+                self._read_at, begun = float("-inf"), time.monotonic()
+                self._rows = self._look()
+                self._read_at = begun
             return self._rows
 
     def changed(self) -> None:
-        """What was read is no longer true: the next question reads again."""
-        with self._lock:
-            self._read_at = float("-inf")
+        """What was read is no longer true: the next question reads again. Waits for nobody who reads."""
+        self._stale.set()
 
     def machines(self) -> dict[str, Row]:
         """The lab's own machines by the name in their mark, sorted."""
@@ -100,6 +104,11 @@ class Fleet:
     def refuse_stranger(self, name: str) -> None:
         """Raise `PreflightError` when somebody else's machine has this host's name or number."""
         state, row = self.find(name)
+        if state is State.FOREIGN and row and row.lock in ("clone", "create"):
+            raise PreflightError(
+                f"{name}: machine {row.vmid} on {row.node} has its number and is still being made",
+                next_step="wait for the end of its task, then the same command again",
+            )
         if state is State.FOREIGN and row:
             raise PreflightError(
                 f"{name}: machine {row.vmid} ({row.name or 'without a name'}) on {row.node} has its "
@@ -108,6 +117,28 @@ class Fleet:
                 next_step=f"give hosts.{name} another name or vmid; a machine that exists and shall join "
                 "this lab is written with provider: static",
             )
+
+    def next_number(self) -> int:
+        """A free number that the inventory keeps for no host.
+
+        It is not reserved on the cluster: whoever takes it must be ready to hear that it is taken.
+        """
+        first, kept = int(self._api.get("cluster/nextid")), set(self._names.values())
+        return next(
+            number
+            for number in count(first)
+            if number not in kept and (number == first or self.is_free(number))
+        )
+
+    def is_free(self, number: int) -> bool:
+        """Whether no machine has this number, those that the token may not see included."""
+        try:
+            self._api.get("cluster/nextid", vmid=number)
+        except ApiError as error:
+            if not error.says("already exists"):
+                raise
+            return False
+        return True
 
     def mark(self, row: Row) -> Mark | None:
         """The mark in a machine's description. Marks never change, so one that was seen is remembered."""
@@ -147,17 +178,17 @@ class Fleet:
                 f"{self._api.where}: this token may see no machine (no VM.Audit anywhere)",
                 next_step="invoke proxmox.role prints the commands that grant its rights",
             )
-        listed = [item for item in self._api.get("cluster/resources", type="vm") if item["type"] == "qemu"]
+        listed = self._listed()
         online = [node["node"] for node in self._api.get("nodes") if node.get("status") == "online"]
         live: dict[int, dict[str, Any]] = {}
         for node in sorted({item["node"] for item in listed} & set(online)):
             live |= {int(item["vmid"]): item for item in self._api.get(f"nodes/{node}/qemu", full=1)}
-        rows = [
-            _row(item, live.get(int(item["vmid"]), {}))
-            for item in listed
-            # removed between the two lists
-            if item["node"] not in online or int(item["vmid"]) in live
-        ]
+        lost = {int(item["vmid"]) for item in listed if item["node"] in online} - set(live)
+        if lost:
+            # removed between the two questions; or it moved, and is neither gone nor to be made once more
+            listed = [item for item in listed if int(item["vmid"]) not in lost]
+            listed += [item for item in self._listed() if int(item["vmid"]) in lost]
+        rows = [_row(item, live.get(int(item["vmid"]), {})) for item in listed]
         for row in rows:
             if row.node not in online and (TAG in row.tags or row.name in self._names):
                 raise FailedError(
@@ -165,6 +196,9 @@ class Fleet:
                     next_step=f"bring {row.node} back, then the same command again",
                 )
         return {row.vmid: row for row in rows}
+
+    def _listed(self) -> list[dict[str, Any]]:
+        return [item for item in self._api.get("cluster/resources", type="vm") if item["type"] == "qemu"]
 
     @cached_property
     def _permissions(self) -> dict[str, dict[str, int]]:

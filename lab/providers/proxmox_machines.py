@@ -6,10 +6,8 @@ build that was killed, and a first build are one and the same case.
 
 from __future__ import annotations
 
-import threading
-from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from lab.errors import FailedError, PreflightError
@@ -17,31 +15,20 @@ from lab.inventory.models import Inventory
 from lab.inventory.proxmox import Proxmox
 from lab.providers.base import Machine, State
 from lab.providers.proxmox_api import ProxmoxApi
+from lab.providers.proxmox_clones import TASK_SECONDS, Clones, Work
 from lab.providers.proxmox_fleet import Fleet, Row
 from lab.providers.proxmox_mark import Mark, read_mark
 from lab.providers.proxmox_plan import DISK, Seen, Step, configuration, next_step
 from lab.providers.proxmox_retry import ApiError, BusyError, persist
 from lab.providers.proxmox_snippets import SnippetFolder
 from lab.providers.proxmox_tasks import Tasks
-from lab.providers.proxmox_templates import Templates, Wanted
 from lab.render.proxmox import checked_snippet, fields, vendor_file
 from lab.ssh import Keys
 from lab.waits import NotYet
 
 SECONDS = 1800.0
 """For one machine, the queue for its template included; a full clone of 100 GiB takes minutes."""
-TASK_SECONDS = 900.0
 VENDOR_DATA = "vendor-data"
-
-
-@dataclass
-class _Work:
-    """What one call of `create` has done so far."""
-
-    number: int | None
-    sent: bool = False
-    started: bool = False
-    changed: bool = False
 
 
 class Machines:
@@ -52,15 +39,13 @@ class Machines:
         api: ProxmoxApi,
         tasks: Tasks,
         fleet: Fleet,
-        templates: Templates,
+        clones: Clones,
         inventory: Inventory,
         settings: Proxmox,
         keys: Keys,
     ) -> None:
-        self._api, self._tasks, self._fleet, self._templates = api, tasks, fleet, templates
+        self._api, self._tasks, self._fleet, self._clones = api, tasks, fleet, clones
         self._inventory, self._settings, self._keys = inventory, settings, keys
-        self._numbers = threading.Lock()
-        self._cloning: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 
     def wanted(self, name: str, vmid: int) -> dict[str, Any]:
         """The whole configuration of a host's machine."""
@@ -73,7 +58,7 @@ class Machines:
         Raises `PreflightError` when its name or number is somebody else's.
         """
         self._fleet.refuse_stranger(machine.name)
-        work = _Work(self._inventory.hosts[machine.name].vmid)
+        work = Work(self._inventory.hosts[machine.name].vmid)
         persist(machine.name, lambda: self._advance(machine, work), seconds=SECONDS)
         self._fleet.changed()
         return work.changed
@@ -88,7 +73,7 @@ class Machines:
             _, row = self._fleet.find(name)
             if row is None:
                 return True
-            seen = self.look(row)
+            seen = self.look(name, row)
             if seen is None:
                 return None
             removed.append(row)
@@ -107,8 +92,11 @@ class Machines:
         """The snippet folder of a node."""
         return SnippetFolder(self._settings.snippets, node)
 
-    def look(self, row: Row) -> Seen | None:
-        """A machine as it is now; None when it is no longer there. Raises `PreflightError` if not ours."""
+    def look(self, name: str, row: Row) -> Seen | None:
+        """A host's machine as it is now; None when it is no longer there.
+
+        Raises `PreflightError` when it is not ours, or not this host's.
+        """
         try:
             config = self._api.get(f"{row.path}/config")
             current = self._api.get(f"{row.path}/status/current")
@@ -117,12 +105,12 @@ class Machines:
                 return None
             raise
         mark = read_mark(config.get("description"), row.vmid)
-        if mark is None or (mark.kind, mark.owner) != ("lab", self._inventory.lab):
+        ours = Mark("lab", self._inventory.lab, name, row.vmid)
+        if mark != ours:
             raise PreflightError(
                 f"machine {row.vmid} ({config.get('name')}) on {row.node}: lost the mark of "
                 f"{self._inventory.lab}; it is not touched",
-                next_step=f"put the line back into its notes: plumbline lab={self._inventory.lab} "
-                f"name={row.name} id={row.vmid}",
+                next_step=f"put the line back into its notes: {ours}",
             )
         paused = current.get("qmpstatus") in ("paused", "suspended") and current["status"] == "running"
         row = replace(row, status="paused" if paused else current["status"], lock=current.get("lock") or "")
@@ -133,8 +121,11 @@ class Machines:
             return None
         return any(item["sid"] == f"vm:{vmid}" for item in self._api.get("cluster/ha/resources"))
 
-    def _find(self, machine: Machine, work: _Work) -> Seen | None:
+    def _find(self, machine: Machine, work: Work) -> Seen | None:
         """The machine, or None when it is certain that there is none."""
+        seen = self.look(machine.name, work.row) if work.row else None
+        if seen:
+            return seen
         state, row = self._fleet.find(machine.name)
         if state in (State.ABSENT, State.FOREIGN) and work.sent:
             self._fleet.changed()
@@ -145,13 +136,14 @@ class Machines:
                 raise NotYet(f"machine {at_number.vmid} is locked ({at_number.lock})")
         if state is State.FOREIGN:
             self._fleet.refuse_stranger(machine.name)
-        seen = self.look(row) if row else None
+        work.row = row
+        seen = self.look(machine.name, row) if row else None
         if row and not seen:
             self._fleet.forget(row.vmid)
             raise BusyError(f"{machine.name}: machine {row.vmid} has moved or gone")
         return seen
 
-    def _advance(self, machine: Machine, work: _Work) -> bool | None:
+    def _advance(self, machine: Machine, work: Work) -> bool | None:
         """Read the machine, do the next step. True when nothing is missing."""
         seen = self._find(machine, work)
         wanted = self.wanted(machine.name, seen.row.vmid) if seen else {}
@@ -159,7 +151,7 @@ class Machines:
         if step is Step.DONE:
             return True
         if seen is None:
-            self._clone(machine.name, work)
+            self._clones.make(machine.name, work)
         elif step is Step.WAIT:
             raise NotYet(f"machine {seen.row.vmid} is locked ({seen.row.lock or seen.config.get('lock')})")
         elif step is Step.START:
@@ -190,7 +182,7 @@ class Machines:
         elif step is Step.RESUME:
             self._tasks.follow(self._api.post(f"{row.path}/status/resume"), seconds=TASK_SECONDS)
 
-    def _start(self, name: str, row: Row, work: _Work) -> None:
+    def _start(self, name: str, row: Row, work: Work) -> None:
         if work.started and self._settings.ha:
             raise NotYet("the HA manager has not started it yet")
         if work.started:
@@ -200,55 +192,6 @@ class Machines:
             )
         self._tasks.follow(self._api.post(f"{row.path}/status/start"), seconds=TASK_SECONDS)
         work.started = True
-
-    def _clone(self, name: str, work: _Work) -> None:
-        """Ask for the clone once, alone on its template, and wait for its end."""
-        host = self._inventory.hosts[name]
-        node = host.hypervisor or ""
-        template = self._templates.find(Wanted(host.os, node))
-        if template is None or not template.template:
-            raise FailedError(
-                f"{name}: there is no template of {host.os} for {node}", next_step="invoke build"
-            )
-        with self._cloning[template.vmid]:
-            with self._numbers:
-                number = work.number or self._templates.next_number()
-                parameters: dict[str, Any] = {
-                    "newid": number,
-                    "name": name,
-                    "description": str(Mark("lab", self._inventory.lab, name, number)),
-                    "full": int(self._settings.clone == "full"),
-                }
-                if node != template.node:
-                    parameters["target"] = node
-                if self._settings.clone == "full":
-                    parameters["storage"] = self._settings.storage
-                if self._settings.pool:
-                    parameters["pool"] = self._settings.pool
-                again, work.number, work.sent = work.sent, number, True
-                try:
-                    started = self._api.post(f"{template.path}/clone", parameters)
-                except ApiError as error:
-                    if not error.says("already exists"):
-                        raise
-                    self._taken(name, number, work, again, error)
-            self._tasks.follow(started, seconds=TASK_SECONDS)
-        self._fleet.changed()
-
-    def _taken(self, name: str, number: int, work: _Work, again: bool, error: ApiError) -> None:
-        """The number exists: our own lost call may have made it, else somebody else was faster."""
-        self._fleet.changed()
-        row = self._fleet.rows().get(number)
-        mark = self._fleet.mark(row) if row else None
-        if again and row and (row.lock or (mark and mark.name == name)):
-            raise BusyError(error.message) from error  # looked at again: it is ours, or not yet known
-        if self._inventory.hosts[name].vmid is not None:
-            raise PreflightError(
-                f"hosts.{name}.vmid: {number} is taken by a machine that this token may not see",
-                next_step=f"write another hosts.{name}.vmid, or leave it out",
-            ) from error
-        work.number, work.sent = None, False
-        raise BusyError(error.message) from error
 
     def _remove_step(self, seen: Seen) -> None:
         row = seen.row

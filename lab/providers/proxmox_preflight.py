@@ -12,8 +12,8 @@ from lab.inventory.proxmox import Proxmox
 from lab.providers.base import Machine, Problem, State
 from lab.providers.proxmox_api import ProxmoxApi
 from lab.providers.proxmox_fleet import Fleet
-from lab.providers.proxmox_retry import ApiError
 from lab.providers.proxmox_rights import missing, needs
+from lab.providers.proxmox_snippets import SnippetFolder
 from lab.providers.proxmox_templates import Templates, Wanted
 
 OLDEST, NEWEST = (8, 4), 9
@@ -60,8 +60,9 @@ def preflight(
         found += _storages(api, settings, node)
         found += _bridge(api, node, inventory.hypervisors[node].bridge)
         found += _capacity(api, inventory, node, made)
+    found += _snippets(settings, reachable)
     found += _pool(api, settings)
-    found += _numbers(api, fleet, inventory, made, absent)
+    found += _numbers(fleet, inventory, made, absent)
     if not found:
         found += _images(templates, inventory, settings, absent)
     return found
@@ -94,6 +95,16 @@ def _storages(api: ProxmoxApi, settings: Proxmox, node: str) -> Iterator[Problem
             yield Problem(subject, f"content {storage['content']}", f"content {content}", fix)
 
 
+def _snippets(settings: Proxmox, nodes: list[str]) -> Iterator[Problem]:
+    folders = [SnippetFolder(settings.snippets, node) for node in nodes]
+    for text, folder in {folder.text: folder for folder in folders}.items():
+        try:
+            folder.refuse_unusable()
+        except PlumblineError as error:
+            subject = f"proxmox.snippets.folder {text}"
+            yield Problem(subject, error.message, "a folder that can be written from here", error.next_step)
+
+
 def _bridge(api: ProxmoxApi, node: str, bridge: str) -> Iterator[Problem]:
     there = [item["iface"] for item in api.get(f"nodes/{node}/network", type="any_bridge")]
     if bridge not in there:
@@ -123,7 +134,7 @@ def _pool(api: ProxmoxApi, settings: Proxmox) -> Iterator[Problem]:
 
 
 def _numbers(
-    api: ProxmoxApi, fleet: Fleet, inventory: Inventory, made: list[Machine], absent: list[Machine]
+    fleet: Fleet, inventory: Inventory, made: list[Machine], absent: list[Machine]
 ) -> Iterator[Problem]:
     for item in made:
         try:
@@ -132,13 +143,7 @@ def _numbers(
             yield Problem(f"hosts.{item.name}", error.message, "free, or ours", error.next_step)
     for item in absent:
         vmid = inventory.hosts[item.name].vmid
-        if vmid is None:
-            continue
-        try:
-            api.get("cluster/nextid", vmid=vmid)
-        except ApiError as error:
-            if not error.says("already exists"):
-                raise
+        if vmid is not None and not fleet.is_free(vmid):
             seen = "taken by a machine that this token may not see"
             yield Problem(f"hosts.{item.name}.vmid {vmid}", seen, "free", "write another number, or none")
 

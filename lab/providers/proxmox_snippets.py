@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import threading
 from pathlib import Path
 
 from lab.errors import CommandError, FailedError
@@ -12,6 +13,8 @@ from lab.local import run
 
 SECONDS = 30.0
 _SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10")
+_LOGINS = threading.BoundedSemaphore(8)
+"""At the same time: from the eleventh on, sshd drops some that have not logged in yet (MaxStartups)."""
 
 
 class SnippetFolder:
@@ -21,6 +24,16 @@ class SnippetFolder:
         self.text = settings.folder.replace("{node}", node)
         login, colon, folder = self.text.partition(":")
         self._login, self._folder = (login, folder) if colon else ("", self.text)
+
+    def refuse_unusable(self) -> None:
+        """Raise `FailedError` when nothing can be written there, with the reason."""
+        if self._login:
+            self._over_ssh('cd "$1" && test -w .', self._folder)
+        elif not os.access(self._folder, os.W_OK | os.X_OK):
+            raise FailedError(
+                f"proxmox.snippets.folder: {self.text}: there is no such folder, or it cannot be written",
+                next_step="mount the storage there, or write USER@HOST:/FOLDER",
+            )
 
     def write(self, name: str, text: str) -> bool:
         """Write a file whole or not at all, readable by its owner alone: it holds a host key. True if new."""
@@ -39,15 +52,14 @@ class SnippetFolder:
         return True
 
     def remove(self, name: str) -> bool:
-        """True when there was such a file."""
+        """Remove it, and what a write that was cut short has left of it. True when there was such a file."""
+        target = f"{self._folder}/{name}"
         if self._login:
-            return (
-                self._over_ssh('test ! -e "$1" || { rm "$1" && echo removed; }', f"{self._folder}/{name}")
-                != ""
-            )
-        file = Path(self._folder, name)
-        there = file.exists()
-        file.unlink(missing_ok=True)
+            script = 'rm -f "$1.part"; test ! -e "$1" || { rm "$1" && echo removed; }'
+            return self._over_ssh(script, target) != ""
+        Path(f"{target}.part").unlink(missing_ok=True)
+        there = Path(target).exists()
+        Path(target).unlink(missing_ok=True)
         return there
 
     def names(self, prefix: str) -> tuple[str, ...]:
@@ -72,13 +84,14 @@ class SnippetFolder:
 
     def _over_ssh(self, script: str, argument: str, stdin: str = "") -> str:
         remote = shlex.join(["sh", "-ec", script, "sh", argument])
-        done = run([*_SSH, self._login, remote], timeout=SECONDS, check=False, input=stdin)
+        with _LOGINS:
+            done = run([*_SSH, self._login, remote], timeout=SECONDS, check=False, input=stdin)
         if done.code != 0:
             raise CommandError(
                 self._login,
                 f"proxmox.snippets.folder: {script}",
                 done.code,
                 done.stderr,
-                next_step=f"ssh {self._login} must work without a password",
+                next_step=f"ssh {self._login} must work without a password, and write to {self._folder}",
             )
         return done.stdout

@@ -14,6 +14,10 @@ from lab.providers.proxmox_retry import ApiError, BusyError, outdated, read
 
 NEWBORN_SECONDS = 10.0
 """How long a task may be unknown after its creation (`no such task`; bpg's provider, tasks.go)."""
+SETTLE_SECONDS = 1800.0
+"""For somebody's copy of a large disk, or the import of an image."""
+SOONEST_SECONDS, SELDOM_SECONDS = 0.2, 3.0
+"""Between two questions about one task: the longer it runs, the more seldom."""
 POLLS_PER_SECOND = 25
 """Of all tasks together."""
 _LOG_LINES = 12
@@ -27,6 +31,7 @@ class Upid:
     node: str
     kind: str
     about: str
+    user: str
 
     @classmethod
     def parse(cls, text: str) -> Upid:
@@ -34,7 +39,7 @@ class Upid:
         parts = str(text).split(":")
         if len(parts) != 9 or parts[0] != "UPID":
             raise FailedError(f"Proxmox VE answered with {text!r} where the name of a task was due")
-        return cls(text, parts[1], parts[5], parts[6])
+        return cls(text, parts[1], parts[5], parts[6], parts[7])
 
     @property
     def path(self) -> str:
@@ -46,17 +51,19 @@ class Upid:
 
 
 class Pacer:
-    """Lets callers through at a bounded rate, in the order in which they came."""
+    """Lets callers through at a bounded rate, in the order in which their pauses end."""
 
     def __init__(self, per_second: float) -> None:
         self._gap, self._next, self._lock = 1 / per_second, 0.0, threading.Lock()
 
     def wait(self, seconds: float) -> None:
-        """Sleep for `seconds`, or longer when others are in front."""
+        """Sleep for `seconds`, and longer when others are in front."""
+        time.sleep(seconds)
         with self._lock:
-            at = max(time.monotonic() + seconds, self._next)
-            self._next = max(self._next, time.monotonic()) + self._gap
-        time.sleep(max(0.0, at - time.monotonic()))
+            now = time.monotonic()
+            at = max(now, self._next)
+            self._next = at + self._gap
+        time.sleep(at - now)
 
 
 class Tasks:
@@ -74,8 +81,10 @@ class Tasks:
         for a lock, `DeadlineError` naming the task when it still runs after `seconds`.
         """
         task = Upid.parse(answer)
-        begun = time.monotonic()
+        begun, waited = time.monotonic(), 0.0
         while True:
+            # no task is done at once: the first question waits its turn like the others
+            self._pacer.wait(min(max(SOONEST_SECONDS, waited / 10), SELDOM_SECONDS))
             waited = time.monotonic() - begun
             status = self._status(task, newborn=waited < NEWBORN_SECONDS)
             if status.get("status") == "stopped":
@@ -88,7 +97,20 @@ class Tasks:
                     f"{status.get('status')}: {self._tail(task)[-1:] or 'no log'}",
                     next_step=f"look at it: pvenode task log {task.text}",
                 )
-            self._pacer.wait(min(max(0.2, waited / 10), 3.0))
+
+    def settle(self, node: str, kind: str, ours: Callable[[Upid], bool]) -> bool:
+        """Wait for our tasks of a kind that are at work on a node. True when there were any.
+
+        They are of a killed build, or of a call whose answer was lost: what they make has a number, and
+        neither name nor mark before their end. Their failures are reported; they have left nothing.
+        """
+        found = [task for task in self.running(node, kind) if ours(task)]
+        for task in found:
+            try:
+                self.follow(task.text, seconds=SETTLE_SECONDS)
+            except FailedError as error:
+                self._report(error.message)
+        return bool(found)
 
     def running(self, node: str, kind: str) -> list[Upid]:
         """Tasks of a kind that are at work on a node, as far as the token may see them."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from lab.errors import FailedError, InputError
@@ -79,17 +80,19 @@ class Templates:
 
     def remove(self) -> list[str]:
         """Remove all templates that Plumbline made; those with linked clones are refused by Proxmox VE."""
-        removed = []
-        for rows in self._fleet.templates().values():
-            for row in rows:
-                self._tasks.follow(self._api.delete(row.path, purge=1), seconds=SECONDS)
-                self._fleet.forget(row.vmid)
-                removed.append(f"{row.name} ({row.vmid} on {row.node})")
-        return removed
+        found = [row for rows in self._fleet.templates().values() for row in rows]
 
-    def next_number(self) -> int:
-        """A free number; it is not reserved, so whoever takes it must be ready to hear that it is taken."""
-        return int(self._api.get("cluster/nextid"))
+        def step(row: Row) -> bool | None:
+            self._fleet.changed()
+            if row.vmid not in self._fleet.rows():
+                return True
+            self._tasks.follow(self._api.delete(row.path, purge=1), seconds=SECONDS)
+            self._fleet.forget(row.vmid)
+            return None
+
+        for row in found:
+            persist(f"removing template {row.vmid}", partial(step, row), seconds=SECONDS)
+        return [f"{row.name} ({row.vmid} on {row.node})" for row in found]
 
     def _on_node(self, wanted: Iterable[Wanted], node: str) -> None:
         for item in wanted:
@@ -99,11 +102,12 @@ class Templates:
     def _make(self, wanted: Wanted, image: Image) -> None:
         volume = self._fetch(wanted, image)
         chosen: list[int] = []
+        self._settled(wanted)
 
         def step() -> Row | None:
             row = self.find(wanted)
-            if row is None and chosen and chosen[0] in self._fleet.rows():
-                raise NotYet(f"machine {chosen[0]} is being made")
+            if row is None and chosen and self._settled(wanted):
+                return None  # a lost call of ours, perhaps: the template is looked for again
             if row is None:
                 self._create(wanted, image, volume, chosen)
             elif row.lock:
@@ -124,10 +128,16 @@ class Templates:
         persist(f"template of {wanted.system} on {wanted.node}", fresh, seconds=SECONDS)
         self._fleet.changed()
 
+    def _settled(self, wanted: Wanted) -> bool:
+        """Wait for machines in the making on this node: they have no mark before their end."""
+        token = self._settings.token
+        return self._tasks.settle(wanted.node, "qmcreate", lambda task: task.user == token)
+
     def _create(self, wanted: Wanted, image: Image, volume: str, chosen: list[int]) -> None:
         """Ask for the machine once; the number stays the same, so that a second question is refused."""
         with self._numbers:
-            chosen[:] = chosen or [self.next_number()]
+            again = bool(chosen)
+            chosen[:] = chosen or [self._fleet.next_number()]
             owner = wanted.owner(image)
             store = self._settings.storage
             parameters: dict[str, Any] = {
@@ -153,7 +163,8 @@ class Templates:
             except ApiError as error:
                 if not error.says("already exists"):
                     raise
-                chosen.clear()
+                if not again or chosen[0] in self._fleet.rows():
+                    chosen.clear()  # somebody else was faster
                 raise BusyError(error.message) from error
         self._tasks.follow(started, seconds=SECONDS)
 

@@ -53,6 +53,19 @@ def makes(inventory: Inventory) -> Iterator[Problem]:
             yield Problem(("hosts", name), rule, fix, depends=read, value="")
 
 
+def reached(inventory: Inventory) -> Iterator[Problem]:
+    """Machines on Proxmox VE are made through its API, so the inventory says where that is."""
+    if inventory.proxmox is not None:
+        return
+    for name, machine in inventory.hosts.items():
+        if provider_of(inventory, machine) is ProviderName.PROXMOX:
+            path: Loc = host(name, "provider") if machine.provider else ("provider",)
+            rule = "the section proxmox is missing, which says where its API is"
+            fix = "add proxmox with host and token: docs/proxmox.md"
+            yield Problem(path, rule, fix, depends=(("proxmox",),))
+            return
+
+
 def pis(inventory: Inventory) -> Iterator[Problem]:
     """A Raspberry Pi is a Raspberry Pi: it exists already, and is what it is."""
     for name, machine in inventory.hosts.items():
@@ -127,4 +140,4 @@ def spread(inventory: Inventory) -> Iterator[Problem]:
             yield Problem(path, rule, f"move a master to {free[0]}", depends=read, value="", warning=True)
 
 
-RULES = (makes, pis, one_network, tagged, wakes, spread)
+RULES = (makes, reached, pis, one_network, tagged, wakes, spread)

@@ -16,7 +16,6 @@ CLOUD_INIT = re.compile(r"([A-Za-z][\w\-.]*[A-Za-z0-9]):cloudinit")
 
 def check_drives(call: Call, options: Mapping[str, str]) -> None:
     """Whether this caller may ask for these drives here. Raises `ApiError`."""
-    path = f"/vms/{call.arguments['vmid']}"
     for key, value in options.items():
         if not DRIVE.fullmatch(key):
             continue
@@ -28,7 +27,7 @@ def check_drives(call: Call, options: Mapping[str, str]) -> None:
             raise wrong(
                 key, "'import-from' requires special syntax - use <storage ID>:0,import-from=<source>"
             )
-        call.require(path, "VM.Config.CDROM" if cdrom or drive else "VM.Config.Disk")
+        call.require_vm("VM.Config.CDROM" if cdrom or drive else "VM.Config.Disk")
         if drive or new:
             storage = (drive or new)[1]  # type: ignore[index]
             call.require(f"/storage/{storage}", "Datastore.AllocateSpace")

@@ -13,7 +13,7 @@ from tests.doubles.pve.backing import Backing
 from tests.doubles.pve.clock import Clock
 from tests.doubles.pve.server import Server
 from tests.doubles.pve.sizes import GIB, MIB
-from tests.doubles.pve.state import Node, Storage, Vm
+from tests.doubles.pve.state import Node, Pool, Storage, Vm
 from tests.doubles.pve.world import Image, World
 
 USER, TOKEN, ROLE = "plumbline@pve", "build", "Plumbline"
@@ -54,6 +54,10 @@ class Double:
     def token_id(self) -> str:
         """user@realm!token."""
         return f"{USER}!{TOKEN}"
+
+    def add_pool(self, name: str) -> None:
+        """A pool without machines."""
+        self.world.pools[name] = Pool(name)
 
     def add_foreign_vm(self, vmid: int, name: str, node: str = "pve-1") -> Vm:
         """A VM of somebody else's."""

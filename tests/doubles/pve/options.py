@@ -31,16 +31,15 @@ def is_option(key: str) -> bool:
 
 def check_rights(call: Call, keys: Iterable[str]) -> None:
     """Whether the caller may change these options. Raises `ApiError` 403, 500 for those of root alone."""
-    path = f"/vms/{call.arguments['vmid']}"
     for key in keys:
         if is_cloud_init_option(key):
-            call.require(path, "VM.Config.Cloudinit", "VM.Config.Network", any_of=True)
+            call.require_vm("VM.Config.Cloudinit", "VM.Config.Network", any_of=True)
         elif DRIVE.fullmatch(key):
             continue  # check_drives asks, by the drive's kind
         elif key in contract.ROOT_ONLY or (key.startswith("serial") and call.arguments.get(key) != "socket"):
             raise ApiError(500, f"only root can set '{key}' config")
         else:
-            call.require(path, contract.PRIVILEGES[family(key)])
+            call.require_vm(contract.PRIVILEGES[family(key)])
     _check_bridges(call)
 
 

@@ -39,6 +39,8 @@ def template(call: Call) -> str:
 def clone(call: Call) -> str:
     """A copy under another id; linked to its template unless `full`. Locked (`clone`) until the task ends.
 
+    Until then it has the configuration that PVE's own clients stumble over: a lock and a comment, no name.
+
     Two clones of one source at the same time wait for one lock; the second one loses.
     """
     world, source, given = call.world, call.vm, call.arguments
@@ -64,18 +66,18 @@ def clone(call: Call) -> str:
     if given.get("description"):
         config["description"] = given["description"]
     options.fresh_identity(config)
-    vm = world.vms[newid] = Vm(newid, target, config | {"lock": "clone"})
+    vm = world.vms[newid] = Vm(newid, target, {"lock": "clone", "description": "qmclone temporary file\n"})
     world.changed("vm created", newid)
 
     def effect(_task: Task) -> None:
         try:
             for key, value in disks.items():
-                vm.config[key] = drives.copy(
+                config[key] = drives.copy(
                     world, source, vm, value, full=full, storage=storage, format=given.get("format", "")
                 )
         except TaskError as error:
             raise TaskError(f"clone failed: {error}") from error
-        del vm.config["lock"]
+        vm.config = config
         join_pool(world, newid, pool)
 
     return call.start(

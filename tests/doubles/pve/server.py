@@ -75,6 +75,8 @@ def _handler(api: Api) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         server_version = "pve-api-daemon/3.0"
+        # an answer is one write, as PVE's is: a body after its head waits 40 ms for the client's delayed ACK
+        wbufsize = -1
 
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -145,6 +145,13 @@ class Call:
             if not self.allows(path, privilege):
                 raise forbidden(path, privilege)
 
+    def require_vm(self, *privileges: str, any_of: bool = False) -> None:
+        """The same for the VM asked for; one that is to join a pool may have them from it (check_vm_perm)."""
+        pool = f"/pool/{self.arguments.get('pool')}"
+        if self.arguments.get("pool") and self.allows(pool, *privileges, any_of=any_of):
+            return
+        self.require(f"/vms/{self.arguments['vmid']}", *privileges, any_of=any_of)
+
     def start(
         self,
         kind: str,

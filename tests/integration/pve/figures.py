@@ -11,6 +11,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 from tests.doubles.pve.fixture import running
 from tests.integration.pve.site import Site, inventory
@@ -22,8 +23,8 @@ def measure(workers: int, task_seconds: float, node_count: int) -> dict[str, flo
     with (
         tempfile.TemporaryDirectory() as folder,
         contextmanager(running)(Path(folder), nodes=nodes, task_seconds=task_seconds) as double,
+        patch.dict(os.environ, PLUMBLINE_DATA=folder, PLUMBLINE_PROXMOX_SECRET=double.secret),
     ):
-        os.environ |= {"PLUMBLINE_DATA": folder, "PLUMBLINE_PROXMOX_SECRET": double.secret}
         lab = Site(double, inventory(double, workers))
         lab.provider.prepare()
         journal = double.world.journal

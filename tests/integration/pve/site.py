@@ -14,6 +14,7 @@ from lab.inventory.loading import parse
 from lab.inventory.models import Inventory
 from lab.phases.engine import WORKERS
 from lab.phases.machines import outline
+from lab.providers import proxmox_tasks
 from lab.providers.base import Machine, State
 from lab.providers.proxmox import ProxmoxProvider
 from tests.doubles.pve.fixture import IMAGE_SHA256, IMAGE_URL, Double
@@ -136,7 +137,9 @@ SiteMaker = Callable[..., Site]
 def opened(
     double: Double, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> SiteMaker:
-    """A maker of sites; keys and secret of the lab are the test's own."""
+    """A maker of sites; keys and secret of the lab are the test's own. Tasks are short, and so are pauses."""
+    monkeypatch.setattr(proxmox_tasks, "SOONEST_SECONDS", 0.02)
+    monkeypatch.setattr(proxmox_tasks, "POLLS_PER_SECOND", 500)
     monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path_factory.mktemp("data")))
     monkeypatch.setenv("PLUMBLINE_PROXMOX_SECRET", double.secret)
 

@@ -140,6 +140,32 @@ def test_a_failure_ends_converged_or_with_a_clear_error(case: Case, site: SiteMa
     lab.assert_sound()
 
 
+REMOVALS = {"stop": ("POST", f"{ONE}/status/stop"), "remove": ("DELETE", ONE)}
+
+
+@pytest.mark.parametrize("step", REMOVALS)
+@pytest.mark.parametrize("failure", ["answer lost", "call lost", "596 after it was done", "lock held twice"])
+def test_a_failure_while_a_lab_is_removed_leaves_nothing(step: str, failure: str, site: SiteMaker) -> None:
+    lab, (method, path) = site(workers=1, masters=1), REMOVALS[step]
+    stranger = lab.double.add_foreign_vm(900, "family-nas")
+    lab.build()
+    faults, journal = lab.double.world.faults, lab.double.world.journal
+    if failure == "lock held twice":
+        faults.answer(method, path, 500, "can't lock file '/x' - got timeout", times=2)
+    elif failure.startswith("596"):
+        faults.answer(method, path, 596, "Connection timed out", after=True)
+    else:
+        faults.drop(method, path, after=failure == "answer lost")
+    lab.again()
+    assert lab.provider.clean()
+    assert not lab.provider.leftovers()
+    assert lab.own() == {}
+    assert lab.double.world.vms[900] is stranger
+    if failure != "call lost":
+        assert journal.repeated() == [], "what was carried out is not sent again"
+    lab.assert_sound()
+
+
 def _next_command(lab: Site) -> None:
     """The same command again, by a process that remembers nothing."""
     lab.again()

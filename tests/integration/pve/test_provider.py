@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import unquote
 
 import pytest
 
 from lab.errors import FailedError, PlumblineError, PreflightError
 from lab.providers.base import Power, State
+from lab.providers.proxmox_api import ProxmoxApi
+from lab.providers.proxmox_retry import LostError
 from tests.doubles.pve.fixture import ROLE, USER, Double
 from tests.integration.pve.site import Site, SiteMaker, opened
 
@@ -34,6 +38,19 @@ def test_a_lab_is_made_converges_and_is_removed(site: SiteMaker) -> None:
     assert len(lab.provider.templates.remove()) == 3
     assert not lab.double.world.vms
     lab.assert_sound()
+
+
+def test_nodes_that_share_a_storage_share_one_template(site: SiteMaker) -> None:
+    lab = site(workers=3)
+    lab.double.world.storages["local-lvm"].shared = True
+    assert problems(lab) == []
+    lab.build()
+    lab.assert_converged()
+    vms = lab.double.world.vms.values()
+    assert len([vm for vm in vms if vm.template]) == 1
+    assert {vm.node for vm in vms if not vm.template} == {"pve-1", "pve-2", "pve-3"}
+    assert lab.provider.clean()
+    assert not lab.own()
 
 
 def test_version_nine_takes_the_same_build(
@@ -167,6 +184,21 @@ def test_a_wrong_certificate_is_never_accepted(site: SiteMaker) -> None:
     lab.inventory = lab.inventory.model_copy(update={"proxmox": settings})
     lab.again()
     assert "certificate" in problems(lab)[0]
+
+
+def test_a_handshake_that_is_cut_is_a_lost_call_and_no_wrong_certificate(site: SiteMaker) -> None:
+    settings = site().inventory.proxmox
+    assert settings is not None
+
+    def hang_up(server: socket.socket) -> None:
+        with server.accept()[0] as connection:
+            connection.recv(4096)
+
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        pool.submit(hang_up, server)
+        api = ProxmoxApi(settings.model_copy(update={"port": server.getsockname()[1]}), "secret")
+        with pytest.raises(LostError, match=r"GET version: no answer from https://127\.0\.0\.1"):
+            api.once("version")
 
 
 def test_a_wrong_secret_is_told_without_being_shown(site: SiteMaker, monkeypatch: pytest.MonkeyPatch) -> None:

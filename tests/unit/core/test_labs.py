@@ -66,13 +66,6 @@ def test_vagrants_backend_is_what_the_first_build_noted_down(
     assert vagrant_backend(tmp_path) == "lxc"
 
 
-def test_a_lab_on_proxmox_without_its_section_is_refused(tmp_path: Path) -> None:
-    wanted = inventory().model_copy(update={"provider": ProviderName.PROXMOX})
-    with pytest.raises(InputError, match="proxmox: missing") as refused:
-        _ = Lab.open(wanted, tmp_path).provider
-    assert "--provider lxc" in refused.value.next_step
-
-
 def test_what_a_checkout_keeps_of_a_lab_lies_in_one_folder(lab: Lab, tmp_path: Path) -> None:
     assert lab.folder == tmp_path / ".lab" / "test"
     assert lab.kubeconfig == lab.folder / "kubeconfig"

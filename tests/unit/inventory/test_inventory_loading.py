@@ -209,6 +209,7 @@ def test_a_provider_that_cannot_stand_in_is_refused(provider: str, words: str) -
 def test_a_rehearsal_drops_what_has_no_place_there() -> None:
     text = SMALL.replace("provider: lxc", "provider: proxmox").replace("10.1.0.1}", "10.1.0.1, vlan: 7}")
     text += "  w-1: {role: worker, address: 10.1.0.31}\n"
+    text += "proxmox: {host: pve, token: plumbline@pve!build}\n"
     text += "hypervisors: {pve: {cpus: 32, memory_gib: 128, disk_gib: 900}}\n"
     for number, name in enumerate(("haproxy", "m-1", "m-2", "m-3", "w-1")):
         text = text.replace(f"  {name}: {{", f"  {name}: {{hypervisor: pve, vmid: {100 + number}, ")

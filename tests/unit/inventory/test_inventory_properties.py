@@ -106,6 +106,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
 def on_hypervisors(pick: Random, data: dict[str, Any]) -> None:
     """Machines of Proxmox VE, on one or two hypervisors that hold them."""
     names = ["pve-1", "pve-2"][: pick.randint(1, 2)]
+    data["proxmox"] = {"host": pick.choice(["pve-1.example.com", "192.0.2.9"]), "token": "ops@pam!build"}
     data["hypervisors"] = {
         name: {"cpus": 1024, "memory_gib": 2048, "disk_gib": 9000, "bridge": pick.choice(["vmbr0", "br.7"])}
         for name in names

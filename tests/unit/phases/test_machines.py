@@ -103,9 +103,10 @@ def test_a_boot_that_never_ends_tells_host_deadline_and_last_state(
     world: World, build: Build, clock: FakeClock
 ) -> None:
     booting(world, NOT_REACHABLE)
-    begun = clock.now
-    with pytest.raises(DeadlineError, match=r"boot of master-1: not within 240 s; .*Connection refused"):
+    begun, words = clock.now, r"boot of master-1: not within 240 s; .*Connection refused"
+    with pytest.raises(DeadlineError, match=words) as late:
         machines.booted(build, "master-1")
+    assert late.value.message.endswith("\n    console of master-1")
     assert clock.now - begun == pytest.approx(machines.BOOT_SECONDS, abs=1)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,14 +13,14 @@ import pytest
 from lab.errors import DeadlineError, FailedError, InputError, PreflightError
 from lab.phases.machines import outline
 from lab.providers import proxmox_api, proxmox_retry, proxmox_tasks
-from lab.providers.proxmox_agent import lan_address
+from lab.providers.proxmox_agent import lan_address, verdict
 from lab.providers.proxmox_api import ProxmoxApi, secret
-from lab.providers.proxmox_fleet import Row
+from lab.providers.proxmox_fleet import Fleet, Row
 from lab.providers.proxmox_mark import Mark, read_mark, tags
 from lab.providers.proxmox_plan import Seen, Step, configuration, differences, disk_gib, next_step, sentences
 from lab.providers.proxmox_retry import ApiError, BusyError, LostError, judged, persist, read
 from lab.providers.proxmox_rights import Need, held, missing, needs, role_commands
-from lab.providers.proxmox_tasks import Tasks, Upid
+from lab.providers.proxmox_tasks import Pacer, Tasks, Upid
 from lab.waits import NotYet
 from tests.fakes import FakeClock
 from tests.world import inventory
@@ -182,6 +184,16 @@ def test_a_task_may_be_unknown_when_it_is_new_and_not_later() -> None:
         follow(Script(missing_task))
 
 
+def test_tasks_together_are_asked_at_a_bounded_rate(clock: FakeClock) -> None:
+    pacer, passed = Pacer(25), []
+    for _ in range(100):
+        clock.now = 1000.0  # all of them come at once
+        pacer.wait(0.2)
+        passed.append(clock.now)
+    assert passed[0] == pytest.approx(1000.2)
+    assert {round(after - before, 6) for before, after in pairwise(passed)} == {0.04}
+
+
 def test_what_is_no_upid_is_refused() -> None:
     with pytest.raises(FailedError, match="where the name of a task was due"):
         Upid.parse("null")
@@ -196,6 +208,29 @@ def test_a_mark_belongs_to_one_number_and_leaves_people_s_words_alone() -> None:
     assert read_mark("plumbline%20lab%3Ddev%20name%3Dmaster-1%20id%3D101%0A", 101) == mark
     assert read_mark(None, 101) is None
     assert tags("b; a,c d") == {"a", "b", "c", "d"}
+
+
+class Moving:
+    """A cluster in which machine 101 goes from one node to the other while the lists are read."""
+
+    def __init__(self, *nodes: str) -> None:
+        self.nodes = list(nodes)
+
+    def get(self, path: str, **_: Any) -> Any:
+        if path == "cluster/resources":
+            there = self.nodes.pop(0)
+            return [{"type": "qemu", "vmid": 101, "node": there, "name": "master-1"}] if there else []
+        return {
+            "access/permissions": {"/vms": {"VM.Audit": 1}},
+            "nodes": [{"node": node, "status": "online"} for node in ("pve-1", "pve-2")],
+        }.get(path, [])
+
+
+def test_a_machine_that_moves_while_it_is_looked_for_is_not_gone() -> None:
+    fleet = Fleet(cast("ProxmoxApi", Moving("pve-1", "pve-2")), "test", {})
+    assert fleet.rows()[101].node == "pve-2"
+    fleet = Fleet(cast("ProxmoxApi", Moving("pve-1", "")), "test", {})
+    assert fleet.rows() == {}, "removed meanwhile"
 
 
 MACHINE = outline(inventory(), "master-1")
@@ -334,6 +369,32 @@ def test_only_the_card_with_our_mac_and_only_the_lan_count(
 ) -> None:
     found = lan_address(interfaces, MAC, LAN)
     assert (str(found) if found else None) == address
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (None, r"agent: QEMU guest agent is not running \(is qemu-guest-agent in the image\?\)"),
+        ([], "the card {mac} has no address of 10.1.1.0/24 yet"),
+        (["10.1.1.199"], r"the machine has 10.1.1.199; the inventory says 10.1.1.11 \(is a DHCP server"),
+        (["fe80::1", "10.1.1.11"], "agent: the machine has 10.1.1.11, as the inventory says"),
+    ],
+)
+def test_what_the_agent_says_is_one_sentence(told: list[str] | None, words: str) -> None:
+    class Agent:
+        def get(self, path: str) -> Any:
+            assert path == "nodes/pve-1/qemu/101/agent/network-get-interfaces"
+            if told is None:
+                raise ApiError("GET x", 500, "QEMU guest agent is not running", {})
+            bridge = {
+                "name": "cni0",
+                "hardware-address": "0a:1",
+                "ip-addresses": [{"ip-address": "10.1.1.9"}],
+            }
+            card = {"hardware-address": MACHINE.mac, "ip-addresses": [{"ip-address": item} for item in told]}
+            return {"result": [bridge, card]}
+
+    assert re.search(words.replace("{mac}", MACHINE.mac), verdict(cast("ProxmoxApi", Agent()), ROW, MACHINE))
 
 
 def test_the_secret_comes_from_the_environment_or_a_file_that_nobody_else_reads(
