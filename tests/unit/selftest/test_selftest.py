@@ -154,6 +154,7 @@ def test_the_catalogue_is_large_and_names_real_rows_and_hosts() -> None:
     assert len({defect.name for defect in found}) == len(found)
     assert {defect.row for defect in found} <= set(rows())
     assert {defect.host for defect in found} <= {"", *INVENTORY.hosts}
+    assert {defect.place for defect in found if isinstance(defect, Breakage)} <= set(INVENTORY.hosts)
     assert {defect.layer for defect in found} >= {"render", "node", "cluster"}
 
 
@@ -161,7 +162,7 @@ def test_a_slip_finds_what_it_replaces() -> None:
     for defect in catalogue(INVENTORY):
         if isinstance(defect, Slip):
             text = (ROOT / defect.file).read_text()
-            assert defect.old in text, defect.name
+            assert text.count(defect.old) == 1, f"{defect.name}: which of them is meant?"
             assert text.replace(defect.old, defect.new, 1) != text, defect.name
 
 
