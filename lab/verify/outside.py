@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
+from lab.errors import CommandError
 from lab.local import run
 from lab.verify.outcomes import CouldNotTell
 from lab.verify.verbs import Refused
@@ -200,6 +201,14 @@ def arp_owners(place: Here, address: str, *, seconds: float = 1.2, asked: int = 
     except OSError as error:
         raise CouldNotTell(f"ARP on {place.interface}: {error.strerror}", next_step="run as root") from error
     return found
+
+
+def forget_neighbour(place: Here, address: str) -> None:
+    """Ask for the address's owner anew at the next packet: one remembered from before may still take it."""
+    try:
+        run(["ip", "neigh", "flush", "to", address, "dev", place.interface], timeout=5)
+    except CommandError as error:
+        raise CouldNotTell(f"neighbours on {place.interface}: {error}", next_step="run as root") from error
 
 
 def _reply_for(frame: bytes, address: IPv4Address) -> str:

@@ -14,7 +14,7 @@ from lab.verify.driver import Driver
 from lab.verify.exclusion import exclude, include, include_all
 from lab.verify.objects import HTTP, UDP, address_of, deployment, service
 from lab.verify.outcomes import CouldNotTell, NotPartOfLab
-from lab.verify.outside import Answer, arp_owners, http_get, udp
+from lab.verify.outside import Answer, arp_owners, forget_neighbour, http_get, udp
 from lab.verify.plugin import Measure
 from lab.verify.verbs import Refused, agrees, becomes, holds, nothing, staying, stays, succeeds
 from lab.verify.workspace import Object, Workspace, is_ready, workspace
@@ -104,6 +104,7 @@ def test_a_service_gets_an_address_of_a_pool(web: Web, measure: Measure) -> None
 @pytest.mark.check("L3-02")
 def test_a_service_answers_outside_the_nodes(web: Web) -> None:
     """The service's address answers HTTP from outside the nodes, with the expected body."""
+    forget_neighbour(web.driver.here, web.address)
     command = f"curl -m 2 http://{web.address}/"
     answer = succeeds(f"http://{web.address}/", lambda: ask(web), within=10, command=command).json()
     holds("body", str(answer.get("pod", "")).startswith("web-"), expected="an echo of pod web-…", seen=answer)
