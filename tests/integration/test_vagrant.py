@@ -8,16 +8,20 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab.inventory.loading import load
+from lab.inventory.models import Inventory
 from lab.local import Completed, run
-from lab.render.vagrant import LXC_BOX, VAGRANTFILE, machines
+from lab.render.vagrant import LXC_BOX, VAGRANTFILE, machines, management_mac
 from lab.ssh import Keys
 
 ROOT = Path(__file__).parents[2]
+RESOLVED = Path(__file__).with_name("vagrant_resolved.rb")
 NAME = "by-vagrant"
 VAGRANT_SECONDS = 300
 """A command of Vagrant takes 3 s on a quiet machine, and far longer beside labs that are being built."""
@@ -37,25 +41,127 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("backend", ["libvirt", "virtualbox", "lxc"])
-def test_vagrant_takes_the_file_for_each_backend(backend: str, tmp_path: Path) -> None:
-    lab = load("rehearsal", provider="vagrant")
-    keys = Keys(lab.lab)
+@dataclass(frozen=True)
+class Folder:
+    """What stands beside the Vagrantfile of one inventory, for one backend."""
+
+    lab: Inventory
+    keys: Keys
+    path: Path
+    backend: str
+
+    def run(self, *argv: str) -> str:
+        """Standard output of a program that reads the Vagrantfile."""
+        environment = {**os.environ, "VAGRANT_CWD": str(self.path), "VAGRANT_DEFAULT_PROVIDER": self.backend}
+        environment |= {"VAGRANT_EXPERIMENTAL": "disks", "VAGRANT_CHECKPOINT_DISABLE": "1"}
+        return run(argv, timeout=VAGRANT_SECONDS, env=environment).stdout
+
+    def seed(self, name: str) -> str:
+        """Where a machine's seed lies as a disk."""
+        return str(self.path / "seeds" / f"{name}.iso")
+
+
+@pytest.fixture(scope="module", params=["libvirt", "virtualbox", "lxc"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """The production topology for Vagrant: machines of several sizes and systems."""
+    lab = load("production", provider="vagrant")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLUMBLINE_DATA", str(tmp_path_factory.mktemp("data")))
+        keys = Keys(lab.lab)
     keys.own()
-    (tmp_path / "Vagrantfile").write_text(VAGRANTFILE.read_text())
-    (tmp_path / "machines.json").write_text(machines(lab, keys, tmp_path))
-    (tmp_path / "seeds").mkdir()
+    made = Folder(lab, keys, tmp_path_factory.mktemp(request.param), request.param)
+    (made.path / "Vagrantfile").write_text(VAGRANTFILE.read_text())
+    (made.path / "machines.json").write_text(machines(lab, made.keys, made.path))
+    (made.path / "seeds").mkdir()
     for name in lab.hosts:  # Vagrant looks whether a disk's file is there, not what it holds
-        (tmp_path / "seeds" / f"{name}.iso").touch()
-    environment = {**os.environ, "VAGRANT_CWD": str(tmp_path), "VAGRANT_DEFAULT_PROVIDER": backend}
-    environment |= {"VAGRANT_EXPERIMENTAL": "disks", "VAGRANT_CHECKPOINT_DISABLE": "1"}
-    plugins = run(["vagrant", "plugin", "list"], timeout=VAGRANT_SECONDS, env=environment).stdout
-    if backend != "virtualbox" and f"vagrant-{backend}" not in plugins:
-        pytest.skip(f"Vagrant does not know {backend} here: apt-get install vagrant-{backend}")
+        Path(made.seed(name)).touch()
+    plugins = made.run("vagrant", "plugin", "list")
+    if made.backend != "virtualbox" and f"vagrant-{made.backend}" not in plugins:
+        pytest.skip(f"Vagrant does not know {made.backend} here: apt-get install vagrant-{made.backend}")
+    return made
+
+
+def test_vagrant_takes_the_file_for_each_backend(folder: Folder) -> None:
     # VirtualBox is part of Vagrant: without the program itself its block is read and checked all the same
-    flags = ["--ignore-provider"] if shutil.which("VBoxManage") is None and backend == "virtualbox" else []
-    done = run(["vagrant", "validate", *flags], timeout=VAGRANT_SECONDS, env=environment)
-    assert "validated successfully" in done.stdout
+    absent = shutil.which("VBoxManage") is None and folder.backend == "virtualbox"
+    flags = ["--ignore-provider"] if absent else []
+    assert "validated successfully" in folder.run("vagrant", "validate", *flags)
+
+
+def test_what_vagrant_resolves_is_what_the_inventory_says(folder: Folder) -> None:
+    """Vagrant's own reading of the file, by its Ruby interface, machine for machine."""
+    resolved = json.loads(folder.run("ruby", str(RESOLVED), str(folder.path), folder.backend))
+    assert list(resolved) == list(folder.lab.hosts)
+    expected = {"libvirt": libvirt, "virtualbox": virtualbox, "lxc": lxc}[folder.backend]
+    for name, host in folder.lab.hosts.items():
+        found = resolved[name]
+        assert found["user"] == folder.lab.ssh.user
+        assert found["key"] == [str(folder.keys.identity)]
+        assert not found["insert_key"]
+        assert found["folders"] == []
+        assert found["box"] == (LXC_BOX if folder.backend == "lxc" else f"cloud-image/{host.os}")
+        assert [options["guest"] for kind, options in found["networks"] if kind == "forwarded_port"] == [22]
+        networks = [options for kind, options in found["networks"] if kind == "private_network"]
+        expected(folder, name, found, networks)
+
+
+def libvirt(folder: Folder, name: str, found: Any, networks: list[Any]) -> None:
+    """vagrant-libvirt: a network of the lab's own without DHCP, a card of Vagrant's, the seed as a CD."""
+    host, network, settings = folder.lab.hosts[name], folder.lab.network, found["settings"]
+    assert [
+        {key: value for key, value in item.items() if key not in ("id", "protocol")} for item in networks
+    ] == [
+        {
+            "ip": str(host.address),
+            "mac": folder.lab.mac(name),
+            "auto_config": False,
+            "libvirt__network_name": f"plumbline-{folder.lab.lab}",
+            "libvirt__netmask": str(network.lan.netmask),
+            "libvirt__host_ip": str(network.gateway),
+            "libvirt__dhcp_enabled": False,
+            "libvirt__forward_mode": "nat",
+        }
+    ]
+    assert (settings["cpus"], settings["memory"]) == (host.cpus, host.memory_gib * 1024)
+    assert settings["machine_virtual_size"] == host.disk_gib
+    assert settings["management_network_mac"] == management_mac(folder.lab, name)
+    assert [item["path"] for item in settings["cdroms"]] == [folder.seed(name)]
+    assert settings["default_prefix"] == f"plumbline-{folder.lab.lab}-"
+    assert found["disks"] == [], "the CD is the plugin's, not Vagrant's own kind of disk"
+
+
+def virtualbox(folder: Folder, name: str, found: Any, networks: list[Any]) -> None:
+    """VirtualBox: NAT first with the MAC that the seed matches, then the host-only card."""
+    host, settings = folder.lab.hosts[name], found["settings"]
+    [card] = networks
+    assert (card["ip"], card["netmask"]) == (str(host.address), str(folder.lab.network.lan.netmask))
+    assert card["mac"] == folder.lab.mac(name).replace(":", "")
+    assert card["auto_config"] is False
+    assert found["base_mac"] == management_mac(folder.lab, name).replace(":", "")
+    assert settings["name"] == f"plumbline-{folder.lab.lab}-{name}"
+    told = dict(command[2:] for _when, command in settings["customizations"])
+    assert told == {
+        "--cpus": host.cpus,
+        "--memory": str(host.memory_gib * 1024),
+        "--nicpromisc2": "allow-vms",
+    }
+    assert found["disks"] == [
+        {"type": "disk", "primary": True, "size": f"{host.disk_gib}GB", "file": None},
+        {"type": "dvd", "primary": False, "size": None, "file": folder.seed(name)},
+    ]
+
+
+def lxc(folder: Folder, name: str, found: Any, networks: list[Any]) -> None:
+    """vagrant-lxc: one card on the lab's switch; the seed is a folder that is bound into the machine."""
+    settings = found["settings"]
+    assert settings["container_name"] == f"plumbline-{folder.lab.lab}-{name}"
+    assert settings["ssh_ip_addr"] == str(folder.lab.hosts[name].address)
+    lines = [tuple(line) for line in settings["customizations"]]
+    assert ("net.0.hwaddr", folder.lab.mac(name)) in lines
+    assert [value for key, value in lines if key == "net.0.type"] == ["veth"]
+    [seed] = [value.split()[0] for key, value in lines if "nocloud" in value]
+    assert seed == str(folder.path / "seeds" / name)
+    assert (networks, found["disks"]) == ([], [])
 
 
 @pytest.fixture
