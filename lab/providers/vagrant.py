@@ -62,7 +62,8 @@ class VagrantProvider:
         return Traits(shares_kernel=True, oom_score_restricted=lxc_preflight.oom_score_restricted())
 
     def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
-        return vagrant_preflight.judge(vagrant_preflight.gather(self._backend), self._backend, list(machines))
+        facts = vagrant_preflight.gather(self._backend, self._folder)
+        return vagrant_preflight.judge(facts, self._backend, list(machines))
 
     def enter(self) -> None:
         if self._network:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, ip_network
+from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 
 from lab.errors import PreflightError
 from lab.local import run
+from lab.providers import vagrant_virtualbox
 from lab.providers.base import Machine, Problem
 from lab.providers.lxc_preflight import INOTIFY_INSTANCES
+from lab.providers.vagrant_virtualbox import RANGES, numbers
 
 OLDEST = (2, 3)
 PLUGINS = {"libvirt": "vagrant-libvirt", "lxc": "vagrant-lxc"}
@@ -22,12 +25,15 @@ PROGRAMS = {"libvirt": ("libvirtd", "virtqemud"), "virtualbox": ("VBoxManage",),
 PACKAGES = {"libvirt": "libvirt-daemon-system", "virtualbox": "virtualbox", "lxc": "lxc"}
 LXC_BEFORE = (2, 4)
 """vagrant-lxc 1.4.3, the last there is, calls what Ruby 3.2 and with it Vagrant 2.4 no longer has."""
-RANGES = Path("/etc/vbox/networks.conf")
-DEFAULT_RANGES = "* 192.168.56.0/21\n"
-"""What VirtualBox 6.1.28 and later allow for host-only networks without that file."""
 MARGIN_MIB = 1024
 ISO_TOOLS = (("xorriso", "-as", "mkisofs"), ("genisoimage",), ("mkisofs",))
-KVM = Path("/dev/kvm")
+OWN_NETWORKS = {"libvirt": ("192.168.121.0/24", "virbr"), "virtualbox": ("10.0.2.0/24", "vboxnet")}
+"""The network of each machine's first card, and what the backend's own links are called here."""
+DRIVERS = {"libvirt": Path("/dev/kvm"), "virtualbox": Path("/dev/vboxdrv")}
+"""What the kernel shows once the backend's part of it is loaded."""
+LOADING = {"libvirt": "modprobe kvm_intel or kvm_amd", "virtualbox": "/sbin/vboxconfig"}
+ACL = "system.posix_acl_access"
+"""The attribute of a folder on which somebody has set rights beyond the mode (acl(5))."""
 SEARCH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
 """Daemons lie where a user's path does not lead."""
 
@@ -36,7 +42,8 @@ SEARCH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
 class LaptopFacts:
     """What this machine has. `ranges` is the text of VirtualBox's file, None without it; `misspelt` whether
     the file stands under the name that a well-known answer gives it; `routes` are the networks of this
-    machine's links by their names; `inotify` None when it cannot be read."""
+    machine's links by their names; `closed` is the folder on the way to the seeds that other users cannot
+    pass, "" when there is none; `inotify` None when it cannot be read."""
 
     vagrant: str
     plugins: tuple[str, ...]
@@ -45,14 +52,17 @@ class LaptopFacts:
     misspelt: bool
     routes: dict[str, str]
     memory_mib: int
-    kvm: bool
+    virtualisation: bool
+    driver: bool
+    virtualbox: str
+    closed: str
     iso: bool
     inotify: int | None
     boxes: str
 
 
-def gather(backend: str, ranges: Path = RANGES) -> LaptopFacts:
-    """Look at this machine."""
+def gather(backend: str, folder: Path, ranges: Path = RANGES) -> LaptopFacts:
+    """Look at this machine; `folder` is where the lab's seeds will lie."""
     there = shutil.which("vagrant") is not None
     version = _said(["vagrant", "--version"]) if there else ""
     memory = Path("/proc/meminfo").read_text().split("MemAvailable:")[1].split()[0]
@@ -67,7 +77,13 @@ def gather(backend: str, ranges: Path = RANGES) -> LaptopFacts:
         misspelt=ranges.with_name("network.conf").exists(),
         routes=_routes(_said(["ip", "-4", "route", "show"])),
         memory_mib=int(memory) // 1024,
-        kvm=_opens(KVM),
+        virtualisation=bool(re.search(r"^flags.* (vmx|svm)\b", Path("/proc/cpuinfo").read_text(), re.M)),
+        driver=backend in DRIVERS and _opens(DRIVERS[backend]),
+        # warnings come before the version
+        virtualbox=_said(["VBoxManage", "--version"]).strip().rpartition("\n")[2]
+        if shutil.which("VBoxManage")
+        else "",
+        closed=closed(folder),
         iso=any(shutil.which(tool[0]) for tool in ISO_TOOLS),
         inotify=int(inotify.read_text()) if inotify.exists() else None,
         boxes=_said(["vagrant", "box", "list"]) if there and backend == "lxc" else "",
@@ -80,11 +96,16 @@ def judge(facts: LaptopFacts, backend: str, machines: list[Machine]) -> list[Pro
         return [Problem("vagrant", "not found", "on the PATH", "apt-get install vagrant")]
     problems = _versions(facts, backend)
     if backend == "virtualbox":
-        problems += allowed(facts, [machine.interface.ip for machine in machines])
-    if backend == "libvirt" and machines:
-        problems += _clash(facts, machines[0].interface.network)
+        problems += vagrant_virtualbox.fits(facts.vagrant, facts.virtualbox)
+        addresses = [machine.interface.ip for machine in machines]
+        problems += vagrant_virtualbox.allowed(facts.ranges, addresses, misspelt=facts.misspelt)
+    if backend in OWN_NETWORKS and machines:
+        problems += _clash(facts, backend, machines[0].interface.network)
+    if backend == "libvirt" and facts.closed:
+        fix = f"chmod o+x {facts.closed}, or move the checkout"
+        problems.append(Problem(facts.closed, "closed to others", "a way to the seeds for libvirt", fix))
     if backend != "lxc":
-        problems += _full_machines(facts, machines)
+        problems += _full_machines(facts, backend, machines)
     elif facts.inotify is not None:
         fixed, each = INOTIFY_INSTANCES
         need = fixed + each * len(machines)
@@ -96,7 +117,7 @@ def judge(facts: LaptopFacts, backend: str, machines: list[Machine]) -> list[Pro
 
 
 def _versions(facts: LaptopFacts, backend: str) -> list[Problem]:
-    version = tuple(int(part) for part in re.findall(r"\d+", facts.vagrant)[:2])
+    version = numbers(facts.vagrant)
     problems = []
     if not facts.program:
         names = " or ".join(PROGRAMS[backend])
@@ -117,52 +138,50 @@ def _versions(facts: LaptopFacts, backend: str) -> list[Problem]:
     return problems
 
 
-def allowed(facts: LaptopFacts, addresses: list[IPv4Address]) -> list[Problem]:
-    """Addresses that VirtualBox refuses for host-only networks, with the line that allows them (C25)."""
-    text = DEFAULT_RANGES if facts.ranges is None else facts.ranges
-    networks = [ip_network(word) for word in _ranges(text)]
-    outside = [address for address in addresses if not any(address in network for network in networks)]
-    if not outside:
-        return []
-    line = "\n".join(
-        f"* {network}" for network in sorted({IPv4Network((int(a) & ~255, 24)) for a in outside})
-    )
-    seen = f"{', '.join(map(str, outside))} outside {', '.join(map(str, networks)) or 'every range'}"
-    if facts.misspelt and facts.ranges is None:
-        seen += f"; {RANGES.with_name('network.conf')} is not read: the name has an s"
-    if facts.ranges is not None and re.search(r"^\s*\d", facts.ranges, re.M):
-        seen += f"; {RANGES} has lines without the leading `* `, which count for nothing"
-    return [
-        Problem("VirtualBox's host-only ranges", seen, f"allowed in {RANGES}", f"echo '{line}' >> {RANGES}")
-    ]
-
-
-def _ranges(text: str) -> list[str]:
-    found = re.findall(r"^\s*\*\s+(.+)$", text, re.M)
-    return [word for words in found for word in words.split() if ":" not in word]
-
-
-def _clash(facts: LaptopFacts, lan: IPv4Network) -> list[Problem]:
-    """Links of this machine whose network overlaps the lab's: libvirt refuses to start its own."""
-    return [
+def _clash(facts: LaptopFacts, backend: str, lan: IPv4Network) -> list[Problem]:
+    """Networks that the lab's would overlap: both backends refuse to start it beside one of this machine's,
+    and a machine with two cards in the same network answers by the wrong one."""
+    own, links = OWN_NETWORKS[backend]
+    problems = [
         Problem(
             "network", f"{route} is on {link}", f"{lan} free", f"take another network.lan, or remove {link}"
         )
         for route, link in facts.routes.items()
-        if ip_network(route).overlaps(lan) and not link.startswith("virbr")
+        if ip_network(route).overlaps(lan) and not link.startswith(links)
     ]
+    if ip_network(own).overlaps(lan):
+        seen = f"{own} is where Vagrant reaches machines of {backend}"
+        problems.append(Problem("network", seen, f"{lan} free", "take another network.lan"))
+    return problems
 
 
-def _full_machines(facts: LaptopFacts, machines: list[Machine]) -> list[Problem]:
+def closed(folder: Path) -> str:
+    """The first folder on the way to `folder` that other users cannot pass, "" when there is none.
+
+    libvirt runs machines as a user of its own, and hands it the seed but not the way to it. A folder with
+    rights beyond its mode is taken for one that somebody has opened.
+    """
+    for step in (*reversed(folder.parents), folder):
+        if not step.exists():
+            break
+        if not step.stat().st_mode & stat.S_IXOTH and ACL not in os.listxattr(step):
+            return str(step)
+    return ""
+
+
+def _full_machines(facts: LaptopFacts, backend: str, machines: list[Machine]) -> list[Problem]:
     problems = []
     need = sum(machine.memory_mib for machine in machines) + MARGIN_MIB
     if machines and facts.memory_mib < need:
         wanted = f"{need} MiB for {len(machines)} machines"
         fix = "lower memory_gib in the inventory, use fewer hosts, or --backend lxc"
         problems.append(Problem("free memory", f"{facts.memory_mib} MiB", wanted, fix))
-    if not facts.kvm:
+    # a /dev/kvm that opens works, whatever the processor's flags say
+    if not facts.virtualisation and not (backend == "libvirt" and facts.driver):
         fix = "switch virtualisation on in the firmware; inside a virtual machine: nested virtualisation"
-        problems.append(Problem("/dev/kvm", "missing", "hardware virtualisation", fix))
+        problems.append(Problem("processor", "neither vmx nor svm", "hardware virtualisation", fix))
+    elif facts.program and not facts.driver:
+        problems.append(Problem(str(DRIVERS[backend]), "missing", f"{backend}'s driver", LOADING[backend]))
     if not facts.iso:
         problems.append(
             Problem("ISO writer", "not found", "xorriso or genisoimage", "apt-get install xorriso")

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from ipaddress import IPv4Interface
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
@@ -15,7 +16,7 @@ from lab.inventory.loading import load
 from lab.inventory.models import Inventory
 from lab.providers.base import Machine, State, Traits
 from lab.providers.vagrant import VagrantProvider, parse_states
-from lab.providers.vagrant_preflight import LaptopFacts, judge
+from lab.providers.vagrant_preflight import LaptopFacts, closed, judge
 from lab.render.bundle import bundle, pins
 from lab.render.cloudinit import seed
 from lab.render.vagrant import LXC_BOX, machines, management_mac
@@ -29,7 +30,10 @@ GOOD = LaptopFacts(
     misspelt=False,
     routes={"192.168.1.0/24": "wlan0"},
     memory_mib=60_000,
-    kvm=True,
+    virtualisation=True,
+    driver=True,
+    virtualbox="7.0.20r163906",
+    closed="",
     iso=True,
     inotify=8192,
     boxes=f"{LXC_BOX} (lxc, 0)\n",
@@ -82,7 +86,13 @@ def test_addresses_outside_virtualboxes_ranges_are_told_with_the_line_that_allow
         ("lxc", {"inotify": 128}, "fix: sysctl -w fs.inotify.max_user_instances=512"),
         ("libvirt", {"routes": {"10.1.0.0/16": "docker0"}}, "network: 10.1.0.0/16 is on docker0"),
         ("virtualbox", {"memory_mib": 16_000}, "free memory: 16000 MiB; wanted: 50176 MiB for 6 machines"),
-        ("virtualbox", {"kvm": False}, "nested virtualisation"),
+        ("virtualbox", {"virtualisation": False}, "nested virtualisation"),
+        ("libvirt", {"virtualisation": False, "driver": False}, "processor: neither vmx nor svm"),
+        ("libvirt", {"driver": False}, "/dev/kvm: missing; wanted: libvirt's driver; fix: modprobe kvm"),
+        ("virtualbox", {"driver": False}, "/dev/vboxdrv: missing; wanted: virtualbox's driver"),
+        ("virtualbox", {"virtualbox": "7.1.4r165100"}, "vagrant: 2.3.4; wanted: 2.4.2 or later beside"),
+        ("virtualbox", {"routes": {"10.1.0.0/16": "eth0"}}, "network: 10.1.0.0/16 is on eth0"),
+        ("libvirt", {"closed": "/home/ada"}, "/home/ada: closed to others; wanted: a way to the seeds"),
         ("libvirt", {"iso": False}, "apt-get install xorriso"),
     ],
 )
@@ -93,6 +103,32 @@ def test_each_thing_that_is_wrong_is_told(backend: str, changes: dict[str, objec
 def test_what_cannot_be_read_or_belongs_to_libvirt_itself_stops_nobody() -> None:
     assert told("lxc", inotify=None) == ""
     assert told("libvirt", routes={"10.1.1.0/24": "virbr3"}) == ""
+    assert told("virtualbox", routes={"10.1.1.0/24": "vboxnet0"}) == ""
+    assert told("libvirt", virtualisation=False) == "", "its /dev/kvm opens"
+    assert told("virtualbox", virtualbox="9.0.0") == "", "Vagrant itself refuses what it does not know"
+    assert told("virtualbox", vagrant="2.4.10", virtualbox="7.2.0r170228") == ""
+    assert told("virtualbox", closed="/home/ada") == "", "VirtualBox runs machines as whoever asks for them"
+
+
+def test_a_lab_on_the_network_of_vagrants_own_cards_is_refused() -> None:
+    machine = lab_machines(1)[0]
+    for backend, address in (("libvirt", "192.168.121.10/24"), ("virtualbox", "10.0.2.10/24")):
+        there = replace(machine, interface=IPv4Interface(address))
+        facts = replace(GOOD, ranges="* 0.0.0.0/0\n")
+        [problem] = judge(facts, backend, [there])
+        assert "is where Vagrant reaches machines" in problem.seen
+
+
+def test_a_folder_that_others_cannot_pass_is_found_on_the_way_to_the_seeds() -> None:
+    with TemporaryDirectory(dir="/tmp") as folder:  # pytest's own is closed on purpose
+        home = Path(folder)
+        seeds = home / "lab" / "vagrant"
+        home.chmod(0o755)
+        assert closed(seeds) == ""
+        home.chmod(0o750)
+        assert closed(seeds) == folder
+        home.chmod(0o751)
+        assert closed(seeds) == ""
 
 
 def test_vagrants_words_become_states() -> None:
