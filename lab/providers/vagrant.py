@@ -7,12 +7,14 @@ starts Ruby and takes seconds, so states are asked for all machines at once and 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 from lab.errors import CommandError, FailedError, InputError
@@ -54,7 +56,8 @@ class VagrantProvider:
             raise InputError(f"--backend: {backend}: must be one of {', '.join(BACKENDS)}")
         self._folder, self._backend, self._files, self._network = folder, backend, files, network
         self._states: tuple[float, dict[str, State]] | None = None
-        self._guard = threading.Lock()
+        self._guard, self._making = threading.Lock(), threading.Lock()
+        self._settled: set[str] = set()
 
     def traits_of(self, name: str) -> Traits:  # noqa: ARG002  # all are alike
         if self._backend != "lxc":
@@ -90,7 +93,10 @@ class VagrantProvider:
             return False
         if state is State.ABSENT:
             self._write_seed(machine)
-        self._change("up", machine.name, "--provider", self._backend, "--no-provision", seconds=UP_SECONDS)
+        with self._turn(machine.name):
+            self._change(
+                "up", machine.name, "--provider", self._backend, "--no-provision", seconds=UP_SECONDS
+            )
         return True
 
     def changes(self, machine: Machine) -> tuple[str, ...]:  # noqa: ARG002
@@ -143,6 +149,30 @@ class VagrantProvider:
 
     def console(self, name: str) -> str:  # noqa: ARG002  # none of the backends keeps it
         return ""
+
+    @contextlib.contextmanager
+    def _turn(self, name: str) -> Iterator[None]:
+        """Machines are made at once as far as the backend can.
+
+        Each `up` is a process, and vagrant-libvirt's locks (around the network and the volume that a box
+        becomes) hold within one: the first machine of a box goes alone. Vagrant makes VirtualBox's machines
+        one after the other, so do we. vagrant-lxc shares nothing between machines.
+        """
+        box = self._boxes[name] if self._backend == "libvirt" else ""
+        with contextlib.ExitStack() as alone:
+            if self._backend != "lxc":
+                alone.enter_context(self._making)
+            if box in self._settled:
+                alone.close()
+            yield
+            if box:
+                self._settled.add(box)
+
+    @cached_property
+    def _boxes(self) -> dict[str, str]:
+        """The box of each machine."""
+        listed = json.loads(self._files["machines.json"])["machines"]
+        return {machine["name"]: machine["boxes"][self._backend] for machine in listed}
 
     def _all(self) -> dict[str, State]:
         with self._guard:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -14,6 +16,8 @@ import yaml
 from lab.errors import InputError
 from lab.inventory.loading import load
 from lab.inventory.models import Inventory
+from lab.local import Completed
+from lab.providers import vagrant, vagrant_preflight
 from lab.providers.base import Machine, State, Traits
 from lab.providers.vagrant import VagrantProvider, parse_states
 from lab.providers.vagrant_preflight import LaptopFacts, closed, judge
@@ -157,6 +161,77 @@ def test_a_lab_that_was_never_made_is_absent_without_asking_vagrant(tmp_path: Pa
     assert not provider.leftovers()
     with pytest.raises(InputError, match="--backend: vmware: must be one of libvirt, virtualbox, lxc"):
         VagrantProvider(tmp_path, "vmware", {}, None)
+
+
+class AtOnce:
+    """Stands in for the programs: tells which `vagrant up` met another one that ran at the same time.
+
+    One that should meet another waits longer for it.
+    """
+
+    def __init__(self, expected: dict[str, bool]) -> None:
+        self._expected = expected
+        self.met: dict[str, bool] = {}
+        self._meeting = threading.Barrier(2)
+
+    def __call__(self, argv: list[str], **_: object) -> Completed:
+        if "-output" in argv:
+            Path(argv[argv.index("-output") + 1]).touch()
+        if "up" in argv:
+            name = argv[argv.index("up") + 1]
+            try:
+                self._meeting.wait(10 if self._expected[name] else 0.2)
+                self.met[name] = True
+            except threading.BrokenBarrierError:
+                self.met[name] = False
+                self._meeting.reset()
+        return Completed(0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("backend", "together"),
+    [
+        ("libvirt", {"haproxy": False, "worker-1": True, "worker-2": True}),
+        ("virtualbox", {"haproxy": False, "worker-1": False, "worker-2": False}),
+    ],
+)
+def test_machines_are_made_at_once_as_far_as_the_backend_can(
+    backend: str, together: dict[str, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *others = together
+    boxes = dict.fromkeys(together, "cloud-image/debian-12")
+    programs, provider = at_once(backend, boxes, together, tmp_path, monkeypatch)
+    assert provider.create(replace(lab_machines(1)[0], name=first))
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(provider.create, (replace(lab_machines(1)[0], name=name) for name in others)))
+    assert programs.met == together
+
+
+def test_the_first_machine_of_each_box_goes_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = {"old": False, "new": False}
+    boxes = {"old": "cloud-image/debian-12", "new": "cloud-image/ubuntu-24.04"}
+    programs, provider = at_once("libvirt", boxes, together, tmp_path, monkeypatch)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(provider.create, (replace(lab_machines(1)[0], name=name) for name in boxes)))
+    assert programs.met == together
+
+
+def at_once(
+    backend: str,
+    boxes: dict[str, str],
+    together: dict[str, bool],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[AtOnce, VagrantProvider]:
+    """A provider of machines with these boxes, and the programs that it runs."""
+    programs = AtOnce(together)
+    monkeypatch.setattr(vagrant, "run", programs)
+    monkeypatch.setattr(vagrant_preflight, "iso_tool", lambda: ("xorriso",))
+    listed = [{"name": name, "boxes": {"libvirt": box}} for name, box in boxes.items()]
+    files = {"Vagrantfile": "", "machines.json": json.dumps({"machines": listed})}
+    provider = VagrantProvider(folder / "vagrant", backend, files, None)
+    provider.prepare()
+    return programs, provider
 
 
 def test_the_vagrantfiles_data_names_every_machine_and_its_seed(
