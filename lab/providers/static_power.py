@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from ipaddress import IPv4Network
 
@@ -15,13 +16,16 @@ from lab.providers.base import Power
 
 Ask = Callable[[str], bool]
 SECONDS = 60.0
+_one_question = threading.Lock()
+"""Machines are switched at the same time; an answer must belong to the question above it."""
 WAKE_PORT = 9
 """discard, where no program listens: network cards look for the pattern in any frame (AMD, Magic Packet)."""
 
 
 def on_terminal(question: str) -> bool:
-    """Ask whoever sits at the terminal; nobody there means no."""
-    return sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    """Ask whoever sits at the terminal, one question at a time; nobody there means no."""
+    with _one_question:
+        return sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def switch(name: str, host: Host, lan: IPv4Network, action: Power, ask: Ask) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -276,6 +278,23 @@ def test_nothing_is_switched_without_a_yes_or_a_way(sent: list[Any]) -> None:
         with pytest.raises(PreflightError, match="the inventory offers no way"):
             switch("pi-1", host(HostPower(off="poe off")), LAN, action, lambda _: True)
     assert sent == []
+
+
+def test_a_question_waits_for_the_answer_to_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    meeting = threading.Barrier(2)
+
+    def answer(_question: str) -> str:
+        try:
+            meeting.wait(0.2)
+        except threading.BrokenBarrierError:
+            meeting.reset()
+            return "y"
+        return "asked beside another question"
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", answer)
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(static_power.on_terminal, ["pi-1?", "pi-2?"])) == [True, True]
 
 
 def test_a_magic_packet_is_what_cards_listen_for() -> None:
