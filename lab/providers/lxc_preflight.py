@@ -37,7 +37,8 @@ _CAP_SYS_RESOURCE = 24  # linux/capability.h
 class HostFacts:
     """What this machine is and has. Memory and disk in MiB; `disk_folder` is where the lab would write.
 
-    `cgroup` is "v2", "v1", "v1 without systemd" (no name=systemd hierarchy) or "none".
+    `cgroup` is "v2", "v1", "v1 without systemd" (no name=systemd hierarchy) or "none". A limit of inotify is
+    None when it cannot be read, and then speaks against nothing.
     """
 
     root: bool
@@ -48,8 +49,8 @@ class HostFacts:
     memory_mib: int
     disk_mib: int
     disk_folder: str
-    inotify_instances: int
-    inotify_watches: int
+    inotify_instances: int | None
+    inotify_watches: int | None
 
 
 def gather(home: Path) -> HostFacts:
@@ -58,7 +59,6 @@ def gather(home: Path) -> HostFacts:
     missing = tuple(command for command in PACKAGES if shutil.which(command) is None)
     folder = next(parent for parent in (home, *home.parents) if parent.is_dir())
     memory = Path("/proc/meminfo").read_text().split("MemAvailable:")[1].split()[0]
-    inotify = Path("/proc/sys/fs/inotify")
     return HostFacts(
         root=root,
         missing_commands=missing,
@@ -68,8 +68,8 @@ def gather(home: Path) -> HostFacts:
         memory_mib=int(memory) // 1024,
         disk_mib=shutil.disk_usage(folder).free // 2**20,
         disk_folder=str(folder),
-        inotify_instances=int((inotify / "max_user_instances").read_text()),
-        inotify_watches=int((inotify / "max_user_watches").read_text()),
+        inotify_instances=_limit("max_user_instances"),
+        inotify_watches=_limit("max_user_watches"),
     )
 
 
@@ -124,7 +124,7 @@ def _resources(facts: HostFacts, machines: int, off: int, absent: int) -> list[P
         ("fs.inotify.max_user_watches", facts.inotify_watches, INOTIFY_WATCHES),
     ):
         need = fixed + each * machines
-        if seen < need:
+        if seen is not None and seen < need:
             wanted = f"{need} for {machines} machines"
             problems.append(Problem(key, str(seen), wanted, f"sysctl -w {key}={need}"))
     return problems
@@ -148,6 +148,11 @@ def oom_score_restricted(status: str | None = None) -> bool:
     text = Path("/proc/self/status").read_text() if status is None else status
     bounding = int(text.split("CapBnd:")[1].split()[0], 16)
     return not bounding >> _CAP_SYS_RESOURCE & 1
+
+
+def _limit(name: str) -> int | None:
+    limit = Path("/proc/sys/fs/inotify", name)
+    return int(limit.read_text()) if limit.exists() else None
 
 
 def _missing_features(folder: Path) -> tuple[str, ...]:

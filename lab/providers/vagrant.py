@@ -65,8 +65,14 @@ class VagrantProvider:
         return Traits(shares_kernel=True, oom_score_restricted=lxc_preflight.oom_score_restricted())
 
     def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
+        listed = list(machines)
         facts = vagrant_preflight.gather(self._backend, self._folder)
-        return vagrant_preflight.judge(facts, self._backend, list(machines))
+        problems = vagrant_preflight.judge(facts, self._backend, listed)
+        if self._backend == "lxc":  # containers need of this machine what our own need
+            absent = sum(self.state(machine.name) is State.ABSENT for machine in listed)
+            here = lxc_preflight.gather(self._folder)
+            problems += lxc_preflight.judge(here, len(listed), off=len(listed), absent=absent)
+        return problems
 
     def enter(self) -> None:
         if self._network:

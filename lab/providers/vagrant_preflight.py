@@ -14,15 +14,14 @@ from lab.errors import PreflightError
 from lab.local import run
 from lab.providers import vagrant_virtualbox
 from lab.providers.base import Machine, Problem
-from lab.providers.lxc_preflight import INOTIFY_INSTANCES
 from lab.providers.vagrant_virtualbox import RANGES, numbers
 
 OLDEST = (2, 3)
 PLUGINS = {"libvirt": "vagrant-libvirt", "lxc": "vagrant-lxc"}
 """Backends that are plugins; VirtualBox is part of Vagrant."""
-PROGRAMS = {"libvirt": ("libvirtd", "virtqemud"), "virtualbox": ("VBoxManage",), "lxc": ("lxc-start",)}
-"""One of these is there when the backend is."""
-PACKAGES = {"libvirt": "libvirt-daemon-system", "virtualbox": "virtualbox", "lxc": "lxc"}
+PROGRAMS = {"libvirt": ("libvirtd", "virtqemud"), "virtualbox": ("VBoxManage",)}
+"""One of these is there when the backend is; what lxc needs is judged as for machines of our own."""
+PACKAGES = {"libvirt": "libvirt-daemon-system", "virtualbox": "virtualbox"}
 LXC_BEFORE = (2, 4)
 """vagrant-lxc 1.4.3, the last there is, calls what Ruby 3.2 and with it Vagrant 2.4 no longer has."""
 MARGIN_MIB = 1024
@@ -43,7 +42,7 @@ class LaptopFacts:
     """What this machine has. `ranges` is the text of VirtualBox's file, None without it; `misspelt` whether
     the file stands under the name that a well-known answer gives it; `routes` are the networks of this
     machine's links by their names; `closed` is the folder on the way to the seeds that other users cannot
-    pass, "" when there is none; `inotify` None when it cannot be read."""
+    pass, "" when there is none."""
 
     vagrant: str
     plugins: tuple[str, ...]
@@ -57,7 +56,6 @@ class LaptopFacts:
     virtualbox: str
     closed: str
     iso: bool
-    inotify: int | None
     boxes: str
 
 
@@ -66,13 +64,12 @@ def gather(backend: str, folder: Path, ranges: Path = RANGES) -> LaptopFacts:
     there = shutil.which("vagrant") is not None
     version = _said(["vagrant", "--version"]) if there else ""
     memory = Path("/proc/meminfo").read_text().split("MemAvailable:")[1].split()[0]
-    inotify = Path("/proc/sys/fs/inotify/max_user_instances")
     return LaptopFacts(
         vagrant=version.rpartition(" ")[2].strip(),
         plugins=tuple(re.findall(r"^([\w-]+) \(", _said(["vagrant", "plugin", "list"]), re.M))
         if there
         else (),
-        program=any(shutil.which(name, path=SEARCH) for name in PROGRAMS[backend]),
+        program=any(shutil.which(name, path=SEARCH) for name in PROGRAMS.get(backend, ())),
         ranges=ranges.read_text() if ranges.exists() else None,
         misspelt=ranges.with_name("network.conf").exists(),
         routes=_routes(_said(["ip", "-4", "route", "show"])),
@@ -85,7 +82,6 @@ def gather(backend: str, folder: Path, ranges: Path = RANGES) -> LaptopFacts:
         else "",
         closed=closed(folder),
         iso=any(shutil.which(tool[0]) for tool in ISO_TOOLS),
-        inotify=int(inotify.read_text()) if inotify.exists() else None,
         boxes=_said(["vagrant", "box", "list"]) if there and backend == "lxc" else "",
     )
 
@@ -106,20 +102,13 @@ def judge(facts: LaptopFacts, backend: str, machines: list[Machine]) -> list[Pro
         problems.append(Problem(facts.closed, "closed to others", "a way to the seeds for libvirt", fix))
     if backend != "lxc":
         problems += _full_machines(facts, backend, machines)
-    elif facts.inotify is not None:
-        fixed, each = INOTIFY_INSTANCES
-        need = fixed + each * len(machines)
-        if facts.inotify < need:
-            key = "fs.inotify.max_user_instances"
-            wanted = f"{need} for {len(machines)} machines"
-            problems.append(Problem(key, str(facts.inotify), wanted, f"sysctl -w {key}={need}"))
     return problems
 
 
 def _versions(facts: LaptopFacts, backend: str) -> list[Problem]:
     version = numbers(facts.vagrant)
     problems = []
-    if not facts.program:
+    if backend in PROGRAMS and not facts.program:
         names = " or ".join(PROGRAMS[backend])
         fix = f"install {backend} (Debian: apt-get install {PACKAGES[backend]})"
         problems.append(Problem(backend, f"no {names}", "installed", fix))

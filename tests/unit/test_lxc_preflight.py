@@ -74,6 +74,10 @@ def test_inotify_is_counted_for_the_whole_lab() -> None:
     assert len(problems(replace(GOOD, inotify_instances=512), machines=16, off=0, absent=0)) == 1
 
 
+def test_a_limit_that_cannot_be_read_stops_nobody() -> None:
+    assert problems(replace(GOOD, inotify_instances=None, inotify_watches=None)) == []
+
+
 @pytest.mark.parametrize(
     ("mounts", "kind"),
     [

@@ -17,8 +17,9 @@ from lab.errors import InputError
 from lab.inventory.loading import load
 from lab.inventory.models import Inventory
 from lab.local import Completed
-from lab.providers import vagrant, vagrant_preflight
+from lab.providers import lxc_preflight, vagrant, vagrant_preflight
 from lab.providers.base import Machine, State, Traits
+from lab.providers.lxc_preflight import HostFacts
 from lab.providers.vagrant import VagrantProvider, parse_states
 from lab.providers.vagrant_preflight import LaptopFacts, closed, judge
 from lab.render.bundle import bundle, pins
@@ -39,7 +40,6 @@ GOOD = LaptopFacts(
     virtualbox="7.0.20r163906",
     closed="",
     iso=True,
-    inotify=8192,
     boxes=f"{LXC_BOX} (lxc, 0)\n",
 )
 
@@ -87,7 +87,6 @@ def test_addresses_outside_virtualboxes_ranges_are_told_with_the_line_that_allow
         ("libvirt", {"plugins": ()}, "vagrant plugin install vagrant-libvirt"),
         ("lxc", {"vagrant": "2.4.9"}, "vagrant: 2.4.9; wanted: 2.3, the last that vagrant-lxc works with"),
         ("lxc", {"boxes": "There are no installed boxes!"}, "fix: invoke vagrant.box"),
-        ("lxc", {"inotify": 128}, "fix: sysctl -w fs.inotify.max_user_instances=512"),
         ("libvirt", {"routes": {"10.1.0.0/16": "docker0"}}, "network: 10.1.0.0/16 is on docker0"),
         ("virtualbox", {"memory_mib": 16_000}, "free memory: 16000 MiB; wanted: 50176 MiB for 6 machines"),
         ("virtualbox", {"virtualisation": False}, "nested virtualisation"),
@@ -104,8 +103,7 @@ def test_each_thing_that_is_wrong_is_told(backend: str, changes: dict[str, objec
     assert expected in told(backend, **changes)
 
 
-def test_what_cannot_be_read_or_belongs_to_libvirt_itself_stops_nobody() -> None:
-    assert told("lxc", inotify=None) == ""
+def test_what_belongs_to_a_backend_itself_stops_nobody() -> None:
     assert told("libvirt", routes={"10.1.1.0/24": "virbr3"}) == ""
     assert told("virtualbox", routes={"10.1.1.0/24": "vboxnet0"}) == ""
     assert told("libvirt", virtualisation=False) == "", "its /dev/kvm opens"
@@ -133,6 +131,29 @@ def test_a_folder_that_others_cannot_pass_is_found_on_the_way_to_the_seeds() -> 
         assert closed(seeds) == folder
         home.chmod(0o751)
         assert closed(seeds) == ""
+
+
+def test_containers_by_vagrant_need_what_our_own_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = HostFacts(
+        root=True,
+        missing_commands=(),
+        missing_features=(),
+        cgroup="v2",
+        kmsg=True,
+        memory_mib=1000,
+        disk_mib=50_000,
+        disk_folder="/",
+        inotify_instances=128,
+        inotify_watches=None,
+    )
+    monkeypatch.setattr(lxc_preflight, "gather", lambda _: few)
+    monkeypatch.setattr(vagrant_preflight, "gather", lambda *_: GOOD)
+    found = VagrantProvider(tmp_path / "vagrant", "lxc", {}, None).preflight(lab_machines())
+    assert [problem.subject for problem in found] == ["free memory", "fs.inotify.max_user_instances"]
+    assert found[1].fix == "sysctl -w fs.inotify.max_user_instances=512"
+    assert VagrantProvider(tmp_path / "vagrant", "libvirt", {}, None).preflight(lab_machines()) == []
 
 
 def test_vagrants_words_become_states() -> None:
