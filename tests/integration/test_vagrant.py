@@ -17,6 +17,8 @@ import pytest
 from lab.inventory.loading import load
 from lab.inventory.models import Inventory
 from lab.local import Completed, run
+from lab.providers.base import State
+from lab.providers.vagrant import parse_states
 from lab.render.vagrant import LXC_BOX, VAGRANTFILE, machines, management_mac
 from lab.ssh import Keys
 
@@ -185,19 +187,37 @@ def _invoke(*arguments: str) -> Completed:
     return Completed(done.returncode, done.stdout, done.stderr)
 
 
+def _by_hand(*arguments: str) -> str:
+    """What a person types in the lab's folder, inside `invoke shell`."""
+    inside = ["nsenter", f"--net=/run/netns/plumbline-{NAME}", "vagrant", *arguments]
+    environment = {**os.environ, "VAGRANT_CWD": str(ROOT / ".lab" / NAME / "vagrant")}
+    return run(inside, timeout=VAGRANT_SECONDS, env=environment).stdout
+
+
+def _ready(where: list[str]) -> dict[str, bool]:
+    """Nodes, and whether they are Ready."""
+    nodes = json.loads(_invoke("kubectl", *where, "-s", "modules", "--", "get nodes -o json").stdout)["items"]
+    found = {}
+    for node in nodes:
+        conditions = {item["type"]: item["status"] for item in node["status"]["conditions"]}
+        found[node["metadata"]["name"]] = conditions["Ready"] == "True"
+    return found
+
+
 @pytest.mark.long
 def test_a_lab_is_made_by_vagrant_proven_and_removed(inventory: Path) -> None:
     where = ["-i", str(inventory)]
     done = _invoke("build", *where, "-s", "modules", "--backend", "lxc")
     assert done.code == 0, done.stdout + done.stderr
-    nodes = json.loads(_invoke("kubectl", *where, "-s", "modules", "--", "get nodes -o json").stdout)["items"]
-    assert {item["metadata"]["name"] for item in nodes} == {"master-1", "worker-1"}
-    assert all(
-        condition["status"] == "True"
-        for item in nodes
-        for condition in item["status"]["conditions"]
-        if condition["type"] == "Ready"
-    )
+    assert _ready(where) == {"master-1": True, "worker-1": True}
+    assert _by_hand("ssh", "worker-1", "-c", "hostname").strip() == "worker-1"
+
+    _by_hand("halt", "worker-1")
+    states = parse_states(_by_hand("status", "--machine-readable"))
+    assert states == {"haproxy": State.RUNNING, "master-1": State.RUNNING, "worker-1": State.OFF}
+    done = _invoke("build", *where, "-s", "modules")
+    assert done.code == 0, done.stdout + done.stderr
+    assert _ready(where) == {"master-1": True, "worker-1": True}
     done = _invoke("verify", *where, "--layer", "node", "--layer", "cluster")
     assert done.code == 0, done.stdout + done.stderr
     done = _invoke("destroy", *where)
