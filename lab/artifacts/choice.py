@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
-from lab.artifacts.catalogue import Arch, Catalogue
+from lab.artifacts.catalogue import Arch, Catalogue, Image, Programs
+from lab.artifacts.compile import c_compiler
 from lab.artifacts.containerd_root import containerd_root_key
+from lab.artifacts.recipes import load_recipe
 from lab.artifacts.sources import SOURCES, Source, named_source
-from lab.artifacts.sources.modules import ModulesSource
+from lab.artifacts.sources.modules import LAYER, ModulesSource
 from lab.artifacts.sources.upstream import UpstreamSource, answers
 from lab.artifacts.store import Entry, Key, Say, Store
 from lab.artifacts.toolchain import host_arch
 from lab.errors import InputError, PreflightError
 
+MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 """Where the kernel shows what it runs by an emulator (binfmt_misc)."""
 
@@ -67,15 +71,33 @@ def known_arch(arch: str) -> None:
         raise InputError(f"arch: {arch!r} is not one of {', '.join(get_args(Arch))}")
 
 
-def check_emulated(arch: str) -> None:
-    """Refuse to install packages of another architecture without an emulator; raises `PreflightError`."""
-    machine = {"amd64": "x86_64", "arm64": "aarch64"}[arch]
-    if arch != host_arch() and not (BINFMT / f"qemu-{machine}").exists():
+def check_cross(store: Store, catalogue: Catalogue, origin: Source, arch: str) -> None:
+    """Refuse to make what is missing of another architecture without what that takes.
+
+    Raises `PreflightError` with everything that is not here, before half an hour goes into a part of it.
+    """
+    have = found(store, origin)
+    missing = [
+        name
+        for name in origin.components()
+        if name not in have and origin.origin(name) != UpstreamSource.name
+    ]
+    lacks = {}
+    if LAYER in missing and not (BINFMT / f"qemu-{MACHINE[arch]}").exists():
+        why = "the Debian layer under kube-proxy and flannel is installed by running its own programs"
+        lacks["qemu-user-static binfmt-support"] = why
+    compiler, packages = c_compiler(arch)
+    if any(_in_c(catalogue.components.get(name)) for name in missing) and not shutil.which(compiler):
+        lacks[packages] = f"{compiler} compiles the one program in C, pause"
+    if lacks:
         raise PreflightError(
-            f"arch: {arch}: the Debian layer under kube-proxy and flannel is installed by running its own "
-            f"programs, and this {host_arch()} machine has no emulator for them",
-            next_step="apt-get install qemu-user-static binfmt-support, or use --source upstream",
+            f"arch: {arch}: cannot be made on this {host_arch()} machine: {'; '.join(lacks.values())}",
+            next_step=f"apt-get install {' '.join(lacks)}, or use --source upstream",
         )
+
+
+def _in_c(component: Programs | Image | None) -> bool:
+    return isinstance(component, Programs) and load_recipe(component.modules).c is not None
 
 
 def check_arch(arch: str) -> None:

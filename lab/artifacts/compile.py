@@ -99,7 +99,9 @@ def default_name(package: str) -> str:
 
 
 def _compile_c(go: Toolchain, c: CProgram, arch: str, work: Path, log: Path) -> Path:
-    compiler = c_compiler(arch)
+    compiler, packages = c_compiler(arch)
+    if not shutil.which(compiler):
+        raise PreflightError(f"{compiler}: not installed", next_step=f"apt-get install {packages}")
     module = fetch_module(go, c.module, work, log)
     check_sum(c.module, c.sum, module.sum)
     command: Sequence[str] = [compiler, *c.flags, "-o", str(work / c.program), c.file]
@@ -107,16 +109,12 @@ def _compile_c(go: Toolchain, c: CProgram, arch: str, work: Path, log: Path) -> 
     return work / c.program
 
 
-def c_compiler(arch: str) -> str:
-    """The C compiler for an architecture; raises `PreflightError` naming the package if there is none."""
+def c_compiler(arch: str) -> tuple[str, str]:
+    """The C compiler for an architecture, and the Debian packages that it and its library come from."""
     if arch == host_arch():
-        name, package = "gcc", "gcc libc6-dev"
-    else:
-        triple = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}[arch]
-        name, package = f"{triple}-gcc", f"gcc-{triple} libc6-dev-{arch}-cross"
-    if not shutil.which(name):
-        raise PreflightError(f"{name}: not installed", next_step=f"apt-get install {package}")
-    return name
+        return "gcc", "gcc libc6-dev"
+    triple = {"amd64": "x86-64-linux-gnu", "arm64": "aarch64-linux-gnu"}[arch]
+    return f"{triple.replace('x86-64', 'x86_64')}-gcc", f"gcc-{triple} libc6-dev-{arch}-cross"
 
 
 class _Progress:

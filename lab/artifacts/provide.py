@@ -13,7 +13,7 @@ from lab.artifacts import programs
 from lab.artifacts.catalogue import Catalogue, Image, load_catalogue
 from lab.artifacts.choice import (
     check_arch,
-    check_emulated,
+    check_cross,
     choose,
     known_arch,
     placed_programs,
@@ -101,22 +101,13 @@ def stock(provided: Provided, arch: str, *, say: Say) -> Stock:
 def foreign_stock(source: str, arch: str, *, say: Say) -> Stock:
     """Programs and images of another architecture than this machine's: fetched, or cross-compiled.
 
-    Programs come first, so that an interrupted or refused call has made what can be made. Raises
-    `PreflightError` when the Debian layer under some images must be installed and no emulator is there.
+    Raises `PreflightError`, before anything is made, when this machine lacks what cross-compiling takes.
     """
     known_arch(arch)
     store, catalogue = Store(), load_catalogue()
     origin = choose(source, store, catalogue, arch, say)
-    names = origin.components()
-    made = {name: origin.make(name) for name in names if name != LAYER and _is_programs(catalogue, name)}
-    if LAYER in names:
-        check_emulated(arch)
-    made |= {name: origin.make(name) for name in names if name not in made}
-    return Stock(*_by_name(store, catalogue, made))
-
-
-def _is_programs(catalogue: Catalogue, name: str) -> bool:
-    return not isinstance(catalogue.components[name], Image)
+    check_cross(store, catalogue, origin, arch)
+    return Stock(*_by_name(store, catalogue, {name: origin.make(name) for name in origin.components()}))
 
 
 def program(name: str, *, source: str = "auto", arch: str = "amd64", say: Say) -> Path:
