@@ -12,11 +12,14 @@ from lab.errors import DeadlineError, FailedError, PreflightError
 from lab.inventory.models import Host
 from lab.providers.base import Leftovers, Machine, Power, Problem, State, Traits
 from lab.providers.static_facts import MARK, Existing, judge, look
-from lab.providers.static_power import Ask, on_terminal, switch
+from lab.providers.static_power import Ask, on_terminal, switch, switches_on
 from lab.ssh import Ssh
+from lab.waits import NotYet, wait_for
 
 T = TypeVar("T")
 _SECONDS = 10.0
+BOOT_SECONDS = 240.0
+"""As long as any other machine of a build gets for its boot (`lab.phases.machines`)."""
 _CONSOLE = "journalctl --boot --no-pager --lines 500 --output short-monotonic"
 
 
@@ -63,24 +66,35 @@ class StaticProvider:
             return Traits()
 
     def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
-        """Every machine is judged, running or not; those that no network leads to yet, in `prepare`."""
+        """Every machine is judged, running or not.
+
+        Those that no network leads to yet, and those that `prepare` can switch on, are judged there.
+        """
         del machines
         try:
-            found = self._found
+            waiting = self._to_switch_on()
         except FailedError:
             return []
-        return [
-            problem
-            for name, host in self._hosts.items()
-            for problem in judge(name, host, self._lab, found[name])
-        ]
+        return [problem for name in self._hosts if name not in waiting for problem in self._judged(name)]
+
+    def _judged(self, name: str) -> list[Problem]:
+        return judge(name, self._hosts[name], self._lab, self._found[name])
+
+    def _to_switch_on(self) -> list[str]:
+        """Machines that do not answer and can be switched on. Raises `FailedError` as `_found` does."""
+        return [name for name, host in self._hosts.items() if self._found[name].silent and switches_on(host)]
 
     def enter(self) -> None:
         self._enter()
 
     def prepare(self) -> bool:
-        """Take the machines: each gets our mark, if nothing speaks against one of them."""
-        problems = self.preflight(())
+        """Take the machines: each gets our mark, if nothing speaks against one of them.
+
+        What can be switched on is switched on first, after a person's yes. Raises `PreflightError`, and
+        `DeadlineError` for a machine that stays silent.
+        """
+        self._switch_on(self._to_switch_on())
+        problems = [problem for name in self._hosts for problem in self._judged(name)]
         if problems:
             raise PreflightError(
                 "machines that exist cannot take the lab:\n  " + "\n  ".join(map(str, problems)),
@@ -91,12 +105,23 @@ class StaticProvider:
         self._each(new, lambda name: self._ssh.run(name, mark, seconds=_SECONDS))
         return bool(new)
 
-    def create(self, machine: Machine) -> bool:
-        """A machine that does not answer is switched on, if the inventory says how."""
-        if self.state(machine.name) is not State.OFF:
-            return False
-        self.power(machine.name, Power.ON)
-        return True
+    def _switch_on(self, names: list[str]) -> None:
+        def answers(name: str) -> None:
+            found = look(self._ssh, name, self._evidence, self._public_key())
+            if found.silent:
+                raise NotYet(found.reason)
+
+        def on(name: str) -> None:
+            switch(name, self._hosts[name], self._lan, Power.ON, self._ask)
+            wait_for(f"SSH of {name}", lambda: answers(name), seconds=BOOT_SECONDS, interval=1)
+
+        self._each(names, on)
+        if names:
+            del self._found  # looked at anew
+
+    def create(self, machine: Machine) -> bool:  # noqa: ARG002
+        """Nothing: it exists, and `prepare` has switched it on if need be."""
+        return False
 
     def changes(self, machine: Machine) -> tuple[str, ...]:  # noqa: ARG002
         """None: the machine's sizes are its owner's."""

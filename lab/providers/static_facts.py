@@ -28,6 +28,7 @@ CLOCK_SECONDS = 60.0
 """Certificates are valid from the moment they are made; chrony, a role's, does the rest."""
 SHARE = 0.85
 """What firmware, kernel and the units of card makers leave of a machine's memory and disk."""
+SWITCH_ON = "switch it on, connect it, and check its address; a new Raspberry Pi: invoke seed"
 FREE_MIB = 4096
 """Programs and images take 2 GiB, and as much again while they are unpacked."""
 
@@ -40,6 +41,11 @@ class Existing:
     clock_offset: float = 0.0
     reason: str = ""
     cure: str = ""
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing answered at all: most likely it is switched off."""
+        return self.cure == SWITCH_ON
 
     @property
     def mark(self) -> str:
@@ -87,7 +93,7 @@ def _cure(reason: str, public_key: str) -> str:
         return "give that login sudo without a password"
     if "python3" in reason:
         return "apt-get install python3 on the machine"
-    return "switch it on, connect it, and check its address; a new Raspberry Pi: invoke seed"
+    return SWITCH_ON
 
 
 def judge(name: str, host: Host, lab: str, found: Existing) -> list[Problem]:

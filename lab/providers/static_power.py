@@ -28,6 +28,11 @@ def on_terminal(question: str) -> bool:
         return sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
+def switches_on(host: Host) -> bool:
+    """Whether the inventory says how this machine is switched on."""
+    return bool(host.power.on or host.power.wake_on_lan)
+
+
 def switch(name: str, host: Host, lan: IPv4Network, action: Power, ask: Ask) -> None:
     """Carry out a power action as the machine's `power` says. `RESET` is off, then on.
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from lab.converge import EVIDENCE
-from lab.errors import FailedError, PreflightError
+from lab.errors import DeadlineError, FailedError, PreflightError
 from lab.inventory.loading import load, parse
 from lab.inventory.models import Host, Inventory
 from lab.inventory.sections import HostPower
-from lab.providers import static_power
+from lab.providers import static, static_power
 from lab.providers.base import Power, State
 from lab.providers.mixed import MixedProvider
 from lab.providers.static import StaticProvider
@@ -152,7 +152,9 @@ class Shelf:
         self.ssh.on("", f"> {MARK}", lambda call: self._mark(call, self.inventory.lab))
         self.ssh.on("", f"rm -f {MARK}", lambda call: self._mark(call, ""))
 
-    def provider(self, enter: Callable[[], None] = lambda: None) -> StaticProvider:
+    def provider(
+        self, enter: Callable[[], None] = lambda: None, ask: Callable[[str], bool] = lambda _: False
+    ) -> StaticProvider:
         return StaticProvider(
             "shelf",
             self.inventory.hosts,
@@ -162,7 +164,7 @@ class Shelf:
             release=lambda _, name: self.released.append(name),
             evidence=EVIDENCE,
             enter=enter,
-            ask=lambda _: False,
+            ask=ask,
         )
 
     def _unless_off(self, call: Call, answer: str) -> str | Exception:
@@ -207,6 +209,42 @@ def test_one_bad_machine_keeps_all_from_being_taken() -> None:
     with pytest.raises(PreflightError, match="two: two: not reachable by SSH"):
         shelf.provider().prepare()
     assert set(shelf.marks.values()) == {""}
+
+
+def switched(shelf: Shelf, monkeypatch: pytest.MonkeyPatch, *, boots: bool = True) -> None:
+    """Machine two is off and has an outlet; the outlet's command is all it needs, if it boots."""
+    outlet = {"power": HostPower(on="outlet 2 on")}
+    two = {"two": shelf.inventory.hosts["two"].model_copy(update=outlet)}
+    shelf.inventory = shelf.inventory.model_copy(update={"hosts": {**shelf.inventory.hosts, **two}})
+    shelf.off = {"two"}
+    monkeypatch.setattr(static_power, "run", lambda *_, **__: shelf.off.clear() if boots else None)
+    monkeypatch.setattr(static, "BOOT_SECONDS", 0.1)
+
+
+def test_a_build_switches_on_what_the_inventory_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf, asked = Shelf(), []
+    switched(shelf, monkeypatch)
+    provider = shelf.provider(ask=lambda question: not asked.append(question))  # type: ignore[func-returns-value]
+    assert provider.preflight(()) == [], "looking changes nothing, and asks nothing"
+    assert asked == []
+    assert provider.prepare()
+    assert asked == ["two: power on: run `outlet 2 on`?"]
+    assert set(shelf.marks.values()) == {"shelf"}
+
+
+def test_a_machine_that_nobody_wants_on_keeps_all_from_being_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf()
+    switched(shelf, monkeypatch)
+    with pytest.raises(PreflightError, match="two: power on: not without a person's yes"):
+        shelf.provider().prepare()
+    assert set(shelf.marks.values()) == {""}
+
+
+def test_a_machine_that_stays_silent_is_told_with_what_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf()
+    switched(shelf, monkeypatch, boots=False)
+    with pytest.raises(DeadlineError, match=r"SSH of two.*not reachable by SSH"):
+        shelf.provider(ask=lambda _: True).prepare()
 
 
 def test_a_machine_of_another_lab_is_foreign_and_left_alone() -> None:
