@@ -24,7 +24,7 @@ destroy: ## remove the rehearsal lab
 test: setup packages-test lint test-unit artifacts ## everything, with real labs that are built and removed
 	@$(SUDO) .venv/bin/pytest tests/integration -m "not long" -v --durations=10
 
-test-long: setup packages-test artifacts ## whole labs by Vagrant, on the double of Proxmox VE, and mixed
+test-long: setup packages-test artifacts ## whole labs by Vagrant, on the double of Proxmox VE, mixed; everything for arm64
 	@$(SUDO) .venv/bin/pytest tests/integration -m long -v --durations=10
 
 artifacts: setup ## make or fetch every program and image
