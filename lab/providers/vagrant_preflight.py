@@ -153,9 +153,16 @@ def closed(folder: Path) -> str:
     for step in (*reversed(folder.parents), folder):
         if not step.exists():
             break
-        if not step.stat().st_mode & stat.S_IXOTH and ACL not in os.listxattr(step):
+        if not step.stat().st_mode & stat.S_IXOTH and ACL not in _attributes(step):
             return str(step)
     return ""
+
+
+def _attributes(folder: Path) -> list[str]:
+    try:
+        return os.listxattr(folder)
+    except OSError:  # a filesystem that knows none
+        return []
 
 
 def _full_machines(facts: LaptopFacts, backend: str, machines: list[Machine]) -> list[Problem]:
