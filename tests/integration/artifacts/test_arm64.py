@@ -113,7 +113,7 @@ def test_every_image_is_for_the_pis_processor(stock: Stock) -> None:
         (["kubelet", "--version"], "Kubernetes v1.31.0"),
         (["kubectl", "version", "--client"], "Client Version: v1.31.0"),
         (["containerd", "--version"], "v1.7.28"),
-        (["runc", "--version"], "runc version"),
+        (["crictl", "--version"], "v1.34.0"),
         (["etcdctl", "version"], "etcdctl version: 3.5.15"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
