@@ -32,6 +32,8 @@ UP_SECONDS = 900.0
 SECONDS = 180.0
 FRESH_SECONDS = 60.0
 """How long states are kept unless we change one: a look at them costs two seconds of a processor."""
+CONTAINERS = Path("/var/lib/lxc")
+"""Where vagrant-lxc has LXC put its machines (lxc.lxcpath as Debian sets it)."""
 STATES = {
     "running": State.RUNNING,
     "not_created": State.ABSENT,
@@ -70,7 +72,7 @@ class VagrantProvider:
         problems = vagrant_preflight.judge(facts, self._backend, listed)
         if self._backend == "lxc":  # containers need of this machine what our own need
             absent = sum(self.state(machine.name) is State.ABSENT for machine in listed)
-            here = lxc_preflight.gather(self._folder)
+            here = lxc_preflight.gather(CONTAINERS)
             problems += lxc_preflight.judge(here, len(listed), off=len(listed), absent=absent)
         return problems
 

@@ -148,7 +148,7 @@ def test_containers_by_vagrant_need_what_our_own_need(
         inotify_instances=128,
         inotify_watches=None,
     )
-    monkeypatch.setattr(lxc_preflight, "gather", lambda _: few)
+    monkeypatch.setattr(lxc_preflight, "gather", {Path("/var/lib/lxc"): few}.__getitem__)
     monkeypatch.setattr(vagrant_preflight, "gather", lambda *_: GOOD)
     found = VagrantProvider(tmp_path / "vagrant", "lxc", {}, None).preflight(lab_machines())
     assert [problem.subject for problem in found] == ["free memory", "fs.inotify.max_user_instances"]
