@@ -43,7 +43,7 @@ EMULATED = [
 
 @pytest.fixture(scope="module")
 def stock() -> Stock:
-    """Programs and images, made by the command that people type: 25 minutes and 3 GB the first time."""
+    """Programs and images, made by the command that people type: about an hour on a busy machine."""
     here = BINFMT / "qemu-aarch64"
     command = [sys.executable, "-m", "invoke", "artifacts", "-s", "modules", "--arch", "arm64", "--fetch"]
     subprocess.run([*([] if here.exists() else EMULATED), *command], cwd=ROOT, check=True, timeout=7200)
