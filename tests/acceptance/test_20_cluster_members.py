@@ -19,7 +19,7 @@ from lab.verify.facts import Facts
 from lab.verify.objects import deployment
 from lab.verify.outside import served_certificate
 from lab.verify.verbs import agrees, becomes, holds, nothing, succeeds
-from lab.verify.workspace import Workspace
+from lab.verify.workspace import workspace
 
 LEAF_LEFT = timedelta(days=30)
 CA_LEFT = timedelta(days=365)
@@ -319,19 +319,19 @@ def test_masters_are_kept_free_of_workloads(driver: Driver, inventory: Inventory
 
 
 @pytest.mark.check("L2-18")
-def test_workloads_land_by_label(driver: Driver, inventory: Inventory, everywhere: Workspace) -> None:
+def test_workloads_land_by_label(driver: Driver, inventory: Inventory) -> None:
     """A workload that asks for an architecture runs on workers of that architecture alone."""
     workers = {name: inventory.hosts[name].arch.value for name in inventory.workers}
-    for arch in sorted(set(workers.values())):
-        app = f"only-{arch}"
-        item = deployment(app, everywhere.probe_image, 2)
-        item["spec"]["template"]["spec"]["nodeSelector"] = {"kubernetes.io/arch": arch}
-        everywhere.create("deployments", item)
-        nodes = [pod["spec"]["nodeName"] for pod in everywhere.await_pods(app, 2)]
-        wrong = [node for node in nodes if workers.get(node) != arch]
-        command = f"kubectl -n {everywhere.name} get pods -l app={app} -o wide"
-        nothing(f"other nodes that run {app}", wrong, rule=f"workers of {arch} only", command=command)
-        driver.cluster.delete(f"{everywhere.apps}/deployments/{app}")
+    with workspace(driver, "by-label") as space:
+        for arch in sorted(set(workers.values())):
+            app = f"only-{arch}"
+            item = deployment(app, space.probe_image, 2)
+            item["spec"]["template"]["spec"]["nodeSelector"] = {"kubernetes.io/arch": arch}
+            space.create("deployments", item)
+            nodes = [pod["spec"]["nodeName"] for pod in space.await_pods(app, 2)]
+            wrong = [node for node in nodes if workers.get(node) != arch]
+            command = f"kubectl -n {space.name} get pods -l app={app} -o wide"
+            nothing(f"other nodes that run {app}", wrong, rule=f"workers of {arch} only", command=command)
 
 
 @pytest.mark.check("L2-20")
