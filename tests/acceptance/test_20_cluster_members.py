@@ -16,10 +16,8 @@ from lab.inventory.models import Inventory
 from lab.verify import health
 from lab.verify.driver import Driver
 from lab.verify.facts import Facts
-from lab.verify.objects import deployment
 from lab.verify.outside import served_certificate
 from lab.verify.verbs import agrees, becomes, holds, nothing, succeeds
-from lab.verify.workspace import workspace
 
 LEAF_LEFT = timedelta(days=30)
 CA_LEFT = timedelta(days=365)
@@ -316,22 +314,6 @@ def test_masters_are_kept_free_of_workloads(driver: Driver, inventory: Inventory
     wanted |= {name: [] for name in inventory.workers}
     wrong = {name: held for name, held in taints.items() if held != wanted.get(name)}
     nothing("taints", wrong, rule="NoSchedule on masters, none on workers", command="kubectl describe nodes")
-
-
-@pytest.mark.check("L2-18")
-def test_workloads_land_by_label(driver: Driver, inventory: Inventory) -> None:
-    """A workload that asks for an architecture runs on workers of that architecture alone."""
-    workers = {name: inventory.hosts[name].arch.value for name in inventory.workers}
-    with workspace(driver, "by-label") as space:
-        for arch in sorted(set(workers.values())):
-            app = f"only-{arch}"
-            item = deployment(app, space.probe_image, 2)
-            item["spec"]["template"]["spec"]["nodeSelector"] = {"kubernetes.io/arch": arch}
-            space.create("deployments", item)
-            nodes = [pod["spec"]["nodeName"] for pod in space.await_pods(app, 2)]
-            wrong = [node for node in nodes if workers.get(node) != arch]
-            command = f"kubectl -n {space.name} get pods -l app={app} -o wide"
-            nothing(f"other nodes that run {app}", wrong, rule=f"workers of {arch} only", command=command)
 
 
 @pytest.mark.check("L2-20")

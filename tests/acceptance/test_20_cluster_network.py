@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lab.verify.driver import Driver
-from lab.verify.objects import HTTP, service
+from lab.verify.objects import HTTP, deployment, service
 from lab.verify.outcomes import Mismatch
 from lab.verify.plugin import Measure
 from lab.verify.verbs import becomes, holds, nothing
@@ -69,6 +69,22 @@ def test_pods_reach_each_other_over_every_pair_of_nodes(
         lost = {pair: error for found in pool.map(from_node, probes) for pair, error in found.items()}
     rule = f"all {len(probes) ** 2} pairs answer"
     nothing("pairs of nodes", lost, rule=rule, command=f"kubectl -n {everywhere.name} get pods -o wide")
+
+
+@pytest.mark.check("L2-18")
+def test_workloads_land_by_label(driver: Driver, everywhere: Workspace) -> None:
+    """A workload that asks for an architecture runs on workers of that architecture alone."""
+    workers = {name: driver.inventory.hosts[name].arch.value for name in driver.inventory.workers}
+    for arch in sorted(set(workers.values())):
+        app = f"only-{arch}"
+        item = deployment(app, everywhere.probe_image, 2)
+        item["spec"]["template"]["spec"]["nodeSelector"] = {"kubernetes.io/arch": arch}
+        everywhere.create("deployments", item)
+        nodes = [pod["spec"]["nodeName"] for pod in everywhere.await_pods(app, 2)]
+        wrong = [node for node in nodes if workers.get(node) != arch]
+        command = f"kubectl -n {everywhere.name} get pods -l app={app} -o wide"
+        nothing(f"other nodes that run {app}", wrong, rule=f"workers of {arch} only", command=command)
+        driver.cluster.delete(f"{everywhere.apps}/deployments/{app}")
 
 
 @pytest.mark.check("L2-11")
