@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import urllib3
 from kubernetes import config
@@ -17,13 +18,18 @@ from kubernetes.client import ApiClient
 from kubernetes.client.exceptions import ApiException
 
 from lab.errors import FailedError
-from lab.waits import NotYet
+from lab.waits import NotYet, wait_for
 
+T = TypeVar("T")
 Object = dict[str, Any]
 
 FIELD_MANAGER = "plumbline"
 TIMEOUT = (3.0, 20.0)
 """Seconds to connect and to read; a dying API server answers within neither."""
+AWAY_SECONDS = 60
+"""Longer than the API is away while a member of etcd joins: a second or two."""
+PASSING = (429, 500, 503, 504)
+"""Statuses of an API server that is overloaded, or whose etcd has no leader right now."""
 
 
 class ApiError(FailedError):
@@ -123,6 +129,26 @@ class Api:
         return self.request(
             "PATCH", self.path(item) + query, json.dumps(item), "application/apply-patch+yaml"
         )
+
+
+def patiently(subject: str, ask: Callable[[], T]) -> T:
+    """What `ask` gives back; asked again while the API is away, so it may be done twice.
+
+    Connections break and etcd changes its leader while masters join. Raises `DeadlineError` after
+    `AWAY_SECONDS`, and at once what the API refuses for good.
+    """
+
+    def probe() -> T:
+        try:
+            return ask()
+        except Unavailable as error:
+            raise NotYet(error.message) from error
+        except ApiError as error:
+            if error.status in PASSING:
+                raise NotYet(error.message) from error
+            raise
+
+    return wait_for(subject, probe, seconds=AWAY_SECONDS, interval=0.5, next_step="invoke status")
 
 
 def _message(body: str | bytes | None) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from lab.cluster.api import AWAY_SECONDS
 from lab.errors import CommandError, DeadlineError, FailedError
 from lab.render.kubeadm import JoinSecrets
 from lab.ssh import Ssh
@@ -84,25 +85,44 @@ def reset(ssh: Ssh, host: str, document: str) -> None:
 
 
 def join_secrets(ssh: Ssh, master: str, *, control_plane: bool) -> JoinSecrets:
-    """Mint a token of 20 minutes and, for a master, upload the certificates under a fresh key."""
-    token = ssh.run(master, "kubeadm token create --ttl 20m --kubeconfig /etc/kubernetes/admin.conf").strip()
+    """Mint a token of 20 minutes and, for a master, upload the certificates under a fresh key.
+
+    A token whose answer got lost dies by itself.
+    """
+    token = _asked(
+        ssh, master, "a token", "kubeadm token create --ttl 20m --kubeconfig /etc/kubernetes/admin.conf"
+    )
     key = ""
     if control_plane:
-        said = ssh.run(
-            master, "kubeadm init phase upload-certs --upload-certs --kubeconfig /etc/kubernetes/admin.conf"
-        )
+        upload = "kubeadm init phase upload-certs --upload-certs --kubeconfig /etc/kubernetes/admin.conf"
+        said = _asked(ssh, master, "uploaded certificates", upload)
         found = re.search(r"^[0-9a-f]{64}$", said, re.MULTILINE)
         if found is None:
             raise FailedError(f"{master}: kubeadm printed no certificate key")
         key = found.group(0)
-    return JoinSecrets(token, ca_hash(ssh.run(master, "cat /etc/kubernetes/pki/ca.crt")), key)
+    return JoinSecrets(token.strip(), ca_hash(ssh.run(master, "cat /etc/kubernetes/pki/ca.crt")), key)
 
 
 def forget(ssh: Ssh, master: str, secrets: JoinSecrets) -> None:
-    """Remove a token, and the uploaded certificates, from the cluster."""
-    ssh.run(master, f"kubeadm token delete {secrets.token} --kubeconfig /etc/kubernetes/admin.conf")
-    if secrets.certificate_key:
-        ssh.run(master, f"{KUBECTL} -n kube-system delete secret kubeadm-certs --ignore-not-found")
+    """Remove a token, and the uploaded certificates, from the cluster; what is gone already is no error."""
+    names = [f"bootstrap-token-{secrets.token.partition('.')[0]}"]
+    names += ["kubeadm-certs"] if secrets.certificate_key else []
+    command = f"{KUBECTL} -n kube-system delete secret {' '.join(names)} --ignore-not-found"
+    _asked(ssh, master, "removed join secrets", command)
+
+
+def _asked(ssh: Ssh, master: str, subject: str, command: str) -> str:
+    """What a command says that asks the API and may be given twice: connections break while masters join."""
+
+    def ask() -> str:
+        try:
+            return ssh.run(master, command)
+        except FailedError as error:
+            raise NotYet(error.message) from error
+
+    return wait_for(
+        f"{subject} by {master}", ask, seconds=AWAY_SECONDS, interval=1, next_step="invoke status"
+    )
 
 
 def ca_hash(certificate: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import yaml
 
 from lab.cluster import etcd, kubeadm
+from lab.cluster.api import patiently
 from lab.converge import HostFacts, look
 from lab.errors import DeadlineError, FailedError
 from lab.phases.context import Build
@@ -61,7 +62,7 @@ def api_answers(build: Build, seconds: float = API_SECONDS) -> tuple[bool, str]:
 def _same_endpoint(build: Build) -> None:
     """A cluster with another endpoint would tie every new node to it: the balancer would stand beside it."""
     inventory = build.lab.inventory
-    held = build.api.get(KUBEADM_CONFIG)
+    held = patiently("kubeadm's configuration", lambda: build.api.get(KUBEADM_CONFIG))
     if held is None:  # kubeadm itself says then that nobody can join
         return
     cluster = yaml.safe_load(held["data"]["ClusterConfiguration"])
@@ -96,7 +97,7 @@ def join(build: Build, name: str) -> tuple[bool, str]:
             remarks.append("after undoing a half-finished join")
         if control_plane and etcd.remove_stale(lab.ssh, master, str(inventory.hosts[name].address), name):
             remarks.append("dead etcd member removed")
-        if build.api.delete(f"/api/v1/nodes/{name}"):
+        if patiently(f"former Node {name} removed", lambda: build.api.delete(f"/api/v1/nodes/{name}")):
             remarks.append("former Node object removed")
         secrets = kubeadm.join_secrets(lab.ssh, master, control_plane=control_plane)
         document = join_document(inventory, lab.provider.traits_of(name), build.pins, name, secrets)

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from lab.cluster.api import ApiError, Object, Unavailable
+from lab.cluster.api import ApiError, Object, Unavailable, patiently
 from lab.cluster.apply import ObjectChange, apply, changed, ensure_secret
 from lab.cluster.certificates import certificate_change, ensure_certificate
 from lab.cluster.workloads import nodes_ready, workload_ready
@@ -42,7 +42,7 @@ def kubelet_configuration(build: Build) -> Object | None:
 
     None when ours are in it already, or there is none yet.
     """
-    live = build.api.get(KUBELET_CONFIGMAP)
+    live = patiently("the kubelets' settings", lambda: build.api.get(KUBELET_CONFIGMAP))
     if live is None:
         return None
     held: dict[str, Any] = yaml.safe_load(live["data"]["kubelet"])
@@ -71,8 +71,11 @@ def apply_addon(build: Build, role: Role) -> tuple[bool, str]:
     count = 0
     namespaces = [item for item in items if item["kind"] == "Namespace"]
     count += sum(apply(build.api, item, note) for item in namespaces)
-    count += sum(ensure_secret(build.api, secret) for secret in addon.secrets)
-    count += sum(ensure_certificate(build.api, item, build.lab.authority) for item in addon.certificates)
+    for secret in addon.secrets:
+        count += patiently(f"secret {secret.name}", partial(ensure_secret, build.api, secret))
+    for item in addon.certificates:
+        make = partial(ensure_certificate, build.api, item, build.lab.authority)
+        count += patiently(f"certificate {item.name}", make)
     count += sum(apply(build.api, item, note) for item in items if item not in namespaces)
     return count > 0, f"{count} objects" if count else ""
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import urllib3
 from kubernetes.client.exceptions import ApiException
 
-from lab.cluster.api import Api, ApiError, Unavailable
+from lab.cluster.api import PASSING, Api, ApiError, Unavailable, patiently
 from lab.waits import NotYet
+from tests.fakes import FakeClock
 
 KUBECONFIG = """
 apiVersion: v1
@@ -193,3 +194,36 @@ def test_apply_is_server_side_under_our_own_name(api: Api, wire: Wire, dry_run: 
     wire.answers[path] = {"kind": "Namespace", "metadata": {"uid": "u"}}
     assert api.apply(item("Namespace"), dry_run=dry_run)["metadata"] == {"uid": "u"}
     assert wire.last["headers"]["Content-Type"] == "application/apply-patch+yaml"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    made = FakeClock()
+    monkeypatch.setattr("lab.waits.time", made)
+    return made
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [Unavailable("API: unexpected EOF"), *(ApiError("GET /x", status, "no leader") for status in PASSING)],
+    ids=str,
+)
+def test_an_api_that_is_away_for_a_moment_is_asked_again(clock: FakeClock, passing: Exception) -> None:
+    away = iter([passing, passing])
+
+    def ask() -> str:
+        for error in away:
+            raise error
+        return "found"
+
+    assert patiently("x", ask) == "found"
+    assert clock.naps == 2
+
+
+def test_what_the_api_refuses_is_not_asked_again(clock: FakeClock) -> None:
+    def ask() -> NoReturn:
+        raise ApiError("GET /x", 403, "forbidden")
+
+    with pytest.raises(ApiError, match="forbidden"):
+        patiently("x", ask)
+    assert clock.naps == 0

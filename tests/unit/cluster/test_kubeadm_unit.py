@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from lab.cluster import kubeadm
+from lab.cluster.api import AWAY_SECONDS
 from lab.errors import CommandError, DeadlineError, FailedError
 from lab.render.kubeadm import JoinSecrets
 from lab.ssh import Result
@@ -216,16 +217,28 @@ def test_the_digest_is_the_one_that_openssl_computes(tmp_path: Path) -> None:
 
 
 def test_a_used_token_is_deleted_and_the_certificates_with_it(ssh: FakeSsh) -> None:
-    ssh.on("m1", "kubeadm token delete", "")
-    ssh.on("m1", "delete secret kubeadm-certs", "")
+    ssh.on("m1", "delete secret", "")
     kubeadm.forget(ssh, "m1", JoinSecrets(TOKEN, "sha256:x"))
-    assert len(ssh.commands()) == 1
     kubeadm.forget(ssh, "m1", JoinSecrets(TOKEN, "sha256:x", CERTIFICATE_KEY))
-    assert [command.split()[0] for _, command in ssh.commands()] == ["kubeadm", "kubeadm", "kubectl"]
-    assert all(CERTIFICATE_KEY not in command for _, command in ssh.commands())
+    token, both = (command.partition("secret ")[2] for _, command in ssh.commands())
+    assert token == f"bootstrap-token-{TOKEN[:6]} --ignore-not-found"
+    assert both == f"bootstrap-token-{TOKEN[:6]} kubeadm-certs --ignore-not-found"
+    assert all(TOKEN not in command and CERTIFICATE_KEY not in command for _, command in ssh.commands())
 
 
-def test_a_command_that_fails_on_the_master_names_it(ssh: FakeSsh) -> None:
+def test_a_connection_that_breaks_while_a_master_joins_is_made_again(ssh: FakeSsh, clock: FakeClock) -> None:
+    broken = iter([Result(1, "", "unexpected EOF"), Result(1, "", "etcdserver: leader changed")])
+    ssh.on("m1", "delete secret", lambda _: next(broken, Result(0, "", "")))
+    kubeadm.forget(ssh, "m1", JoinSecrets(TOKEN, "sha256:x"))
+    assert len(ssh.commands()) == 3
+    assert clock.naps == 2
+
+
+def test_a_command_that_goes_on_failing_on_the_master_is_told_with_what_it_said(
+    ssh: FakeSsh, clock: FakeClock
+) -> None:
     ssh.on("m1", "kubeadm token create", Result(1, "", "timed out waiting for the condition"))
-    with pytest.raises(CommandError, match=r"m1: .*token create"):
+    begun = clock.now
+    with pytest.raises(DeadlineError, match=r"a token by m1(?s:.*)timed out waiting for the condition"):
         kubeadm.join_secrets(ssh, "m1", control_plane=False)
+    assert clock.now - begun <= AWAY_SECONDS
