@@ -20,6 +20,8 @@ OLDEST, NEWEST = (8, 4), 9
 """Importing qcow2 images through the API came with libpve-storage 8.3.6, that is 8.4."""
 FILES = ("dir", "nfs", "cifs", "cephfs", "btrfs", "glusterfs")
 """Storages that can hold images to import, and snippets: those with files."""
+REPLICATED = "zfspool"
+"""The one type of storage that Proxmox VE replicates between nodes (pvesr): HA may start from the replica."""
 
 
 def preflight(
@@ -93,6 +95,13 @@ def _storages(api: ProxmoxApi, settings: Proxmox, node: str) -> Iterator[Problem
         elif content not in kinds:
             fix = f"pvesm set {name} --content {','.join(sorted({*kinds, content}))}"
             yield Problem(subject, f"content {storage['content']}", f"content {content}", fix)
+        elif (
+            field == "storage"
+            and settings.ha
+            and not (storage.get("shared") or storage["type"] == REPLICATED)
+        ):
+            fix = "set proxmox.ha: false, or name a shared storage in proxmox.storage"
+            yield Problem(subject, "not shared", "a storage that the node which takes over sees", fix)
 
 
 def _snippets(settings: Proxmox, nodes: list[str]) -> Iterator[Problem]:

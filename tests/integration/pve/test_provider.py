@@ -57,6 +57,7 @@ def test_version_nine_takes_the_same_build(
     pve9: Double, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab = opened(pve9, tmp_path_factory, monkeypatch)(workers=1, masters=1, more="  ha: true\n  clone: full")
+    pve9.world.storages["local-lvm"].shared = True
     assert problems(lab) == []
     lab.build()
     lab.assert_converged()
@@ -219,6 +220,19 @@ def test_what_the_hypervisor_lacks_is_told_at_once(site: SiteMaker) -> None:
     assert "pvesm set local --content backup,import,iso,vztmpl" in told
     assert "content snippets" in told
     assert "no such pool" in told
+
+
+def test_high_availability_wants_disks_that_another_node_sees(site: SiteMaker) -> None:
+    lab = site(workers=1, masters=1, more="  ha: true")
+    storage = lab.double.world.storages["local-lvm"]
+    told = problems(lab)
+    assert [line.partition(":")[0] for line in told] == ["proxmox.storage local-lvm on pve-1"]
+    assert "not shared" in told[0]
+    assert "proxmox.ha: false" in told[0]
+    storage.kind = "zfspool"
+    assert problems(lab) == []
+    storage.kind, storage.shared = "rbd", True
+    assert problems(lab) == []
 
 
 def test_a_dead_hypervisor_is_an_error_not_an_absent_machine(site: SiteMaker) -> None:
