@@ -102,9 +102,8 @@ def one_network(inventory: Inventory) -> Iterator[Problem]:
             path: Loc = host(name, "provider") if inventory.hosts[name].provider else ("provider",)
             others = (("provider",),) if path != ("provider",) else ()
             rule = "cannot share a lab with lxc machines, whose network never leaves this machine"
-            yield Problem(
-                path, rule, "remove it, or take --provider lxc to rehearse all of them", others=others
-            )
+            fix = "remove it" if others else "write lxc, or take provider: lxc away from the hosts"
+            yield Problem(path, rule, fix, others=others)
             return
 
 
