@@ -67,7 +67,7 @@ def look(ssh: Ssh, name: str, evidence: Sequence[str], public_key: str) -> Exist
     `evidence` are paths whose existence tells that the machine is a part of something already.
     """
     sections = ["system", "disks", "files", "texts"]
-    request = {"sections": sections, "files": list(evidence), "texts": [MARK]}
+    request = {"sections": sections, "files": list(evidence), "owned": [], "texts": [MARK]}
     try:
         said = ssh.run(
             name,
@@ -76,6 +76,9 @@ def look(ssh: Ssh, name: str, evidence: Sequence[str], public_key: str) -> Exist
             stdin=json.dumps(request),
         )
         found: dict[str, Any] = json.loads(said)
+        for section, value in found.items():
+            if isinstance(value, dict) and set(value) == {"error"}:
+                return Existing({}, reason=f"{section}: {value['error']}", cure="mend that on the machine")
         return Existing(found, float(found["system"]["clock"]) - time.time())
     except (FailedError, DeadlineError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()

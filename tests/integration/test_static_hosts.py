@@ -7,6 +7,7 @@ a host key of its own: what a person prepares. Nothing of Plumbline's seed is in
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -179,6 +180,8 @@ def test_a_machine_that_is_something_else_is_refused_with_all_reasons_at_once(ir
     assert "old-iron: operating system: debian-12; wanted: ubuntu-24.04" in done.stderr
     assert "old-iron: CPUs: " in done.stderr
     assert "wanted: 200" in done.stderr
+    told = re.findall(r"^ +old-iron: ([^:]+):", done.stderr, re.MULTILINE)
+    assert sorted(told) == ["CPUs", "operating system"], "nothing else is wrong with it"
 
 
 def test_a_machine_is_equipped_and_let_go(iron: Iron, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import shlex
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -130,6 +132,30 @@ def test_a_machine_that_cannot_be_asked_says_what_to_do(pi: Host, error: str, cu
     [problem] = judge("pi-1", pi, "production", look(ssh, "pi-1", EVIDENCE, KEY))
     assert cure in problem.fix
     assert error in problem.seen
+
+
+def test_the_facts_program_can_answer_what_is_asked_of_a_machine() -> None:
+    """The program itself, run here with the question that a machine gets."""
+    ssh = FakeSsh()
+
+    def here(call: Call) -> str:
+        argv = shlex.split(call.command)
+        return subprocess.run(argv, input=call.stdin, capture_output=True, text=True, check=True).stdout
+
+    ssh.on("pi-1", "python3 -c", here)
+    found = look(ssh, "pi-1", EVIDENCE, KEY)
+    assert found.reason == ""
+    assert set(found.sections["files"]) == set(EVIDENCE)
+
+
+def test_a_part_that_a_machine_cannot_look_at_is_told_and_is_no_sign_of_use(pi: Host) -> None:
+    ssh = FakeSsh()
+    broken = json.dumps(PI | {"files": {"error": "PermissionError: /var/lib/etcd"}})
+    ssh.on("pi-1", "python3 -c", broken)
+    found = look(ssh, "pi-1", EVIDENCE, KEY)
+    assert not found.silent, "it is on: nobody has to switch it on"
+    [problem] = judge("pi-1", pi, "production", found)
+    assert problem.seen == "files: PermissionError: /var/lib/etcd"
 
 
 class Shelf:
