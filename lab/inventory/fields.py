@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from lab.inventory.problems import Loc, Problem, Source, Unfit, closest, shown
-from lab.inventory.shape import keys_at, place
+from lab.inventory.shape import keys_at, meant, place, refused
 
 _KINDS = {"model": "mapping", "dict": "mapping", "mapping": "mapping", "tuple": "list"}
 _NO_VALUE = ""
@@ -17,34 +17,25 @@ _NO_VALUE = ""
 def problems(error: ValidationError, source: Source) -> list[Problem]:
     """One problem for each error of the model, in the order of the file."""
     details = error.errors(include_url=False)
-    mistyped = {_meant(_path(item)) for item in details if item["type"] == "extra_forbidden"}
+    unknown = [refused(item) for item in details if item["type"] == "extra_forbidden"]
+    mistyped = {(*path[:-1], meant(path)) for path in unknown}
     found = [
         _problem(item, source)
         for item in details
         # a list whose items were all refused is not empty in the file
         if (item["type"] != "too_short" or not item["input"])
         # a key with a slip of the pen is there: that it is unknown says all
-        and (item["type"] != "missing" or _path(item) not in mistyped)
+        and (item["type"] != "missing" or refused(item) not in mistyped)
     ]
     return sorted(found, key=lambda problem: source.line(problem.path))
 
 
-def _path(detail: ErrorDetails) -> Loc:
-    return tuple(part for part in detail["loc"] if part != "[key]")
-
-
-def _meant(unknown: Loc) -> Loc:
-    """The place that people meant who wrote an unknown key; the unknown one itself when none is near."""
-    return (*unknown[:-1], closest(str(unknown[-1]), keys_at(unknown[:-1])) or unknown[-1])
-
-
 def _problem(detail: ErrorDetails, source: Source) -> Problem:
-    path = _path(detail)
+    path = refused(detail)
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        known = keys_at(path[:-1])
-        close = closest(str(path[-1]), known)
-        fix = f"did you mean {close}?" if close else f"known are: {', '.join(known)}"
+        close = meant(path)
+        fix = f"did you mean {close}?" if close else f"known are: {', '.join(keys_at(path[:-1]))}"
         return Problem(path, "unknown key", fix, value=_NO_VALUE)
     if kind == "missing":
         parent, key = path[:-1], path[-1]

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from lab.inventory import shape
 from lab.inventory.models import Inventory
-from lab.inventory.problems import Loc, Problem, closest
+from lab.inventory.problems import Loc, Problem
 from lab.inventory.types import ANY_NAME
 
 PASSES = 6
@@ -77,7 +77,7 @@ def _touches(problem: Problem, replaced: set[Loc]) -> bool:
 
 
 def _replace(data: dict[str, Any], detail: ErrorDetails, replaced: set[Loc]) -> None:
-    path: Loc = tuple(part for part in detail["loc"] if part != "[key]")
+    path = shape.refused(detail)
     if detail["type"] not in ("extra_forbidden", "missing"):
         path = _replaceable(path)
     replaced.add(path)
@@ -92,7 +92,7 @@ def _replace(data: dict[str, Any], detail: ErrorDetails, replaced: set[Loc]) -> 
         parent[key] = {} if path[-2] == "pools" else _STAND_INS["addresses"][0]
     elif isinstance(parent, dict):
         if detail["type"] == "extra_forbidden":
-            meant = closest(str(key), shape.keys_at(path[:-1]))
+            meant = shape.meant(path)
             if meant and meant not in parent:
                 replaced.add((*path[:-1], meant))  # its default is not what people wanted
         parent.pop(key, None)

@@ -9,9 +9,10 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from lab.inventory.models import Inventory
-from lab.inventory.problems import Loc
+from lab.inventory.problems import Loc, closest
 
 
 @dataclass(frozen=True)
@@ -86,3 +87,13 @@ def _without_none(kind: Any) -> Any:
 def _bare(kind: Any) -> Any:
     """`Annotated[X, ...]` as X."""
     return kind.__origin__ if hasattr(kind, "__metadata__") else kind
+
+
+def refused(detail: ErrorDetails) -> Loc:
+    """The place in the file that an error of the model is about."""
+    return tuple(part for part in detail["loc"] if part != "[key]")
+
+
+def meant(unknown: Loc) -> str:
+    """The key that people meant who wrote an unknown one; "" when none is near."""
+    return closest(str(unknown[-1]), keys_at(unknown[:-1]))
