@@ -15,10 +15,9 @@ from lab.artifacts.sources import SOURCES, Source, named_source
 from lab.artifacts.sources.modules import LAYER, ModulesSource
 from lab.artifacts.sources.upstream import UpstreamSource, answers
 from lab.artifacts.store import Entry, Key, Say, Store
-from lab.artifacts.toolchain import host_arch
+from lab.artifacts.toolchain import MACHINE, host_arch
 from lab.errors import InputError, PreflightError
 
-MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 """Where the kernel shows what it runs by an emulator (binfmt_misc)."""
 

@@ -14,7 +14,7 @@ from lab.artifacts import programs
 from lab.artifacts.catalogue import RECIPES
 from lab.artifacts.recipes import CProgram, Recipe, apply_edit, check_sum, load_recipe
 from lab.artifacts.store import Say, Store
-from lab.artifacts.toolchain import Toolchain, go_toolchain, host_arch
+from lab.artifacts.toolchain import MACHINE, Toolchain, go_toolchain, host_arch
 from lab.errors import FailedError, PreflightError
 
 # A progress line at most this often, in seconds.
@@ -113,8 +113,9 @@ def c_compiler(arch: str) -> tuple[str, str]:
     """The C compiler for an architecture, and the Debian packages that it and its library come from."""
     if arch == host_arch():
         return "gcc", "gcc libc6-dev"
-    triple = {"amd64": "x86-64-linux-gnu", "arm64": "aarch64-linux-gnu"}[arch]
-    return f"{triple.replace('x86-64', 'x86_64')}-gcc", f"gcc-{triple} libc6-dev-{arch}-cross"
+    triple = f"{MACHINE[arch]}-linux-gnu"
+    # a Debian package's name takes no underscore
+    return f"{triple}-gcc", f"gcc-{triple.replace('_', '-')} libc6-dev-{arch}-cross"
 
 
 class _Progress:

@@ -13,6 +13,8 @@ from lab.artifacts.catalogue import RECIPES
 from lab.artifacts.store import Key, Say, Store
 
 LOCK = RECIPES / "toolchain.lock"
+MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
+"""Each architecture in the kernel's word (uname -m), which GNU and QEMU use as well."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def go_toolchain(store: Store, arch: str, *, say: Say) -> Toolchain:
 
 def host_arch() -> str:
     """The architecture of this machine, in Go's and Debian's word."""
-    return {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+    here = os.uname().machine
+    return next((arch for arch, machine in MACHINE.items() if machine == here), here)
 
 
 _HOW_MODULES_ARE_REACHED = (

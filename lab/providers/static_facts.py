@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lab.artifacts.toolchain import MACHINE
 from lab.errors import DeadlineError, FailedError
-from lab.inventory.models import Arch, Host
+from lab.inventory.models import Host
 from lab.providers.base import Problem, Traits
 from lab.providers.lxc_preflight import oom_score_restricted
 from lab.ssh import Ssh
@@ -19,7 +20,6 @@ from lab.verify.facts import SCRIPT
 
 MARK = "/var/lib/plumbline/lab"
 """Holds the name of the lab that has taken the machine."""
-MACHINE = {Arch.AMD64: "x86_64", Arch.ARM64: "aarch64"}
 KERNEL = (4, 19)
 """Oldest kernel that kubeadm's own check of the system takes (k8s.io/system-validators 1.8)."""
 PAGE = 4096

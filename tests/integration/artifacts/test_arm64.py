@@ -14,6 +14,7 @@ from lab.artifacts.catalogue import load_catalogue
 from lab.artifacts.choice import BINFMT
 from lab.artifacts.provide import foreign_stock
 from lab.artifacts.stock import Stock
+from tests.integration.artifacts.versions import SAID
 
 ROOT = Path(__file__).parents[3]
 EM_AARCH64 = 183
@@ -107,16 +108,7 @@ def test_every_image_is_for_the_pis_processor(stock: Stock) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("command", "said"),
-    [
-        (["kubeadm", "version", "-o", "short"], "v1.31.0"),
-        (["kubelet", "--version"], "Kubernetes v1.31.0"),
-        (["kubectl", "version", "--client"], "Client Version: v1.31.0"),
-        (["containerd", "--version"], "v1.7.28"),
-        (["crictl", "--version"], "v1.34.0"),
-        (["etcdctl", "version"], "etcdctl version: 3.5.15"),
-    ],
-    ids=lambda value: value[0] if isinstance(value, list) else "",
+    ("command", "said"), SAID, ids=lambda value: value[0] if isinstance(value, list) else ""
 )
 def test_programs_run_on_the_pis_processor(stock: Stock, command: list[str], said: str) -> None:
     emulated = ["qemu-aarch64-static", str(stock.programs[command[0]]), *command[1:]]

@@ -25,6 +25,7 @@ from lab.artifacts.rootfs import load_recipe
 from lab.artifacts.store import Store
 from lab.errors import CommandError, FailedError
 from lab.render.roles import all_packages
+from tests.integration.artifacts.versions import SAID
 
 EM_AARCH64 = 183
 """elf.h"""
@@ -66,18 +67,7 @@ def test_everything_is_present(provided: Provided) -> None:
     assert set(provided.images) == references
 
 
-@pytest.mark.parametrize(
-    ("command", "said"),
-    [
-        (["kubeadm", "version", "-o", "short"], "v1.31.0"),
-        (["kubelet", "--version"], "Kubernetes v1.31.0"),
-        (["kubectl", "version", "--client"], "Client Version: v1.31.0"),
-        (["containerd", "--version"], "v1.7.28"),
-        (["etcdctl", "version"], "etcdctl version: 3.5.15"),
-        (["etcdutl", "version"], "etcdutl version: 3.5.15"),
-        (["crictl", "--version"], "v1.34.0"),
-    ],
-)
+@pytest.mark.parametrize(("command", "said"), SAID)
 def test_programs_say_their_version(provided: Provided, command: list[str], said: str) -> None:
     program = provided.payload / "usr/local/bin" / command[0]
     output = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=True).stdout
