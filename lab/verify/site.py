@@ -42,7 +42,9 @@ def site(front: Front, purpose: str) -> Iterator[Workspace]:
         space.create("ingresses", ingress("site", hosts))
         for app in APPS:
             space.await_pods(app, PODS)
+        # both: Traefik learns of one app's pods before it learns of the other's
         await_route(front, space, "shop", "front")
+        await_route(front, space, "blog", "back")
         yield space
 
 
