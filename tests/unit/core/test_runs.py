@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import stat
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -165,3 +168,16 @@ def test_an_event_tells_when_it_began_and_ended_also_when_it_failed(run: Run) ->
     assert 0 <= first["start"] <= first["end"] <= second["start"] <= second["end"]
     assert second["changed"] is True
     assert len(run.events) == 2
+
+
+def test_many_hosts_may_be_the_first_to_keep_something_in_a_folder(run: Run) -> None:
+    together = threading.Barrier(8)
+
+    def keep(round_: int, host: int) -> Path:
+        together.wait(timeout=10)
+        return run.keep(f"changes/{round_}/host-{host}.json", f"of {host}")
+
+    with ThreadPoolExecutor(8) as pool:
+        for round_ in range(200):
+            kept = list(pool.map(partial(keep, round_), range(8)))
+            assert [path.read_text() for path in kept] == [f"of {host}" for host in range(8)]
