@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Interface
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lab.authority import Authority
 from lab.errors import CommandError, DeadlineError, FailedError, InputError
 from lab.inventory.models import Arch, Host, Inventory, ProviderName
 from lab.providers.base import Provider, Traits
 from lab.providers.mixed import MixedProvider
 from lab.ssh import Keys, Ssh
+
+if TYPE_CHECKING:
+    from lab.authority import Authority
 
 MACHINES = Path("/var/lib/plumbline")
 """Machines of the lxc provider: rights and owners of their files matter, so not below a home folder."""
@@ -168,6 +171,8 @@ class Lab:
     @cached_property
     def authority(self) -> Authority:
         """The CA of the ingress' certificates; an inventory with an ingress has one."""
+        from lab.authority import Authority  # cryptography is slow to import, and few commands need it
+
         return Authority(self.keys.folder / "ca", self.inventory.ingress_domain)
 
     @cached_property

@@ -127,8 +127,9 @@ class Run:
     def keep(self, name: str, text: str, *, private: bool = False) -> Path:
         """Write a file of evidence below the run's folder, secrets masked unless `private` (mode 600)."""
         path = self.folder / name
-        # hosts are worked on by threads, and each of them may be the first in a folder
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            # hosts are worked on by threads, and several of them may be the first in a folder
+            path.parent.mkdir(parents=True, exist_ok=True)
         with open(
             path, "w", opener=lambda name, flags: os.open(name, flags, 0o600 if private else 0o644)
         ) as file:

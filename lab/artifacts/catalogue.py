@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -21,10 +21,10 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from yaml import YAMLError
 
 from lab.errors import InputError
+from lab.own_yaml import read
 
 RECIPES = Path(__file__).resolve().parents[2] / "artifacts"
 CATALOGUE = RECIPES / "catalogue.yaml"
@@ -186,7 +186,7 @@ def load_catalogue(path: Path = CATALOGUE) -> Catalogue:
 def load_yaml(path: Path, model: type[M]) -> M:
     """Read a YAML file into a model; raises `InputError` with file, field, value and rule."""
     try:
-        data: Any = YAML(typ="safe").load(path)
+        data = read(path.read_text())
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}", next_step=f"git checkout -- {path}") from None
     except YAMLError as error:

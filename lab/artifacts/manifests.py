@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from lab.artifacts.catalogue import RECIPES, load_catalogue
@@ -18,6 +17,7 @@ from lab.artifacts.digests import file_digest
 from lab.artifacts.sources import named_source
 from lab.artifacts.store import Key, Say, Store
 from lab.errors import FailedError
+from lab.own_yaml import read
 
 MANIFESTS = RECIPES / "manifests.yaml"
 
@@ -36,9 +36,7 @@ class Manifest(BaseModel):
 
 def load_manifests() -> dict[str, Manifest]:
     """All manifests by name."""
-    return {
-        name: Manifest.model_validate(data) for name, data in yaml.safe_load(MANIFESTS.read_text()).items()
-    }
+    return {name: Manifest.model_validate(data) for name, data in read(MANIFESTS.read_text()).items()}
 
 
 def manifest_key(name: str, manifest: Manifest) -> Key:

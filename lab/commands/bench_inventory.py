@@ -45,7 +45,7 @@ def bench_inventory(inventory: Inventory, common: list[str], source: str) -> dic
     figures["validate_and_render_seconds"] = round(checked.seconds + rendered.seconds, 2)
     figures["one_process_seconds"] = _best("validate", *common, "render", *common, "-s", source).seconds
     figures["plan_compute_seconds"] = round(plan_seconds(inventory), 3)
-    sizes = [_size(hosts, source) for hosts in SIZES]
+    sizes = _sizes(source)
     figures["sizes"] = sizes
     figures["fit"] = fit([row["hosts"] for row in sizes], [row["cpu_seconds"] for row in sizes])
     figures["thousand_hosts_seconds"] = sizes[-1]["seconds"]
@@ -58,19 +58,26 @@ def _best(*arguments: str) -> Cost:
     return min((measured(*arguments) for _ in range(TRIES)), key=lambda cost: cost.seconds)
 
 
-def _size(hosts: int, source: str) -> dict[str, Any]:
-    """Validate and render so many hosts, each as a whole process, their host keys made as for a new lab."""
+def _sizes(source: str) -> list[dict[str, Any]]:
+    """The cost of each size. All that was written is removed at the end: a file system such as ext4 passes
+    over inodes that were freed within the last minutes, and each new file would pay for that search."""
     lab = f"bench-{os.getpid()}"
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "hosts.yaml")
-        path.write_text(inventory_of(hosts, lab))
         try:
-            costs = [
-                measured(*words, "-i", str(path), env={"PLUMBLINE_DATA": folder})
-                for words in (("validate",), ("render", "-s", source))
-            ]
+            return [_size(hosts, lab, Path(folder, str(hosts)), source) for hosts in SIZES]
         finally:
             shutil.rmtree(ROOT / ".lab" / lab, ignore_errors=True)
+
+
+def _size(hosts: int, lab: str, folder: Path, source: str) -> dict[str, Any]:
+    """Validate and render so many hosts, each as a whole process, their host keys made as for a new lab."""
+    folder.mkdir()
+    path = folder / "hosts.yaml"
+    path.write_text(inventory_of(hosts, lab))
+    costs = [
+        measured(*words, "-i", str(path), env={"PLUMBLINE_DATA": str(folder)})
+        for words in (("validate",), ("render", "-s", source))
+    ]
     return {
         "hosts": hosts,
         "seconds": round(sum(cost.seconds for cost in costs), 2),

@@ -12,12 +12,12 @@ import yaml
 
 from lab.errors import FailedError
 from lab.inventory.models import Inventory
+from lab.own_yaml import LOADER
 from lab.render.roles import Addon, addons
 from lab.render.templates import render
 
 Object = dict[str, Any]
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's where PyYAML was built with it: ten times as fast on upstream's manifests."""
 CRD = "CustomResourceDefinition"
 WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")

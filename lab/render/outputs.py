@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from lab.inventory.models import Inventory, ProviderName
+from lab.own_yaml import DUMPER
 from lab.providers.base import Traits
 from lab.render import kubeadm, proxmox, vagrant
 from lab.render.addons import objects
@@ -18,7 +19,6 @@ from lab.render.kubeadm import JoinSecrets
 from lab.render.roles import addons
 from lab.ssh import Keys
 
-DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 PLACEHOLDER = JoinSecrets("abcdef.0123456789abcdef", f"sha256:{'0' * 64}", "0" * 64)
 """Stands where a join's secrets go: they are made on the cluster right before it and kept nowhere."""
 

@@ -11,10 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from lab.inventory.models import Host, HostRole, Inventory
+from lab.own_yaml import read
 
 ROLES = Path(__file__).parents[2] / "roles"
 
@@ -155,7 +155,7 @@ ORDER = (
 @cache
 def load_roles() -> tuple[Role, ...]:
     """All roles in their order. Raises `pydantic.ValidationError` for a role file that is not one of ours."""
-    return tuple(Role.model_validate(yaml.safe_load((ROLES / f"{name}.yaml").read_text())) for name in ORDER)
+    return tuple(Role.model_validate(read((ROLES / f"{name}.yaml").read_text())) for name in ORDER)
 
 
 def host_roles(inventory: Inventory, name: str) -> tuple[Role, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 TEMPLATES = Path(__file__).parents[2] / "templates"
 
 
@@ -24,8 +25,15 @@ def quote(value: object) -> str:
         value = [item if isinstance(item, str | int | dict) else str(item) for item in value]
     elif not isinstance(value, str | bool | int | float | dict | list):
         value = str(value)
-    text = json.dumps(value, ensure_ascii=False)
-    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found.group(0)):04x}", text)
+    return _quoted(value) if isinstance(value, str) else _escaped(value)
+
+
+def _escaped(value: object) -> str:
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found.group(0)):04x}", _ENCODE(value))
+
+
+_quoted = lru_cache(maxsize=256)(_escaped)
+"""Of texts: most files of a host are those of the host before it."""
 
 
 def to_yaml(value: dict[str, Any]) -> str:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict
+
+from lab.own_yaml import read
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests" / "acceptance"
@@ -43,7 +44,7 @@ class Answer:
 @cache
 def rows() -> dict[str, Row]:
     """The rows this suite speaks about, in order."""
-    data = yaml.safe_load(ROWS.read_text())
+    data = read(ROWS.read_text())
     return {name: Row.model_validate(item) for name, item in data.items()}
 
 

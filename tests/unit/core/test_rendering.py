@@ -1,0 +1,43 @@
+"""What `invoke render` leaves in a run's folder."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from lab.commands.rendering import write
+from lab.inventory import load
+from lab.labs import traits_of
+from lab.render.bundle import pins
+from lab.render.outputs import everything
+from lab.runs import Run, mask
+from lab.ssh import Keys
+from tests.world import MANIFESTS
+
+SEED, OWN = "worker-1/cloud-init/user-data", stat.S_IRUSR | stat.S_IWUSR
+
+
+def test_every_file_is_there_by_its_path_and_hosts_that_are_alike_share_one_tree(tmp_path: Path) -> None:
+    lab = load("rehearsal")
+    upstream = {f"{name}-manifest": MANIFESTS / f"{name}.yaml" for name in ("flannel", "metallb")}
+    keys = Keys(str(tmp_path / "keys"))  # an absolute path: the user's own folder stays as it is
+    files = dict(everything(lab, traits_of(lab), pins(), keys, upstream))
+    files["worker-2/root/etc/extra"] = "of this worker alone\n"
+    run = Run(tmp_path, lab.lab, "render")
+    try:
+        assert write(run, sorted(files.items())) == len(files)
+    finally:
+        run.close()
+    rendered = run.folder / "rendered"
+    seeds = {path for path in files if "/cloud-init/" in path}
+    for path, text in files.items():
+        if path not in seeds:
+            assert (rendered / path).read_text() == mask(text), path
+    assert "BEGIN OPENSSH PRIVATE KEY" in (rendered / SEED).read_text()
+    assert {stat.S_IMODE((rendered / path).stat().st_mode) for path in seeds} == {OWN}
+    links = {
+        str(path.relative_to(rendered)): str(path.readlink())
+        for path in rendered.glob("*/root")
+        if path.is_symlink()
+    }
+    assert links == {f"master-{n}/root": "../master-1/root" for n in (2, 3)}
