@@ -21,6 +21,7 @@ from lab.render.outputs import PLACEHOLDER, host_outputs
 from lab.render.roles import addons, load_roles
 from lab.ssh import Keys, Ssh
 from lab.verify.driver import Driver
+from lab.verify.first_boot import NETWORK, Judged, judge
 from lab.verify.outcomes import NotPartOfLab
 from lab.verify.programs import FILE, INSIDE, Programs
 from lab.verify.schemas import Object, Schemas
@@ -59,12 +60,35 @@ def applied(driver: Driver, manifests: dict[str, Path]) -> dict[str, list[Object
     }
 
 
-@pytest.fixture
-def files(driver: Driver, host: str) -> dict[str, str]:
-    """Every file that is rendered for the test's host, by its path in the output of `invoke render`."""
+@pytest.fixture(scope="session")
+def outputs(driver: Driver) -> dict[str, dict[str, str]]:
+    """Every file that is rendered for each host, by its path in the output of `invoke render`."""
     keys = Keys(driver.inventory.lab)
-    found = host_outputs(driver.inventory, driver.traits[host], driver.pins, keys, host)
-    return {path.partition("/")[2]: text for path, text in found}
+    found = {
+        name: host_outputs(driver.inventory, driver.traits[name], driver.pins, keys, name)
+        for name in driver.inventory.hosts
+    }
+    return {name: {path.partition("/")[2]: text for path, text in items} for name, items in found.items()}
+
+
+@pytest.fixture
+def files(outputs: dict[str, dict[str, str]], host: str) -> dict[str, str]:
+    """Every file of the test's host."""
+    return outputs[host]
+
+
+def read_by_cloud_init(path: str) -> bool:
+    """Whether a file is a document of cloud-init's: of the first boot, or of the network."""
+    return bool(re.fullmatch(FIRST_BOOT, path)) or path.endswith(NETWORK)
+
+
+@pytest.fixture(scope="session")
+def first_boots(programs: Programs, outputs: dict[str, dict[str, str]]) -> dict[str, Judged]:
+    """cloud-init's judgement of every host's documents, by host and path."""
+    items = (
+        (f"{host}/{path}", path, text) for host, found in outputs.items() for path, text in found.items()
+    )
+    return judge(programs, {name: text for name, path, text in items if read_by_cloud_init(path)})
 
 
 def takes(subject: str, done: Completed, *, command: str) -> None:
@@ -75,19 +99,17 @@ def takes(subject: str, done: Completed, *, command: str) -> None:
 
 @pytest.mark.check("L0-03")
 @pytest.mark.each("all")
-def test_cloud_init_takes_its_documents(programs: Programs, files: dict[str, str]) -> None:
+def test_cloud_init_takes_its_documents(
+    first_boots: dict[str, Judged], files: dict[str, str], host: str
+) -> None:
     """cloud-init's own schema finds no error in the first boot, and its parser takes the network."""
     first_boot = {path: text for path, text in files.items() if re.fullmatch(FIRST_BOOT, path)}
     holds("first boot", len(first_boot) == 1, expected="one document", seen=sorted(first_boot))
-    for path, text in first_boot.items():
+    for text in first_boot.values():
         holds("first line", text.startswith("#cloud-config\n"), expected="#cloud-config", seen=text[:40])
-        command = ["cloud-init", "schema", "--config-file", f"{INSIDE}/document"]
-        takes(path, programs.in_debian(command, {"document": text}), command=" ".join(command))
-    command = ["cloud-init", "devel", "net-convert", "--network-data", f"{INSIDE}/network-config"]
-    command += ["--kind", "yaml", "--output-kind", "networkd", "-d", f"{INSIDE}/out", "-D", "debian"]
-    for path, text in files.items():
-        if path.endswith("/network-config"):
-            takes(path, programs.in_debian(command, {"network-config": text}), command=" ".join(command))
+    for path in filter(read_by_cloud_init, files):
+        judged = first_boots[f"{host}/{path}"]
+        takes(path, judged.done, command=judged.command)
 
 
 @pytest.mark.check("L0-03")

@@ -18,6 +18,8 @@ from lab.render.bundle import pins
 from lab.render.outputs import host_outputs
 from lab.render.roles import addons
 from lab.ssh import Keys
+from lab.verify import first_boot
+from lab.verify.first_boot import NETWORK
 from lab.verify.programs import FILE, INSIDE, Programs
 from lab.verify.schemas import Schemas
 from tests.unit.inventory.table import VALID
@@ -26,7 +28,6 @@ from tests.unit.inventory.test_inventory_properties import as_yaml, inventories
 IN_DEBIAN = {
     "etc/nftables.conf": "nft --file $f",
     "etc/haproxy/haproxy.cfg": "haproxy -q -c -f $f",
-    "user-data": "cloud-init schema --config-file $f",
 }
 """The programs of the hosts' root filesystem, by the end of the name of the files they judge."""
 OURS = {
@@ -72,6 +73,10 @@ def judge(programs: Programs, lab: Inventory, traits: Traits) -> None:
         found = dict(host_outputs(lab, traits, pins(), Keys(lab.lab), name))
         vendor = f"{name}/proxmox/plumbline-{lab.lab}-{name}.yaml"
         files |= {f"{name}/user-data" if path == vendor else path: text for path, text in found.items()}
+    documents = {path: text for path, text in files.items() if path.endswith(("/user-data", NETWORK))}
+    assert documents
+    for path, judged in first_boot.judge(programs, documents).items():
+        assert judged.done.code == 0, (path, judged.done.stdout)
     for end, command in IN_DEBIAN.items():
         mine = {path: text for path, text in files.items() if path.endswith(end)}
         assert mine, end
@@ -83,6 +88,24 @@ def judge(programs: Programs, lab: Inventory, traits: Traits) -> None:
             if part in path:
                 done = programs.over_file([str(getattr(programs, program)), *words], text)
                 assert done.code == 0, (path, done.stdout + done.stderr)
+
+
+def test_cloud_init_finds_the_bad_documents_among_good_ones(programs: Programs) -> None:
+    network = "version: 2\nethernets: {eth0: {addresses: [%s]}}\n"
+    documents = {
+        "one/user-data": "#cloud-config\nhostname: one\n",
+        "two/user-data": "#cloud-config\nruncmd: 5\n",
+        "three/user-data": "#cloud-config\nusers: [\n",
+        "one/network-config": network % "10.1.1.2/24",
+        "two/network-config": network % "10.1.1.2/240",
+        "four/user-data": "#cloud-config\nhostname: four\n",
+    }
+    found = first_boot.judge(programs, documents)
+    assert list(found) == list(documents)
+    refused = {path: judged.done.stdout for path, judged in found.items() if judged.done.code}
+    assert list(refused) == ["two/user-data", "three/user-data", "two/network-config"]
+    assert "runcmd" in refused["two/user-data"]
+    assert "10.1.1.2/240" in refused["two/network-config"]
 
 
 @pytest.mark.parametrize("path", [*VALID, Path("production")], ids=lambda path: path.stem)
