@@ -15,8 +15,8 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
@@ -28,6 +28,9 @@ from lab.verify.verbs import Refused
 
 OURS = {errno.EPERM, errno.EACCES, errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EMFILE}
 """Errors of a socket that tell about this machine, not about the lab."""
+
+ADDRESSES_AT_ONCE = 32
+"""A thread each, and one more for each port."""
 
 _ARP, _IPV4, _ETHERNET, _REQUEST, _REPLY = 0x0806, 0x0800, 1, 1, 2
 
@@ -67,7 +70,7 @@ def tcp(address: str, port: int, *, seconds: float = 2) -> None:
         raise _translated(f"{address}:{port}", error) from error
 
 
-def open_ports(address: str, ports: Iterable[int], *, seconds: float = 1) -> dict[int, str]:
+def _open_ports(address: str, ports: Iterable[int], *, seconds: float) -> dict[int, str]:
     """What comes of connecting to each port, all at the same time: "open", or why not.
 
     A port that stays silent costs the whole time, so asking one after the other would be slow. Raises
@@ -84,6 +87,15 @@ def open_ports(address: str, ports: Iterable[int], *, seconds: float = 1) -> dic
     wanted = list(ports)
     with ThreadPoolExecutor(max(1, len(wanted))) as pool:
         return dict(zip(wanted, pool.map(ask, wanted), strict=True))
+
+
+def knock(wanted: Mapping[str, Iterable[int]], *, seconds: float) -> dict[str, Future[dict[int, str]]]:
+    """Begin to connect to ports of many addresses at the same time; what came of it is there when asked for:
+    by port "open", or why not, or `CouldNotTell` like `tcp`."""
+    pool = ThreadPoolExecutor(ADDRESSES_AT_ONCE)
+    asked = {at: pool.submit(_open_ports, at, ports, seconds=seconds) for at, ports in wanted.items()}
+    pool.shutdown(wait=False)
+    return asked
 
 
 def udp(address: str, port: int, text: str, *, seconds: float = 2) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from lab.remote import steady
 from lab.render import firewall
 from lab.verify.driver import Driver
 from lab.verify.outcomes import CouldNotTell
-from lab.verify.outside import open_ports, tcp
+from lab.verify.outside import knock, tcp
 from lab.verify.verbs import agrees, holds, nothing, succeeds
 
 LIST = f"nft -j list table {firewall.TABLE}"
@@ -41,14 +42,32 @@ def test_the_firewall_in_force_is_the_rendered_one(driver: Driver, host: str) ->
     agrees("policies by hook", hooks, {"input": "drop"}, command=f"nft list table {firewall.TABLE}")
 
 
+@pytest.fixture(scope="session")
+def ports_for_others(driver: Driver) -> dict[str, Future[dict[int, str]]]:
+    """What comes of connecting to the ports that are not for operators, by address."""
+    hosts = driver.inventory.hosts
+    wanted = {
+        name: [p.port for p in driver.bundles[name].listen if p.protocol == "tcp" and not is_ours(p)]
+        for name in hosts
+    }
+    return knock({str(hosts[name].address): ports for name, ports in wanted.items()}, seconds=0.5)
+
+
+def is_ours(port: firewall.Port) -> bool:
+    """Whether a port is open to who runs the checks."""
+    return "operators" in port.sources
+
+
 @pytest.mark.check("L1-20")
 @pytest.mark.each("all")
-def test_the_firewall_lets_in_whom_the_roles_name(driver: Driver, host: str) -> None:
+def test_the_firewall_lets_in_whom_the_roles_name(
+    driver: Driver, ports_for_others: dict[str, Future[dict[int, str]]], host: str
+) -> None:
     """Seen from the LAN: ports for operators answer, ports for others stay silent."""
     address = str(driver.inventory.hosts[host].address)
     listening = [item for item in driver.bundles[host].listen if item.protocol == "tcp"]
     command = f"nc -vz {address} PORT"
-    for port in (item.port for item in listening if "operators" in item.sources):
+    for port in (item.port for item in listening if is_ours(item)):
         succeeds(
             f"connecting to {address}:{port}",
             partial(tcp, address, port),
@@ -56,8 +75,7 @@ def test_the_firewall_lets_in_whom_the_roles_name(driver: Driver, host: str) -> 
             command=command,
             host=host,
         )
-    others = [item.port for item in listening if "operators" not in item.sources]
-    seen = open_ports(address, others, seconds=0.5)
+    seen = ports_for_others[address].result()
     heard = {port: answer for port, answer in seen.items() if "no answer in time" not in answer}
     nothing(f"ports of {address} that are not silent", heard, rule="none", command=command)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import Future
 from fnmatch import fnmatch
 
 import pytest
@@ -12,7 +13,7 @@ from lab.inventory.models import Inventory
 from lab.render.bundle import Bundle
 from lab.verify.driver import Driver
 from lab.verify.facts import KUBELET_CONFIG, Facts
-from lab.verify.outside import open_ports
+from lab.verify.outside import knock
 from lab.verify.verbs import agrees, holds, nothing
 
 NODE_PORTS = range(30000, 32768)
@@ -128,14 +129,23 @@ def test_the_balancer_listens_where_it_must(driver: Driver, facts: Facts, host: 
     nothing("silent ports", not_listening(driver.bundles[host], facts), rule="none", command="ss -lntup")
 
 
+@pytest.fixture(scope="session")
+def closed_ports(driver: Driver) -> dict[str, Future[dict[int, str]]]:
+    """What comes of connecting to the ports that the roles close, by address."""
+    hosts = driver.inventory.hosts
+    wanted = {name: [p.port for p in driver.bundles[name].closed if p.protocol == "tcp"] for name in hosts}
+    return knock({str(hosts[name].address): ports for name, ports in wanted.items()}, seconds=1)
+
+
 @pytest.mark.check("L1-18")
 @pytest.mark.each("all")
-def test_closed_ports_are_closed(driver: Driver, facts: Facts, host: str) -> None:
+def test_closed_ports_are_closed(
+    driver: Driver, facts: Facts, closed_ports: dict[str, Future[dict[int, str]]], host: str
+) -> None:
     """No port that the roles close is listening, seen on the machine and from outside."""
     closed = driver.bundles[host].closed
     listening = [f"{p.port}/{p.protocol}" for p in closed if facts.listens(p.port, p.protocol)]
     nothing("open ports", listening, rule="closed", command="ss -lntup")
     address = str(driver.inventory.hosts[host].address)
-    seen = open_ports(address, [item.port for item in closed if item.protocol == "tcp"])
-    reached = sorted(port for port, answer in seen.items() if answer == "open")
+    reached = sorted(port for port, answer in closed_ports[address].result().items() if answer == "open")
     nothing(f"ports of {address} that answer", reached, rule="closed", command=f"nc -vz {address} PORT")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import pytest
 
+from lab.inventory.models import Inventory
 from lab.verify.driver import Driver
 from lab.verify.objects import HTTP, deployment, service
 from lab.verify.outcomes import Mismatch
@@ -47,27 +50,60 @@ def failures(results: list[dict[str, object]]) -> dict[str, str]:
     return {str(result["target"]): str(result["error"]) for result in results if result.get("error")}
 
 
+@dataclass(frozen=True)
+class Targets:
+    """What a pod on any node must reach, by URL."""
+
+    pods: dict[str, str]
+    hosts: dict[str, str]
+    api: str
+
+    @classmethod
+    def of(cls, inventory: Inventory, probes: Mapping[str, Object]) -> Targets:
+        """The pods on every node by their node, kube-proxy on every node, and the API's cluster address."""
+        addresses = {name: inventory.hosts[name].address for name in inventory.nodes}
+        return cls(
+            {f"http://{pod['status']['podIP']}:{HTTP}/": node for node, pod in probes.items()},
+            {f"http://{address}:{PROXY_HEALTH}/healthz": name for name, address in addresses.items()},
+            f"https://{inventory.kubernetes.service_subnet[1]}:443/readyz",
+        )
+
+
+@pytest.fixture
+def targets(driver: Driver, probes: dict[str, Object]) -> Targets:
+    """What is asked."""
+    return Targets.of(driver.inventory, probes)
+
+
+@pytest.fixture(scope="session")
+def heard(driver: Driver, everywhere: Workspace) -> Iterator[dict[str, Future[list[dict[str, object]]]]]:
+    """What a pod on each node got from all targets. It is asked once: each start of a program in a pod costs
+    its node more than all the requests."""
+    probes = {pod["spec"]["nodeName"]: pod for pod in everywhere.pods("probe")}
+    wanted = Targets.of(driver.inventory, probes)
+    urls = [*wanted.pods, *wanted.hosts, wanted.api]
+    with ThreadPoolExecutor(4) as pool:
+        yield {
+            node: pool.submit(ask, everywhere, pod, urls, "--insecure", seconds=30 + 2 * len(urls))
+            for node, pod in probes.items()
+        }
+
+
 @pytest.mark.check("L2-10")
 def test_pods_reach_each_other_over_every_pair_of_nodes(
-    everywhere: Workspace, probes: dict[str, Object]
+    everywhere: Workspace, heard: dict[str, Future[list[dict[str, object]]]], targets: Targets
 ) -> None:
     """From a pod on each node, a pod on every node answers, and the right one."""
-    urls = {f"http://{pod['status']['podIP']}:{HTTP}/": node for node, pod in probes.items()}
-
-    def from_node(node: str) -> dict[str, str]:
-        results = ask(everywhere, probes[node], list(urls))
-        lost = {f"{node} -> {urls[url]}": error for url, error in failures(results).items()}
-        silent = set(urls) - {str(result["target"]) for result in results}
-        wrong = {
-            f"{node} -> {urls[str(r['target'])]}": f"answered by {r['body']}"
-            for r in results
-            if not r.get("error") and f'"node":"{urls[str(r["target"])]}"' not in str(r.get("body"))
-        }
-        return lost | wrong | {f"{node} -> {urls[url]}": "was not asked" for url in silent}
-
-    with ThreadPoolExecutor(4) as pool:
-        lost = {pair: error for found in pool.map(from_node, probes) for pair, error in found.items()}
-    rule = f"all {len(probes) ** 2} pairs answer"
+    lost: dict[str, str] = {}
+    for node, future in heard.items():
+        results = {str(result["target"]): result for result in future.result()}
+        for url, other in targets.pods.items():
+            result = results.get(url, {"error": "was not asked"})
+            if result.get("error"):
+                lost[f"{node} -> {other}"] = str(result["error"])
+            elif f'"node":"{other}"' not in str(result.get("body")):
+                lost[f"{node} -> {other}"] = f"answered by {result['body']}"
+    rule = f"all {len(targets.pods) ** 2} pairs answer"
     nothing("pairs of nodes", lost, rule=rule, command=f"kubectl -n {everywhere.name} get pods -o wide")
 
 
@@ -90,25 +126,32 @@ def test_workloads_land_by_label(driver: Driver, everywhere: Workspace) -> None:
 @pytest.mark.check("L2-11")
 @pytest.mark.each("nodes")
 def test_a_pod_reaches_hosts_and_the_api(
-    driver: Driver, everywhere: Workspace, probes: dict[str, Object], host: str
+    everywhere: Workspace,
+    probes: dict[str, Object],
+    heard: dict[str, Future[list[dict[str, object]]]],
+    targets: Targets,
+    host: str,
 ) -> None:
     """A pod on the node reaches its own host, every other host, and the API's cluster address."""
-    inventory = driver.inventory
-    urls = {
-        f"http://{inventory.hosts[name].address}:{PROXY_HEALTH}/healthz": name for name in inventory.nodes
-    }
-    lost = failures(ask(everywhere, probes[host], list(urls)))
+    results = heard[host].result()
+    lost = failures(results)
+    unasked = {*targets.hosts, targets.api} - {str(result["target"]) for result in results}
+    lost |= dict.fromkeys(unasked, "was not asked")
+    shell = f"kubectl -n {everywhere.name} exec {probes[host]['metadata']['name']} -- /probe http"
     nothing(
         f"hosts that a pod on {host} does not reach",
-        {urls[url]: error for url, error in lost.items()},
+        {name: lost[url] for url, name in targets.hosts.items() if url in lost},
         rule="none, its own included",
-        command=f"kubectl -n {everywhere.name} exec {probes[host]['metadata']['name']} -- "
-        f"/probe http {next(iter(urls))}",
+        command=f"{shell} {next(iter(targets.hosts))}",
         host=host,
     )
-    api = f"https://{inventory.kubernetes.service_subnet[1]}:443/readyz"
-    lost = failures(ask(everywhere, probes[host], [api], "--insecure"))
-    nothing(f"API from a pod on {host}", lost, rule=f"{api} answers", host=host)
+    nothing(
+        f"API from a pod on {host}",
+        {url: lost[url] for url in [targets.api] if url in lost},
+        rule=f"{targets.api} answers",
+        command=f"{shell} {targets.api} --insecure",
+        host=host,
+    )
 
 
 @pytest.mark.check("L2-12")
