@@ -33,7 +33,8 @@ ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests" / "acceptance"
 
 SILENCE_SECONDS = 600.0
-"""Longest time without a word of a layer's process; the longest single check takes a third of it."""
+"""Longest time without a word of a layer's process, beside that of the load profile that it runs; the longest
+other check takes a third of it."""
 UNWIND_SECONDS = 180.0
 """Time for an interrupted layer to heal its fault and to remove what it made."""
 
@@ -150,7 +151,7 @@ def examine(lab: Lab, folder: Path, console: Console, layer: Layer, selection: s
     # by file, so that what a file's fixtures made is made once (--dist loadgroup of xdist 3.8 does nothing
     # under pytest 9.2)
     # a selection is short: the start of workers would cost more time than they save
-    workers = 1 if selection else min(layer.workers, os.cpu_count() or 1)
+    workers = 1 if selection else layer.workers
     command = [
         *(sys.executable, "-m", "pytest", "-p", "lab.verify.plugin", "-p", "no:cacheprovider"),
         *("--plumbline-context", str(path), "--rootdir", str(ROOT), "--tb=short"),
@@ -173,7 +174,7 @@ def examine(lab: Lab, folder: Path, console: Console, layer: Layer, selection: s
     os.close(writer)
     story = Story(layer, console)
     try:
-        for line in _lines(reader):
+        for line in _lines(reader, SILENCE_SECONDS + lab.inventory.load_profiles["default"].seconds):
             story.hear(json.loads(line))
     except BaseException:
         _unwind(process, console, layer)
@@ -186,12 +187,12 @@ def examine(lab: Lab, folder: Path, console: Console, layer: Layer, selection: s
     return story.close(code, tail, hosts, selected=bool(selection))
 
 
-def _lines(reader: int) -> Iterator[str]:
+def _lines(reader: int, patience: float) -> Iterator[str]:
     """Lines of a pipe until its writers are gone. Raises `FailedError` after too long a silence."""
     rest = b""
     while True:
-        if not select.select([reader], [], [], SILENCE_SECONDS)[0]:
-            raise FailedError(f"verify: no word of the running checks for {SILENCE_SECONDS:g} s")
+        if not select.select([reader], [], [], patience)[0]:
+            raise FailedError(f"verify: no word of the running checks for {patience:g} s")
         chunk = os.read(reader, 65536)
         if not chunk:
             return

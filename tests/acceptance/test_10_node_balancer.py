@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 import pytest
 
+from lab.verify.balancer import SOCKET, STAT, servers
 from lab.verify.driver import Driver
 from lab.verify.verbs import agrees, becomes, holds
 
 CONFIG = "/etc/haproxy/haproxy.cfg"
-SOCKET = "/run/haproxy/admin.sock"
-STAT = f"echo 'show stat' | socat stdio {SOCKET}"
 
 
 @pytest.mark.check("L1-27")
@@ -67,14 +63,10 @@ def test_only_root_may_change_the_balancer(driver: Driver, host: str) -> None:
     )
 
 
-def server_states(driver: Driver, host: str) -> dict[str, str]:
-    """HAProxy's own view of the API servers: status and last check by name."""
-    rows = csv.DictReader(io.StringIO(driver.read(host, STAT).lstrip("# ")))
-    return {
-        row["svname"]: f"{row['status']} ({row['check_status']} {row['last_chk']})"
-        for row in rows
-        if row["pxname"] == "kube-apiservers" and row["svname"] != "BACKEND"
-    }
+def server_states(driver: Driver) -> dict[str, str]:
+    """Status and last check of the API servers, by name."""
+    found = servers(driver)
+    return {name: f"{row['status']} ({row['check_status']} {row['last_chk']})" for name, row in found.items()}
 
 
 @pytest.mark.check("L1-27")
@@ -83,7 +75,7 @@ def test_every_api_server_is_up_for_the_balancer(driver: Driver, host: str) -> N
     """HAProxy has exactly the masters as servers, and all of them are UP."""
     states = becomes(
         "servers of HAProxy",
-        lambda: server_states(driver, host),
+        lambda: server_states(driver),
         lambda states: bool(states) and all(text.startswith("UP") for text in states.values()),
         within=10,
         expected="all UP",

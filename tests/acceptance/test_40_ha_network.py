@@ -9,6 +9,7 @@ import pytest
 from lab.cluster.workloads import is_ready
 from lab.faults.traffic import ADDRESS, API
 from lab.verify import health
+from lab.verify.balancer import servers
 from lab.verify.driver import Driver
 from lab.verify.fire import Fire
 from lab.verify.verbs import becomes, holds, nothing, stays
@@ -24,10 +25,8 @@ LEADER_CHANGES = 3
 
 
 def in_service(driver: Driver) -> dict[str, bool]:
-    """Which masters HAProxy sends clients to, from its own status."""
-    said = driver.read(driver.inventory.balancer, "echo 'show stat' | socat stdio /run/haproxy/admin.sock")
-    rows = [line.split(",") for line in said.splitlines() if line.startswith("kube-apiservers,")]
-    return {row[1]: row[17].startswith("UP") for row in rows if row[1] != "BACKEND"}
+    """Which masters HAProxy sends clients to."""
+    return {name: row["status"].startswith("UP") for name, row in servers(driver).items()}
 
 
 @pytest.mark.check("L4-01")
