@@ -8,7 +8,7 @@ from collections import defaultdict
 import pytest
 
 from lab.inventory.models import Arch, Inventory
-from lab.render.bundle import SYSCTL_FILE
+from lab.verify.boots import kernel_settings
 from lab.verify.driver import Driver
 from lab.verify.facts import RESOLVER, Facts
 from lab.verify.outcomes import NotPartOfLab
@@ -59,16 +59,9 @@ def test_there_is_no_swap(driver: Driver, facts: Facts) -> None:
 
 @pytest.mark.check("L1-08")
 @pytest.mark.each("all")
-def test_kernel_settings_are_as_the_roles_say(driver: Driver, facts: Facts, host: str) -> None:
+def test_kernel_settings_are_as_the_roles_say(driver: Driver, facts: Facts) -> None:
     """Every sysctl and module of the machine's roles is in force, and in the files that set it at boot."""
-    bundle = driver.bundles[host]
-    command = f"sysctl {' '.join(bundle.sysctls)}"
-    agrees("sysctls", facts["sysctls"], dict(bundle.sysctls), command=command)
-    missing = [name for name, there in facts["modules"].items() if not there]
-    nothing("modules that are not in the kernel", missing, rule="none", command="lsmod")
-    wanted = next(file for file in bundle.files if file.path == SYSCTL_FILE)
-    found = facts["files"][SYSCTL_FILE]
-    agrees(f"{SYSCTL_FILE}: digest", found and found["sha256"], wanted.digest, command=f"cat {SYSCTL_FILE}")
+    kernel_settings(driver, facts)
 
 
 @pytest.mark.check("L1-08")

@@ -10,6 +10,7 @@ from lab.faults.catalogue import fault
 from lab.faults.mend import gated
 from lab.faults.traffic import API, lease_holder
 from lab.verify import health
+from lab.verify.boots import booted_well
 from lab.verify.driver import Driver
 from lab.verify.fire import Fire
 from lab.verify.outside import http_get
@@ -53,7 +54,7 @@ def test_losing_a_follower_changes_no_leader(fire: Fire) -> None:
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-03")
 def test_losing_the_etcd_leader_loses_nothing(fire: Fire) -> None:
-    """The etcd leader's machine loses its power: new leader, writes resume, none is lost."""
+    """The etcd leader's machine loses its power: new leader, no write lost, and it boots as it was."""
     driver = fire.driver
     names = health.etcd_names(driver)
     leader = health.etcd_leader(driver, names)
@@ -71,6 +72,7 @@ def test_losing_the_etcd_leader_loses_nothing(fire: Fire) -> None:
         took = fire.measure("time to a new etcd leader", time.monotonic() - live.began, "s", limit)
     fire.gaps_within(clients, live, driver.inventory.thresholds.api_gap_seconds)
     holds(f"time until {new} led", took <= limit, expected=f"at most {limit:g} s", seen=f"{took:.2f} s")
+    booted_well(driver, leader)
 
 
 @pytest.mark.full
@@ -156,7 +158,7 @@ def test_a_machine_that_stood_still_is_not_stale(fire: Fire) -> None:
 @pytest.mark.full
 @pytest.mark.check("L4-24")
 def test_the_lab_survives_a_blackout(fire_web: Fire) -> None:
-    """All machines off, all on: healthy in time, and the service keeps its address."""
+    """All machines off, all on: healthy in time, set up as before, and the service keeps its address."""
     driver, space = fire_web.driver, fire_web.space
     limit = 600.0
     with gated(driver, fault(driver.lab, "all-off"), within=limit) as live:
@@ -165,3 +167,5 @@ def test_the_lab_survives_a_blackout(fire_web: Fire) -> None:
     fire_web.measure("power-on of everything to healthy", time.monotonic() - live.healed, "s", limit)
     succeeds("the service at its old address", lambda: http_get(fire_web.address, 80), within=60)
     space.await_pods("web", 2)
+    for host in driver.inventory.hosts:
+        booted_well(driver, host)
