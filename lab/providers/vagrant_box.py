@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 import json
+import os
 import tarfile
+from hashlib import sha256
 from pathlib import Path
 
 from lab.local import run
 from lab.providers.lxc_config import INIT, init_text
+from lab.render.vagrant import LXC_BOX
 
 SECONDS = 600.0
 METADATA = {"provider": "lxc", "version": "1.0.0"}
 """The only version of the format that vagrant-lxc 1.4.3 does not call deprecated."""
 _NETWORKD = "etc/systemd/network/10-cloud-init-eth0.network.d/plumbline.conf"
 _NETWORKD_TEXT = "[Network]\nIPv6AcceptRA=no\nLinkLocalAddressing=no\n"
+
+
+def made_of(tree: str) -> str:
+    """What a box of the tree with this name is known by: a digest of all that goes into it."""
+    return sha256("\0".join((tree, INIT, init_text(), _NETWORKD, _NETWORKD_TEXT)).encode()).hexdigest()
+
+
+def added_box() -> str:
+    """What the box that Vagrant has under our name is made of, "" when it has none or an older one.
+
+    Vagrant keeps the box's metadata beside it, in VAGRANT_HOME (Vagrant's documentation, box file format).
+    """
+    home = Path(os.environ.get("VAGRANT_HOME") or Path.home() / ".vagrant.d")
+    folder = home / "boxes" / LXC_BOX.replace("/", "-VAGRANTSLASH-")
+    try:
+        return str(json.loads((folder / "0" / "lxc" / "metadata.json").read_text()).get("made_of", ""))
+    except (OSError, ValueError):
+        return ""
 
 
 def make_box(tree: Path, work: Path) -> Path:
@@ -37,7 +58,7 @@ def make_box(tree: Path, work: Path) -> Path:
     added = [f"./{INIT.lstrip('/')}", f"./{_NETWORKD}"]
     run([*pack, "--owner=0", "--group=0", "--append", "-C", str(extra), *added], timeout=SECONDS)
     run(["gzip", "-1", str(archive)], timeout=SECONDS)
-    (work / "metadata.json").write_text(json.dumps(METADATA))
+    (work / "metadata.json").write_text(json.dumps(METADATA | {"made_of": made_of(tree.name)}))
     box = work / "plumbline.box"
     with tarfile.open(box, "w") as tar:
         for name in ("metadata.json", "rootfs.tar.gz"):

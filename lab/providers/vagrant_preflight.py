@@ -10,11 +10,16 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 
+from lab.artifacts.rootfs import debian_key
+from lab.artifacts.toolchain import host_arch
 from lab.errors import PreflightError
 from lab.local import run
 from lab.providers import vagrant_virtualbox
 from lab.providers.base import Machine, Problem
+from lab.providers.vagrant_box import added_box, made_of
 from lab.providers.vagrant_virtualbox import RANGES, numbers
+from lab.render.roles import all_packages
+from lab.render.vagrant import LXC_BOX
 
 OLDEST = (2, 3)
 PLUGINS = {"libvirt": "vagrant-libvirt", "lxc": "vagrant-lxc"}
@@ -42,7 +47,7 @@ class LaptopFacts:
     """What this machine has. `ranges` is the text of VirtualBox's file, None without it; `misspelt` whether
     the file stands under the name that a well-known answer gives it; `routes` are the networks of this
     machine's links by their names; `closed` is the folder on the way to the seeds that other users cannot
-    pass, "" when there is none."""
+    pass, "" when there is none; `box` is whether Vagrant has the lxc backend's box as it is packed now."""
 
     vagrant: str
     plugins: tuple[str, ...]
@@ -56,7 +61,7 @@ class LaptopFacts:
     virtualbox: str
     closed: str
     iso: bool
-    boxes: str
+    box: bool
 
 
 def gather(backend: str, folder: Path, ranges: Path = RANGES) -> LaptopFacts:
@@ -82,7 +87,7 @@ def gather(backend: str, folder: Path, ranges: Path = RANGES) -> LaptopFacts:
         else "",
         closed=closed(folder),
         iso=any(shutil.which(tool[0]) for tool in ISO_TOOLS),
-        boxes=_said(["vagrant", "box", "list"]) if there and backend == "lxc" else "",
+        box=backend == "lxc" and added_box() == made_of(debian_key(all_packages(), host_arch()).slug),
     )
 
 
@@ -122,8 +127,9 @@ def _versions(facts: LaptopFacts, backend: str) -> list[Problem]:
     if backend == "lxc" and version >= LXC_BEFORE:
         rule = "2.3, the last that vagrant-lxc works with"
         problems.append(Problem("vagrant", facts.vagrant, rule, "use --backend libvirt or virtualbox"))
-    if backend == "lxc" and "plumbline/debian-12" not in facts.boxes:
-        problems.append(Problem("vagrant box", "no plumbline/debian-12", "added", "invoke vagrant.box"))
+    if backend == "lxc" and not facts.box:
+        rule = "added, and packed from the root filesystem that machines have now"
+        problems.append(Problem("vagrant box", f"no such {LXC_BOX}", rule, "invoke vagrant.box"))
     return problems
 
 

@@ -19,6 +19,7 @@ from lab.inventory.models import Inventory
 from lab.local import Completed, run
 from lab.providers.base import State
 from lab.providers.vagrant import parse_states
+from lab.providers.vagrant_preflight import gather
 from lab.render.vagrant import LXC_BOX, VAGRANTFILE, machines, management_mac
 from lab.ssh import Keys
 
@@ -171,7 +172,7 @@ def inventory(tmp_path: Path) -> Iterator[Path]:
     """The lab's file; the box is there, and nothing of the lab is left afterwards."""
     path = tmp_path / f"{NAME}.yaml"
     path.write_text(INVENTORY)
-    if LXC_BOX not in run(["vagrant", "box", "list"], timeout=60).stdout:
+    if not gather("lxc", tmp_path).box:
         assert _invoke("vagrant.box", "-s", "modules").code == 0
     _invoke("destroy", "-i", str(path))
     yield path

@@ -40,7 +40,7 @@ GOOD = LaptopFacts(
     virtualbox="7.0.20r163906",
     closed="",
     iso=True,
-    boxes=f"{LXC_BOX} (lxc, 0)\n",
+    box=True,
 )
 
 
@@ -86,7 +86,7 @@ def test_addresses_outside_virtualboxes_ranges_are_told_with_the_line_that_allow
         ("libvirt", {"program": False}, "apt-get install libvirt-daemon-system"),
         ("libvirt", {"plugins": ()}, "vagrant plugin install vagrant-libvirt"),
         ("lxc", {"vagrant": "2.4.9"}, "vagrant: 2.4.9; wanted: 2.3, the last that vagrant-lxc works with"),
-        ("lxc", {"boxes": "There are no installed boxes!"}, "fix: invoke vagrant.box"),
+        ("lxc", {"box": False}, "fix: invoke vagrant.box"),
         ("libvirt", {"routes": {"10.1.0.0/16": "docker0"}}, "network: 10.1.0.0/16 is on docker0"),
         ("virtualbox", {"memory_mib": 16_000}, "free memory: 16000 MiB; wanted: 50176 MiB for 6 machines"),
         ("virtualbox", {"virtualisation": False}, "nested virtualisation"),

@@ -6,11 +6,28 @@ import json
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from lab.providers.lxc_config import INIT, init_text
-from lab.providers.vagrant_box import make_box
+from lab.providers.vagrant_box import added_box, made_of, make_box
 
 STRIPPED = 2
 """Leading parts that vagrant-lxc's template takes from each name (scripts/lxc-template)."""
+
+
+def test_a_box_of_another_time_is_no_box_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAGRANT_HOME", str(tmp_path))
+    assert added_box() == ""
+    file = tmp_path / "boxes" / "plumbline-VAGRANTSLASH-debian-12" / "0" / "lxc" / "metadata.json"
+    file.parent.mkdir(parents=True)
+    for text, found in (
+        ('{"provider": "lxc", "version": "1.0.0"}', ""),
+        ("{", ""),
+        (json.dumps({"provider": "lxc", "made_of": made_of("debian-amd64-1")}), made_of("debian-amd64-1")),
+    ):
+        file.write_text(text)
+        assert added_box() == found
+    assert made_of("debian-amd64-1") != made_of("debian-amd64-2")
 
 
 def test_a_box_unpacks_to_the_tree_and_our_init(tmp_path: Path) -> None:
@@ -30,6 +47,7 @@ def test_a_box_unpacks_to_the_tree_and_our_init(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "box" / "metadata.json").read_text()) == {
         "provider": "lxc",
         "version": "1.0.0",
+        "made_of": made_of("tree"),
     }
     with tarfile.open(tmp_path / "box" / "rootfs.tar.gz") as tar:
         found = {
