@@ -64,13 +64,23 @@ class LabNetwork:
         """Whether namespace and switch are as they should be, so that nothing is left to make."""
         if self.owner() != str(self._home):
             return False
-        shown = run(["ip", "-n", self.name, "-j", "-4", "address", "show", "up"], timeout=_SECONDS)
+        shown = run(["ip", "-n", self.name, "-j", "address", "show", "up"], timeout=_SECONDS)
         held = {
-            f"{link['ifname']} {address['local']}/{address['prefixlen']}"
+            f"{link['ifname']} {link['address']} {address['local']}/{address['prefixlen']}"
             for link in json.loads(shown.stdout)
             for address in link["addr_info"]
         }
-        return {f"{BRIDGE} {self._bridge.with_prefixlen}", "lo 127.0.0.1/8"} <= held
+        bridge = f"{BRIDGE} {self._mac} {self._bridge.with_prefixlen}"
+        return {bridge, "lo 00:00:00:00:00:00 127.0.0.1/8"} <= held
+
+    @property
+    def _mac(self) -> str:
+        """The switch's own address: a locally administered one, with its IPv4 address as the last four bytes.
+
+        Left to the kernel it is the lowest of the ports', so it changes when a machine is switched off or on,
+        and whoever knew the harness by the old one answers into the void until its ARP entry ends.
+        """
+        return ":".join(f"{byte:02x}" for byte in (0x02, 0x00, *self._bridge.ip.packed))
 
     def make(self) -> bool:
         """Make or complete namespace and switch; True when something was made.
@@ -86,7 +96,7 @@ class LabNetwork:
             self._in(["ip", "link", "add", "name", BRIDGE, "type", "bridge"])
         # The mark is last: a switch without it is completed by the next call.
         self._in(["ip", "link", "set", "dev", "lo", "up"])
-        self._in(["ip", "link", "set", "dev", BRIDGE, "up"])
+        self._in(["ip", "link", "set", "dev", BRIDGE, "address", self._mac, "up"])
         self._in(["ip", "address", "replace", self._bridge.with_prefixlen, "dev", BRIDGE])
         self._in(["ip", "link", "set", "dev", BRIDGE, "alias", f"{_MARK}{self._home}"])
         return True

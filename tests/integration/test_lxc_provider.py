@@ -18,6 +18,7 @@ from lab.artifacts.rootfs import debian_tree
 from lab.artifacts.store import Store
 from lab.errors import FailedError, PreflightError
 from lab.local import Completed, run
+from lab.providers import lxc_network
 from lab.providers.base import Machine, Power, State, Volume
 from lab.providers.lxc import LxcProvider
 from lab.providers.lxc_config import port_name
@@ -183,6 +184,38 @@ def test_again_changes_nothing(lab: Lab) -> None:
     assert not lab.provider.prepare()
     assert not lab.provider.create(lab.one)
     assert (lab.home / "machines/m1").stat().st_mtime_ns == before
+
+
+def test_the_harness_keeps_its_card_when_machines_come_and_go(lab: Lab) -> None:
+    """Else whoever knew it by the former address answers into the void after a machine's power went."""
+
+    def card() -> str:
+        shown = lab.inside("ip", "-j", "link", "show", "dev", lxc_network.BRIDGE)
+        return str(json.loads(shown.stdout)[0]["address"])
+
+    before = card()
+    # the kernel would take the lowest address of the ports
+    lab.inside(
+        *[
+            "ip",
+            "link",
+            "add",
+            "lowest",
+            "address",
+            "00:00:5e:00:53:01",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "other",
+        ]
+    )
+    try:
+        lab.inside("ip", "link", "set", "dev", "lowest", "master", lxc_network.BRIDGE, "up")
+        during = card()
+    finally:
+        lab.inside("ip", "link", "delete", "dev", "lowest")
+    assert (during, card()) == (before, before)
 
 
 def test_entering_moves_one_thread_only(lab: Lab) -> None:
