@@ -211,9 +211,8 @@ class VagrantProvider:
         done = done or run(argv, timeout=seconds, check=False)
         if done.code:
             command = f"vagrant {' '.join(arguments)}"
-            raise CommandError(
-                "", command, done.code, done.stdout + done.stderr, next_step=f"cd {self._folder}"
-            )
+            said = without_trace(done.stdout + done.stderr)
+            raise CommandError("", command, done.code, said, next_step=f"cd {self._folder}")
         return done
 
     def _write_seed(self, machine: Machine) -> None:
@@ -231,6 +230,11 @@ class VagrantProvider:
             argv = [*tool, "-output", str(iso), "-volid", "cidata", "-joliet", "-rock", "-quiet", str(seed)]
             run(argv, timeout=SECONDS)
             iso.chmod(0o600)
+
+
+def without_trace(output: str) -> str:
+    """The output of a command without Ruby's stack: a hundred lines that follow the cause."""
+    return "\n".join(line for line in output.splitlines() if not line.startswith("\tfrom "))
 
 
 def parse_states(text: str) -> dict[str, State]:

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import yaml
 
-from lab.errors import InputError
+from lab.errors import CommandError, InputError
 from lab.inventory.loading import load
 from lab.inventory.models import Inventory
 from lab.local import Completed
@@ -182,6 +182,22 @@ def test_a_lab_that_was_never_made_is_absent_without_asking_vagrant(tmp_path: Pa
     assert not provider.leftovers()
     with pytest.raises(InputError, match="--backend: vmware: must be one of libvirt, virtualbox, lxc"):
         VagrantProvider(tmp_path, "vmware", {}, None)
+
+
+def test_an_error_of_a_plugin_shows_its_cause_and_not_rubys_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cause = "vm_action.rb:7:in `create': No such file: '/run/libvirt/virtlogd-sock' (Libvirt::Error)"
+    stack = "".join(
+        f"\tfrom /usr/share/gems/vagrant/action/warden.rb:{number}:in `call'\n" for number in range(99)
+    )
+    ended = Completed(1, "==> haproxy: Starting domain.\n", f"{cause}\n{stack}")
+    monkeypatch.setattr(vagrant, "run", lambda *_, **__: ended)
+    (tmp_path / "Vagrantfile").touch()
+    with pytest.raises(CommandError) as raised:
+        VagrantProvider(tmp_path, "libvirt", {}, None).machines()
+    shown = raised.value.message.splitlines()
+    assert [line.strip() for line in shown[1:]] == ["==> haproxy: Starting domain.", cause]
 
 
 class AtOnce:
