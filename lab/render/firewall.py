@@ -8,7 +8,8 @@ from ipaddress import IPv4Network, collapse_addresses
 from typing import Any
 
 from lab.errors import FailedError
-from lab.inventory.models import HostRole, Inventory
+from lab.inventory.models import HostRole, Inventory, ProviderName
+from lab.providers.vagrant_preflight import OWN_NETWORKS
 from lab.render.roles import Listen, RolePort, addons, host_roles
 
 FILE = "/etc/nftables.conf"
@@ -47,17 +48,22 @@ def _port(inventory: Inventory, item: RolePort) -> Port:
     return Port(number, item.protocol, item.sources if isinstance(item, Listen) else ())
 
 
-def operators(inventory: Inventory) -> tuple[IPv4Network, ...]:
-    """The networks of people and of the harness: LAN, management network, `ssh.networks`; none overlap."""
+def operators(inventory: Inventory, name: str) -> tuple[IPv4Network, ...]:
+    """The networks of people and of the harness: LAN, management network, `ssh.networks`; none overlap.
+
+    Vagrant reaches its machines by networks of its own: `vagrant up` waits for SSH there, and so do people.
+    """
     management = inventory.network.management
     found = [inventory.network.lan, *([management] if management else []), *inventory.ssh.networks]
+    if inventory.provided_by(name) is ProviderName.VAGRANT:
+        found += [IPv4Network(own) for own, _links in OWN_NETWORKS.values()]
     return tuple(collapse_addresses(found))
 
 
-def groups(inventory: Inventory, ports: Sequence[Port]) -> dict[str, str]:
-    """The groups that the ports name, each with its members as nftables lists them."""
+def groups(inventory: Inventory, name: str, ports: Sequence[Port]) -> dict[str, str]:
+    """The groups that the ports of a host name, each with its members as nftables lists them."""
     members = {
-        "operators": [str(network) for network in operators(inventory)],
+        "operators": [str(network) for network in operators(inventory, name)],
         "masters": [inventory.addresses[name] for name in inventory.masters],
         "nodes": [inventory.addresses[name] for name in inventory.nodes],
     }

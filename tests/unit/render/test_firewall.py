@@ -6,6 +6,7 @@ import pytest
 
 from lab.converge import HostFacts, compare
 from lab.errors import FailedError, PreflightError
+from lab.inventory.loading import load
 from lab.inventory.models import Inventory
 from lab.providers.base import Traits
 from lab.render import firewall
@@ -55,6 +56,14 @@ def test_ports_of_the_cluster_roles_are_open_between_nodes() -> None:
             "ip saddr @nodes udp dport 7946 accept",
             "ip saddr @nodes tcp dport 10250 accept",
         } <= opened(inventory(), name)
+
+
+def test_vagrant_reaches_its_own_machines_and_nobody_elses() -> None:
+    """Else `vagrant up` waits in vain for a machine whose first boot was quick, as does `vagrant ssh`."""
+    lab = load("production", provider="vagrant")
+    for own in ("192.168.121.0/24", "10.0.2.0/24"):
+        assert own in ruleset(lab, "master-1")
+        assert own not in ruleset(inventory(), "master-1")
 
 
 def test_ports_and_networks_are_the_inventorys() -> None:
