@@ -81,11 +81,12 @@ mount -t proc proc /proc
 umount --recursive --lazy /sys  # without control groups: libvirt would make its own in this machine's
 mount -t sysfs sysfs /sys
 mount -t tmpfs tmpfs /run
-mkdir -p /var/lib/libvirt /var/cache/libvirt
+mkdir -p /var/lib/libvirt /var/cache/libvirt /var/log/libvirt
 test ! -e /dev/kvm || mount --bind /dev/null /dev/kvm
 mount --bind {home}/etc /etc/libvirt
 mount --bind {home}/state /var/lib/libvirt
 mount --bind {home}/cache /var/cache/libvirt
+mount --bind {home}/log /var/log/libvirt
 mount --bind {home}/passwd /etc/passwd
 mount --bind {home}/group /etc/group
 # the shell reaps what libvirt has ended; for what nobody reaps libvirt waits half a minute
@@ -121,7 +122,7 @@ def _which(program: str) -> str | None:
 @pytest.fixture
 def libvirt(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """libvirt answers; afterwards neither it nor its namespace is left."""
-    for name in ("etc", "state", "cache", "sockets"):
+    for name in ("etc", "state", "cache", "log", "sockets"):
         (home / name).mkdir()
     (home / "etc" / "qemu.conf").write_text('stdio_handler = "file"\n')  # there is no virtlogd in there
     (home / "libvirtd.conf").write_text(
