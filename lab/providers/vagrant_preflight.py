@@ -19,7 +19,7 @@ from lab.providers.base import Machine, Problem
 from lab.providers.vagrant_box import added_box, made_of
 from lab.providers.vagrant_virtualbox import RANGES, numbers
 from lab.render.roles import all_packages
-from lab.render.vagrant import LXC_BOX
+from lab.render.vagrant import LXC_BOX, NETWORKS
 
 OLDEST = (2, 3)
 PLUGINS = {"libvirt": "vagrant-libvirt", "lxc": "vagrant-lxc"}
@@ -31,8 +31,8 @@ LXC_BEFORE = (2, 4)
 """vagrant-lxc 1.4.3, the last there is, calls what Ruby 3.2 and with it Vagrant 2.4 no longer has."""
 MARGIN_MIB = 1024
 ISO_TOOLS = (("xorriso", "-as", "mkisofs"), ("genisoimage",), ("mkisofs",))
-OWN_NETWORKS = {"libvirt": ("192.168.121.0/24", "virbr"), "virtualbox": ("10.0.2.0/24", "vboxnet")}
-"""The network of each machine's first card, and what the backend's own links are called here."""
+LINKS = {"libvirt": "virbr", "virtualbox": "vboxnet"}
+"""What the backends' own links are called here."""
 DRIVERS = {"libvirt": Path("/dev/kvm"), "virtualbox": Path("/dev/vboxdrv")}
 """What the kernel shows once the backend's part of it is loaded."""
 LOADING = {"libvirt": "modprobe kvm_intel or kvm_amd", "virtualbox": "/sbin/vboxconfig"}
@@ -100,7 +100,7 @@ def judge(facts: LaptopFacts, backend: str, machines: list[Machine]) -> list[Pro
         problems += vagrant_virtualbox.fits(facts.vagrant, facts.virtualbox)
         addresses = [machine.interface.ip for machine in machines]
         problems += vagrant_virtualbox.allowed(facts.ranges, addresses, misspelt=facts.misspelt)
-    if backend in OWN_NETWORKS and machines:
+    if backend in NETWORKS and machines:
         problems += _clash(facts, backend, machines[0].interface.network)
     if backend == "libvirt" and facts.closed:
         fix = f"chmod o+x {facts.closed}, or move the checkout"
@@ -136,7 +136,7 @@ def _versions(facts: LaptopFacts, backend: str) -> list[Problem]:
 def _clash(facts: LaptopFacts, backend: str, lan: IPv4Network) -> list[Problem]:
     """Networks that the lab's would overlap: both backends refuse to start it beside one of this machine's,
     and a machine with two cards in the same network answers by the wrong one."""
-    own, links = OWN_NETWORKS[backend]
+    own, links = NETWORKS[backend], LINKS[backend]
     problems = [
         Problem(
             "network", f"{route} is on {link}", f"{lan} free", f"take another network.lan, or remove {link}"

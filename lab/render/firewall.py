@@ -9,8 +9,8 @@ from typing import Any
 
 from lab.errors import FailedError
 from lab.inventory.models import HostRole, Inventory, ProviderName
-from lab.providers.vagrant_preflight import OWN_NETWORKS
 from lab.render.roles import Listen, RolePort, addons, host_roles
+from lab.render.vagrant import NETWORKS
 
 FILE = "/etc/nftables.conf"
 SSH_PORT = 22
@@ -56,7 +56,7 @@ def operators(inventory: Inventory, name: str) -> tuple[IPv4Network, ...]:
     management = inventory.network.management
     found = [inventory.network.lan, *([management] if management else []), *inventory.ssh.networks]
     if inventory.provided_by(name) is ProviderName.VAGRANT:
-        found += [IPv4Network(own) for own, _links in OWN_NETWORKS.values()]
+        found += map(IPv4Network, NETWORKS.values())
     return tuple(collapse_addresses(found))
 
 

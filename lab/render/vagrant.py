@@ -18,6 +18,9 @@ LXC_BOX = "plumbline/debian-12"
 BOXES = {os: f"cloud-image/{os}" for os in ("debian-12", "ubuntu-22.04", "ubuntu-24.04")}
 """Canonical's and Debian's own cloud images as boxes for libvirt and VirtualBox: they run cloud-init."""
 
+NETWORKS = {"libvirt": "192.168.121.0/24", "virtualbox": "10.0.2.0/24"}
+"""The network of each machine's first card, by which Vagrant reaches it: the backends' own defaults."""
+
 
 def management_mac(inventory: Inventory, name: str) -> str:
     """MAC of the card by which Vagrant itself reaches a machine: locally administered, derived."""
