@@ -40,6 +40,10 @@ class Answered(Exception):
     """An answer that says no for certain."""
 
 
+class Gone(Answered):
+    """The API does not know any more what came after a version."""
+
+
 @dataclass(frozen=True)
 class Door:
     """The API as clients reach it; `collection` is the path of the registers' ConfigMaps."""
@@ -86,6 +90,8 @@ class Client(threading.Thread):
         if answer.status < 400:
             return answer
         said = f"{answer.status}: {answer.read()[:200].decode(errors='replace')}"
+        if answer.status == 410:
+            raise Gone(said)
         if answer.status < 500 and answer.status != 429:
             raise Answered(said)
         raise Unanswered(said)
@@ -164,14 +170,21 @@ class Writer(Client):
 
 
 class Watcher(Client):
-    """Watches all registers from a version on; begins again where it was when the watch breaks."""
+    """Watches all registers from a version on; begins again where it was when the watch breaks.
+
+    When every API server began anew, none knows any more what came after that version (status 410). Then it
+    goes on from a list, as Kubernetes' own clients do, and notes which versions the list stands for.
+    """
 
     def __init__(self, name: str, door: Door, since: int) -> None:
         super().__init__(name, door, ())
         self.since = since
         self.events: list[Event] = []
+        self.listed: list[tuple[int, int]] = []
+        """After which version and up to which each list told the state, and not every event."""
         self.expired = ""
-        """What the API said when it would not go on from where the watch was."""
+        """What the API said when it would neither go on nor list."""
+        self._at = since
 
     def stop(self) -> None:
         """End at once: between two events it would listen until its patience is over."""
@@ -185,9 +198,13 @@ class Watcher(Client):
     def run(self) -> None:
         """Watch until stopped."""
         while not self._over.is_set() and not self.expired:
-            at = self.events[-1].version if self.events else self.since
+            path = f"{self._door.collection}?watch=1&timeoutSeconds=600&resourceVersion={self._at}"
             try:
-                self._listen(f"{self._door.collection}?watch=1&timeoutSeconds=600&resourceVersion={at}")
+                try:
+                    self._listen(path)
+                except Gone:
+                    self._hang_up()
+                    self._list()
             except Answered as error:
                 self.expired = str(error)
             except (Unanswered, OSError, http.client.HTTPException, ValueError):
@@ -204,12 +221,26 @@ class Watcher(Client):
             item = told["object"]
             if told["type"] == "ERROR":
                 if item.get("code") == 410:
-                    raise Answered(item["message"])
+                    raise Gone(item["message"])
                 raise Unanswered(item.get("message", ""))
-            if KEY in item.get("data", {}):  # a namespace holds ConfigMaps of Kubernetes' own too
-                self.events.append(
-                    Event(item["metadata"]["name"], time.monotonic(), version_of(item), value_of(item))
-                )
+            self._note_state(item)
+
+    def _list(self) -> None:
+        """The state of now from etcd's majority: without a version a list is as fresh as a read."""
+        told = json.loads(self._send("GET", self._door.collection, WATCH_SILENCE).read())
+        before, now = self._at, version_of(told)
+        for item in sorted(told["items"], key=version_of):
+            if version_of(item) > before:
+                self._note_state(item)
+        self.listed.append((before, now))
+        self._at = now
+
+    def _note_state(self, item: dict[str, Any]) -> None:
+        if KEY in item.get("data", {}):  # a namespace holds ConfigMaps of Kubernetes' own too
+            self.events.append(
+                Event(item["metadata"]["name"], time.monotonic(), version_of(item), value_of(item))
+            )
+            self._at = version_of(item)
 
 
 def register_object(name: str, value: str = EMPTY) -> dict[str, Any]:

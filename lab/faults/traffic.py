@@ -84,8 +84,10 @@ class Traffic:
         last.stop()
         self.history = [item for client in (*self.clients, last) for item in client.history]
         if self.watch.expired:
-            raise CouldNotTell(f"watch: the API would not go on from where it was: {self.watch.expired}")
-        self.contradictions = judge(self.history, self.events, since=self.watch.since)
+            raise CouldNotTell(f"watch: the API would neither go on nor list: {self.watch.expired}")
+        self.contradictions = judge(
+            self.history, self.events, since=self.watch.since, listed=self.watch.listed
+        )
 
     @property
     def events(self) -> list[Event]:

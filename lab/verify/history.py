@@ -94,12 +94,17 @@ _VERSION = attrgetter("version")
 
 
 def judge(
-    history: Iterable[Operation], watched: Sequence[Event] = (), *, since: int = 0
+    history: Iterable[Operation],
+    watched: Sequence[Event] = (),
+    *,
+    since: int = 0,
+    listed: Sequence[tuple[int, int]] = (),
 ) -> list[Contradiction]:
     """What contradicts lossless, linearizable registers and a faithful watch; empty for a good history.
 
-    `watched` is one watch that began at version `since` and went on until it had seen the last state. The
-    history must end with a read of each register after everything else.
+    `watched` is one watch that began at version `since` and went on until it had seen the last state. Of the
+    spans `listed` (after the first version, up to the second) it told the last state of each register alone.
+    The history must end with a read of each register after everything else.
     """
     found: list[Contradiction] = []
     writes: list[Operation] = []
@@ -110,7 +115,7 @@ def judge(
         found += _of_register(operations, events)
         writes += (item for item in operations if item.write and item.good)
     if watched:
-        found += _of_watch(watched, writes, since)
+        found += _of_watch(watched, writes, since, listed)
     return sorted(found, key=lambda item: len(item.shown))
 
 
@@ -211,7 +216,9 @@ def _counting(good: Sequence[Operation]) -> Iterator[Contradiction]:
             yield Contradiction("counter", "it did not rise with the version", (early, late))
 
 
-def _of_watch(watched: Sequence[Event], writes: Iterable[Operation], since: int) -> Iterator[Contradiction]:
+def _of_watch(
+    watched: Sequence[Event], writes: Iterable[Operation], since: int, listed: Sequence[tuple[int, int]]
+) -> Iterator[Contradiction]:
     """Ordered, nothing twice, and every acknowledged write from its beginning on."""
     for early, late in pairwise(watched):
         if late.version == early.version:
@@ -220,7 +227,12 @@ def _of_watch(watched: Sequence[Event], writes: Iterable[Operation], since: int)
             yield Contradiction("watch: order", "a version went back", (early, late))
     seen = {event.version for event in watched}
     for item in writes:
-        if item.version > since and item.version not in seen:
+        replaced = any(
+            low < item.version < event.version <= high and event.register == item.register
+            for low, high in listed
+            for event in watched
+        )
+        if item.version > since and item.version not in seen and not replaced:
             yield Contradiction("watch: gap", f"version {item.version} never came", (item,))
 
 

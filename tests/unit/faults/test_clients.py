@@ -11,7 +11,17 @@ from typing import Any
 
 import pytest
 
-from lab.faults.clients import EMPTY, Answered, Client, Door, Unanswered, Watcher, Writer, register_object
+from lab.faults.clients import (
+    EMPTY,
+    Answered,
+    Client,
+    Door,
+    Gone,
+    Unanswered,
+    Watcher,
+    Writer,
+    register_object,
+)
 from lab.verify.history import Fate
 
 DOOR = Door("10.1.1.50", 6443, ssl.create_default_context(), "/api/v1/namespaces/fire/configmaps")
@@ -113,11 +123,34 @@ def test_a_watch_goes_on_where_it_was() -> None:
 
 
 @pytest.mark.usefixtures("no_pause")
-def test_a_watch_whose_version_is_gone_says_so_and_ends() -> None:
+def test_a_watch_whose_version_is_gone_goes_on_from_a_list() -> None:
     watch = Watcher("watch", DOOR, 10)
-    answering(watch, [Body({"type": "ERROR", "object": {"code": 410, "message": "too old"}})], lambda: None)
+    other = {"metadata": {"name": "kube-root-ca.crt", "resourceVersion": "12"}, "data": {"ca.crt": "..."}}
+    items = [stored("4:w", 15), other, stored("1:w", 10)]
+    asked = answering(
+        watch,
+        [
+            Body({"type": "ERROR", "object": {"code": 410, "message": "too old"}}),
+            ConnectionResetError("reset"),  # the list breaks: all of it again
+            Gone("410: too old"),
+            Body({"metadata": {"resourceVersion": "19"}, "items": items}),
+            Body({"type": "MODIFIED", "object": stored("5:w", 21)}),
+        ],
+        watch._over.set,
+    )
     watch.run()
-    assert watch.expired == "too old"
+    assert [(event.version, event.value) for event in watch.events] == [(15, "4:w"), (21, "5:w")]
+    assert (watch.listed, watch.expired) == ([(10, 19)], "")
+    versions = [path.partition("resourceVersion=")[2] for _, path, _ in asked]
+    assert versions == ["10", "", "10", "", "19", "21"]
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_a_watch_that_may_not_list_says_so_and_ends() -> None:
+    watch = Watcher("watch", DOOR, 10)
+    answering(watch, [Gone("410: too old"), Answered("403: forbidden")], lambda: None)
+    watch.run()
+    assert watch.expired == "403: forbidden"
 
 
 def test_a_watch_in_which_nothing_happens_ends_at_once() -> None:

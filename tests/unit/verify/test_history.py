@@ -51,6 +51,15 @@ def test_a_good_history_has_no_contradiction() -> None:
     assert judge(GOOD, WATCHED, since=10) == []
 
 
+def test_a_list_stands_for_what_it_replaced_and_for_nothing_else() -> None:
+    told = (WATCHED[0], WATCHED[2], WATCHED[3])  # version 14 is missing: 17 came from a list up to 18
+    assert judge(GOOD, told, since=10, listed=[(11, 18)]) == []
+    for listed in ([(14, 18)], [(11, 16)], [(17, 20)], []):
+        assert [item.rule for item in judge(GOOD, told, since=10, listed=listed)] == ["watch: gap"], listed
+    # what the list itself should have told is a gap
+    assert [item.rule for item in judge(GOOD, WATCHED[:3], since=10, listed=[(17, 25)])] == ["watch: gap"]
+
+
 def test_an_unanswered_write_may_never_have_happened() -> None:
     without = [item for item in GOOD if "3:x" not in (item.value,) or item.write]
     without = [replace(item, base=14) if item.value == "4:x" and item.write else item for item in without]
