@@ -11,7 +11,7 @@ from lab.faults.traffic import ADDRESS, traffic
 from lab.verify.drain import drained
 from lab.verify.fire import Fire
 from lab.verify.outside import arp_owners
-from lab.verify.verbs import becomes, holds, nothing, stays
+from lab.verify.verbs import agrees, becomes, holds, nothing, stays
 
 DRAIN_SUCCESS = 0.99
 """Row L4-10: share of good requests while workers are drained."""
@@ -79,9 +79,11 @@ def test_an_address_leaves_a_node_without_speaker(fire_web: Fire) -> None:
     driver = fire_web.driver
     victim = becomes("announcer", lambda: owner(fire_web), bool, within=15, expected="one node")
     path = f"/api/v1/nodes/{victim}"
-    taint = {"key": "plumbline.local/no-speaker", "value": "", "effect": "NoExecute"}
+    taint = {"key": "plumbline.local/no-speaker", "effect": "NoExecute"}
+    # a patch replaces the whole list (core/v1 NodeSpec: taints have no merge key)
+    before = (driver.cluster.get(path) or {})["spec"].get("taints")
     began = time.monotonic()
-    driver.cluster.request("PATCH", path, {"spec": {"taints": [taint]}})
+    driver.cluster.request("PATCH", path, {"spec": {"taints": [*(before or []), taint]}})
     try:
         becomes(
             "announcer",
@@ -93,7 +95,9 @@ def test_an_address_leaves_a_node_without_speaker(fire_web: Fire) -> None:
         )
         fire_web.measure("taint to move", time.monotonic() - began, "s", MOVE_SECONDS)
     finally:
-        driver.cluster.request("PATCH", path, {"spec": {"taints": [taint | {"$patch": "delete"}]}})
+        driver.cluster.request("PATCH", path, {"spec": {"taints": before}})
+    left = (driver.cluster.get(path) or {})["spec"].get("taints")
+    agrees(f"taints of {victim} afterwards", left, before, command=f"kubectl describe node {victim}")
     becomes(
         "announcer", lambda: owner(fire_web), bool, within=MOVE_SECONDS, expected="one node, after the taint"
     )
