@@ -198,18 +198,20 @@ class Watcher(Client):
     def run(self) -> None:
         """Watch until stopped."""
         while not self._over.is_set() and not self.expired:
-            path = f"{self._door.collection}?watch=1&timeoutSeconds=600&resourceVersion={self._at}"
             try:
-                try:
-                    self._listen(path)
-                except Gone:
-                    self._hang_up()
-                    self._list()
+                self._follow()
             except Answered as error:
                 self.expired = str(error)
             except (Unanswered, OSError, http.client.HTTPException, ValueError):
                 self._over.wait(READ_INTERVAL)
             self._hang_up()
+
+    def _follow(self) -> None:
+        try:
+            self._listen(f"{self._door.collection}?watch=1&timeoutSeconds=600&resourceVersion={self._at}")
+        except Gone:
+            self._hang_up()
+            self._list()
 
     def _listen(self, path: str) -> None:
         answer = self._send("GET", path, WATCH_SILENCE)

@@ -16,6 +16,7 @@ from lab.faults.kinds import Fault
 from lab.faults.mend import gated
 from lab.faults.probes import SECONDS, Prober, Sampler, longest_gap
 from lab.report.series import Mark, Series
+from lab.verify import health
 from lab.verify.driver import Driver
 from lab.verify.front import Front
 from lab.verify.history import Contradiction, Event, Operation, judge
@@ -183,13 +184,7 @@ def echo_probe(
 
 def lease_holder(driver: Driver, name: str) -> Callable[[], str]:
     """Who holds a lease of the control plane, by host."""
-    path = f"/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/{name}"
-
-    def look() -> str:
-        item = driver.cluster.get(path) or {"spec": {}}
-        return str(item["spec"].get("holderIdentity") or "").partition("_")[0]
-
-    return look
+    return lambda: health.holder_of(health.lease(driver, name))
 
 
 def probers(driver: Driver, name: str, address: str) -> list[Prober]:

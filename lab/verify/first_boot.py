@@ -66,29 +66,17 @@ def judge(programs: Programs, documents: Mapping[str, str]) -> dict[str, Judged]
 
 def _judge(programs: Programs, documents: Mapping[str, str]) -> dict[str, Judged]:
     files = {str(number): text for number, text in enumerate(documents.values())}
-    words = {path: _words(path, number) for path, number in zip(documents, files, strict=True)}
-    command = ["python3", "-c", _FORKS, f"{INSIDE}/{_WANTED}"]
-    ran = programs.in_debian(command, {**files, _WANTED: json.dumps(words)})
+    commands = {path: _command(path, number) for path, number in zip(documents, files, strict=True)}
+    wanted = json.dumps({path: command.split() for path, command in commands.items()})
+    ran = programs.in_debian(["python3", "-c", _FORKS, f"{INSIDE}/{_WANTED}"], {**files, _WANTED: wanted})
     if ran.code:
         raise CouldNotTell(f"cloud-init: exit code {ran.code}: {(ran.stdout + ran.stderr).strip()[-500:]}")
     told: dict[str, tuple[int, str]] = json.loads(ran.stdout)
-    return {
-        path: Judged(Completed(code, said, ""), " ".join(words[path])) for path, (code, said) in told.items()
-    }
+    return {path: Judged(Completed(code, said, ""), commands[path]) for path, (code, said) in told.items()}
 
 
-def _words(path: str, file: str) -> list[str]:
+def _command(path: str, file: str) -> str:
     if not path.endswith(NETWORK):
-        return ["cloud-init", "schema", "--config-file", f"{INSIDE}/{file}"]
-    convert = ["cloud-init", "devel", "net-convert", "--network-data", f"{INSIDE}/{file}"]
-    return [
-        *convert,
-        "--kind",
-        "yaml",
-        "--output-kind",
-        "networkd",
-        "-d",
-        f"{INSIDE}/{file}.d",
-        "-D",
-        "debian",
-    ]
+        return f"cloud-init schema --config-file {INSIDE}/{file}"
+    read = f"cloud-init devel net-convert --network-data {INSIDE}/{file} --kind yaml"
+    return f"{read} --output-kind networkd -d {INSIDE}/{file}.d -D debian"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -14,6 +16,11 @@ from lab.verify.verbs import Refused, agrees, becomes, holds, nothing, succeeds
 
 NODES = "kubectl get nodes -o wide"
 ETCD = "etcdctl endpoint status --cluster -w table"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
+METRICS = (
+    "import urllib.request as u; "
+    "print(u.urlopen('http://127.0.0.1:2381/metrics', timeout=10).read().decode())"
+)
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 IN_FLIGHT = 50
@@ -59,6 +66,27 @@ def nodes(driver: Driver) -> None:
         agrees(f"node {name}: address", addresses, [str(host.address)], command=NODES, host=name)
 
 
+def ready_since(driver: Driver) -> dict[str, tuple[str, str]]:
+    """Each node's Ready condition with the time of its last change: it tells also what nobody could watch."""
+    return {
+        item["metadata"]["name"]: (entry["status"], entry["lastTransitionTime"])
+        for item in driver.cluster.items("/api/v1/nodes")
+        for entry in item["status"]["conditions"]
+        if entry["type"] == "Ready"
+    }
+
+
+def lease(driver: Driver, name: str) -> dict[str, Any]:
+    """What a lease of the control plane says; empty while there is none."""
+    spec: dict[str, Any] = (driver.cluster.get(f"{LEASES}/{name}") or {}).get("spec", {})
+    return spec
+
+
+def holder_of(spec: Mapping[str, Any]) -> str:
+    """The host that holds a lease, "" for nobody."""
+    return str(spec.get("holderIdentity") or "").partition("_")[0]
+
+
 def ready_answer(driver: Driver, host: str) -> Answer:
     """What /readyz says, asked of a master directly or through the balancer."""
     address, port = str(driver.inventory.hosts[host].address), driver.inventory.kubernetes.api_port
@@ -85,6 +113,11 @@ def readyz(driver: Driver) -> None:
             command=command,
             host=host,
         )
+
+
+def etcd_metrics(driver: Driver, host: str) -> str:
+    """What etcd on a master tells Prometheus, which it does on the host itself only."""
+    return driver.read(host, f"python3 -c {shlex.quote(METRICS)}")
 
 
 def etcd_status(driver: Driver, *, through: str = "") -> list[dict[str, Any]]:

@@ -227,12 +227,14 @@ def _of_watch(
             yield Contradiction("watch: order", "a version went back", (early, late))
     seen = {event.version for event in watched}
     for item in writes:
+        if item.version <= since or item.version in seen:
+            continue
         replaced = any(
             low < item.version < event.version <= high and event.register == item.register
             for low, high in listed
             for event in watched
         )
-        if item.version > since and item.version not in seen and not replaced:
+        if not replaced:
             yield Contradiction("watch: gap", f"version {item.version} never came", (item,))
 
 

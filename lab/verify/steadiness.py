@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from lab.verify import health
 from lab.verify.balancer import servers
 from lab.verify.driver import Driver
-from lab.verify.health import system_namespaces
 from lab.verify.metrics import value
 from lab.verify.outcomes import CouldNotTell
 from lab.verify.outside import arp_owners
-
-LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
-METRICS = "python3 -c \"import urllib.request as u; print(u.urlopen('http://127.0.0.1:2381/metrics').read().decode())\""
 
 
 def marks(driver: Driver, address: str) -> dict[str, str]:
@@ -19,8 +16,11 @@ def marks(driver: Driver, address: str) -> dict[str, str]:
     Two looks agree only if nothing changed between them and back. Raises `CouldNotTell`.
     """
     return {
-        **_nodes(driver),
-        **_leases(driver),
+        **{
+            f"node {name}": f"Ready is {status} since {since}"
+            for name, (status, since) in health.ready_since(driver).items()
+        },
+        **{f"lease {name}": _lease(driver, name) for name in ("kube-controller-manager", "kube-scheduler")},
         **{f"etcd's leader at {host}": _leader_changes(driver, host) for host in driver.inventory.masters},
         **{f"{name} in HAProxy": f"out {row['chkdown']} times" for name, row in servers(driver).items()},
         f"owner of {address}": ", ".join(sorted(arp_owners(driver.here, address))),
@@ -30,7 +30,7 @@ def marks(driver: Driver, address: str) -> dict[str, str]:
 def restarts(driver: Driver) -> dict[str, int]:
     """How often the platform's containers began anew, and how many were killed for memory before."""
     found = {"restarts": 0, "kills for memory": 0}
-    for name in system_namespaces(driver.inventory):
+    for name in health.system_namespaces(driver.inventory):
         for pod in driver.cluster.items(f"/api/v1/namespaces/{name}/pods"):
             for state in pod["status"].get("containerStatuses", []):
                 last = state.get("lastState", {}).get("terminated", {})
@@ -39,27 +39,13 @@ def restarts(driver: Driver) -> dict[str, int]:
     return found
 
 
-def _nodes(driver: Driver) -> dict[str, str]:
-    found = {}
-    for item in driver.cluster.items("/api/v1/nodes"):
-        for entry in item["status"]["conditions"]:
-            if entry["type"] == "Ready":
-                found[f"node {item['metadata']['name']}"] = (
-                    f"Ready is {entry['status']} since {entry['lastTransitionTime']}"
-                )
-    return found
-
-
-def _leases(driver: Driver) -> dict[str, str]:
-    found = {}
-    for name in ("kube-controller-manager", "kube-scheduler"):
-        spec = (driver.cluster.get(f"{LEASES}/{name}") or {}).get("spec", {})
-        found[f"lease {name}"] = f"{spec.get('holderIdentity')}, {spec.get('leaseTransitions')} transitions"
-    return found
+def _lease(driver: Driver, name: str) -> str:
+    spec = health.lease(driver, name)
+    return f"{spec.get('holderIdentity')}, {spec.get('leaseTransitions')} transitions"
 
 
 def _leader_changes(driver: Driver, host: str) -> str:
-    seen = value(driver.read(host, METRICS), "etcd_server_leader_changes_seen_total")
+    seen = value(health.etcd_metrics(driver, host), "etcd_server_leader_changes_seen_total")
     if seen is None:
         raise CouldNotTell(f"{host}: etcd's metrics do not tell how often the leader changed")
     return f"changed {seen:g} times"

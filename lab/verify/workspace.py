@@ -65,6 +65,10 @@ class Workspace:
         living = [item for item in found if "deletionTimestamp" not in item["metadata"]]
         return sorted(living, key=lambda pod: (pod["spec"].get("nodeName", ""), pod["metadata"]["name"]))
 
+    def by_node(self, app: str) -> dict[str, Object]:
+        """Pods of an app that runs once on a node, by that node."""
+        return {pod["spec"]["nodeName"]: pod for pod in self.pods(app)}
+
     def await_pods(self, app: str, number: int, *, within: float = 90) -> list[Object]:
         """Wait until so many pods of an app are Ready, and give them back."""
         return becomes(

@@ -30,7 +30,7 @@ def everywhere(driver: Driver) -> Iterator[Workspace]:
 @pytest.fixture
 def probes(everywhere: Workspace, driver: Driver) -> dict[str, Object]:
     """The probe pods by node, in the inventory's order."""
-    found = {pod["spec"]["nodeName"]: pod for pod in everywhere.pods("probe")}
+    found = everywhere.by_node("probe")
     return {name: found[name] for name in driver.inventory.nodes}
 
 

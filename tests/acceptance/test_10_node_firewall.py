@@ -45,12 +45,13 @@ def test_the_firewall_in_force_is_the_rendered_one(driver: Driver, host: str) ->
 @pytest.fixture(scope="session")
 def ports_for_others(driver: Driver) -> dict[str, Future[dict[int, str]]]:
     """What comes of connecting to the ports that are not for operators, by address."""
-    hosts = driver.inventory.hosts
     wanted = {
-        name: [p.port for p in driver.bundles[name].listen if p.protocol == "tcp" and not is_ours(p)]
-        for name in hosts
+        str(host.address): [
+            p.port for p in driver.bundles[name].listen if p.protocol == "tcp" and not is_ours(p)
+        ]
+        for name, host in driver.inventory.hosts.items()
     }
-    return knock({str(hosts[name].address): ports for name, ports in wanted.items()}, seconds=0.5)
+    return knock(wanted, seconds=0.5)
 
 
 def is_ours(port: firewall.Port) -> bool:

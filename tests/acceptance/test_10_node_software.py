@@ -132,9 +132,11 @@ def test_the_balancer_listens_where_it_must(driver: Driver, facts: Facts, host: 
 @pytest.fixture(scope="session")
 def closed_ports(driver: Driver) -> dict[str, Future[dict[int, str]]]:
     """What comes of connecting to the ports that the roles close, by address."""
-    hosts = driver.inventory.hosts
-    wanted = {name: [p.port for p in driver.bundles[name].closed if p.protocol == "tcp"] for name in hosts}
-    return knock({str(hosts[name].address): ports for name, ports in wanted.items()}, seconds=1)
+    wanted = {
+        str(host.address): [port.port for port in driver.bundles[name].closed if port.protocol == "tcp"]
+        for name, host in driver.inventory.hosts.items()
+    }
+    return knock(wanted, seconds=1)
 
 
 @pytest.mark.check("L1-18")

@@ -16,10 +16,6 @@ from lab.verify.verbs import holds, stays
 FSYNC_SECONDS, COMMIT_SECONDS = 0.010, 0.025
 """etcd's own advice for the 99th percentiles of WAL syncs and backend commits (tuning page)."""
 QUOTA_SHARE = 0.8
-METRICS = (
-    "import urllib.request as u; "
-    "print(u.urlopen('http://127.0.0.1:2381/metrics', timeout=10).read().decode())"
-)
 SYNCS = """
 import os, time
 path = '/var/lib/etcd/plumbline-sync'
@@ -75,7 +71,7 @@ def test_the_disk_of_etcd_is_fast_enough(driver: Driver, measure: Measure, host:
 @pytest.mark.each("masters")
 def test_etcd_has_room(driver: Driver, measure: Measure, host: str) -> None:
     """etcd's database fills less than 80 % of its quota."""
-    text = python(driver, host, METRICS)
+    text = health.etcd_metrics(driver, host)
     size, quota = (
         value(text, "etcd_mvcc_db_total_size_in_bytes"),
         value(text, "etcd_server_quota_backend_bytes"),
@@ -91,7 +87,7 @@ def test_etcd_has_room(driver: Driver, measure: Measure, host: str) -> None:
 @pytest.mark.each("masters")
 def test_etcd_is_fast_enough(driver: Driver, measure: Measure, host: str) -> None:
     """etcd's own 99th percentiles: WAL syncs below 10 ms, backend commits below 25 ms."""
-    text = python(driver, host, METRICS)
+    text = health.etcd_metrics(driver, host)
     limits = {
         "etcd_disk_wal_fsync_duration_seconds": ("WAL sync", FSYNC_SECONDS),
         "etcd_disk_backend_commit_duration_seconds": ("backend commit", COMMIT_SECONDS),

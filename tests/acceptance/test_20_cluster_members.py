@@ -92,15 +92,13 @@ def test_one_master_leads_each_controller(driver: Driver, component: str) -> Non
         str(driver.inventory.hosts[driver.inventory.balancer].address),
         driver.inventory.kubernetes.api_port,
     )
-    path = f"/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/{component}"
     command = f"kubectl -n kube-system get lease {component} -o yaml"
 
     def look() -> tuple[str, float]:
-        spec = (driver.cluster.get(path) or {}).get("spec", {})
-        holder = str(spec.get("holderIdentity") or "nobody").partition("_")[0]
+        spec = health.lease(driver, component)
         renewed = datetime.fromisoformat(spec.get("renewTime") or "1970-01-01T00:00:00Z").timestamp()
         now = succeeds("the API's clock", lambda: driver.cluster.clock(address, port), within=5)
-        return holder, now - renewed
+        return health.holder_of(spec) or "nobody", now - renewed
 
     becomes(
         f"lease of {component} (holder, seconds since it was renewed)",

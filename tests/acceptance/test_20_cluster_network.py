@@ -69,23 +69,21 @@ class Targets:
         )
 
 
-@pytest.fixture
-def targets(driver: Driver, probes: dict[str, Object]) -> Targets:
+@pytest.fixture(scope="session")
+def targets(driver: Driver, everywhere: Workspace) -> Targets:
     """What is asked."""
-    return Targets.of(driver.inventory, probes)
+    return Targets.of(driver.inventory, everywhere.by_node("probe"))
 
 
 @pytest.fixture(scope="session")
-def heard(driver: Driver, everywhere: Workspace) -> Iterator[dict[str, Future[list[dict[str, object]]]]]:
+def heard(everywhere: Workspace, targets: Targets) -> Iterator[dict[str, Future[list[dict[str, object]]]]]:
     """What a pod on each node got from all targets. It is asked once: each start of a program in a pod costs
     its node more than all the requests."""
-    probes = {pod["spec"]["nodeName"]: pod for pod in everywhere.pods("probe")}
-    wanted = Targets.of(driver.inventory, probes)
-    urls = [*wanted.pods, *wanted.hosts, wanted.api]
+    urls = [*targets.pods, *targets.hosts, targets.api]
     with ThreadPoolExecutor(4) as pool:
         yield {
             node: pool.submit(ask, everywhere, pod, urls, "--insecure", seconds=30 + 2 * len(urls))
-            for node, pod in probes.items()
+            for node, pod in everywhere.by_node("probe").items()
         }
 
 

@@ -69,7 +69,7 @@ def test_a_silent_hole_makes_no_node_not_ready(fire: Fire, cut: str) -> None:
     others = [name for name in driver.inventory.nodes if name != host]
 
     def since() -> dict[str, tuple[str, str]]:
-        found = _ready_since(driver)
+        found = health.ready_since(driver)
         return {name: found[name] for name in others}
 
     before = since()
@@ -83,16 +83,6 @@ def test_a_silent_hole_makes_no_node_not_ready(fire: Fire, cut: str) -> None:
         seconds=max(0.0, live.began + grace + 10 - time.monotonic()),
         expected=f"{before}",
     )
-
-
-def _ready_since(driver: Driver) -> dict[str, tuple[str, str]]:
-    """Each node's Ready condition with the time of its last change: it tells also what nobody could watch."""
-    return {
-        item["metadata"]["name"]: (entry["status"], entry["lastTransitionTime"])
-        for item in driver.cluster.items("/api/v1/nodes")
-        for entry in item["status"]["conditions"]
-        if entry["type"] == "Ready"
-    }
 
 
 def _not_ready(driver: Driver) -> list[str]:

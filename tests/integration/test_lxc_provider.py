@@ -195,21 +195,8 @@ def test_the_harness_keeps_its_card_when_machines_come_and_go(lab: Lab) -> None:
 
     before = card()
     # the kernel would take the lowest address of the ports
-    lab.inside(
-        *[
-            "ip",
-            "link",
-            "add",
-            "lowest",
-            "address",
-            "00:00:5e:00:53:01",
-            "type",
-            "veth",
-            "peer",
-            "name",
-            "other",
-        ]
-    )
+    lowest = ("lowest", "address", "00:00:5e:00:53:01")
+    lab.inside("ip", "link", "add", *lowest, "type", "veth", "peer", "name", "other")
     try:
         lab.inside("ip", "link", "set", "dev", "lowest", "master", lxc_network.BRIDGE, "up")
         during = card()

@@ -31,6 +31,8 @@ from lab.render.bundle import bundle, pins
 from lab.render.cloudinit import seed
 from lab.render.roles import all_packages
 from lab.waits import NotYet, wait_for
+from tests.integration.test_vagrant import INVENTORY
+from tests.integration.test_vagrant import NAME as BY_LXC
 
 NAME, HOST = "by-libvirt", "haproxy"
 NAMESPACE = f"plumbline-test-{NAME}"
@@ -64,17 +66,6 @@ Vagrant.configure("2") do |config|
     libvirt.cmd_line = "root=/dev/vda rw console=ttyS0"
   end
 end
-"""
-INVENTORY = """
-lab: by-libvirt
-provider: vagrant
-network: {lan: 10.1.1.0/24, gateway: 10.1.1.1}
-kubernetes: {single_master: true}
-metallb: {pools: [{name: default, addresses: [10.1.1.100-10.1.1.110]}]}
-hosts:
-  haproxy: {role: load-balancer, address: 10.1.1.50, cpus: 1, memory_gib: 1, disk_gib: 5}
-  master-1: {role: control-plane, address: 10.1.1.11, cpus: 2, memory_gib: 2, disk_gib: 5}
-  worker-1: {role: worker, address: 10.1.1.31, cpus: 2, memory_gib: 2, disk_gib: 5}
 """
 DAEMON = """
 mount -t proc proc /proc
@@ -193,7 +184,7 @@ def test_a_machine_boots_from_our_seed_and_leaves_nothing(
     monkeypatch.setenv("PLUMBLINE_DATA", str(home / "data"))
     monkeypatch.setenv("VAGRANT_DEFAULT_PROVIDER", "libvirt")
     monkeypatch.setattr(vagrant, "run", lambda argv, **how: run([*INSIDE, *argv], **how))
-    (home / "lab.yaml").write_text(INVENTORY)
+    (home / "lab.yaml").write_text(INVENTORY.replace(BY_LXC, NAME))
     inventory = load(str(home / "lab.yaml"))
     lab = Lab.open(inventory, home)
     lab.keys.own()
