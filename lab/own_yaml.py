@@ -30,11 +30,13 @@ def _refuse_repeated(node: Any) -> None:
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"duplicate key {key.value!r}", problem_mark=key.start_mark
-                )
-            seen.add(key.value)
+            # a list or a mapping as a key is refused when the data are made
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.MarkedYAMLError(
+                        problem=f"duplicate key {key.value!r}", problem_mark=key.start_mark
+                    )
+                seen.add(key.value)
             _refuse_repeated(value)
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:

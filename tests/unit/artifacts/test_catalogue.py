@@ -125,7 +125,10 @@ def test_every_problem_is_said_at_once_with_its_field(tmp_path: Path) -> None:
     assert "components.two.image.reference: Field required" in said
 
 
-@pytest.mark.parametrize(("text", "said"), [("a: [", "not YAML"), ("a: 1\na: 2\n", "duplicate key")])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("a: [", "not YAML"), ("a: 1\na: 2\n", "duplicate key"), ("? [a]\n: 1\n", "unhashable key")],
+)
 def test_what_is_not_yaml_is_refused(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         load(tmp_path, text)
