@@ -20,8 +20,8 @@ class Edit(Model):
     """A changed copy of a module, into `folder` (go.mod replaces the module by it).
 
     `sum` is the module's checksum in the notation of go.sum. `keep` leaves out everything below a folder
-    except the named names; `drop_lines` names lines that must be there (once, spaces at the ends aside);
-    `add` puts files of the recipe's folder into the copy.
+    except the named names; `replace_lines` names lines that must be there (once, spaces at the ends aside)
+    and what takes their place ("" drops them); `add` puts files of the recipe's folder into the copy.
     """
 
     module: str
@@ -29,7 +29,7 @@ class Edit(Model):
     folder: Inside
     remove: tuple[Inside, ...] = ()
     keep: dict[Inside, tuple[str, ...]] = Field(default_factory=dict)
-    drop_lines: dict[Inside, tuple[str, ...]] = Field(default_factory=dict)
+    replace_lines: dict[Inside, dict[str, str]] = Field(default_factory=dict)
     add: dict[Inside, Inside] = Field(default_factory=dict)
 
 
@@ -95,13 +95,13 @@ def apply_edit(edit: Edit, source: Path, recipe_folder: Path, target: Path) -> N
         for path in (target / folder).iterdir():
             if path.name not in kept:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for name, lines in edit.drop_lines.items():
+    for name, lines in edit.replace_lines.items():
         text = (target / name).read_text().splitlines(keepends=True)
-        for line in lines:
+        for line, new in lines.items():
             places = [number for number, one in enumerate(text) if one.strip() == line]
             if len(places) != 1:
-                raise _stale(edit, f"drop_lines: {name}: {line!r} is there {len(places)} times, not once")
-            del text[places[0]]
+                raise _stale(edit, f"replace_lines: {name}: {line!r} is there {len(places)} times, not once")
+            text[places[0]] = f"{new}\n" if new else ""
         (target / name).write_text("".join(text))
     for name, own in edit.add.items():
         (target / name).parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,9 @@ class Reaction:
 
     `grace` is the upper bound of the inventory's node_monitor_grace_seconds, None for no bound. `read_idle`
     and `ping` are the HTTP/2 client's: their sum is how long a dead connection can go unnoticed
-    (k8s.io/apimachinery util/net). A node renews its lease every quarter of `lease`.
+    (k8s.io/apimachinery util/net). A node renews its lease every quarter of `lease`. `member_milliseconds` is
+    the pause between two probes of MetalLB's member list, None for its own second: a dead member is suspected
+    for four of them after the first probe without an answer (DefaultLANConfig of hashicorp/memberlist).
     """
 
     check_milliseconds: int | None
@@ -30,6 +32,7 @@ class Reaction:
     monitor: int
     grace: int | None
     toleration: int
+    member_milliseconds: int | None
 
     @property
     def dead_connection(self) -> int:
@@ -54,6 +57,7 @@ REACTIONS: dict[Name, Reaction] = {
         monitor=5,
         grace=None,
         toleration=300,
+        member_milliseconds=None,
     ),
     "fast": Reaction(
         check_milliseconds=500,
@@ -65,5 +69,6 @@ REACTIONS: dict[Name, Reaction] = {
         monitor=1,
         grace=10,
         toleration=20,
+        member_milliseconds=500,
     ),
 }

@@ -18,7 +18,6 @@ from lab.render.templates import render
 
 Object = dict[str, Any]
 
-"""libyaml's where PyYAML was built with it: ten times as fast on upstream's manifests."""
 CRD = "CustomResourceDefinition"
 WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 
@@ -64,19 +63,28 @@ def addon_context(inventory: Inventory) -> dict[str, Any]:
         ],
     }
     files = {"net-conf.json": _json(network), "cni-conf.json": _json(chain)}
+    # On a fresh node these start before kube-proxy has made the API's ClusterIP work, and would wait
+    # 30 s for it. By the balancer they need no kube-proxy; cut off from it, a speaker goes on announcing.
+    api = {
+        "KUBERNETES_SERVICE_HOST": str(inventory.hosts[inventory.balancer].address),
+        "KUBERNETES_SERVICE_PORT": str(inventory.kubernetes.api_port),
+        **inventory.client_environment,
+    }
+    probe = inventory.reaction.member_milliseconds
+    # read by the speaker that is built here (artifacts/metallb); upstream's image does not know it
+    members = {"PLUMBLINE_MEMBER_PROBE_MILLISECONDS": str(probe)} if probe else {}
     return {
         "inventory": inventory,
-        # On a fresh node these start before kube-proxy has made the API's ClusterIP work, and would wait
-        # 30 s for it. By the balancer they need no kube-proxy; cut off from it, a speaker goes on announcing.
-        "api_environment": [
-            {"name": "KUBERNETES_SERVICE_HOST", "value": str(inventory.hosts[inventory.balancer].address)},
-            {"name": "KUBERNETES_SERVICE_PORT", "value": str(inventory.kubernetes.api_port)},
-            *({"name": name, "value": value} for name, value in inventory.client_environment.items()),
-        ],
+        "api_environment": _environment(api),
+        "speaker_environment": _environment(api | members),
         "flannel_files": files,
         # flanneld and its installer read these files once, so a changed file must change the pods
         "flannel_digest": sha256("".join(files.values()).encode()).hexdigest()[:16],
     }
+
+
+def _environment(values: Mapping[str, str]) -> list[Object]:
+    return [{"name": name, "value": value} for name, value in values.items()]
 
 
 def _json(value: object) -> str:

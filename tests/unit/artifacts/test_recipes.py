@@ -75,14 +75,14 @@ def edit(**changes: object) -> Edit:
     return Edit.model_validate({"module": "example.test/m@v1", "sum": "h1:x", "folder": "edited", **changes})
 
 
-def test_an_edit_removes_drops_and_adds(module: Path, tmp_path: Path) -> None:
+def test_an_edit_removes_replaces_and_adds(module: Path, tmp_path: Path) -> None:
     (tmp_path / "recipe").mkdir()
     (tmp_path / "recipe" / "none.go").write_text("package none\n")
     target = tmp_path / "copy"
     apply_edit(
         edit(
             remove=["backend/bad"],
-            drop_lines={"main.go": ['_ "bad"']},
+            replace_lines={"main.go": {'_ "bad"': "", '_ "good"': '\t_ "better"'}},
             add={"backend/none/none.go": "none.go"},
         ),
         module,
@@ -90,7 +90,7 @@ def test_an_edit_removes_drops_and_adds(module: Path, tmp_path: Path) -> None:
         target,
     )
     assert sorted(path.name for path in target.rglob("*.go")) == ["good.go", "main.go", "none.go"]
-    assert (target / "main.go").read_text() == 'package main\n\nimport (\n\t_ "good"\n)\n'
+    assert (target / "main.go").read_text() == 'package main\n\nimport (\n\t_ "better"\n)\n'
     assert (module / "backend" / "bad" / "bad.go").exists()
 
 
@@ -104,7 +104,7 @@ def test_an_edit_keeps_only_what_is_named(module: Path, tmp_path: Path) -> None:
     [
         ({"remove": ["backend/ugly"]}, "remove: backend/ugly: no such folder"),
         ({"keep": {"front": []}}, "keep: front: no such folder"),
-        ({"drop_lines": {"main.go": ['_ "ugly"']}}, "is there 0 times, not once"),
+        ({"replace_lines": {"main.go": {'_ "ugly"': ""}}}, "is there 0 times, not once"),
     ],
 )
 def test_an_edit_for_another_version_is_refused(
@@ -115,12 +115,12 @@ def test_an_edit_for_another_version_is_refused(
 
 
 @pytest.mark.parametrize("path", ["/", "/etc", "..", "../other", "a/../..", "", ".", "a//b", "a/"])
-@pytest.mark.parametrize("field", ["remove", "keep", "drop_lines", "add", "folder"])
+@pytest.mark.parametrize("field", ["remove", "keep", "replace_lines", "add", "folder"])
 def test_an_edit_never_leaves_its_copy(field: str, path: str) -> None:
     value = {
         "remove": [path],
         "keep": {path: []},
-        "drop_lines": {path: []},
+        "replace_lines": {path: {}},
         "add": {path: "x"},
         "folder": path,
     }

@@ -156,20 +156,27 @@ def test_pods_of_flannel_change_when_its_configuration_does() -> None:
     assert digest(inventory()) != digest(other)
 
 
-@pytest.mark.parametrize(
-    ("addon", "kind", "name"),
-    [("flannel", "DaemonSet", "kube-flannel-ds"), ("metallb", "DaemonSet", "speaker")],
-)
-def test_what_runs_before_kube_proxy_reaches_the_api_by_the_balancer(
-    addon: str, kind: str, name: str
-) -> None:
-    [container] = one(rendered(addon), kind, name)["spec"]["template"]["spec"]["containers"]
-    assert {item["name"]: item["value"] for item in container["env"]} == {
+def environment(addon: str, name: str, lab: Inventory | None = None) -> dict[str, str]:
+    found = one(rendered(addon, lab), "DaemonSet", name)
+    [container] = found["spec"]["template"]["spec"]["containers"]
+    return {item["name"]: item["value"] for item in container["env"]}
+
+
+@pytest.mark.parametrize(("addon", "name"), [("flannel", "kube-flannel-ds"), ("metallb", "speaker")])
+def test_what_runs_before_kube_proxy_reaches_the_api_by_the_balancer(addon: str, name: str) -> None:
+    assert environment(addon, name) == {
         "KUBERNETES_SERVICE_HOST": "10.1.1.50",
         "KUBERNETES_SERVICE_PORT": "6443",
         "HTTP2_READ_IDLE_TIMEOUT_SECONDS": "30",
         "HTTP2_PING_TIMEOUT_SECONDS": "15",
     }
+
+
+def test_a_fast_reaction_has_the_speakers_probe_each_other_more_often() -> None:
+    fast = inventory(INVENTORY + "kubernetes: {reaction: fast}\n")
+    interval = "PLUMBLINE_MEMBER_PROBE_MILLISECONDS"
+    assert environment("metallb", "speaker", fast)[interval] == "500"
+    assert interval not in environment("flannel", "kube-flannel-ds", fast)
 
 
 def test_every_pool_is_announced() -> None:
