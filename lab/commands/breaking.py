@@ -77,7 +77,9 @@ def trials(name: str, inventory: str, provider: str, host: str, times: int) -> N
         done: list[Trial] = []
         for number in range(1, times + 1):
             with console.working("trial", f"trial {number} of {times}: {name} of {host}"):
-                done.append(_one(driver, name, host))
+                one, asked = _one(driver, name, host)
+            done.append(one)
+            opened.run.keep(f"evidence/trial-{number}.json", asked.model_dump_json())
             story = Series(title=f"{len(done)} trials of {name} of {host}", gaps=gaps(name, done))
             write(story, opened.run.folder, f"trials-{name}-{host}")
             said = ", ".join(f"{key} {value}" for key, value in _short(done[-1]).items())
@@ -97,7 +99,7 @@ def trials(name: str, inventory: str, provider: str, host: str, times: int) -> N
         console.show(json.dumps(figures, indent=2))
 
 
-def _one(driver: Driver, name: str, host: str) -> Trial:
+def _one(driver: Driver, name: str, host: str) -> tuple[Trial, Series]:
     try:
         return trial(driver, name, host)
     except (Mismatch, Refused) as error:

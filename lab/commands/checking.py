@@ -41,11 +41,7 @@ def init(name: str, provider: str, lan: str, masters: str, workers: str) -> None
 @shown
 def docs() -> None:
     """Write the generated files anew."""
-    from lab.inventory import generated
-    from lab.verify import index
+    from lab.generated import refresh
 
-    for path in generated.refresh():
+    for path in refresh():
         print(f"{path.relative_to(ROOT)}: written")
-    if not index.INDEX.exists() or index.INDEX.read_text() != index.index():
-        index.INDEX.write_text(index.index())
-        print(f"{index.INDEX.relative_to(ROOT)}: written")

@@ -44,10 +44,11 @@ class Prober(threading.Thread):
     def _once(self) -> None:
         began = time.monotonic()
         try:
-            by, ok = self._ask(), True
-        except (Refused, CouldNotTell):
-            by, ok = "", False
-        self._probes.append(Probe(t=began, ok=ok, ms=(time.monotonic() - began) * 1000, by=by))
+            ok, by, why = True, self._ask(), ""
+        except (Refused, CouldNotTell) as error:
+            ok, by, why = False, "", str(error)
+        took = (time.monotonic() - began) * 1000
+        self._probes.append(Probe(t=began, ok=ok, ms=took, by=by, why=why))
 
     def stop(self) -> None:
         """End after the questions in flight."""

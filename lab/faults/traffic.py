@@ -134,7 +134,7 @@ class Traffic:
             for item in self.probers
         }
 
-    def series(self, title: str, live: Live, checks: Sequence[str], test: str) -> Series:
+    def series(self, title: str, live: Live, checks: Sequence[str] = (), test: str = "") -> Series:
         """The story for the report's pictures."""
         marks = [Mark(t=live.began, kind="fault", text=live.fault.title)]
         if live.healed is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lab.faults.catalogue import fault
 from lab.faults.probes import failed_share
 from lab.faults.traffic import ADDRESS, API, INGRESS, traffic
-from lab.report.series import Gaps
+from lab.report.series import Gaps, Series
 from lab.verify import health
 from lab.verify.driver import Driver
 from lab.verify.history import lost
@@ -50,10 +50,11 @@ class Trial:
     wrong: int
 
 
-def trial(driver: Driver, name: str, host: str) -> Trial:
+def trial(driver: Driver, name: str, host: str) -> tuple[Trial, Series]:
     """Inject the fault once under traffic and heal it; the lab is healthy before and after.
 
-    `host` is a name, `etcd-leader` or `announcer`. Raises what the gates and the fault raise.
+    `host` is a name, `etcd-leader` or `announcer`. The series is all that was asked, as evidence. Raises what
+    the gates and the fault raise.
     """
     with workspace(driver, "trial") as space:
         address = sample(space, REPLICAS)
@@ -63,7 +64,7 @@ def trial(driver: Driver, name: str, host: str) -> Trial:
             live.over.wait(max(0.0, live.began + SETTLED + WINDOW - time.monotonic()))
             ended = time.monotonic()
         begin = live.began + SETTLED
-        return Trial(
+        seen = Trial(
             host=wanted.host,
             silences=clients.silences(since=live.began, until=ended),
             failed=failed_share(clients.probes(ADDRESS).probes, begin=begin, end=begin + WINDOW),
@@ -71,6 +72,7 @@ def trial(driver: Driver, name: str, host: str) -> Trial:
             lost=lost(clients.contradictions),
             wrong=len(clients.contradictions),
         )
+        return seen, clients.series(wanted.title, live)
 
 
 def _victim(driver: Driver, host: str, address: str) -> str:

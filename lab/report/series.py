@@ -36,6 +36,7 @@ class Probe(Part):
     ok: bool
     ms: Milliseconds = Field(description="Until the answer, or until the client gave up.")
     by: str = Field("", description="Who answered: pod, node or address, where the client knows.")
+    why: str = Field("", description="Why the answer was no good one.")
 
 
 class Target(Part):

@@ -98,7 +98,7 @@ def index() -> str:
     lines = [
         "# Which test answers which row",
         "",
-        "Generated from the tests and `lab/verify/rows.yaml` by `python -m lab.verify.index`; do not edit.",
+        "Generated from the tests and `lab/verify/rows.yaml` by `invoke docs`; do not edit.",
         "",
         "| row | asserts | test | rule from |",
         "|---|---|---|---|",
@@ -107,7 +107,3 @@ def index() -> str:
         found = "<br>".join(f"`{a.file}`: {a.title}" for a in tests.get(name, []))
         lines.append(f"| {name} | {row.title} | {found or f'none: {row.reason}'} | {row.source} |")
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    INDEX.write_text(index())
