@@ -1,5 +1,6 @@
 // Command probe is the acceptance suite's foothold inside a cluster: an echo server that says which pod
-// answered, and clients that say how long an answer took. Every result is one line of JSON.
+// answered, and clients that say how long an answer took. Every result is one line of JSON. It also holds an
+// add-on back until its node can forward packets (await).
 package main
 
 import (
@@ -13,6 +14,7 @@ const usage = `usage:
   probe http URL... [--count N] [--interval D] [--timeout D] [--host NAME] [--insecure]
   probe dns NAME... [--server ADDRESS] [--type A|AAAA|SRV|PTR|CNAME] [--count N] [--interval D] [--timeout D]
   probe udp HOST:PORT... [--count N] [--interval D] [--timeout D]
+  probe await [--link NAME] [--limit D] [HOST:PORT...]   end when the link is there and all take a connection
 
 Clients exit with 1 when any attempt failed, 2 when the arguments are wrong.
 `
@@ -32,6 +34,8 @@ func main() {
 		os.Exit(askDNS(arguments))
 	case "udp":
 		os.Exit(askUDP(arguments))
+	case "await":
+		os.Exit(await(arguments))
 	default:
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)

@@ -13,6 +13,7 @@ import yaml
 from lab.errors import FailedError
 from lab.inventory.models import Inventory
 from lab.own_yaml import LOADER
+from lab.render.bundle import pins
 from lab.render.roles import Addon, addons
 from lab.render.templates import render
 
@@ -75,6 +76,16 @@ def addon_context(inventory: Inventory) -> dict[str, Any]:
     members = {"PLUMBLINE_MEMBER_PROBE_MILLISECONDS": str(probe)} if probe else {}
     return {
         "inventory": inventory,
+        "forwarding": {
+            "image": pins().images["probe"],
+            # behind a ClusterIP there is somebody only where kube-proxy has written its rules
+            "command": [
+                "/probe",
+                "await",
+                f"--link=flannel.{inventory.flannel.vni}",
+                f"{inventory.kubernetes.service_subnet[1]}:443",
+            ],
+        },
         "api_environment": _environment(api),
         "speaker_environment": _environment(api | members),
         "flannel_files": files,

@@ -179,6 +179,14 @@ def test_a_fast_reaction_has_the_speakers_probe_each_other_more_often() -> None:
     assert interval not in environment("flannel", "kube-flannel-ds", fast)
 
 
+def test_a_speaker_waits_until_its_node_can_forward() -> None:
+    lab = inventory(INVENTORY + "flannel: {vni: 7}\nkubernetes: {service_subnet: 10.98.0.0/16}\n")
+    spec = one(rendered("metallb", lab), "DaemonSet", "speaker")["spec"]["template"]["spec"]
+    [waits] = spec["initContainers"]
+    assert waits["image"].startswith("plumbline.local/probe:")
+    assert waits["command"] == ["/probe", "await", "--link=flannel.7", "10.98.0.1:443"]
+
+
 def test_every_pool_is_announced() -> None:
     """L0-14, and C02: `no` and `true` are what they are."""
     lab = inventory(
