@@ -82,8 +82,8 @@ def trials(name: str, inventory: str, provider: str, host: str, times: int) -> N
             opened.run.keep(f"evidence/trial-{number}.json", asked.model_dump_json())
             story = Series(title=f"{len(done)} trials of {name} of {host}", gaps=gaps(name, done))
             write(story, opened.run.folder, f"trials-{name}-{host}")
-            said = ", ".join(f"{key} {value}" for key, value in _short(done[-1]).items())
-            console.say(f"trial {number} of {times}: {said}", done[-1].host)
+            said = ", ".join(f"{key} {value}" for key, value in _short(one).items())
+            console.say(f"trial {number} of {times}: {said}", one.host)
         figures = {
             "lab": lab.inventory.lab,
             "reaction": lab.inventory.kubernetes.reaction,
