@@ -12,6 +12,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from lab import proxies
 from lab.artifacts.catalogue import RECIPES, load_catalogue
 from lab.artifacts.digests import file_digest
 from lab.artifacts.sources import named_source
@@ -63,7 +64,8 @@ def _ensure(store: Store, name: str, manifest: Manifest, source: str, say: Say) 
         target = work / f"{name}{_suffix(manifest)}"
         # decided here, because it costs time and a file that is at hand needs no source
         if choose(source, store, load_catalogue(), host_arch(), say).name == "upstream":
-            fetch(manifest.url, manifest.sha256, target, say=say)
+            with proxies.fetching():
+                fetch(manifest.url, manifest.sha256, target, say=say)
         else:
             _out_of_module(store, name, manifest, target, say)
         return {target.name: target}

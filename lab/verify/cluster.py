@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import urllib3
-from kubernetes import config
 from kubernetes.client import ApiClient, CoreV1Api
 from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import stream
 from kubernetes.stream.ws_client import ERROR_CHANNEL
 
-from lab.cluster.api import Api, ApiError, Object, Unavailable
+from lab.cluster.api import Api, ApiError, Object, Unavailable, client
 from lab.verify.outcomes import CouldNotTell
 from lab.verify.outside import http_get
 from lab.verify.verbs import Refused
@@ -52,8 +51,7 @@ class Cluster:
         self._api = Api(kubeconfig)
 
     def _client(self) -> ApiClient:
-        made: ApiClient = config.new_client_from_config(str(self._kubeconfig))  # type: ignore[no-untyped-call]
-        return made
+        return client(self._kubeconfig)
 
     def request(self, method: str, path: str, body: Object | None = None) -> Object:
         """One request. Raises `Refused` when the API judged it, `CouldNotTell` when nobody could look."""
