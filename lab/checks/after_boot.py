@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from lab.checks.driver import Driver
+from lab.checks.facts import Facts
+from lab.checks.verbs import agrees, holds, nothing
 from lab.render import firewall
 from lab.render.bundle import SYSCTL_FILE
-from lab.verify.driver import Driver
-from lab.verify.facts import Facts
-from lab.verify.verbs import agrees, holds, nothing
 
 
 def kernel_settings(driver: Driver, facts: Facts) -> None:

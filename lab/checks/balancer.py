@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 
-from lab.verify.driver import Driver
-from lab.verify.outcomes import CouldNotTell
+from lab.checks.driver import Driver
+from lab.checks.outcomes import CouldNotTell
 
 SOCKET = "/run/haproxy/admin.sock"
 STAT = f"echo 'show stat' | socat stdio {SOCKET}"

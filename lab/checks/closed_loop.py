@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from lab.verify.outcomes import CouldNotTell
-from lab.verify.verbs import Refused
+from lab.checks.outcomes import CouldNotTell
+from lab.checks.verbs import Refused
 
 CLIENTS = 4
 INTERVAL = 0.1

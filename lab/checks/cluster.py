@@ -19,10 +19,10 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import stream
 from kubernetes.stream.ws_client import ERROR_CHANNEL
 
+from lab.checks.outcomes import CouldNotTell
+from lab.checks.outside import http_get
+from lab.checks.verbs import Refused
 from lab.cluster.api import Api, ApiError, Object, Unavailable
-from lab.verify.outcomes import CouldNotTell
-from lab.verify.outside import http_get
-from lab.verify.verbs import Refused
 
 T = TypeVar("T")
 

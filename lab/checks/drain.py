@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lab.verify.driver import Driver
-from lab.verify.outcomes import CouldNotTell
-from lab.verify.verbs import Refused, becomes
-from lab.verify.workspace import Object
+from lab.checks.driver import Driver
+from lab.checks.outcomes import CouldNotTell
+from lab.checks.verbs import Refused, becomes
+from lab.checks.workspace import Object
 
 SECONDS = 120.0
 """Time for all pods of a node to leave."""

@@ -9,21 +9,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.checks.facts import Facts, FactStore, request_for
+from lab.checks.outcomes import CouldNotTell
+from lab.checks.outside import Here, here
 from lab.cluster.etcd import etcdctl
 from lab.errors import DeadlineError, FailedError
 from lab.inventory.models import Inventory
 from lab.labs import Lab, traits_of
-from lab.providers.base import Traits
+from lab.machines import Traits
 from lab.render.bundle import Bundle, Pins, bundle
 from lab.ssh import Result
-from lab.verify.facts import Facts, FactStore, request_for
-from lab.verify.outcomes import CouldNotTell
-from lab.verify.outside import Here, here
 
 if TYPE_CHECKING:
     from testinfra.host import Host as TestinfraHost
 
-    from lab.verify.cluster import Cluster
+    from lab.checks.cluster import Cluster
 
 CANNOT_RUN = (126, 127)
 """A shell's codes for a program that may not be run and for one that does not exist."""
@@ -105,7 +105,7 @@ class Driver:
     def cluster(self) -> Cluster:
         """The API, through the balancer. Raises `CouldNotTell` when no master has a kubeconfig for us."""
         # the client library takes a second to load, which the node layer need not wait for
-        from lab.verify.cluster import Cluster
+        from lab.checks.cluster import Cluster
 
         try:
             return Cluster(self.lab.fetch_kubeconfig())

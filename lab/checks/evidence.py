@@ -15,7 +15,7 @@ from lab.inventory.models import HostRole
 from lab.runs import mask
 
 if TYPE_CHECKING:
-    from lab.verify.driver import Driver
+    from lab.checks.driver import Driver
 
 FRESH_SECONDS = 30.0
 """Evidence of a host serves every check that fails within this time: a hundred failures ask it once."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lab.verify.driver import Driver
-from lab.verify.workspace import LABEL
+from lab.checks.driver import Driver
+from lab.checks.workspace import LABEL
 
 EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
 

@@ -16,11 +16,11 @@ from typing import Any
 
 from filelock import FileLock
 
+from lab.checks.outcomes import CouldNotTell
 from lab.errors import CommandError, DeadlineError, FailedError
 from lab.inventory.models import HostRole, Inventory
 from lab.render.bundle import Bundle
 from lab.ssh import Ssh
-from lab.verify.outcomes import CouldNotTell
 
 SCRIPT = Path(__file__).with_name("remote_facts.py")
 SECONDS = 45.0

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from lab.checks.driver import Driver
+from lab.checks.outcomes import Mismatch
+from lab.checks.outside import Answer, http_get
+from lab.checks.verbs import Refused, agrees, becomes, holds, nothing, succeeds
 from lab.inventory.models import HostRole, Inventory
 from lab.render.roles import addons
-from lab.verify.driver import Driver
-from lab.verify.outcomes import Mismatch
-from lab.verify.outside import Answer, http_get
-from lab.verify.verbs import Refused, agrees, becomes, holds, nothing, succeeds
 
 NODES = "kubectl get nodes -o wide"
 ETCD = "etcdctl endpoint status --cluster -w table"

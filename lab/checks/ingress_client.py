@@ -7,12 +7,12 @@ import ssl
 from dataclasses import dataclass
 from functools import cached_property
 
+from lab.checks.driver import Driver
+from lab.checks.outcomes import CouldNotTell, NotPartOfLab
+from lab.checks.outside import Answer, http_get
+from lab.checks.verbs import Refused
+from lab.checks.workspace import Object
 from lab.inventory.sections import Ingress
-from lab.verify.driver import Driver
-from lab.verify.outcomes import CouldNotTell, NotPartOfLab
-from lab.verify.outside import Answer, http_get
-from lab.verify.verbs import Refused
-from lab.verify.workspace import Object
 
 NAMESPACE = "/api/v1/namespaces/traefik"
 DEPLOYMENT = "/apis/apps/v1/namespaces/traefik/deployments/traefik"

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
+from lab.checks.outcomes import CouldNotTell
+from lab.checks.verbs import Refused
 from lab.errors import CommandError
 from lab.local import run
-from lab.verify.outcomes import CouldNotTell
-from lab.verify.verbs import Refused
 
 OURS = {errno.EPERM, errno.EACCES, errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EMFILE}
 """Errors of a socket that tell about this machine, not about the lab."""

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from ipaddress import IPv4Address
 from typing import Any
 
+from lab.checks.driver import Driver
+from lab.checks.outcomes import NotPartOfLab
+from lab.checks.outside import arp_owners
+from lab.checks.workspace import LABEL
 from lab.inventory.models import Inventory
-from lab.verify.driver import Driver
-from lab.verify.outcomes import NotPartOfLab
-from lab.verify.outside import arp_owners
-from lab.verify.workspace import LABEL
 
 ROOT = "/apis/metallb.io/v1beta1/namespaces/metallb-system"
 KINDS = {"ipaddresspools": "IPAddressPool", "l2advertisements": "L2Advertisement"}

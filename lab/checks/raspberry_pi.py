@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from lab.checks.facts import Facts
+from lab.checks.outcomes import NotPartOfLab
 from lab.inventory.models import Inventory
-from lab.verify.facts import Facts
-from lab.verify.outcomes import NotPartOfLab
 
 ENABLED, DISABLED = "cgroup_enable=memory", "cgroup_disable=memory"
 PAGE = 4096

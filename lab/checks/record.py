@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.verify.outcomes import Outcome
+from lab.checks.outcomes import Outcome
 
 SCHEMA: Final = 1
 """Version of the document; grows when a field changes its meaning or goes away."""

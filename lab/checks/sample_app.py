@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lab.verify.front import Front
-from lab.verify.objects import ingress, service, steadfast
-from lab.verify.site import await_route
-from lab.verify.workspace import Workspace
+from lab.checks.ingress_client import Front
+from lab.checks.objects import ingress, service, steadfast
+from lab.checks.sample_apps import await_route
+from lab.checks.workspace import Workspace
 
 SAMPLE = "web"
 """Name of its deployment, budget and service."""

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lab.verify.front import Front
-from lab.verify.objects import ingress, service, steadfast
-from lab.verify.verbs import becomes
-from lab.verify.workspace import Workspace, is_ready, workspace
+from lab.checks.ingress_client import Front
+from lab.checks.objects import ingress, service, steadfast
+from lab.checks.verbs import becomes
+from lab.checks.workspace import Workspace, is_ready, workspace
 
 ROUTES = {
     ("shop", "/"): "front",

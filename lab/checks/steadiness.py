@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from lab.verify import health
-from lab.verify.balancer import servers
-from lab.verify.driver import Driver
-from lab.verify.metrics import value
-from lab.verify.outcomes import CouldNotTell
-from lab.verify.outside import arp_owners
+from lab.checks import health
+from lab.checks.balancer import servers
+from lab.checks.driver import Driver
+from lab.checks.metrics import value
+from lab.checks.outcomes import CouldNotTell
+from lab.checks.outside import arp_owners
 
 
 def marks(driver: Driver, address: str) -> dict[str, str]:

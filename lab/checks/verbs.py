@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from lab.verify.outcomes import CouldNotTell, Mismatch
+from lab.checks.outcomes import CouldNotTell, Mismatch
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from lab.verify.driver import Driver
-from lab.verify.objects import address_of
-from lab.verify.outcomes import CouldNotTell
-from lab.verify.verbs import becomes
+from lab.checks.driver import Driver
+from lab.checks.objects import address_of
+from lab.checks.outcomes import CouldNotTell
+from lab.checks.verbs import becomes
 
 LABEL = "plumbline.local/verify"
 

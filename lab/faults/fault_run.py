@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from lab.checks.driver import Driver
+from lab.checks.history import gap, lost, rate, to_json
+from lab.checks.outcomes import CouldNotTell, NotPartOfLab
+from lab.checks.verbs import holds, nothing
+from lab.checks.workspace import Workspace
 from lab.faults.catalogue import fault
 from lab.faults.inject import Live
 from lab.faults.traffic import API, INGRESS, WARM_UP, Traffic, traffic
 from lab.report import series
-from lab.verify.driver import Driver
-from lab.verify.history import gap, lost, rate, to_json
-from lab.verify.outcomes import CouldNotTell, NotPartOfLab
 from lab.verify.plugin import Measure, checks_of, short_id
-from lab.verify.verbs import holds, nothing
-from lab.verify.workspace import Workspace
 
 STEADY = 5.0
 """Seconds for which a fault lives after what its test waits for."""

@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lab.checks import health
+from lab.checks.driver import Driver
+from lab.checks.outcomes import Mismatch
+from lab.checks.verbs import Refused
 from lab.errors import FailedError, PlumblineError, PreflightError
 from lab.faults import marker
 from lab.faults.inject import Live, injected
@@ -14,10 +18,6 @@ from lab.faults.kinds import Fault
 from lab.labs import Lab
 from lab.locks import exclusive
 from lab.render.bundle import pins
-from lab.verify import health
-from lab.verify.driver import Driver
-from lab.verify.outcomes import Mismatch
-from lab.verify.verbs import Refused
 
 RECOVERY = 300.0
 """Seconds a healed lab has to be healthy again: row L4-22's limit for a node that was away."""

@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
-from lab import equipment
-from lab.changes import HostChange, actions
 from lab.cluster.kubeadm import JOINED, UNIT
 from lab.errors import CommandError, FailedError, PreflightError
+from lab.hosts import payload as equipment
+from lab.hosts.changes import HostChange, actions
 from lab.render import firewall
 from lab.render.bundle import SYSCTL_FILE, Bundle, File
 from lab.render.components import KUBELET_CONFIG
@@ -49,7 +49,7 @@ class HostFacts:
     booting: bool = False
     """cloud-init is still at work: what is not there yet is no drift."""
     equipment: dict[str, Any] = field(default_factory=dict)
-    """What it has of its equipment (`lab.equipment.Held`); empty where the provider brings it."""
+    """What it has of its equipment (`lab.hosts.payload.Held`); empty where the provider brings it."""
 
     @property
     def joined(self) -> bool:

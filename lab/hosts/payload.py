@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.artifacts.images import image_id
-from lab.changes import INCOMING, HostChange, actions
+from lab.hosts.changes import INCOMING, HostChange, actions
 from lab.render.bundle import Bundle
 from lab.ssh import Ssh
 

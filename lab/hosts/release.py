@@ -10,7 +10,7 @@ import shlex
 
 from lab.cluster.kubeadm import UNIT
 from lab.inventory.models import Inventory
-from lab.providers.base import Traits
+from lab.machines import Traits
 from lab.render import kubeadm
 from lab.render.roles import host_roles
 from lab.ssh import Ssh

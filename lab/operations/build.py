@@ -8,14 +8,14 @@ from functools import partial
 
 from lab.cluster.apply import COMPARE_SECONDS, ObjectChange
 from lab.errors import PlumblineError
-from lab.phases import control_plane, hosts, machines, services
-from lab.phases.context import Build
-from lab.phases.decide import Decision, Origin, decide
-from lab.phases.engine import Step, execute
-from lab.phases.gather import gather
-from lab.phases.preflight import states
-from lab.providers.base import State
+from lab.machines import State
 from lab.render.roles import addons
+from lab.steps import control_plane, hosts, machines, services
+from lab.steps.context import Build
+from lab.steps.decide import Decision, Origin, decide
+from lab.steps.engine import Step, execute
+from lab.steps.gather import gather
+from lab.steps.preflight import states
 
 PHASES = (
     ("machine", "make machines, or switch them on; the balancer and the founding master first"),

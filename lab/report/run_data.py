@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from lab.checks.record import Timeline
 from lab.inventory.models import Inventory
-from lab.verify.record import Timeline
 
 
 def versions(inventory: Inventory) -> dict[str, str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lab.checks.outcomes import Outcome
 from lab.selftest.defect import Breakage, Defect, Slip
-from lab.verify.outcomes import Outcome
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ from lab.artifacts.provide import Provided
 from lab.artifacts.stock import Stock
 from lab.cluster.api import Api, Object
 from lab.console import Console
-from lab.converge import HostFacts
+from lab.hosts.converge import HostFacts
 from lab.labs import Lab
-from lab.phases.engine import Stopped
-from lab.providers.base import State
+from lab.machines import State
 from lab.render.addons import addon_manifests, objects
 from lab.render.bundle import Bundle, Pins, bundle, pins
 from lab.render.roles import Role, addons
 from lab.runs import Run
+from lab.steps.engine import Stopped
 
 
 @dataclass

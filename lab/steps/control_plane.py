@@ -6,14 +6,14 @@ import yaml
 
 from lab.cluster import etcd, kubeadm
 from lab.cluster.api import patiently
-from lab.converge import HostFacts, look
 from lab.errors import DeadlineError, FailedError
-from lab.phases.context import Build
-from lab.phases.decide import founding_master
-from lab.phases.gather import gather
+from lab.hosts.converge import HostFacts, look
 from lab.render.kubeadm import init as init_document
 from lab.render.kubeadm import join as join_document
 from lab.render.kubeadm import reset as reset_document
+from lab.steps.context import Build
+from lab.steps.decide import founding_master
+from lab.steps.gather import gather
 from lab.waits import NotYet, wait_for
 
 API_SECONDS = 180

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lab.changes import HostChange
-from lab.converge import compare
 from lab.errors import FailedError, PreflightError
+from lab.hosts.changes import HostChange
+from lab.hosts.converge import compare
 from lab.inventory.models import HostRole, Inventory
-from lab.phases.context import Facts
-from lab.providers.base import State
+from lab.machines import State
 from lab.render.bundle import Bundle
+from lab.steps.context import Facts
 
 
 class Origin(StrEnum):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from lab.converge import HostFacts, look
 from lab.errors import DeadlineError, FailedError
-from lab.phases.context import Build, Facts
-from lab.phases.machines import booted, outline
-from lab.providers.base import State
+from lab.hosts.converge import HostFacts, look
+from lab.machines import State
+from lab.steps.context import Build, Facts
+from lab.steps.machines import booted, outline
 
 
 def gather(build: Build, names: tuple[str, ...]) -> Facts:

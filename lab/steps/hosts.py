@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lab.converge import apply, compare, look
-from lab.phases.context import Build
+from lab.hosts.converge import apply, compare, look
+from lab.steps.context import Build
 
 
 def converge(build: Build, name: str) -> tuple[bool, str]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from lab.artifacts.containerd_root import DATABASES
 from lab.errors import DeadlineError, FailedError
 from lab.inventory.models import Inventory
-from lab.phases.context import Build
-from lab.providers.base import Machine, Power, State, Volume
+from lab.machines import Machine, Power, State, Volume
 from lab.render.cloudinit import seed, vendor_data
+from lab.steps.context import Build
 from lab.waits import still, wait_for
 
 RESULT = "/run/cloud-init/result.json"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lab.errors import PreflightError
 from lab.labs import Lab
-from lab.phases.machines import outline
-from lab.providers.base import State
+from lab.machines import State
+from lab.steps.machines import outline
 
 
 def states(lab: Lab) -> dict[str, State]:

@@ -12,9 +12,9 @@ from lab.cluster.api import ApiError, Object, Unavailable, patiently
 from lab.cluster.apply import ObjectChange, apply, changed, ensure_secret
 from lab.cluster.certificates import certificate_change, ensure_certificate
 from lab.cluster.workloads import nodes_ready, workload_ready
-from lab.phases.context import Build
 from lab.render.components import kubelet_settings
 from lab.render.roles import Role
+from lab.steps.context import Build
 from lab.waits import NotYet, wait_for
 
 READY_SECONDS = 300

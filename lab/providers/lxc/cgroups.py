@@ -12,7 +12,7 @@ import os
 import signal
 from pathlib import Path
 
-from lab.providers.base import State
+from lab.machines import State
 from lab.waits import NotYet, wait_for
 
 # A cgroup goes with its last process: its files are not there any more, or are there and answer no more.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.providers.lxc_network import BRIDGE
+from lab.providers.lxc.network import BRIDGE
 
 INIT = "/usr/local/sbin/plumbline-init"
 SYSCTLS = ("kernel/panic", "kernel/panic_on_oops", "vm/overcommit_memory")

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.local import run
-from lab.providers.base import Machine, Volume
-from lab.providers.lxc_config import INIT, SYSCTLS, config_text, init_text
-from lab.providers.lxc_mark import MachineMark, write_mark
+from lab.machines import Machine, Volume
+from lab.providers.lxc.config import INIT, SYSCTLS, config_text, init_text
+from lab.providers.lxc.mark import MachineMark, write_mark
 
 SEED = "var/lib/cloud/seed/nocloud"
 # cloud-init 22.4 does not pass `accept-ra: false` on to networkd, which then waits 12 s at every boot for a

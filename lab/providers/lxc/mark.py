@@ -11,7 +11,7 @@ from typing import Any
 FORMAT = 1
 LAB_MARK = "lab.json"
 MACHINE_MARK = "machine.json"
-CHECKOUT = str(Path(__file__).resolve().parents[2])
+CHECKOUT = str(Path(__file__).resolve().parents[3])
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from lab.providers.base import Problem
-from lab.providers.lxc_mark import own_machine, read_lab_mark, stranger
-from lab.providers.lxc_network import LabNetwork
+from lab.machines import Problem
+from lab.providers.lxc.mark import own_machine, read_lab_mark, stranger
+from lab.providers.lxc.network import LabNetwork
 
 
 def strangers(lab: str, home: Path, network: LabNetwork, names: Iterable[str]) -> list[Problem]:

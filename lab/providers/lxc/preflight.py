@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.local import run
-from lab.providers.base import Problem
+from lab.machines import Problem
 
 # 16 machines with Kubernetes on them took 3.4 GB of memory and 4.2 GB of disk together (measured: Debian 12,
 # Kubernetes 1.31, Flannel, MetalLB), 6 machines under 2 GB; the rest is room for pods and logs.

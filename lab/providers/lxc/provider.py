@@ -11,21 +11,22 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 
 from lab.errors import CommandError, FailedError, PreflightError
-from lab.providers import lxc_machine, lxc_preflight
-from lab.providers.base import Leftovers, Machine, Power, Problem, State, Traits
-from lab.providers.lxc_cgroups import Cgroups
-from lab.providers.lxc_config import port_name
-from lab.providers.lxc_mark import LAB_MARK, MachineMark, new_lab_mark, own_machine, read_lab_mark, write_mark
-from lab.providers.lxc_monitors import end_monitors, monitors
-from lab.providers.lxc_network import LabNetwork
-from lab.providers.lxc_ownership import strangers, unusable_paths
+from lab.machines import Leftovers, Machine, Power, Problem, State, Traits
+from lab.providers.lxc import machine as lxc_machine
+from lab.providers.lxc import preflight as lxc_preflight
+from lab.providers.lxc.cgroups import Cgroups
+from lab.providers.lxc.config import port_name
+from lab.providers.lxc.mark import LAB_MARK, MachineMark, new_lab_mark, own_machine, read_lab_mark, write_mark
+from lab.providers.lxc.monitors import end_monitors, monitors
+from lab.providers.lxc.network import LabNetwork
+from lab.providers.lxc.ownership import strangers, unusable_paths
 
 _START_SECONDS = 60.0
 _MONITOR_PATIENCE = 5.0  # seconds a monitor gets to tidy up; it took under 0.1 s for each of 6 at once
 
 
 class LxcProvider:
-    """Machines of one lab as LXC containers. The contract is `lab.providers.base.Provider`.
+    """Machines of one lab as LXC containers. The contract is `lab.machines.Provider`.
 
     `home` is the folder of this lab's machine data, `bridge` the gateway's address on the lab's switch,
     `layers` the read-only folders under every new machine's root, top first (needed by `create` alone).

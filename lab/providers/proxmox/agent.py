@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, ip_address
 from typing import Any
 
-from lab.providers.base import Machine
-from lab.providers.proxmox_api import ProxmoxApi
-from lab.providers.proxmox_fleet import Row
-from lab.providers.proxmox_retry import ApiError
+from lab.machines import Machine
+from lab.providers.proxmox.api import ProxmoxApi
+from lab.providers.proxmox.fleet import Row
+from lab.providers.proxmox.retry import ApiError
 
 
 def lan_address(interfaces: Iterable[Mapping[str, Any]], mac: str, lan: IPv4Network) -> IPv4Address | None:

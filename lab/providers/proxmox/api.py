@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 
 from lab.errors import InputError, PreflightError
 from lab.inventory.proxmox import Proxmox
-from lab.providers.proxmox_retry import ApiError, LostError, judged, read
+from lab.providers.proxmox.retry import ApiError, LostError, judged, read
 
 log = logging.getLogger("plumbline")
 

@@ -14,12 +14,12 @@ from typing import Any
 from lab.errors import FailedError, PreflightError
 from lab.inventory.models import Inventory
 from lab.inventory.proxmox import Proxmox
-from lab.providers.proxmox_api import ProxmoxApi
-from lab.providers.proxmox_fleet import Fleet, Row
-from lab.providers.proxmox_mark import Mark
-from lab.providers.proxmox_retry import ApiError, BusyError
-from lab.providers.proxmox_tasks import Tasks
-from lab.providers.proxmox_templates import Templates, Wanted
+from lab.providers.proxmox.api import ProxmoxApi
+from lab.providers.proxmox.fleet import Fleet, Row
+from lab.providers.proxmox.mark import Mark
+from lab.providers.proxmox.retry import ApiError, BusyError
+from lab.providers.proxmox.tasks import Tasks
+from lab.providers.proxmox.templates import Templates, Wanted
 
 TASK_SECONDS = 900.0
 

@@ -16,10 +16,10 @@ from itertools import count
 from typing import Any
 
 from lab.errors import FailedError, PreflightError
-from lab.providers.base import State
-from lab.providers.proxmox_api import IN_FLIGHT, ProxmoxApi
-from lab.providers.proxmox_mark import TAG, Mark, read_mark, tags
-from lab.providers.proxmox_retry import ApiError
+from lab.machines import State
+from lab.providers.proxmox.api import IN_FLIGHT, ProxmoxApi
+from lab.providers.proxmox.mark import TAG, Mark, read_mark, tags
+from lab.providers.proxmox.retry import ApiError
 
 FRESH_SECONDS = 1.0
 """Age at which the lists are read again: all threads together ask once a second, however many they are."""

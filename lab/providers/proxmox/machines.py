@@ -13,16 +13,16 @@ from typing import Any
 from lab.errors import FailedError, PreflightError
 from lab.inventory.models import Inventory
 from lab.inventory.proxmox import Proxmox
-from lab.providers.base import Machine, State
-from lab.providers.proxmox_api import ProxmoxApi
-from lab.providers.proxmox_clones import TASK_SECONDS, Clones, Work
-from lab.providers.proxmox_fleet import Fleet, Row
-from lab.providers.proxmox_mark import Mark, read_mark
-from lab.providers.proxmox_plan import DISK, Seen, Step, configuration, next_step
-from lab.providers.proxmox_retry import ApiError, BusyError, persist
-from lab.providers.proxmox_snippets import SnippetFolder
-from lab.providers.proxmox_tasks import Tasks
-from lab.render.proxmox import checked_snippet, fields, vendor_file
+from lab.machines import Machine, State
+from lab.providers.proxmox.api import ProxmoxApi
+from lab.providers.proxmox.clones import TASK_SECONDS, Clones, Work
+from lab.providers.proxmox.config import checked_snippet, fields, vendor_file
+from lab.providers.proxmox.fleet import Fleet, Row
+from lab.providers.proxmox.mark import Mark, read_mark
+from lab.providers.proxmox.plan import DISK, Seen, Step, configuration, next_step
+from lab.providers.proxmox.retry import ApiError, BusyError, persist
+from lab.providers.proxmox.snippets import SnippetFolder
+from lab.providers.proxmox.tasks import Tasks
 from lab.ssh import Keys
 from lab.waits import NotYet
 

@@ -9,9 +9,9 @@ from enum import StrEnum
 from typing import Any
 
 from lab.errors import PreflightError
-from lab.providers.base import Machine
-from lab.providers.proxmox_fleet import Row
-from lab.providers.proxmox_mark import Mark, tags
+from lab.machines import Machine
+from lab.providers.proxmox.fleet import Row
+from lab.providers.proxmox.mark import Mark, tags
 
 DISK = "scsi0"
 SETTINGS = ("cores", "memory", "net0", "onboot", "startup", "tags", "description")

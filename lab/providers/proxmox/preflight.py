@@ -9,12 +9,12 @@ from typing import Any
 from lab.errors import PlumblineError, PreflightError
 from lab.inventory.models import Inventory
 from lab.inventory.proxmox import Proxmox
-from lab.providers.base import Machine, Problem, State
-from lab.providers.proxmox_api import ProxmoxApi
-from lab.providers.proxmox_fleet import Fleet
-from lab.providers.proxmox_rights import missing, needs
-from lab.providers.proxmox_snippets import SnippetFolder
-from lab.providers.proxmox_templates import Templates, Wanted
+from lab.machines import Machine, Problem, State
+from lab.providers.proxmox.api import ProxmoxApi
+from lab.providers.proxmox.fleet import Fleet
+from lab.providers.proxmox.rights import missing, needs
+from lab.providers.proxmox.snippets import SnippetFolder
+from lab.providers.proxmox.templates import Templates, Wanted
 
 OLDEST, NEWEST = (8, 4), 9
 """Importing qcow2 images through the API came with libpve-storage 8.3.6, that is 8.4."""

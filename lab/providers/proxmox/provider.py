@@ -8,17 +8,17 @@ from functools import cached_property
 
 from lab.errors import FailedError
 from lab.inventory.models import Inventory, ProviderName
-from lab.providers import proxmox_preflight
-from lab.providers.base import Leftovers, Machine, Power, Problem, State, Traits
-from lab.providers.proxmox_agent import verdict
-from lab.providers.proxmox_api import ProxmoxApi, secret
-from lab.providers.proxmox_clones import TASK_SECONDS, Clones
-from lab.providers.proxmox_fleet import Fleet, Row
-from lab.providers.proxmox_machines import Machines
-from lab.providers.proxmox_plan import sentences
-from lab.providers.proxmox_retry import persist
-from lab.providers.proxmox_tasks import Tasks
-from lab.providers.proxmox_templates import Templates, Wanted
+from lab.machines import Leftovers, Machine, Power, Problem, State, Traits
+from lab.providers.proxmox import preflight as proxmox_preflight
+from lab.providers.proxmox.agent import verdict
+from lab.providers.proxmox.api import ProxmoxApi, secret
+from lab.providers.proxmox.clones import TASK_SECONDS, Clones
+from lab.providers.proxmox.fleet import Fleet, Row
+from lab.providers.proxmox.machines import Machines
+from lab.providers.proxmox.plan import sentences
+from lab.providers.proxmox.retry import persist
+from lab.providers.proxmox.tasks import Tasks
+from lab.providers.proxmox.templates import Templates, Wanted
 from lab.ssh import Keys
 from lab.waits import NotYet
 
@@ -41,7 +41,7 @@ _REACHED = {
 
 
 class ProxmoxProvider:
-    """Machines of one lab on Proxmox VE. The contract is `lab.providers.base.Provider`.
+    """Machines of one lab on Proxmox VE. The contract is `lab.machines.Provider`.
 
     `report` gets a line for each warning of a task.
     """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lab.inventory.models import Inventory, ProviderName
 from lab.inventory.proxmox import Proxmox
-from lab.providers.base import Problem
+from lab.machines import Problem
 
 _PARTS = ("CDROM", "CPU", "Cloudinit", "Disk", "HWType", "Memory", "Network", "Options")
 MACHINE_RIGHTS = (

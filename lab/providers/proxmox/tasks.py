@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.errors import DeadlineError, FailedError
-from lab.providers.proxmox_api import ProxmoxApi
-from lab.providers.proxmox_retry import ApiError, BusyError, outdated, read
+from lab.providers.proxmox.api import ProxmoxApi
+from lab.providers.proxmox.retry import ApiError, BusyError, outdated, read
 
 NEWBORN_SECONDS = 10.0
 """How long a task may be unknown after its creation (`no such task`; bpg's provider, tasks.go)."""

@@ -12,12 +12,12 @@ from typing import Any
 from lab.errors import FailedError, InputError
 from lab.inventory.proxmox import Image, Proxmox
 from lab.inventory.types import System
-from lab.providers.proxmox_api import ProxmoxApi
-from lab.providers.proxmox_fleet import Fleet, Row
-from lab.providers.proxmox_mark import TAG, Mark
-from lab.providers.proxmox_plan import DISK
-from lab.providers.proxmox_retry import ApiError, BusyError, persist
-from lab.providers.proxmox_tasks import Tasks
+from lab.providers.proxmox.api import ProxmoxApi
+from lab.providers.proxmox.fleet import Fleet, Row
+from lab.providers.proxmox.mark import TAG, Mark
+from lab.providers.proxmox.plan import DISK
+from lab.providers.proxmox.retry import ApiError, BusyError, persist
+from lab.providers.proxmox.tasks import Tasks
 from lab.waits import NotYet
 
 SECONDS = 1800.0

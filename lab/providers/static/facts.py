@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.artifacts.toolchain import MACHINE
+from lab.checks.facts import SCRIPT
 from lab.errors import DeadlineError, FailedError
 from lab.inventory.models import Host
-from lab.providers.base import Problem, Traits
-from lab.providers.lxc_preflight import oom_score_restricted
+from lab.machines import Problem, Traits
+from lab.providers.lxc.preflight import oom_score_restricted
 from lab.ssh import Ssh
-from lab.verify.facts import SCRIPT
 
 MARK = "/var/lib/plumbline/lab"
 """Holds the name of the lab that has taken the machine."""

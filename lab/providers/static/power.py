@@ -12,7 +12,7 @@ from ipaddress import IPv4Network
 from lab.errors import PreflightError
 from lab.inventory.models import Host
 from lab.local import run
-from lab.providers.base import Power
+from lab.machines import Power
 
 Ask = Callable[[str], bool]
 SECONDS = 60.0

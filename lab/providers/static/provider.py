@@ -10,21 +10,21 @@ from typing import TypeVar
 
 from lab.errors import DeadlineError, FailedError, PreflightError
 from lab.inventory.models import Host
-from lab.providers.base import Leftovers, Machine, Power, Problem, State, Traits
-from lab.providers.static_facts import MARK, Existing, judge, look
-from lab.providers.static_power import Ask, on_terminal, switch, switches_on
+from lab.machines import Leftovers, Machine, Power, Problem, State, Traits
+from lab.providers.static.facts import MARK, Existing, judge, look
+from lab.providers.static.power import Ask, on_terminal, switch, switches_on
 from lab.ssh import Ssh
 from lab.waits import NotYet, wait_for
 
 T = TypeVar("T")
 _SECONDS = 10.0
 BOOT_SECONDS = 240.0
-"""As long as any other machine of a build gets for its boot (`lab.phases.machines`)."""
+"""As long as any other machine of a build gets for its boot (`lab.steps.machines`)."""
 _CONSOLE = "journalctl --boot --no-pager --lines 500 --output short-monotonic"
 
 
 class StaticProvider:
-    """The machines of one lab that exist already. The contract is `lab.providers.base.Provider`.
+    """The machines of one lab that exist already. The contract is `lab.machines.Provider`.
 
     `connect` gives SSH to them and `public_key` is the key we come with; `enter` puts a thread into their
     network (nothing to do unless they stand in an embedded lab's); `release` takes from a machine what the

@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from lab.local import run
-from lab.providers.lxc_config import INIT, init_text
-from lab.render.vagrant import LXC_BOX
+from lab.providers.lxc.config import INIT, init_text
+from lab.providers.vagrant.config import LXC_BOX
 
 SECONDS = 600.0
 METADATA = {"provider": "lxc", "version": "1.0.0"}

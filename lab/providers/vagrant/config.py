@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.inventory.models import Inventory
-from lab.providers.lxc_config import CONTAINER, SYSCTLS
-from lab.providers.lxc_network import BRIDGE
+from lab.providers.lxc.config import CONTAINER, SYSCTLS
+from lab.providers.lxc.network import BRIDGE
 from lab.ssh import Keys
 
 VAGRANTFILE = Path(__file__).parents[1] / "vagrant" / "Vagrantfile"

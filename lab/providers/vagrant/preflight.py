@@ -14,12 +14,12 @@ from lab.artifacts.rootfs import debian_key
 from lab.artifacts.toolchain import host_arch
 from lab.errors import PreflightError
 from lab.local import run
-from lab.providers import vagrant_virtualbox
-from lab.providers.base import Machine, Problem
-from lab.providers.vagrant_box import added_box, made_of
-from lab.providers.vagrant_virtualbox import RANGES, numbers
+from lab.machines import Machine, Problem
+from lab.providers.vagrant import virtualbox as vagrant_virtualbox
+from lab.providers.vagrant.box import added_box, made_of
+from lab.providers.vagrant.config import LXC_BOX, NETWORKS
+from lab.providers.vagrant.virtualbox import RANGES, numbers
 from lab.render.roles import all_packages
-from lab.render.vagrant import LXC_BOX, NETWORKS
 
 OLDEST = (2, 3)
 PLUGINS = {"libvirt": "vagrant-libvirt", "lxc": "vagrant-lxc"}

@@ -19,10 +19,11 @@ from pathlib import Path
 
 from lab.errors import CommandError, FailedError, InputError
 from lab.local import Completed, run
-from lab.providers import lxc_preflight, vagrant_preflight
-from lab.providers.base import Leftovers, Machine, Power, Problem, State, Traits
-from lab.providers.lxc_config import SYSCTLS
-from lab.providers.lxc_network import LabNetwork
+from lab.machines import Leftovers, Machine, Power, Problem, State, Traits
+from lab.providers.lxc import preflight as lxc_preflight
+from lab.providers.lxc.config import SYSCTLS
+from lab.providers.lxc.network import LabNetwork
+from lab.providers.vagrant import preflight as vagrant_preflight
 
 log = logging.getLogger("plumbline")
 
@@ -45,7 +46,7 @@ STATES = {
 
 
 class VagrantProvider:
-    """Machines of one lab. The contract is `lab.providers.base.Provider`.
+    """Machines of one lab. The contract is `lab.machines.Provider`.
 
     `folder` holds Vagrantfile, machines.json, seeds and Vagrant's own state; `files` are the first two, by
     name; `network` is the embedded network of the lxc backend, None for the others.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, ip_network
 from pathlib import Path
 
-from lab.providers.base import Problem
+from lab.machines import Problem
 
 SINCE: Mapping[tuple[int, ...], tuple[int, ...]] = {(7, 0): (2, 3, 2), (7, 1): (2, 4, 2), (7, 2): (2, 4, 9)}
 """The first Vagrant that takes a VirtualBox (Vagrant's change log; 7.2: hashicorp/vagrant#13709)."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.phases.context import Build
-from lab.phases.machines import machine
+from lab.steps.context import Build
+from lab.steps.machines import machine
 from tests.fakes import FakeClock
 from tests.world import World
 

@@ -8,10 +8,10 @@ import pytest
 
 from lab.cluster.api import Unavailable
 from lab.errors import CommandError, DeadlineError, FailedError, PlumblineError
-from lab.phases.build import PHASES, build_lab, plan, steps
-from lab.phases.context import Build
-from lab.phases.decide import decide
-from lab.phases.gather import gather
+from lab.operations.build import PHASES, build_lab, plan, steps
+from lab.steps.context import Build
+from lab.steps.decide import decide
+from lab.steps.gather import gather
 from tests.fakes import Call
 from tests.world import TOKEN, World, half_finished
 
@@ -86,7 +86,7 @@ def test_a_plan_tells_what_differs_on_hosts_when_objects_cannot_be_compared(
         raise error
 
     built(world)
-    monkeypatch.setattr("lab.phases.services.planned", silent)
+    monkeypatch.setattr("lab.steps.services.planned", silent)
     assert not plan(build).empty, "what could not be compared is not the same as nothing to change"
     world.hosts["worker-1"].write("/etc/hosts", "", "0644", "root:root")
     found = plan(build)

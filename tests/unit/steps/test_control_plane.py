@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from lab.converge import ETCD_DATA, KUBELET_CONF, compare
 from lab.errors import CommandError, DeadlineError, FailedError
-from lab.phases import control_plane
-from lab.phases.context import Build
-from lab.phases.gather import gather
-from lab.providers.base import State
+from lab.hosts.converge import ETCD_DATA, KUBELET_CONF, compare
+from lab.machines import State
 from lab.ssh import Result
+from lab.steps import control_plane
+from lab.steps.context import Build
+from lab.steps.gather import gather
 from tests.fakes import FakeClock
 from tests.world import CERTIFICATE_KEY, TOKEN, World, half_finished
 

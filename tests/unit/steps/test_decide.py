@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.converge import ETCD_DATA, EVIDENCE, KUBELET_CONF, HostFacts
 from lab.errors import FailedError, PreflightError
+from lab.hosts.converge import ETCD_DATA, EVIDENCE, KUBELET_CONF, HostFacts
 from lab.inventory.models import Inventory
-from lab.phases.context import Facts
-from lab.phases.decide import Decision, Origin, decide, founding_master
-from lab.providers.base import State
+from lab.machines import State
 from lab.render.bundle import Bundle, bundle, pins
+from lab.steps.context import Facts
+from lab.steps.decide import Decision, Origin, decide, founding_master
 from tests.fakes import CONTAINERS
 from tests.world import FakeHost, inventory
 

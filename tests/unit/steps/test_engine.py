@@ -11,9 +11,9 @@ import pytest
 
 from lab.console import Console
 from lab.errors import CommandError, FailedError
-from lab.phases import engine
-from lab.phases.engine import Step, Stopped, execute
 from lab.runs import Run
+from lab.steps import engine
+from lab.steps.engine import Step, Stopped, execute
 
 SOON = 20.0
 """Seconds after which a wait of a test has failed."""

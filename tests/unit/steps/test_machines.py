@@ -9,11 +9,11 @@ import pytest
 
 from lab.errors import CommandError, DeadlineError, FailedError, PreflightError
 from lab.inventory.models import ProviderName
-from lab.phases import machines
-from lab.phases.context import Build
-from lab.phases.engine import Stopped
-from lab.phases.preflight import preflight, states
-from lab.providers.base import Problem, State
+from lab.machines import Problem, State
+from lab.steps import machines
+from lab.steps.context import Build
+from lab.steps.engine import Stopped
+from lab.steps.preflight import preflight, states
 from tests.fakes import Call, FakeClock
 from tests.world import World
 

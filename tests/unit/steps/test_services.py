@@ -9,11 +9,11 @@ import yaml
 
 from lab.cluster.api import ApiError
 from lab.errors import DeadlineError
-from lab.phases import hosts, services
-from lab.phases.context import Build
-from lab.phases.engine import Stopped
 from lab.render.components import kubelet_settings
 from lab.render.roles import Role, addons
+from lab.steps import hosts, services
+from lab.steps.context import Build
+from lab.steps.engine import Stopped
 from tests.fakes import FakeClock
 from tests.world import World, inventory
 
