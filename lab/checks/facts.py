@@ -22,7 +22,7 @@ from lab.inventory.models import HostRole, Inventory
 from lab.render.bundle import Bundle
 from lab.ssh import Ssh
 
-SCRIPT = Path(__file__).with_name("remote_facts.py")
+SCRIPT = Path(__file__).parents[1] / "hosts" / "remote_facts.py"
 SECONDS = 45.0
 AT_ONCE = 6
 """Hosts asked at the same time: enough to hide the round trips, few enough for two cores."""

@@ -12,7 +12,7 @@ from lab.providers.lxc.config import CONTAINER, SYSCTLS
 from lab.providers.lxc.network import BRIDGE
 from lab.ssh import Keys
 
-VAGRANTFILE = Path(__file__).parents[1] / "vagrant" / "Vagrantfile"
+VAGRANTFILE = Path(__file__).with_name("Vagrantfile")
 LXC_BOX = "plumbline/debian-12"
 """Made by `invoke vagrant.box` from the root filesystem of our own machines."""
 BOXES = {os: f"cloud-image/{os}" for os in ("debian-12", "ubuntu-22.04", "ubuntu-24.04")}
