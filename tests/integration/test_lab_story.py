@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.phases.build import PHASES
+from lab.operations.build import PHASES
 from lab.ssh import Keys
 from tests.integration.conftest import NAME, ROOT, Proving, kill_all
 
