@@ -59,11 +59,15 @@ def _ensure(store: Store, name: str, manifest: Manifest, source: str, say: Say) 
     def produce(work: Path) -> Mapping[str, Path]:
         from lab.artifacts.choice import choose
         from lab.artifacts.sources.fetch import fetch
+        from lab.artifacts.sources.mirror import missing
         from lab.artifacts.toolchain import host_arch
 
         target = work / f"{name}{_suffix(manifest)}"
         # decided here, because it costs time and a file that is at hand needs no source
-        if choose(source, store, load_catalogue(), host_arch(), say).name == "upstream":
+        chosen = choose(source, store, load_catalogue(), host_arch(), say).name
+        if chosen == "mirror":
+            raise missing([name], "any")
+        if chosen == "upstream":
             with proxies.fetching():
                 fetch(manifest.url, manifest.sha256, target, say=say)
         else:

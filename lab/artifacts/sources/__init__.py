@@ -1,4 +1,7 @@
-"""Where artefacts come from: `modules` builds them here, `upstream` fetches the official ones."""
+"""Where artefacts come from.
+
+`modules` builds them here, `upstream` fetches the official ones, `mirror` takes what the store has.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from lab.artifacts.store import Entry, Key
 from lab.errors import InputError
 
 SOURCES = ("upstream", "modules")
+"""Those that `auto` chooses from."""
+NAMED = (*SOURCES, "mirror")
 
 
 class Source(Protocol):
@@ -32,9 +37,9 @@ class Source(Protocol):
 def named_source(source: str) -> str:
     """The source that the caller or the environment names, "" for auto."""
     wanted = os.environ.get("PLUMBLINE_SOURCE", "auto") if source == "auto" else source
-    if wanted not in (*SOURCES, "auto"):
+    if wanted not in (*NAMED, "auto"):
         raise InputError(
-            f"source: {wanted!r} is not one of auto, {', '.join(SOURCES)}",
+            f"source: {wanted!r} is not one of auto, {', '.join(NAMED)}",
             next_step="unset PLUMBLINE_SOURCE, or name one of them",
         )
     return "" if wanted == "auto" else wanted
