@@ -155,7 +155,8 @@ def _packed(store: Store, entry: Entry, scratch: Path, places: dict[str, Path], 
         archive = scratch / f"{entry.key.slug}.tar"
         say(f"{entry.key.name}: packing its tree")
         command = ["tar", "--create", "--file", str(archive), "--directory", str(store.tree_path(entry.key))]
-        command += ["--numeric-owner", "--sort=name", "--format=pax", *XATTRS, "."]
+        command += ["--numeric-owner", "--sort=name", "--format=pax"]
+        command += ["--pax-option=delete=atime,delete=ctime", *XATTRS, "."]
         programs.run(command, log=scratch / "tar.log", cwd=scratch)
         member = Packed(sha256=file_digest(archive), size=archive.stat().st_size)
         places[f"trees/{entry.key.slug}.tar"] = archive

@@ -77,7 +77,21 @@ def _members(source: Path, tar: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
         if member.offset_data + member.size > size:
             raise refused(source, f"{member.name}: cut off")
         found[member.name] = member
+    _end(source, max((member.offset_data + member.size for member in found.values()), default=0))
     return found
+
+
+def _end(source: Path, last: int) -> None:
+    """Refuse a file that does not end as a tar does: with zeros, up to a whole record."""
+    begin = -(-last // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+    wanted = -(-(begin + 2 * tarfile.BLOCKSIZE) // tarfile.RECORDSIZE) * tarfile.RECORDSIZE
+    with source.open("rb") as stream:
+        stream.seek(begin)
+        rest = stream.read(wanted - begin + 1)
+    if begin + len(rest) < wanted:
+        raise refused(source, "its end is cut off")
+    if begin + len(rest) > wanted or rest.strip(b"\0"):
+        raise refused(source, "there is something behind its end")
 
 
 def _listing(
