@@ -12,7 +12,7 @@ from rich.table import Table
 
 from lab.artifacts.bundle import fetch_wheels, write
 from lab.artifacts.catalogue import load_catalogue
-from lab.artifacts.choice import found, source_of
+from lab.artifacts.choice import source_of
 from lab.artifacts.manifests import load_manifests, manifest_key, provide_manifests
 from lab.artifacts.provide import foreign_stock, provide, status
 from lab.artifacts.rootfs import debian_key
@@ -93,8 +93,7 @@ def _needed(store: Store, inventory: Inventory, source: str) -> list[Entry]:
     known = load_manifests()
     keys = [debian_key(all_packages(), host_arch())]
     keys += [manifest_key(name, known[name]) for name in addon_manifests(inventory)]
-    entries = [entry for key in keys if (entry := store.find(key))]
     for arch in dict.fromkeys([host_arch(), *(arch.value for arch in stocked(inventory))]):
         origin = source_of(source, store, load_catalogue(), arch, lambda _line: None)
-        entries += found(store, origin).values()
-    return entries
+        keys += [key for name in origin.components() for key in origin.behind(name)]
+    return [entry for key in dict.fromkeys(keys) if (entry := store.find(key))]

@@ -30,6 +30,9 @@ class Source(Protocol):
     def key(self, name: str) -> Key | None:
         """The key of a component, or None while something that it is made of is missing."""
 
+    def behind(self, name: str) -> list[Key]:
+        """The keys of a component and of all that its own key is made of, as far as they are known."""
+
     def make(self, name: str) -> Entry:
         """The entry of a component, made if the store has none."""
 

@@ -45,6 +45,9 @@ class MirrorSource:
     def key(self, name: str) -> Key | None:
         return self._maker.key(name)
 
+    def behind(self, name: str) -> list[Key]:
+        return self._maker.behind(name)
+
     def make(self, name: str) -> Entry:
         """The entry of a component. Raises `FailedError` with all that are missing when it is one of them."""
         found = self._found(self._maker, name)

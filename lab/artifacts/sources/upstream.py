@@ -58,6 +58,10 @@ class UpstreamSource:
         component = self._catalogue.components[name]
         return self._key(name, component) if _official(component) else self._modules.key(name)
 
+    def behind(self, name: str) -> list[Key]:
+        component = self._catalogue.components[name]
+        return [self._key(name, component)] if _official(component) else self._modules.behind(name)
+
     def make(self, name: str) -> Entry:
         component = self._catalogue.components[name]
         if not _official(component):
