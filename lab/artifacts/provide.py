@@ -20,6 +20,7 @@ from lab.artifacts.choice import (
     root_key_of,
 )
 from lab.artifacts.containerd_root import containerd_root
+from lab.artifacts.mounts import take_away
 from lab.artifacts.payload import payload_key, payload_tree
 from lab.artifacts.rootfs import debian_key, debian_tree
 from lab.artifacts.sources import Source
@@ -68,6 +69,7 @@ def provide(
     """
     check_arch(arch)
     store, catalogue = Store(), load_catalogue()
+    take_away(store.folder, say)
     origin = choose(source, store, catalogue, arch, say)
     programs.start_anew()
     debian, made = _make_all(store, origin, arch, packages, say)

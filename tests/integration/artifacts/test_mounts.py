@@ -142,3 +142,32 @@ def test_nothing_stays_mounted_after_kill_9_at_random_moments(apart: Apart, kill
         assert apart.mounts() == before, f"after kill {done}, {after:.1f} s into the run"
     apart.finish()
     assert apart.mounts() == before
+
+
+def test_what_an_older_version_left_is_taken_away_with_a_word(tmp_path: Path) -> None:
+    """In a namespace of its own: two mounts in a tree, and one that is the user's own disk."""
+    script = """
+import sys
+from pathlib import Path
+from lab.artifacts.mounts import take_away
+take_away(Path(sys.argv[1]), print)
+take_away(Path(sys.argv[1]), print)
+print(*(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()))
+"""
+    for folder in ("trees/debian-amd64-0/proc", "go"):
+        (tmp_path / folder).mkdir(parents=True)
+    mounts = 'cd $1; mount -t proc proc trees/debian-amd64-0/proc; mount -t tmpfs t go; shift; exec "$@"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-ec", mounts, "sh", tmp_path, sys.executable, "-c", script, tmp_path],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said, points = done.stdout.splitlines()
+    place = tmp_path / "trees/debian-amd64-0/proc"
+    assert said == f"unmounted {place}, which an older version left behind"
+    assert str(place) not in points.split()
+    assert str(tmp_path / "go") in points.split()
