@@ -9,6 +9,7 @@ from lab.inventory import files
 from lab.inventory.rules import RULES
 from lab.inventory.rules.versions import TESTED
 from lab.inventory.schema import Schema, tree
+from lab.inventory.withdrawn import WITHDRAWN
 
 FILE = files.FOLDER.parent / "docs" / "inventory.md"
 
@@ -65,6 +66,10 @@ def reference() -> str:
         )
     parts.append("\n## Rules between fields\n\n")
     parts.extend(f"- {_first_sentence(rule.__doc__ or '')}\n" for rule in RULES)
+    parts.append(
+        "\n## Refused for now\n\nNo field is accepted that builds nothing. These are refused by name:\n\n"
+    )
+    parts.extend(f"- `{'.'.join(map(str, item.told))}`: {item.rule}.\n" for item in WITHDRAWN.values())
     parts.append("\nTested versions: ")
     parts.append("; ".join(f"{name} {', '.join(versions)}" for name, versions in TESTED.items()) + ".\n")
     return "".join(parts)
