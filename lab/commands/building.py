@@ -1,9 +1,8 @@
-"""preflight, plan, build and destroy."""
+"""preflight, plan and build."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,7 +12,7 @@ from rich.table import Table
 
 from lab.artifacts.provide import provide, stock
 from lab.commands.session import ROOT, Session, session, shown, with_options
-from lab.errors import FailedError, PlumblineError, PreflightError
+from lab.errors import PlumblineError, PreflightError
 from lab.faults import marker
 from lab.labs import Lab, stocked
 from lab.locks import exclusive
@@ -23,7 +22,6 @@ from lab.phases.context import Build
 from lab.phases.preflight import preflight as check
 from lab.render.roles import all_packages
 from lab.report import write_run
-from lab.ssh import close_connections
 
 
 @contextmanager
@@ -139,35 +137,3 @@ def summary(lab: Lab, opened: Session) -> None:
         "  remove all of it                invoke destroy",
     ):
         opened.console.show(escape(with_options(line)))
-
-
-@shown
-def destroy(inventory: str, provider: str, host: str) -> None:
-    """Remove the lab, or one machine of it; what this lab did not make is not touched."""
-    with (
-        session("destroy", inventory, provider, mends=False) as opened,
-        exclusive(opened.lab, "invoke destroy"),
-    ):
-        lab = opened.lab
-        if host:
-            lab.host(host)
-            changed = lab.provider.destroy(host)
-            opened.console.say("machine removed" if changed else "there is no such machine", host)
-            return
-        changed = lab.provider.clean()
-        # a fault that was left behind went with its machines
-        marker.remove(lab)
-        close_connections(lab.keys.folder)
-        for folder in (lab.folder / "ssh", lab.keys.folder / "hosts"):
-            shutil.rmtree(folder, ignore_errors=True)
-        lab.kubeconfig.unlink(missing_ok=True)
-        rest = lab.provider.leftovers()
-        if rest:
-            raise FailedError(
-                f"{opened.inventory.lab}: left behind: {dict(rest.items)}",
-                next_step="invoke destroy once more",
-            )
-        said = (
-            "removed: no machine, process, mount or network of it is left" if changed else "nothing to remove"
-        )
-        opened.console.say(f"{opened.inventory.lab}: {said}")
