@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lab.errors import CommandError, DeadlineError, FailedError, InputError
 from lab.inventory.models import Arch, Host, Inventory, ProviderName
-from lab.providers.base import Provider, Traits
+from lab.machines import Provider, Traits
 from lab.providers.mixed import MixedProvider
 from lab.ssh import Keys, Ssh
 
@@ -46,12 +46,12 @@ def provider_for(inventory: Inventory, root: Path, layers: tuple[Path, ...] = ()
 
 def _provider(name: ProviderName, inventory: Inventory, root: Path, layers: tuple[Path, ...]) -> Provider:
     if name is ProviderName.LXC:
-        from lab.providers.lxc import LxcProvider
+        from lab.providers.lxc.provider import LxcProvider
 
         home = Path(os.environ.get("PLUMBLINE_MACHINES") or MACHINES) / inventory.lab
         return LxcProvider(inventory.lab, home, _bridge(inventory), layers)
     if name is ProviderName.PROXMOX:
-        from lab.providers.proxmox import ProxmoxProvider
+        from lab.providers.proxmox.provider import ProxmoxProvider
 
         return ProxmoxProvider(inventory, report=logging.getLogger("plumbline").warning)
     return _vagrant(inventory, root)
@@ -64,9 +64,9 @@ def _bridge(inventory: Inventory) -> IPv4Interface:
 
 def _vagrant(inventory: Inventory, root: Path) -> Provider:
     """The backend is the one that the lab's machines were made with, else the one that Vagrant would take."""
-    from lab.providers.lxc_network import LabNetwork
-    from lab.providers.vagrant import VagrantProvider
-    from lab.render.vagrant import VAGRANTFILE, machines
+    from lab.providers.lxc.network import LabNetwork
+    from lab.providers.vagrant.config import VAGRANTFILE, machines
+    from lab.providers.vagrant.provider import VagrantProvider
 
     folder = root / ".lab" / inventory.lab / "vagrant"
     backend = os.environ.get("VAGRANT_DEFAULT_PROVIDER") or vagrant_backend(folder)
@@ -86,9 +86,9 @@ def vagrant_backend(folder: Path) -> str:
 
 
 def _static(inventory: Inventory, root: Path, network: Callable[[], None]) -> Provider:
-    from lab.converge import EVIDENCE
-    from lab.providers.static import StaticProvider
-    from lab.release import release
+    from lab.hosts.converge import EVIDENCE
+    from lab.hosts.release import release
+    from lab.providers.static.provider import StaticProvider
 
     hosts = {name: host for name, host in inventory.hosts.items() if not inventory.makes(name)}
     return StaticProvider(

@@ -15,7 +15,7 @@ from typing import Any
 
 from lab.cluster.api import Api, ApiError, Object, Unavailable
 from lab.errors import FailedError, PreflightError
-from lab.providers.base import Leftovers, Machine, Power, Problem, State, Traits
+from lab.machines import Leftovers, Machine, Power, Problem, State, Traits
 from lab.render.addons import merge
 from lab.ssh import Result, Ssh
 from lab.waits import NotYet

@@ -23,15 +23,15 @@ from cryptography.x509.oid import NameOID
 from lab.artifacts.provide import Provided
 from lab.cluster.kubeadm import JOINED
 from lab.console import Console
-from lab.converge import ETCD_DATA, EVIDENCE, KUBELET_CONF
 from lab.errors import FailedError
+from lab.hosts.converge import ETCD_DATA, EVIDENCE, KUBELET_CONF
 from lab.inventory.loading import parse
 from lab.inventory.models import Inventory
 from lab.labs import Lab
-from lab.phases.context import Build
-from lab.providers.base import Machine, Power, State
+from lab.machines import Machine, Power, State
 from lab.runs import Run
 from lab.ssh import Result
+from lab.steps.context import Build
 from tests.fakes import Call, FakeApi, FakeProvider, FakeSsh
 
 MANIFESTS = Path(__file__).parent / "fixtures" / "manifests"

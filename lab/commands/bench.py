@@ -15,9 +15,9 @@ from lab.commands.measured import measured
 from lab.commands.session import open_lab, read, shown
 from lab.errors import AcceptanceError, InputError, PreflightError
 from lab.labs import Lab
-from lab.phases.preflight import states
-from lab.providers.base import State
+from lab.machines import State
 from lab.render.roles import all_packages
+from lab.steps.preflight import states
 
 KINDS = ("lab", "inventory")
 

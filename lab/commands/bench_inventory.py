@@ -18,7 +18,7 @@ import yaml
 from lab.cluster.kubeadm import UNIT
 from lab.commands.measured import Cost, measured
 from lab.commands.session import ROOT
-from lab.converge import EVIDENCE, HostFacts, compare
+from lab.hosts.converge import EVIDENCE, HostFacts, compare
 from lab.inventory.models import Inventory
 from lab.labs import traits_of
 from lab.render.bundle import Bundle, bundle, pins

@@ -16,12 +16,12 @@ from lab.errors import PlumblineError, PreflightError
 from lab.faults import marker
 from lab.labs import Lab, stocked
 from lab.locks import exclusive
-from lab.phases.build import PHASES, Plan, build_lab
-from lab.phases.build import plan as make_plan
-from lab.phases.context import Build
-from lab.phases.preflight import preflight as check
+from lab.operations.build import PHASES, Plan, build_lab
+from lab.operations.build import plan as make_plan
 from lab.render.roles import all_packages
 from lab.report import write_run
+from lab.steps.context import Build
+from lab.steps.preflight import preflight as check
 
 
 @contextmanager

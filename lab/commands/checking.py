@@ -41,7 +41,7 @@ def init(name: str, provider: str, lan: str, masters: str, workers: str) -> None
 @shown
 def docs() -> None:
     """Write the generated files anew."""
-    from lab.generated import refresh
+    from lab.commands.generated import refresh
 
     for path in refresh():
         print(f"{path.relative_to(ROOT)}: written")

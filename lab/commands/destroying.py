@@ -10,14 +10,14 @@ from lab.cluster import etcd, quorum
 from lab.cluster.api import Api, patiently
 from lab.commands import asking
 from lab.commands.session import Session, session, shown
-from lab.converge import ETCD_DATA
 from lab.errors import FailedError, InputError, PlumblineError, PreflightError
 from lab.faults import marker
+from lab.hosts.converge import ETCD_DATA
 from lab.labs import Lab
 from lab.locks import exclusive
-from lab.phases.preflight import states
-from lab.providers.base import State
+from lab.machines import State
 from lab.ssh import close_connections
+from lab.steps.preflight import states
 
 NAMED = 20
 """Machines that are told by name; of more only the number is."""

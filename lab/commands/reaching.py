@@ -20,9 +20,9 @@ from lab.cluster.workloads import is_ready
 from lab.commands.session import Session, open_lab, read, session, shown
 from lab.errors import FailedError, InputError, PlumblineError
 from lab.labs import Lab
-from lab.phases.preflight import states
-from lab.providers.base import State
+from lab.machines import State
 from lab.ssh import reachable
+from lab.steps.preflight import states
 
 
 def _inside(inventory: str, provider: str, host: str = "") -> Lab:

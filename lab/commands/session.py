@@ -127,7 +127,7 @@ def session(name: str, inventory: str, provider: str = "", *, mends: bool = True
     A fault that a crashed run left in the lab is healed first, but by a command that sees to it itself.
     """
     from lab.console import Console
-    from lab.faults.mend import mend
+    from lab.faults.recovery import mend
     from lab.labs import Lab
 
     found = read(inventory, provider)
@@ -145,7 +145,7 @@ def session(name: str, inventory: str, provider: str = "", *, mends: bool = True
 
 def open_lab(inventory: Inventory) -> Lab:
     """The lab of a command without a run folder, mended as a session's is; it is told on standard error."""
-    from lab.faults.mend import mend
+    from lab.faults.recovery import mend
     from lab.labs import Lab
 
     lab = Lab.open(inventory, ROOT)

@@ -10,20 +10,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from lab.checks import health
+from lab.checks.driver import Driver
+from lab.checks.history import Contradiction, Event, Operation, judge
+from lab.checks.ingress_client import Front
+from lab.checks.outcomes import CouldNotTell
+from lab.checks.outside import http_get
+from lab.checks.verbs import Refused, becomes
+from lab.checks.workspace import Workspace
 from lab.faults.clients import Client, Door, Reader, Watcher, Writer, register_object, version_of
 from lab.faults.inject import Live
 from lab.faults.kinds import Fault
-from lab.faults.mend import gated
 from lab.faults.probes import SECONDS, Prober, Sampler, longest_gap
+from lab.faults.recovery import gated
 from lab.report.series import Mark, Series
-from lab.verify import health
-from lab.verify.driver import Driver
-from lab.verify.front import Front
-from lab.verify.history import Contradiction, Event, Operation, judge
-from lab.verify.outcomes import CouldNotTell
-from lab.verify.outside import http_get
-from lab.verify.verbs import Refused, becomes
-from lab.verify.workspace import Workspace
 
 REGISTERS = ("register-a", "register-b")
 API = "API through the balancer"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lab.checks.ingress_client import Front
+from lab.checks.sample_apps import ROUTES
 from lab.errors import InputError
 from lab.inventory.models import Inventory
 from lab.inventory.sections import LoadProfile
 from lab.load.generator import Target
-from lab.verify.front import Front
-from lab.verify.site import ROUTES
 
 
 def profile_of(inventory: Inventory, name: str) -> LoadProfile:

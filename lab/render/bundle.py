@@ -11,7 +11,7 @@ from typing import Any
 from lab.artifacts.catalogue import Image, load_catalogue
 from lab.artifacts.stock import Stock
 from lab.inventory.models import Inventory
-from lab.providers.base import Traits
+from lab.machines import Traits
 from lab.render import firewall
 from lab.render.components import kubelet_settings
 from lab.render.firewall import Port

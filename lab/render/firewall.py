@@ -9,8 +9,8 @@ from typing import Any
 
 from lab.errors import FailedError
 from lab.inventory.models import HostRole, Inventory, ProviderName
+from lab.providers.vagrant.config import NETWORKS
 from lab.render.roles import Listen, RolePort, addons, host_roles
-from lab.render.vagrant import NETWORKS
 
 FILE = "/etc/nftables.conf"
 SSH_PORT = 22

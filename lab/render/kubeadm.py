@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.inventory.models import HostRole, Inventory
-from lab.providers.base import Traits
+from lab.machines import Traits
 from lab.render.bundle import Pins, host_context
 from lab.render.components import kube_proxy_settings, kubelet_settings
 from lab.render.templates import render

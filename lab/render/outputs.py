@@ -9,9 +9,11 @@ from pathlib import Path
 import yaml
 
 from lab.inventory.models import Inventory, ProviderName
+from lab.machines import Traits
 from lab.own_yaml import DUMPER
-from lab.providers.base import Traits
-from lab.render import kubeadm, proxmox, vagrant
+from lab.providers.proxmox import config as proxmox
+from lab.providers.vagrant import config as vagrant
+from lab.render import kubeadm
 from lab.render.addons import objects
 from lab.render.bundle import Pins, bundle
 from lab.render.cloudinit import seed, vendor_data

@@ -6,8 +6,8 @@ import re
 import shlex
 from dataclasses import dataclass, field
 
-from lab.verify.outcomes import Outcome
-from lab.verify.record import Record
+from lab.checks.outcomes import Outcome
+from lab.checks.record import Record
 
 KEPT = "/var/lib/plumbline/defects"
 """Folder on a host for what a defect replaced."""

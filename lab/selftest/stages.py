@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Protocol
 
 from lab import report
+from lab.checks.record import Record
 from lab.console import Console
+from lab.damage import Entry, Journal
 from lab.errors import FailedError
 from lab.labs import Lab
 from lab.selftest.defect import Breakage, Defect, Slip
-from lab.selftest.journal import Entry, Journal
 from lab.ssh import forget
 from lab.verify.layers import LAYERS
-from lab.verify.record import Record
 from lab.verify.run import ROOT, examine
 
 PARTS = (

@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
+from lab.checks.driver import Driver
+from lab.checks.evidence import collect
+from lab.checks.facts import Facts
+from lab.checks.outcomes import CouldNotTell, Mismatch, NotPartOfLab, Outcome
+from lab.checks.record import Figure, Record
 from lab.inventory.models import HostRole, Inventory
-from lab.verify.driver import Driver
-from lab.verify.evidence import collect
-from lab.verify.facts import Facts
-from lab.verify.outcomes import CouldNotTell, Mismatch, NotPartOfLab, Outcome
-from lab.verify.record import Figure, Record
 from lab.verify.session import Context
 
 CONTEXT = pytest.StashKey[Context]()

@@ -18,15 +18,15 @@ from typing import Any
 from rich.markup import escape
 
 from lab import report
+from lab.checks.outcomes import Outcome
+from lab.checks.record import LayerResult, Record, Verdict, count
 from lab.console import Console
+from lab.damage import take_out_left_behind
 from lab.errors import FailedError, InputError
 from lab.labs import Lab
 from lab.locks import exclusive
 from lab.runs import Run
-from lab.selftest.journal import take_out_left_behind
 from lab.verify.layers import Layer, chosen
-from lab.verify.outcomes import Outcome
-from lab.verify.record import LayerResult, Record, Verdict, count
 from lab.verify.session import Context
 
 ROOT = Path(__file__).parents[2]

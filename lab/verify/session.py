@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from lab.checks.driver import Driver
 from lab.inventory.models import Inventory
 from lab.labs import Lab
 from lab.render.bundle import pins
-from lab.verify.driver import Driver
 from lab.verify.layers import LAYERS
 
 

@@ -8,14 +8,14 @@ from itertools import count
 
 import pytest
 
-from lab.verify.driver import Driver
-from lab.verify.fire import Fire
-from lab.verify.front import Front
-from lab.verify.objects import daemonset
-from lab.verify.outcomes import NotPartOfLab
+from lab.checks.driver import Driver
+from lab.checks.ingress_client import Front
+from lab.checks.objects import daemonset
+from lab.checks.outcomes import NotPartOfLab
+from lab.checks.sample_app import sample
+from lab.checks.workspace import Object, Workspace, workspace
+from lab.faults.fault_run import Fire
 from lab.verify.plugin import Measure
-from lab.verify.sample import sample
-from lab.verify.workspace import Object, Workspace, workspace
 
 
 @pytest.fixture(scope="session")

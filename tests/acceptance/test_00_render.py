@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
+from lab.checks.driver import Driver
+from lab.checks.outcomes import NotPartOfLab
+from lab.checks.verbs import agrees, holds, nothing
 from lab.inventory.models import Inventory
 from lab.render import kubeadm
 from lab.render.bundle import Bundle, bundle
 from lab.runs import SECRETS
-from lab.verify.driver import Driver
-from lab.verify.outcomes import NotPartOfLab
-from lab.verify.verbs import agrees, holds, nothing
 
 LEFTOVER = re.compile(r"\{\{|\}\}|\{%|%\}|<no value>")
 SECRET = kubeadm.JoinSecrets(token="", ca_hash="", certificate_key="")

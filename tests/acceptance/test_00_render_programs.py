@@ -14,18 +14,18 @@ import yaml
 
 from lab.artifacts.catalogue import load_catalogue
 from lab.artifacts.manifests import provide_manifests
+from lab.checks.driver import Driver
+from lab.checks.outcomes import NotPartOfLab
+from lab.checks.verbs import agrees, holds, nothing
 from lab.cluster import kubeadm
 from lab.local import Completed
 from lab.render.addons import addon_manifests, objects
 from lab.render.outputs import PLACEHOLDER, host_outputs
 from lab.render.roles import addons, load_roles
 from lab.ssh import Keys, Ssh
-from lab.verify.driver import Driver
 from lab.verify.first_boot import NETWORK, Judged, judge
-from lab.verify.outcomes import NotPartOfLab
 from lab.verify.programs import FILE, INSIDE, Programs
 from lab.verify.schemas import Object, Schemas
-from lab.verify.verbs import agrees, holds, nothing
 
 FIRST_BOOT = r"(cloud-init|system-boot)/user-data|proxmox/plumbline-.*\.yaml"
 """The document of cloud-init: a whole seed's, or what Proxmox VE lays beside its own."""

@@ -7,12 +7,12 @@ from collections import defaultdict
 
 import pytest
 
+from lab.checks.after_boot import kernel_settings
+from lab.checks.driver import Driver
+from lab.checks.facts import RESOLVER, Facts
+from lab.checks.outcomes import NotPartOfLab
+from lab.checks.verbs import agrees, becomes, holds, nothing
 from lab.inventory.models import Arch, Inventory
-from lab.verify.boots import kernel_settings
-from lab.verify.driver import Driver
-from lab.verify.facts import RESOLVER, Facts
-from lab.verify.outcomes import NotPartOfLab
-from lab.verify.verbs import agrees, becomes, holds, nothing
 
 MACHINE = {Arch.AMD64: "x86_64", Arch.ARM64: "aarch64"}
 NFTABLES_KERNEL = (5, 13)

@@ -12,12 +12,12 @@ import pytest
 import yaml
 from cryptography import x509
 
+from lab.checks import health
+from lab.checks.driver import Driver
+from lab.checks.facts import Facts
+from lab.checks.outside import served_certificate
+from lab.checks.verbs import agrees, becomes, holds, nothing, succeeds
 from lab.inventory.models import Inventory
-from lab.verify import health
-from lab.verify.driver import Driver
-from lab.verify.facts import Facts
-from lab.verify.outside import served_certificate
-from lab.verify.verbs import agrees, becomes, holds, nothing, succeeds
 
 LEAF_LEFT = timedelta(days=30)
 CA_LEFT = timedelta(days=365)

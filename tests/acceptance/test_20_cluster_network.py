@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import pytest
 
+from lab.checks.driver import Driver
+from lab.checks.objects import HTTP, deployment, service
+from lab.checks.outcomes import Mismatch
+from lab.checks.verbs import becomes, holds, nothing
+from lab.checks.workspace import Object, Workspace
 from lab.inventory.models import Inventory
-from lab.verify.driver import Driver
-from lab.verify.objects import HTTP, deployment, service
-from lab.verify.outcomes import Mismatch
 from lab.verify.plugin import Measure
-from lab.verify.verbs import becomes, holds, nothing
-from lab.verify.workspace import Object, Workspace
 
 PROXY_HEALTH = 10256
 """kube-proxy's health port: an HTTP server of the host's own on every node."""

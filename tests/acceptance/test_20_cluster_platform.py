@@ -8,13 +8,13 @@ from ipaddress import ip_address
 import pytest
 import yaml
 
+from lab.checks import health
+from lab.checks.driver import Driver
+from lab.checks.facts import Facts
+from lab.checks.verbs import agrees, becomes, nothing
+from lab.checks.workspace import Object
 from lab.inventory.models import Inventory
 from lab.render.components import KUBELET_CONFIG, kubelet_settings
-from lab.verify import health
-from lab.verify.driver import Driver
-from lab.verify.facts import Facts
-from lab.verify.verbs import agrees, becomes, nothing
-from lab.verify.workspace import Object
 
 OF_EACH_MASTER = ("--initial-cluster", "--initial-cluster-state")
 """Flags of etcd that tell of the moment at which a member joined."""

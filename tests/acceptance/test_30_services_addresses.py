@@ -10,14 +10,14 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from lab.verify.driver import Driver
-from lab.verify.exclusion import exclude, include, include_all
-from lab.verify.objects import HTTP, UDP, address_of, deployment, service
-from lab.verify.outcomes import CouldNotTell, NotPartOfLab
-from lab.verify.outside import Answer, arp_owners, forget_neighbour, http_get, udp
+from lab.checks.driver import Driver
+from lab.checks.exclusion import exclude, include, include_all
+from lab.checks.objects import HTTP, UDP, address_of, deployment, service
+from lab.checks.outcomes import CouldNotTell, NotPartOfLab
+from lab.checks.outside import Answer, arp_owners, forget_neighbour, http_get, udp
+from lab.checks.verbs import Refused, agrees, becomes, holds, nothing, staying, stays, succeeds
+from lab.checks.workspace import Object, Workspace, is_ready, workspace
 from lab.verify.plugin import Measure
-from lab.verify.verbs import Refused, agrees, becomes, holds, nothing, staying, stays, succeeds
-from lab.verify.workspace import Object, Workspace, is_ready, workspace
 
 STABLE_SECONDS = 5
 REQUESTS = 50

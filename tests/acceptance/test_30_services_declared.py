@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from lab.checks.driver import Driver
+from lab.checks.exclusion import EXCLUDED
+from lab.checks.pools import ROOT
+from lab.checks.verbs import agrees, nothing
+from lab.checks.workspace import LABEL
 from lab.inventory.models import Inventory
-from lab.verify.driver import Driver
-from lab.verify.exclusion import EXCLUDED
-from lab.verify.pools import ROOT
-from lab.verify.verbs import agrees, nothing
-from lab.verify.workspace import LABEL
 
 
 def declared(driver: Driver, collection: str) -> dict[str, dict[str, Any]]:

@@ -12,16 +12,16 @@ from ipaddress import IPv4Address
 import pytest
 from cryptography import x509
 
-from lab.verify.front import DEPLOYMENT, NAMESPACE, Front
-from lab.verify.metrics import samples
-from lab.verify.objects import ENDING_SECONDS
-from lab.verify.outcomes import NotPartOfLab
-from lab.verify.outside import http_get, served_certificate
+from lab.checks.closed_loop import Visits, visiting
+from lab.checks.ingress_client import DEPLOYMENT, NAMESPACE, Front
+from lab.checks.metrics import samples
+from lab.checks.objects import ENDING_SECONDS
+from lab.checks.outcomes import NotPartOfLab
+from lab.checks.outside import http_get, served_certificate
+from lab.checks.sample_apps import POD, ROUTES, site
+from lab.checks.verbs import agrees, becomes, fails, holds, nothing, stays
+from lab.checks.workspace import Object, Workspace, is_ready
 from lab.verify.plugin import Measure
-from lab.verify.site import POD, ROUTES, site
-from lab.verify.verbs import agrees, becomes, fails, holds, nothing, stays
-from lab.verify.visitors import Visits, visiting
-from lab.verify.workspace import Object, Workspace, is_ready
 
 CERTIFICATE_DAYS_LEFT = 30
 RESTARTED = "plumbline.local/restarted"

@@ -8,12 +8,12 @@ from statistics import quantiles
 
 import pytest
 
-from lab.verify.driver import Driver
-from lab.verify.objects import service
-from lab.verify.outcomes import CouldNotTell
+from lab.checks.driver import Driver
+from lab.checks.objects import service
+from lab.checks.outcomes import CouldNotTell
+from lab.checks.verbs import agrees, becomes, holds, nothing
+from lab.checks.workspace import Object, Workspace, is_ready
 from lab.verify.plugin import Measure
-from lab.verify.verbs import agrees, becomes, holds, nothing
-from lab.verify.workspace import Object, Workspace, is_ready
 
 P50_MS, P99_MS = 20.0, 100.0
 """ClusterLoader2's thresholds for answers of the cluster's DNS."""

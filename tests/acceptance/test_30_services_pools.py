@@ -7,14 +7,14 @@ from functools import partial
 
 import pytest
 
-from lab.verify.driver import Driver
-from lab.verify.metrics import samples, value
-from lab.verify.objects import address_of, deployment, service
-from lab.verify.outcomes import CouldNotTell
-from lab.verify.outside import arp_owners, http_get
-from lab.verify.pools import free_addresses, pool, remove_pools
-from lab.verify.verbs import Refused, agrees, becomes, holds, nothing, stays
-from lab.verify.workspace import Workspace, workspace
+from lab.checks.driver import Driver
+from lab.checks.metrics import samples, value
+from lab.checks.objects import address_of, deployment, service
+from lab.checks.outcomes import CouldNotTell
+from lab.checks.outside import arp_owners, http_get
+from lab.checks.pools import free_addresses, pool, remove_pools
+from lab.checks.verbs import Refused, agrees, becomes, holds, nothing, stays
+from lab.checks.workspace import Workspace, workspace
 
 POOL_KEY = "metallb.io/address-pool"
 ADDRESS_KEY = "metallb.io/loadBalancerIPs"

@@ -10,23 +10,23 @@ from functools import partial
 
 import pytest
 
+from lab.checks import health
+from lab.checks.closed_loop import Visits, visiting
+from lab.checks.drain import drained
+from lab.checks.driver import Driver
+from lab.checks.ingress_client import Front
+from lab.checks.outcomes import CouldNotTell, NotPartOfLab
+from lab.checks.sample_apps import APPS, PODS, site
+from lab.checks.steadiness import marks, restarts
+from lab.checks.verbs import Refused, agrees, holds, nothing
+from lab.checks.workspace import Workspace
 from lab.inventory.sections import LoadProfile
 from lab.load.ceiling import ceilings
 from lab.load.drive import new_folder, target_of
 from lab.load.generator import command, generate
 from lab.load.judge import Outcome, generator_faults, judge
 from lab.load.result import Result
-from lab.verify import health
-from lab.verify.drain import drained
-from lab.verify.driver import Driver
-from lab.verify.front import Front
-from lab.verify.outcomes import CouldNotTell, NotPartOfLab
 from lab.verify.plugin import Measure
-from lab.verify.site import APPS, PODS, site
-from lab.verify.steadiness import marks, restarts
-from lab.verify.verbs import Refused, agrees, holds, nothing
-from lab.verify.visitors import Visits, visiting
-from lab.verify.workspace import Workspace
 
 BASELINE_SHARE = 1.2
 """What 99 % take may exceed the baseline by a fifth."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from lab.checks.outcomes import Outcome
 from lab.inventory.models import Inventory
 from lab.selftest.defect import Slip
-from lab.verify.outcomes import Outcome
 
 HAPROXY = "templates/haproxy/haproxy.cfg.j2"
 KUBEADM = "templates/kubeadm/cluster.yaml.j2"

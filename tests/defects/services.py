@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from lab.checks.exclusion import EXCLUDED
 from lab.inventory.models import Inventory
 from lab.selftest.defect import KEPT, Breakage, filtered
-from lab.verify.exclusion import EXCLUDED
 from tests.defects.cluster import KUBECTL, kubectl
 
 SPACE = "-n metallb-system"

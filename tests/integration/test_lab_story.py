@@ -14,7 +14,7 @@ import pytest
 
 from lab.inventory import load
 from lab.labs import Lab
-from lab.phases.build import PHASES
+from lab.operations.build import PHASES
 from lab.ssh import Keys
 from tests.integration.conftest import NAME, ROOT, Proving, kill_all
 

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 
 import pytest
 
+from lab.checks.outcomes import CouldNotTell
+from lab.checks.outside import http_get
+from lab.checks.verbs import Refused
 from lab.errors import DeadlineError
 from lab.inventory import load
 from lab.labs import Lab
-from lab.verify.outcomes import CouldNotTell
-from lab.verify.outside import http_get
-from lab.verify.verbs import Refused
 from tests.integration.conftest import ROOT, Proving
 
 NODES = ("master-1", "master-2", "master-3", "worker-1", "worker-2")

@@ -12,7 +12,7 @@ from lab.artifacts.manifests import provide_manifests
 from lab.inventory import load
 from lab.inventory.loading import parse
 from lab.inventory.models import Inventory
-from lab.providers.base import Traits
+from lab.machines import Traits
 from lab.render.addons import addon_manifests, objects
 from lab.render.bundle import pins
 from lab.render.outputs import host_outputs

@@ -21,20 +21,20 @@ import pytest
 from lab.artifacts.provide import provide, stock
 from lab.artifacts.rootfs import debian_tree
 from lab.artifacts.store import Store
-from lab.changes import HostChange
 from lab.console import Console
-from lab.converge import compare, look
+from lab.hosts.changes import HostChange
+from lab.hosts.converge import compare, look
+from lab.hosts.release import release
 from lab.inventory.loading import load
 from lab.labs import MACHINES, Lab, ssh_for
 from lab.local import Completed, run
-from lab.phases import hosts
-from lab.phases.context import Build
-from lab.providers.base import Machine, State, Volume
-from lab.providers.lxc import LxcProvider
-from lab.release import release
+from lab.machines import Machine, State, Volume
+from lab.providers.lxc.provider import LxcProvider
 from lab.render.roles import all_packages
 from lab.runs import Run
 from lab.ssh import Keys, key_pair
+from lab.steps import hosts
+from lab.steps.context import Build
 from lab.waits import NotYet, wait_for
 
 ROOT = Path(__file__).parents[2]

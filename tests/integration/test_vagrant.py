@@ -17,10 +17,10 @@ import pytest
 from lab.inventory.loading import load
 from lab.inventory.models import Inventory
 from lab.local import Completed, run
-from lab.providers.base import State
-from lab.providers.vagrant import parse_states
-from lab.providers.vagrant_preflight import gather
-from lab.render.vagrant import LXC_BOX, VAGRANTFILE, machines, management_mac
+from lab.machines import State
+from lab.providers.vagrant.config import LXC_BOX, VAGRANTFILE, machines, management_mac
+from lab.providers.vagrant.preflight import gather
+from lab.providers.vagrant.provider import parse_states
 from lab.ssh import Keys
 
 ROOT = Path(__file__).parents[2]

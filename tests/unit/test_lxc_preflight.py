@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.providers.lxc_preflight import HostFacts, cgroup_kind, judge, oom_score_restricted
+from lab.providers.lxc.preflight import HostFacts, cgroup_kind, judge, oom_score_restricted
 
 GOOD = HostFacts(
     root=True,

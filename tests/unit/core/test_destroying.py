@@ -12,11 +12,11 @@ from invoke.exceptions import Exit
 from lab.commands import asking, destroying
 from lab.commands.session import Session
 from lab.console import Console
-from lab.converge import ETCD_DATA
 from lab.errors import FailedError
+from lab.hosts.converge import ETCD_DATA
 from lab.inventory.models import Inventory
 from lab.labs import Lab
-from lab.phases.build import build_lab
+from lab.operations.build import build_lab
 from lab.runs import Run
 from lab.ssh import Keys, Result
 from tests.world import INVENTORY, World, inventory

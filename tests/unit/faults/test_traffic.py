@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from lab.authority import Authority
+from lab.checks.driver import Driver
+from lab.checks.outside import Answer
+from lab.checks.verbs import Refused
 from lab.faults import traffic as module
 from lab.faults.probes import Prober
 from lab.faults.traffic import ADDRESS, API, INGRESS, Traffic, echo_probe, probers
 from lab.labs import Lab
 from lab.render.bundle import pins
 from lab.report.series import Probe
-from lab.verify.driver import Driver
-from lab.verify.outside import Answer
-from lab.verify.verbs import Refused
 from tests.fakes import FakeProvider
 from tests.world import INVENTORY, inventory
 

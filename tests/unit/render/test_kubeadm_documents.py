@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.providers.base import Traits
+from lab.machines import Traits
 from lab.render import kubeadm
 from lab.render.bundle import pins
 from lab.render.kubeadm import JoinSecrets

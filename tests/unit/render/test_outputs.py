@@ -15,11 +15,11 @@ from hypothesis import given
 from lab.inventory import load
 from lab.inventory.loading import parse
 from lab.inventory.models import Inventory
-from lab.providers.base import Traits
+from lab.machines import Traits
+from lab.providers.proxmox.config import encoded_keys
 from lab.render.bundle import Pins, bundle, pins
 from lab.render.cloudinit import command_line_edit
 from lab.render.outputs import everything, is_seed
-from lab.render.proxmox import encoded_keys
 from lab.ssh import KeyPair, Keys
 from tests.unit.inventory.table import VALID
 from tests.unit.inventory.test_inventory_properties import FUZZ, as_yaml, inventories

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.checks.outcomes import Outcome
+from lab.checks.record import Record, Verdict
 from lab.console import Console
 from lab.errors import InputError, PreflightError
 from lab.inventory import load
@@ -18,15 +20,13 @@ from lab.locks import exclusive
 from lab.runs import Run
 from lab.verify import run as runner
 from lab.verify.layers import LAYERS, Layer, chosen
-from lab.verify.outcomes import Outcome
-from lab.verify.record import Record, Verdict
 from lab.verify.run import Story
 
 ROOT = Path(__file__).parents[3]
 
 FOUR = '''
 import pytest
-from lab.verify.outcomes import CouldNotTell, Mismatch, NotPartOfLab
+from lab.checks.outcomes import CouldNotTell, Mismatch, NotPartOfLab
 
 @pytest.mark.check("L0-01")
 @pytest.mark.each("all")
@@ -134,7 +134,7 @@ def test_a_selection_keeps_rows_hosts_and_names(
         ("import nothing_of_that_name\n", "nothing_of_that_name"),
         ("", "pytest ended with exit code 5"),
         (
-            "from lab.verify.outcomes import NotPartOfLab as N\n\ndef test_x():\n    raise N('a', 'b')\n",
+            "from lab.checks.outcomes import NotPartOfLab as N\n\ndef test_x():\n    raise N('a', 'b')\n",
             "no check of this layer",
         ),
         ("import os\n\ndef test_x():\n    os._exit(3)\n", "was not run to its end"),

@@ -1,0 +1,96 @@
+"""The lab's ingress as a client outside the nodes sees it, and its replicas one by one."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from dataclasses import dataclass
+from functools import cached_property
+
+from lab.checks.driver import Driver
+from lab.checks.outcomes import CouldNotTell, NotPartOfLab
+from lab.checks.outside import Answer, http_get
+from lab.checks.verbs import Refused
+from lab.checks.workspace import Object
+from lab.inventory.sections import Ingress
+
+NAMESPACE = "/api/v1/namespaces/traefik"
+DEPLOYMENT = "/apis/apps/v1/namespaces/traefik/deployments/traefik"
+INTERNAL_PORT = 8082
+"""Where Traefik's pods answer ping and metrics, to the cluster only."""
+SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Front:
+    """Traefik of one lab. Its methods raise `NotPartOfLab` when the inventory has no ingress."""
+
+    driver: Driver
+
+    @property
+    def wanted(self) -> Ingress:
+        """What the inventory says about it."""
+        if self.driver.inventory.ingress is None:
+            raise NotPartOfLab("ingress", "the inventory has no such section, so Traefik is not installed")
+        return self.driver.inventory.ingress
+
+    @property
+    def address(self) -> str:
+        """Its address on the LAN."""
+        return str(self.wanted.address)
+
+    def name(self, label: str) -> str:
+        """A host name of the ingress' domain."""
+        assert self.wanted
+        return f"{label}.{self.driver.inventory.ingress_domain}"
+
+    @cached_property
+    def tls(self) -> ssl.SSLContext:
+        """A client that trusts the lab's CA and nobody else. Raises `CouldNotTell` without the CA."""
+        assert self.wanted
+        file = self.driver.lab.authority.certificate_file
+        try:
+            return ssl.create_default_context(cafile=str(file))
+        except OSError as error:
+            raise CouldNotTell(
+                f"the lab's CA {file}: {error.strerror}", next_step="verify as the user who built the lab"
+            ) from error
+
+    def get(self, label: str, path: str = "/", *, headers: dict[str, str] | None = None) -> Answer:
+        """GET by HTTPS over a new connection, certificate and name verified."""
+        return http_get(
+            self.address, 443, path, tls=self.tls, name=self.name(label), headers=headers, seconds=SECONDS
+        )
+
+    def plain(self, label: str, path: str = "/") -> Answer:
+        """GET by HTTP."""
+        return http_get(self.address, 80, path, name=self.name(label), seconds=SECONDS)
+
+    def backend(self, label: str, path: str = "/") -> str:
+        """The app whose echo server answers. Raises `Refused` for any other answer than 200."""
+        answer = self.get(label, path)
+        if answer.status != 200:
+            raise Refused(f"https://{self.name(label)}{path}: status {answer.status}: {answer.body[:120]}")
+        return str(answer.json().get("pod", "")).partition("-")[0]
+
+    def replicas(self) -> list[Object]:
+        """Traefik's pods that are not being deleted, by name."""
+        assert self.wanted
+        pods = self.driver.cluster.items(f"{NAMESPACE}/pods?labelSelector=app.kubernetes.io%2Fname%3Dtraefik")
+        living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        return sorted(living, key=lambda pod: str(pod["metadata"]["name"]))
+
+    def metrics(self, pod: Object) -> str:
+        """A replica's metrics, asked on its own machine."""
+        url = f"http://{pod['status']['podIP']}:{INTERNAL_PORT}/metrics"
+        program = f"import urllib.request as u; print(u.urlopen('{url}', timeout=5).read().decode())"
+        return self.driver.read(pod["spec"]["nodeName"], f'python3 -c "{program}"')
+
+    def access_log(self, pod: Object) -> list[Object]:
+        """The newest requests in a replica's access log."""
+        path = f"{NAMESPACE}/pods/{pod['metadata']['name']}/log?tailLines=2000"
+        answer = self.driver.cluster.request("GET", path)
+        # one line alone is a JSON object and comes decoded
+        lines = [answer] if "text" not in answer else answer["text"].splitlines()
+        found = [json.loads(line) if isinstance(line, str) else line for line in lines]
+        return [entry for entry in found if "RequestPath" in entry]

@@ -1,0 +1,1 @@
+"""Commands on a living lab, one file each."""

@@ -1,0 +1,106 @@
+"""What every phase may use, and the facts that decisions are made from."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from lab.artifacts.manifests import provide_manifests
+from lab.artifacts.provide import Provided
+from lab.artifacts.stock import Stock
+from lab.cluster.api import Api, Object
+from lab.console import Console
+from lab.hosts.converge import HostFacts
+from lab.labs import Lab
+from lab.machines import State
+from lab.render.addons import addon_manifests, objects
+from lab.render.bundle import Bundle, Pins, bundle, pins
+from lab.render.roles import Role, addons
+from lab.runs import Run
+from lab.steps.engine import Stopped
+
+
+@dataclass
+class Build:
+    """One build (or plan): the lab, its artefacts and its evidence."""
+
+    lab: Lab
+    provided: Provided
+    console: Console
+    run: Run
+    stocks: Mapping[str, Stock] = field(default_factory=dict)
+    """Programs and images by architecture, for machines that get them over SSH."""
+    stop: threading.Event = field(default_factory=threading.Event)
+    fresh: set[str] = field(default_factory=set)
+    """Machines that this build makes: they cannot be a part of anything yet."""
+
+    @cached_property
+    def pins(self) -> Pins:
+        """Image references by component."""
+        return pins()
+
+    @cached_property
+    def bundles(self) -> dict[str, Bundle]:
+        """What each host must be."""
+        return {name: self._bundle(name) for name in self.lab.inventory.hosts}
+
+    def _bundle(self, name: str) -> Bundle:
+        inventory, traits = self.lab.inventory, self.lab.provider.traits_of(name)
+        wanted = bundle(inventory, traits, self.pins, name)
+        if traits.layered:
+            return wanted
+        stock = self.stocks[inventory.hosts[name].arch]
+        images = stock.images if name in inventory.nodes else {}
+        return replace(wanted, stock=Stock(stock.programs, images))
+
+    @cached_property
+    def manifests(self) -> dict[str, Path]:
+        """Upstream's manifests of the add-ons."""
+        return provide_manifests(
+            self.provided.source, addon_manifests(self.lab.inventory), say=self.console.say
+        )
+
+    @cached_property
+    def addon_objects(self) -> list[tuple[Role, list[Object]]]:
+        """Each cluster role with its objects, in the order in which they are applied."""
+        return [
+            (role, objects(self.lab.inventory, role.addon, self.manifests))
+            for role in addons(self.lab.inventory)
+            if role.addon is not None
+        ]
+
+    @cached_property
+    def api(self) -> Api:
+        """The cluster's API through the balancer; the kubeconfig is fetched from a master first."""
+        return Api(self.lab.fetch_kubeconfig())
+
+    def noting(self, key: str) -> Callable[[str], None]:
+        """A function that tells what a running step sees, and ends the step when the build is stopped."""
+
+        def note(state: str) -> None:
+            self.console.note(key, state)
+            self.check()
+
+        return note
+
+    def check(self) -> None:
+        """End this step when the build is being stopped."""
+        if self.stop.is_set():
+            raise Stopped
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The lab as it is: machines by state, and what those that answer look like."""
+
+    states: dict[str, State]
+    hosts: dict[str, HostFacts]
+    changes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What differs between a machine itself (not its inside) and the inventory, by host."""
+
+    def joined(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Those hosts that are a part of a cluster."""
+        return tuple(name for name in names if name in self.hosts and self.hosts[name].joined)

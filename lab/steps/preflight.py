@@ -1,0 +1,32 @@
+"""Preflight: everything that speaks against a build, at once, before anything changes."""
+
+from __future__ import annotations
+
+from lab.errors import PreflightError
+from lab.labs import Lab
+from lab.machines import State
+from lab.steps.machines import outline
+
+
+def states(lab: Lab) -> dict[str, State]:
+    """The state of each machine of the inventory."""
+    return {name: lab.provider.state(name) for name in lab.inventory.hosts}
+
+
+def preflight(lab: Lab) -> int:
+    """How many machines are still to be made or started. Raises `PreflightError` with all reasons.
+
+    A machine that runs has passed already, unless we did not make it: only the others count for memory and
+    disk.
+    """
+    found = states(lab)
+    wanted = [name for name, state in found.items() if state is not State.RUNNING]
+    existing = [name for name in found if name not in wanted and not lab.inventory.makes(name)]
+    asked = [outline(lab.inventory, name) for name in (*wanted, *existing)]
+    problems = list(lab.provider.preflight(asked)) if asked else []
+    if problems:
+        raise PreflightError(
+            "this machine cannot take the lab:\n  " + "\n  ".join(map(str, problems)),
+            next_step="mend the above, then run the same command again",
+        )
+    return len(wanted)
