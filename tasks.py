@@ -31,7 +31,7 @@ inventory = (
     ),
 )
 building = (
-    task("building.preflight", "Check machine and provider before anything changes.", *LAB),
+    task("building.preflight", "Check machine and provider before anything changes.", *LAB, JSON),
     task("building.phases", "Print the phases of a build."),
     task("building.plan", "Print what build would change.", *LAB, SOURCE),
     task(

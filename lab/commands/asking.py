@@ -13,16 +13,14 @@ def somebody_there() -> bool:
 
 
 def answer(question: str, *, stopped: str) -> str:
-    """One line from the terminal, without blanks around it; "" for its end (Ctrl-D).
+    """One line from the terminal, without blanks around it.
 
-    Ctrl-C ends the command as it does everywhere, and `stopped` is what is told then.
+    Ctrl-C and the end of the input (Ctrl-D) end the command as Ctrl-C does everywhere; `stopped` is told
+    then.
     """
     try:
         return input(question).strip()
-    except EOFError:
-        print()
-        return ""
-    except KeyboardInterrupt:
+    except (EOFError, KeyboardInterrupt):
         raise KeyboardInterrupt(f"\nstopped: {stopped}") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -19,6 +20,7 @@ from lab.labs import Lab
 from lab.operations.build import build_lab
 from lab.runs import Run
 from lab.ssh import Keys, Result
+from tests.unit.core.terminal import CTRL_C, CTRL_D, Terminal
 from tests.world import INVENTORY, World, inventory
 
 PROD = inventory()
@@ -103,20 +105,19 @@ def test_a_lab_that_is_kept_is_removed_after_its_name_was_typed(
     assert "6 machines (haproxy, master-1" in capfd.readouterr().out
 
 
-@pytest.mark.parametrize("said", ["y", "yes", "Test", "rehearsal", "", EOFError()], ids=str)
-def test_any_other_answer_removes_nothing(
-    site: Site, said: str | BaseException, capfd: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize("said", ["y", "yes", "Test", "rehearsal", ""])
+def test_any_other_answer_removes_nothing(site: Site, said: str, capfd: pytest.CaptureFixture[str]) -> None:
     site.answers = [said]
     assert site.destroy() == 2
     assert site.removed() == []
     assert "nothing was removed" in capfd.readouterr().err
 
 
-def test_ctrl_c_at_the_question_removes_nothing_and_says_so(
-    site: Site, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt(), EOFError()], ids=["ctrl-c", "ctrl-d"])
+def test_who_stops_at_the_question_has_removed_nothing(
+    site: Site, stopped: BaseException, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    site.answers = [KeyboardInterrupt()]
+    site.answers = [stopped]
     assert site.destroy() == 130
     assert site.removed() == []
     told = capfd.readouterr().err
@@ -262,3 +263,54 @@ def test_a_word_about_the_quorum_needs_a_master(
     assert site.destroy(host=host, lose_quorum=True, yes="test") == 2
     assert site.removed() == []
     assert "next: invoke destroy --host master-1 --lose-quorum" in capfd.readouterr().err
+
+
+# --- a real terminal
+
+PROGRAM = """
+from pathlib import Path
+import sys
+from invoke.exceptions import Exit
+from lab.commands import destroying
+from lab.commands.session import Session, shown
+from lab.console import Console
+from lab.labs import Lab
+from lab.machines import State
+from tests.fakes import FakeProvider
+from tests.world import inventory
+
+found = inventory()
+lab = Lab(found, Path(sys.argv[1]), FakeProvider(states=dict.fromkeys(found.hosts, State.RUNNING)))
+
+@shown
+def command():
+    with Console() as console:
+        destroying._all(Session(found, lab, console, None), False)
+
+try:
+    command()
+except Exit as left:
+    sys.exit(left.code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "told"),
+    [
+        ("test\n", 0, "test: removed"),
+        ("rehearsal\n", 2, "nothing was removed: the answer was rehearsal"),
+        ("tesx\x7ft\n", 0, "test: removed"),
+        (CTRL_C, 130, "stopped: nothing was removed"),
+        (CTRL_D, 130, "stopped: nothing was removed"),
+    ],
+    ids=["its name", "another", "corrected", "ctrl-c", "ctrl-d"],
+)
+def test_the_question_has_the_terminal_for_itself(tmp_path: Path, keys: str, code: int, told: str) -> None:
+    env = {"PLUMBLINE_DATA": str(tmp_path), "TERM": "xterm"}
+    terminal = Terminal([sys.executable, "-c", PROGRAM, str(tmp_path)], env)
+    terminal.until("6 machines (haproxy, master-1")
+    terminal.until("Type the name of the lab to go on [test]: ")
+    terminal.type(keys)
+    assert terminal.end() == code
+    assert told in terminal.text
+    assert "Traceback" not in terminal.text
