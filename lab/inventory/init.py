@@ -203,7 +203,7 @@ _TEXT = """\
 # Every field, its default and its limits: docs/inventory.md. Check with: invoke validate -i {name}
 lab: {name}
 provider: {provider}
-disposable: {disposable} # true allows faults that break the lab
+disposable: {disposable} # true: faults may break the lab, and destroy asks nobody
 
 network:
   lan: {lan} # every machine and every pool lies in it

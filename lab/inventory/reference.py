@@ -23,8 +23,8 @@ it is `rehearsal`.
   line, place, value as written, rule, other owners of a clash, and what to write instead.
 - `invoke show -i NAME` prints the lab as it will be: every derived value, and what is left of each capacity.
 - `invoke init NAME` writes a new file. On a terminal it asks for what no option says, judges each answer by
-  the rules below as soon as it is given, and asks again; Enter takes the default, Ctrl-C writes nothing. Without
-  a terminal, what no option says has its default.
+  the rules below as soon as it is given, and asks again; Enter takes the default, Ctrl-C writes nothing.
+  Without a terminal, what no option says has its default.
 - `--provider lxc` builds any inventory on this machine, as a lab called LAB-lxc that shares nothing with the
   original; what was replaced is told.
 
