@@ -34,7 +34,7 @@ def removal(members: Sequence[Member], health: Mapping[str, bool], host: str, ad
     `health` is by client URL, as `lab.cluster.etcd.healthy` gives it; a member it leaves out is not healthy.
     """
     theirs = tuple(member for member in members if f"//{address}:" in member.peer)
-    voters = [member for member in members if not member.learner]
+    voters = sorted((member for member in members if not member.learner), key=_name)
     others = [member for member in voters if member not in theirs]
     healthy = [member for member in voters if health.get(member.client)]
     left = [member for member in healthy if member in others]
@@ -43,17 +43,15 @@ def removal(members: Sequence[Member], health: Mapping[str, bool], host: str, ad
         what = f"etcd: {host} has no vote" + (", its learner is removed first" if theirs else "")
         return Removal((before, what), theirs)
     if not others:
-        return Removal(
-            (before,), refusal=f"{host} is etcd's only voter: all that the cluster knows goes with it"
-        )
+        return Removal((before,), refusal="it is etcd's only voter: all that the cluster knows goes with it")
     after = f"{_voters(others, left)}, {needed(len(others))} needed"
     if len(healthy) < needed(len(voters)):
         return Removal((before,), refusal=f"etcd has no quorum now: {_voters(voters, healthy)}")
     if len(left) < needed(len(others)):
         return Removal((before,), refusal=f"etcd would lose its quorum; after it: {after}")
     spare = len(left) - needed(len(others))
-    may = f"{spare} of them may fail" if spare else "none of them may fail"
-    what = f"etcd: the member of {host} is removed first; after it: {after}: {may} until another joins"
+    more = f"{spare or 'no'} further loss{'es' if spare > 1 else ''}"
+    what = f"etcd: its member is removed first; after it: {after}: {more} survived until another joins"
     return Removal((before, what), theirs)
 
 

@@ -72,8 +72,8 @@ def _stake(lab: Lab, names: list[str]) -> str:
     """What goes with these machines, in one sentence."""
     made = [name for name in names if name not in lab.inventory.hosts or lab.inventory.makes(name)]
     kept = [name for name in names if name not in made]
-    said = [f"{_told(made)} would be removed with everything on them"] if made else []
-    said += [f"{_told(kept)} would lose everything that Kubernetes has there"] if kept else []
+    said = [f"{_told(made)} would be removed with all data"] if made else []
+    said += [f"{_told(kept)} would lose all that Kubernetes has there"] if kept else []
     return "; ".join(said)
 
 

@@ -36,19 +36,19 @@ def test_voters_are_named_before_and_after() -> None:
     assert [one.name for one in found.members] == ["master-1"]
     assert found.sentences == (
         "etcd: 3 voters (master-1, master-2, master-3; all healthy), 2 needed",
-        "etcd: the member of master-1 is removed first; after it: 2 voters (master-2, master-3; all "
-        "healthy), 2 needed: none of them may fail until another joins",
+        "etcd: its member is removed first; after it: 2 voters (master-2, master-3; all healthy), 2 needed: "
+        "no further loss survived until another joins",
     )
 
 
 @pytest.mark.parametrize(
     ("voters", "sick", "may"),
     [
-        (3, (1,), "none of them may fail"),  # the dead one itself goes
-        (5, (), "1 of them may fail"),
-        (5, (2,), "none of them may fail"),
-        (7, (), "2 of them may fail"),
-        (2, (), "none of them may fail"),
+        (3, (1,), "no further loss survived"),  # the dead one itself goes
+        (5, (), "1 further loss survived"),
+        (5, (2,), "no further loss survived"),
+        (7, (), "2 further losses survived"),
+        (2, (), "no further loss survived"),
     ],
 )
 def test_a_removal_that_keeps_the_quorum_is_allowed(voters: int, sick: tuple[int, ...], may: str) -> None:
@@ -112,3 +112,10 @@ def test_where_no_etcd_answers_only_a_host_without_data_may_go() -> None:
     assert "context deadline exceeded" in found.refusal
     assert unseen("master-3", ["master-1"], "no master runs").refusal == ""
     assert unseen("master-1", [], "no master runs").refusal == ""
+
+
+def test_voters_are_told_in_the_order_of_their_names() -> None:
+    """etcd lists them by its own random numbers."""
+    members = [member(3), member(1), member(2)]
+    found = removal(members, {one.client: True for one in members}, "master-1", address(1))
+    assert "(master-1, master-2, master-3;" in found.sentences[0]

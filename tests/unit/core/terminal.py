@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -24,6 +25,9 @@ class Terminal:
         self._seen = 0
         self._pid, self._side = pty.fork()
         if self._pid == 0:
+            # whoever started the tests in the background has these ignored, and the child would inherit it
+            for number in (signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_DFL)
             os.chdir(cwd)
             os.execvpe(argv[0], argv, {**os.environ, "TERM": "dumb", **env})
 
