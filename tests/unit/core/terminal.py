@@ -12,6 +12,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from lab.waits import NotYet, wait_for
+
 ROOT = Path(__file__).parents[3]
 SECONDS = 60.0
 CTRL_C, CTRL_D = "\x03", "\x04"
@@ -41,7 +43,11 @@ class Terminal:
         return self.text[begin : self._seen]
 
     def type(self, keys: str) -> None:
-        """Press these keys."""
+        """Press these keys, once the program has nothing to do but read them.
+
+        Python notices a Ctrl-C that comes between its prompt and its read only with the next key.
+        """
+        wait_for("a program that reads", self._idle, seconds=SECONDS, interval=0.01)
         os.write(self._side, keys.encode())
 
     def end(self) -> int:
@@ -51,6 +57,12 @@ class Terminal:
         _, status = os.waitpid(self._pid, 0)
         os.close(self._side)
         return os.waitstatus_to_exitcode(status)
+
+    def _idle(self) -> None:
+        # field 3 of proc(5), behind a name that may hold spaces and brackets
+        state = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()[0]
+        if state != "S":
+            raise NotYet(f"state {state}")
 
     def _read(self) -> bool:
         """Read what there is; False at the end. Fails after `SECONDS` of silence."""
