@@ -6,6 +6,8 @@ import shutil
 
 from rich.markup import escape
 
+from lab.artifacts.mounts import take_away
+from lab.artifacts.store import cache_folder
 from lab.cluster import etcd, quorum
 from lab.cluster.api import Api, patiently
 from lab.commands import asking
@@ -58,6 +60,7 @@ def _all(opened: Session, agreed: bool) -> None:
     for folder in (lab.folder / "ssh", lab.keys.folder / "hosts"):
         shutil.rmtree(folder, ignore_errors=True)
     lab.kubeconfig.unlink(missing_ok=True)
+    take_away(cache_folder(), opened.console.say)
     rest = lab.provider.leftovers()
     if rest:
         raise FailedError(
