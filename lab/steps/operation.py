@@ -1,0 +1,38 @@
+"""What an operation is: a file of `lab/operations` with an `OPERATION` of this type in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from rich.console import RenderableType
+
+from lab.labs import Lab
+from lab.steps.context import Build
+from lab.steps.engine import Stages
+
+
+def _nothing_told(build: Build, changed: bool) -> Iterable[RenderableType]:  # noqa: ARG001
+    return () if changed else ("nothing to do",)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One command that changes a living lab, as the frame around it (`lab.commands.operating`) needs it.
+
+    `steps(build, **options)` gathers facts, decides, and yields its steps in stages. What stands between two
+    stages is run when the first of them has ended; while a plan is made no step is run, and the facts are
+    those of now. Its options are the keyword arguments of `steps`, its help is the docstring of the file.
+    """
+
+    steps: Callable[..., Stages]
+    artefacts: bool = True
+    """Whether its steps use programs, images or manifests; they are brought first."""
+    check: Callable[[Lab], object] | None = None
+    """Raises `PreflightError` with everything that speaks against it, before anything is changed."""
+    heals: bool = True
+    """Whether faults that a crashed run left in the lab are healed around it."""
+    asks: bool = False
+    """Whether its plan is confirmed by a person first, where the lab is not disposable."""
+    told: Callable[[Build, bool], Iterable[RenderableType]] = _nothing_told
+    """What is told in the end, given whether something was changed; texts may propose commands."""
