@@ -5,6 +5,8 @@ from invoke.collection import Collection
 from lab.commands.menu import HOST, INVENTORY, JSON, LAB, REQUIRED, SELECT, SOURCE, Option, operating, task
 
 THIS_HOST = Option("host", HOST.meaning, REQUIRED)
+YES = Option("yes", "name of the lab: do not ask, though it is not disposable")
+LOSE_QUORUM = Option("lose_quorum", "remove even a master that etcd cannot do without", False)
 FAULT = Option("name", "name of a fault", REQUIRED)
 PRODUCTION = Option("inventory", INVENTORY.meaning, "production")
 
@@ -32,10 +34,10 @@ inventory = (
 )
 OPERATIONS = {
     "build": (SOURCE, Option("backend", "who makes Vagrant's machines: libvirt, virtualbox or lxc")),
-    "destroy": (HOST,),
+    "destroy": (HOST, YES, LOSE_QUORUM),
 }
 building = (
-    task("operating.preflight", "Check machine and provider before anything changes.", *LAB),
+    task("examining.preflight", "Check machine and provider before anything changes.", *LAB, JSON),
     *operating(OPERATIONS),
     task(
         "artifacts.artifacts",

@@ -1,9 +1,9 @@
-"""preflight, plan, and the frame around every operation: lock, artefacts, evidence, report."""
+"""plan, and the frame around every operation: lock, artefacts, evidence, report."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from rich.syntax import Syntax
 from lab.artifacts.provide import provide, stock
 from lab.checks import evidence
 from lab.checks.driver import Driver
+from lab.commands import asking
 from lab.commands.session import ROOT, Session, session, shown, with_options
 from lab.errors import PlumblineError, PreflightError
 from lab.faults import marker
@@ -26,18 +27,9 @@ from lab.report import write_run
 from lab.steps.context import Build
 from lab.steps.engine import Step, listed, something_to_do
 from lab.steps.operation import Operation
-from lab.steps.preflight import preflight as check
 
 SOMETHING_TO_DO = 10
 """Exit code of a plan that is not empty."""
-
-
-@shown
-def preflight(inventory: str, provider: str) -> None:
-    """Say whether this machine can take the lab; change nothing."""
-    with session("preflight", inventory, provider) as opened:
-        count = check(opened.lab)
-        opened.console.say(f"{opened.inventory.lab}: ready to make or start {count} machines")
 
 
 @shown
@@ -57,12 +49,28 @@ def operate(operation: str, inventory: str, provider: str, dry_run: bool, **opti
         session(operation, inventory, provider, mends=False) as opened,
         exclusive(opened.lab, f"invoke {operation}"),
     ):
+        command = _typed(operation, options)
+        agreed = asking.named(opened.inventory.lab, options.pop("yes", ""), command)
         if found.heals:
             _heal(opened)
         if found.check:
             found.check(opened.lab)
         with equipped(opened, found, options) as build:
+            stake = found.stake(build, **options)
+            if stake:
+                _print(build, listed(found.steps(build, **options)))
+            if stake and not agreed:
+                asking.confirm(opened, stake, command)
             _act(opened, build, found, options)
+
+
+def _typed(operation: str, options: Mapping[str, Any]) -> str:
+    """The command as it was typed, without what names the lab and without a yes."""
+    words = ["invoke", operation]
+    for name, value in options.items():
+        if value and name not in ("yes", "source"):
+            words += [f"--{name.replace('_', '-')}", *([str(value)] if value is not True else [])]
+    return " ".join(words)
 
 
 @contextmanager
@@ -84,6 +92,7 @@ def equipped(opened: Session, operation: Operation, options: dict[str, Any]) -> 
 def _plan(name: str, inventory: str, provider: str, options: dict[str, Any]) -> None:
     operation = find(name)
     with session("plan", inventory, provider) as opened, equipped(opened, operation, options) as build:
+        options.pop("yes", None)
         steps = listed(operation.steps(build, **options))
         _print(build, steps)
         for step in steps:
@@ -91,8 +100,7 @@ def _plan(name: str, inventory: str, provider: str, options: dict[str, Any]) -> 
                 raise step.unknown
         if something_to_do(steps):
             raise Exit(code=SOMETHING_TO_DO)
-        for line in operation.told(build, False):
-            opened.console.show(line)
+        opened.console.say(operation.nothing)
 
 
 def _print(build: Build, steps: Iterable[Step]) -> None:
@@ -117,7 +125,9 @@ def _act(opened: Session, build: Build, operation: Operation, options: dict[str,
     finally:
         if opened.run.events:
             build.console.say(f"report: {write_run(opened.run.folder)}")
-    for line in operation.told(build, changed):
+    if not changed:
+        opened.console.say(operation.nothing)
+    for line in operation.told(build, changed, **options):
         opened.console.show(escape(with_options(line)) if isinstance(line, str) else line)
 
 

@@ -94,12 +94,10 @@ def _cluster(
     return [*joins, *applied, *addons.waiting(build, [*first, *joins, *applied])]
 
 
-def told(build: Build, changed: bool) -> Iterable[RenderableType]:
+def told(build: Build, _changed: bool) -> Iterable[RenderableType]:
     """Machines, the API's address, the kubeconfig and what to type next."""
     inventory = build.lab.inventory
     build.lab.fetch_kubeconfig()
-    if not changed:
-        yield "nothing to change: the lab is what the inventory says"
     table = Table(box=None, pad_edge=False)
     for title in ("machine", "role", "address"):
         table.add_column(title)
@@ -120,4 +118,6 @@ def told(build: Build, changed: bool) -> Iterable[RenderableType]:
     )
 
 
-OPERATION = Operation(steps, check=preflight, told=told)
+OPERATION = Operation(
+    steps, check=preflight, nothing="nothing to change: the lab is what the inventory says", told=told
+)

@@ -130,15 +130,17 @@ def _take_out(build: Build, name: str, master: str, former: Former) -> list[str]
     lab, removed = build.lab, []
     if name in lab.inventory.masters:
         address, listed = str(lab.inventory.hosts[name].address), etcd.members(lab.ssh, master)
-        if former.member is False and etcd.stale(listed, address):
+        there = etcd.stale(listed, address)
+        if there and former.member is False:
             raise _appeared(name, "etcd has a member at its address")
         _no_other_learner(name, listed, address)
-        if etcd.remove_stale(lab.ssh, master, address, name):
+        if there and etcd.remove_stale(lab.ssh, master, address, name):
             removed.append("dead etcd member removed")
     path = f"/api/v1/nodes/{name}"
-    if former.node is False and patiently(f"Node {name}", lambda: build.api.get(path)):
-        raise _appeared(name, "the cluster has a Node object of its name")
-    if patiently(f"former Node {name} removed", lambda: build.api.delete(path)):
+    if former.node is False:
+        if patiently(f"Node {name}", lambda: build.api.get(path)):
+            raise _appeared(name, "the cluster has a Node object of its name")
+    elif patiently(f"former Node {name} removed", lambda: build.api.delete(path)):
         removed.append("former Node object removed")
     return removed
 

@@ -12,8 +12,12 @@ from lab.steps.context import Build
 from lab.steps.engine import Stages
 
 
-def _nothing_told(build: Build, changed: bool) -> Iterable[RenderableType]:  # noqa: ARG001
-    return () if changed else ("nothing to do",)
+def _told(build: Build, changed: bool, **_options: object) -> Iterable[RenderableType]:  # noqa: ARG001
+    return ()
+
+
+def _nothing_at_stake(build: Build, **_options: object) -> str:  # noqa: ARG001
+    return ""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,11 @@ class Operation:
     """Raises `PreflightError` with everything that speaks against it, before anything is changed."""
     heals: bool = True
     """Whether faults that a crashed run left in the lab are healed around it."""
-    asks: bool = False
-    """Whether its plan is confirmed by a person first, where the lab is not disposable."""
-    told: Callable[[Build, bool], Iterable[RenderableType]] = _nothing_told
-    """What is told in the end, given whether something was changed; texts may propose commands."""
+    nothing: str = "nothing to do"
+    """What is said where nothing is to be changed."""
+    stake: Callable[..., str] = _nothing_at_stake
+    """What would be lost, in one sentence, given the options; "" for nothing. Where the lab is not disposable
+    a person agrees to it first; the plan is told before."""
+    told: Callable[..., Iterable[RenderableType]] = _told
+    """What is told in the end, given whether something was changed, and the options. Texts may propose
+    commands."""

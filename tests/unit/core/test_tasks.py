@@ -17,6 +17,7 @@ from invoke.exceptions import Exit
 import tasks
 from lab import operations
 from lab.commands import menu
+from lab.steps.operation import Operation
 
 ROOT = Path(__file__).parents[3]
 MENU = {name: tasks.namespace[name] for name in tasks.namespace.task_names}
@@ -136,8 +137,10 @@ def test_each_operation_has_a_line_in_the_menu_with_the_options_that_its_steps_t
             for key, value in inspect.signature(found.steps).parameters.items()
             if value.kind is inspect.Parameter.KEYWORD_ONLY
         }
-        of_the_frame = {"source", "backend"} if found.artefacts else set()
+        asks = found.stake is not Operation.stake
+        of_the_frame = ({"source", "backend"} if found.artefacts else set()) | ({"yes"} if asks else set())
         assert {option.name for option in options} - of_the_frame == taken
+        assert asks <= ("yes" in {option.name for option in options}), "who asks takes a yes"
 
 
 def test_an_option_means_the_same_in_every_operation() -> None:
@@ -147,7 +150,7 @@ def test_an_option_means_the_same_in_every_operation() -> None:
 
 def test_the_help_of_an_operation_is_the_docstring_of_its_file() -> None:
     for name in operations.names():
-        assert MENU[name].__doc__ == import_module(f"lab.operations.{name}").__doc__.strip()
+        assert MENU[name].__doc__ == import_module(f"lab.operations.{name}").__doc__.strip()  # type: ignore[union-attr]
         assert "dry_run" in MENU[name].help
 
 

@@ -37,7 +37,11 @@ def rolling(build: Build, order: list[str]) -> Stages:
     """A change of two masters, one after the other."""
 
     def change(name: str) -> Callable[[], tuple[bool, str]]:
-        return lambda: (order.append(name) is None, "")
+        def run() -> tuple[bool, str]:
+            order.append(name)
+            return True, ""
+
+        return run
 
     yield [
         Step("change", "master-1", "change", frozenset(), change("master-1"), will=("change it",)),
