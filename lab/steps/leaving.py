@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from lab.artifacts import mounts
+from lab.artifacts.store import cache_folder
 from lab.cluster import etcd, quorum
 from lab.cluster.api import patiently
 from lab.errors import FailedError, PlumblineError, PreflightError
@@ -153,18 +155,21 @@ def _kinds(held: Mapping[str, tuple[str, ...]]) -> list[str]:
 def traces(build: Build, removal: Step) -> Step:
     """What this machine keeps to reach the lab goes: host keys, SSH's configuration, the kubeconfig.
 
-    It is told where machines go too; without them it is nothing but what a look at the lab leaves.
+    It is told where machines go too; without them it is nothing but what a look at the lab leaves. What an
+    older version left mounted in the store of artefacts goes in any case.
     """
     lab = build.lab
     folders = [lab.folder / "ssh", lab.keys.folder / "hosts"]
     kept = [path for path in (*folders, lab.kubeconfig) if path.exists()]
     will = tuple(f"remove {path}" for path in kept) if removal.will else ()
+    will += tuple(f"unmount {point}" for point in mounts.left_behind(cache_folder()))
 
     def run() -> tuple[bool, str]:
         close_connections(lab.keys.folder)
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
         lab.kubeconfig.unlink(missing_ok=True)
+        mounts.take_away(cache_folder(), build.console.say)
         return bool(will), ""
 
     return Step("forget", "", "keys and kubeconfig", frozenset({removal.key}), run, will=will)

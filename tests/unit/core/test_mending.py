@@ -20,7 +20,7 @@ from tests.world import INVENTORY
 
 MENU = {name: tasks.namespace[name] for name in tasks.namespace.task_names}
 NO_LAB = {
-    *("validate", "show", "init", "docs", "render", "seed", "artifacts", "report"),
+    *("validate", "show", "init", "docs", "render", "seed", "artifacts.show", "artifacts.bundle", "report"),
     *("vagrant.box", "proxmox.role", "proxmox.templates"),
 }
 """They read files or make them, or ask the hypervisor for what belongs to no lab."""
