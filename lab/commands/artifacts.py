@@ -24,7 +24,6 @@ from lab.console import Console
 from lab.errors import InputError
 from lab.inventory.models import Inventory
 from lab.labs import stocked
-from lab.render.addons import addon_manifests
 from lab.render.roles import all_packages
 
 
@@ -76,7 +75,7 @@ def _write(inventory: Inventory, source: str, target: Path, say: Say) -> None:
     for arch in stocked(inventory):
         if arch.value != made.arch:
             foreign_stock(made.source, arch.value, say=say)
-    provide_manifests(made.source, addon_manifests(inventory), say=say)
+    provide_manifests(made.source, load_manifests(), say=say)
     store = Store()
     entries = _needed(store, inventory, made.source)
     with tempfile.TemporaryDirectory(prefix="plumbline-") as folder:
@@ -89,10 +88,10 @@ def _write(inventory: Inventory, source: str, target: Path, say: Say) -> None:
 
 def _needed(store: Store, inventory: Inventory, source: str) -> list[Entry]:
     """The entries behind an inventory: all components for each architecture that it has and for this machine
-    (kubectl, and the root filesystem that judges what is rendered), and the manifests of its add-ons."""
-    known = load_manifests()
+    (kubectl, and the root filesystem that judges what is rendered), and all manifests, since verify reads more
+    of them than a build."""
     keys = [debian_key(all_packages(), host_arch())]
-    keys += [manifest_key(name, known[name]) for name in addon_manifests(inventory)]
+    keys += [manifest_key(name, manifest) for name, manifest in load_manifests().items()]
     for arch in dict.fromkeys([host_arch(), *(arch.value for arch in stocked(inventory))]):
         origin = source_of(source, store, load_catalogue(), arch, lambda _line: None)
         keys += [key for name in origin.components() for key in origin.behind(name)]
