@@ -88,8 +88,8 @@ def _write(inventory: Inventory, source: str, target: Path, say: Say) -> None:
 
 def _needed(store: Store, inventory: Inventory, source: str) -> list[Entry]:
     """The entries behind an inventory: all components for each architecture that it has and for this machine
-    (kubectl, and the root filesystem that judges what is rendered), and all manifests, since verify reads more
-    of them than a build."""
+    (kubectl, and the root filesystem that judges what is rendered), and all manifests: verify reads more of
+    them than a build."""
     keys = [debian_key(all_packages(), host_arch())]
     keys += [manifest_key(name, manifest) for name, manifest in load_manifests().items()]
     for arch in dict.fromkeys([host_arch(), *(arch.value for arch in stocked(inventory))]):
