@@ -44,7 +44,8 @@ building = (
     task("building.destroy", "Remove the lab, or one machine of it.", *LAB, HOST),
     task(
         "artifacts.artifacts",
-        "Show each component: version, source, digest, state.",
+        "Show each component that the lab wants: version, source, digest, state.",
+        *LAB,
         SOURCE,
         Option("arch", "of which machines: amd64 or arm64; default: this machine's"),
         Option("fetch", "bring what is missing", False),
@@ -126,7 +127,7 @@ reaching = (
     task("reaching.shell", "Open a shell inside the lab's network.", *LAB),
     task("reaching.logs", "Bundle the evidence of all hosts, or of one.", *LAB, HOST),
 )
-vagrant = (task("boxes.box", "Make the box of Vagrant's lxc backend and hand it to Vagrant.", SOURCE),)
+vagrant = (task("boxes.box", "Make the box of Vagrant's lxc backend and hand it to Vagrant."),)
 proxmox = (
     task(
         "proxmox.role",

@@ -162,7 +162,7 @@ class World:
         lab = Lab(self.inventory, self.folder, self.provider)
         lab.__dict__["ssh"] = self.ssh
         nowhere = Path("/nowhere")
-        provided = Provided("modules", "amd64", {}, {}, {}, nowhere, nowhere, nowhere)
+        provided = Provided("modules", "amd64", {}, {}, nowhere, nowhere, nowhere)
         made = Build(lab, provided, Console(), Run(self.folder, self.inventory.lab, "build"))
         made.__dict__["api"] = self.api
         made.__dict__["manifests"] = {

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from lab.artifacts import programs
-from lab.artifacts.catalogue import Catalogue, Image, load_catalogue
 from lab.artifacts.choice import (
     check_arch,
     check_cross,
@@ -27,6 +26,9 @@ from lab.artifacts.sources.modules import IMAGE_TAR, LAYER
 from lab.artifacts.status import Row, status
 from lab.artifacts.stock import Stock
 from lab.artifacts.store import Entry, Say, Store
+from lab.catalogue.catalogue import Selection
+from lab.catalogue.load import load_catalogue
+from lab.catalogue.model import ComponentVersion
 from lab.errors import InputError
 
 __all__ = ["Provided", "Row", "foreign_stock", "program", "provide", "status", "stock"]
@@ -37,13 +39,11 @@ class Provided:
     """The artefacts of a lab. All paths are read-only and shared by every lab of this user.
 
     `binaries`: program -> file; `images`: reference -> tar; `debian`: root filesystem; `payload`: tree of
-    programs that lies above it; `containerd_root`: to be given to each node by `clone_containerd_root`;
-    `versions`: component -> version.
+    programs that lies above it; `containerd_root`: to be given to each node by `clone_containerd_root`.
     """
 
     source: str
     arch: str
-    versions: Mapping[str, str]
     binaries: Mapping[str, Path]
     images: Mapping[str, Path]
     debian: Path
@@ -51,38 +51,43 @@ class Provided:
     containerd_root: Path
 
 
+Wanted = Iterable[tuple[str, str]]
+"""Components of the catalogue by name, each in one version."""
+
+
 def provide(
+    wanted: Wanted,
     *,
     source: str = "auto",
     arch: str = "amd64",
     packages: Iterable[str] = (),
     say: Say,
 ) -> Provided:
-    """Make or find every artefact: about 25 minutes the first time on 2 cores, then under a second.
+    """Make or find what a lab wants: about 25 minutes the first time on 2 cores, then under a second.
 
-    `source`: "upstream", "modules" or "auto" (then `PLUMBLINE_SOURCE` decides, if set); `packages`: Debian
-    packages that roles want in the root filesystem. May be interrupted at any time and continues from
-    the last finished component. Raises `InputError` for an unknown source or architecture, and what the
-    makers raise.
+    Nothing is made that is not wanted, and everything is kept by its version: two labs with two versions of
+    one component have an image store each. `source`: "upstream", "modules" or "auto" (then `PLUMBLINE_SOURCE`
+    decides, if set); `packages`: Debian packages that roles want in the root filesystem. May be interrupted
+    at any time and continues from the last finished component. Raises `InputError` for an unknown source,
+    architecture, component or version and for what the source does not have, and what the makers raise.
     """
     check_arch(arch)
-    store, catalogue = Store(), load_catalogue()
-    origin = choose(source, store, catalogue, arch, say)
+    store, selection = Store(), load_catalogue().select(wanted)
+    origin = choose(source, store, selection, arch, say)
     programs.start_anew()
     debian, made = _make_all(store, origin, arch, packages, say)
-    binaries, images = _by_name(store, catalogue, made)
-    placed = placed_programs(catalogue, made)
+    binaries, images = _by_name(store, selection, made)
+    placed = placed_programs(selection, made)
     payload = payload_tree(
         store,
         {target: binaries[Path(target).name] for target in placed},
         payload_key(placed, arch),
         say=say,
     )
-    root_key = root_key_of(catalogue, made, arch)
+    root_key = root_key_of(selection, made, arch)
     return Provided(
         source=origin.name,
         arch=arch,
-        versions={name: component.version for name, component in catalogue.components.items()},
         binaries=binaries,
         images=images,
         debian=debian,
@@ -91,41 +96,41 @@ def provide(
     )
 
 
-def stock(provided: Provided, arch: str, *, say: Say) -> Stock:
+def stock(provided: Provided, wanted: Wanted, arch: str, *, say: Say) -> Stock:
     """Programs and images for machines of an architecture, from the same source as everything else."""
     if arch == provided.arch:
         return Stock(provided.binaries, provided.images)
-    return foreign_stock(provided.source, arch, say=say)
+    return foreign_stock(wanted, provided.source, arch, say=say)
 
 
-def foreign_stock(source: str, arch: str, *, say: Say) -> Stock:
+def foreign_stock(wanted: Wanted, source: str, arch: str, *, say: Say) -> Stock:
     """Programs and images of another architecture than this machine's: fetched, or cross-compiled.
 
     Raises `PreflightError`, before anything is made, when this machine lacks what cross-compiling takes.
     """
     known_arch(arch)
-    store, catalogue = Store(), load_catalogue()
-    origin = choose(source, store, catalogue, arch, say)
-    check_cross(store, catalogue, origin, arch)
-    return Stock(*_by_name(store, catalogue, {name: origin.make(name) for name in origin.components()}))
+    store, selection = Store(), load_catalogue().select(wanted)
+    origin = choose(source, store, selection, arch, say)
+    check_cross(store, selection, origin, arch)
+    return Stock(*_by_name(store, selection, {item: origin.make(item) for item in origin.components()}))
 
 
-def program(name: str, *, source: str = "auto", arch: str = "amd64", say: Say) -> Path:
-    """One program that machines have (kubectl, say), without making anything else.
+def program(name: str, wanted: Wanted, *, source: str = "auto", arch: str = "amd64", say: Say) -> Path:
+    """One program of those that a lab wants (kubectl, say), without making anything else.
 
-    Raises `InputError` when the catalogue has no such program.
+    Raises `InputError` when the lab wants no such program.
     """
-    store, catalogue = Store(), load_catalogue()
-    owners = [owner for owner, component in catalogue.programs() if name in component.install]
+    store, selection = Store(), load_catalogue().select(wanted)
+    owners = [item for item, component in selection.installed() if name in component.install]
     if not owners:
-        raise InputError(f"program: {name!r} is not in the artefact catalogue", next_step="invoke artifacts")
-    origin = choose(source, store, catalogue, arch, say)
+        raise InputError(f"program: {name!r} is none of those of the lab", next_step="invoke artifacts")
+    origin = choose(source, store, selection, arch, say)
     return store.paths(origin.make(owners[0]))[name]
 
 
 def _make_all(
     store: Store, origin: Source, arch: str, packages: Iterable[str], say: Say
-) -> tuple[Path, dict[str, Entry]]:
+) -> tuple[Path, dict[ComponentVersion, Entry]]:
     """Debian's part in one thread (it waits for the network and the disk), all else in another."""
     stop = threading.Event()
 
@@ -135,12 +140,12 @@ def _make_all(
             origin.make(LAYER)
         return tree
 
-    def components() -> dict[str, Entry]:
+    def components() -> dict[ComponentVersion, Entry]:
         made = {}
-        for name in origin.components():
+        for item in origin.components():
             if stop.is_set():
                 break
-            made[name] = origin.make(name)
+            made[item] = origin.make(item)
         return made
 
     with ThreadPoolExecutor(2) as pool:
@@ -158,16 +163,12 @@ def _make_all(
 
 
 def _by_name(
-    store: Store, catalogue: Catalogue, made: Mapping[str, Entry]
+    store: Store, selection: Selection, made: Mapping[ComponentVersion, Entry]
 ) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Programs by name and images by reference."""
     binaries: dict[str, Path] = {}
-    images: dict[str, Path] = {}
-    for name, component in catalogue.components.items():
-        if name not in made:
-            continue
-        paths = store.paths(made[name])
-        if isinstance(component, Image):
-            images[component.tagged] = paths[IMAGE_TAR]
-        else:
-            binaries |= {program: paths[program] for program in component.install}
+    for item, component in selection.installed():
+        paths = store.paths(made[item])
+        binaries |= {program: paths[program] for program in component.install}
+    images = {image.tagged: store.paths(made[item])[IMAGE_TAR] for item, image in selection.images()}
     return binaries, images

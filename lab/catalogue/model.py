@@ -1,16 +1,13 @@
-"""The catalogue: every component of the platform, its version, and where it comes from.
+"""One version of a component: a set of programs, a container image, or a single file.
 
-`artifacts/catalogue.yaml` as frozen models. A component is a set of programs or a container image, and
-has one or both of two origins: `upstream` (official files or image, pinned by digest) and `modules`
-(built here).
+Each has one or both of two sources: `upstream` (official files or image, pinned by digest) and `modules`
+(built here). Where one of them is missing, a sentence says why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -18,21 +15,29 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
-from yaml import YAMLError
 
-from lab.errors import InputError
-from lab.own_yaml import read
-
-RECIPES = Path(__file__).resolve().parents[2] / "artifacts"
-CATALOGUE = RECIPES / "catalogue.yaml"
+ROOT = Path(__file__).resolve().parents[2]
+PLATFORM = ROOT / "artifacts"
+"""Folder of the platform's own catalogue and recipes; those of an add-on are in its own folder."""
 
 Arch = Literal["amd64", "arm64"]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 ImageDigest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Folder = Annotated[str, StringConstraints(pattern=r"^/")]
+
+
+class ComponentVersion(NamedTuple):
+    """What a lab wants: a component by its name in the catalogue, in one version."""
+
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
 
 
 def _inside(path: str) -> str:
@@ -43,7 +48,6 @@ def _inside(path: str) -> str:
 
 # Below some folder and never out of it: these paths are removed and written.
 Inside = Annotated[str, AfterValidator(_inside)]
-M = TypeVar("M", bound=BaseModel)
 
 
 class Model(BaseModel):
@@ -59,6 +63,7 @@ class Digests(Model):
     arm64: Sha256
 
     def of(self, arch: str) -> str:
+        """The one for an architecture."""
         return self.arm64 if arch == "arm64" else self.amd64
 
 
@@ -70,7 +75,6 @@ class Download(Model):
     """
 
     url: str
-    sha256: Digests
     program: str = ""
     members: dict[str, str] = Field(default_factory=dict)
 
@@ -81,20 +85,69 @@ class Download(Model):
         return self
 
 
-class Programs(Model):
+class Version(Model):
+    """What all kinds have.
+
+    `unpinned` says why there is no digest of the official file, which is then never used; `unbuilt` why it is
+    not built here; `untested` why no inventory may name this version yet.
+    """
+
+    version: str
+    unpinned: str = ""
+    unbuilt: str = ""
+    untested: str = ""
+
+    @property
+    def number(self) -> str:
+        """The version without its v."""
+        return self.version.removeprefix("v")
+
+    def filled(self, text: str) -> str:
+        """A text of the catalogue with `{version}` and `{number}` filled in."""
+        return text.format(version=self.version, number=self.number)
+
+    def check_sources(self, official: bool, built: bool) -> None:
+        """Each source is there or it is said why not, and one of them is there. Raises `ValueError`."""
+        if official and self.unpinned:
+            raise ValueError("give either the digest or `unpinned` with the reason")
+        if built == bool(self.unbuilt):
+            raise ValueError("give either `modules` or `unbuilt` with the reason")
+        if not official and not built:
+            raise ValueError("is neither pinned nor built here: no source has it")
+
+
+class Programs(Version):
     """A set of programs.
 
-    `install` says which of them go to machines, and into which folder; `modules` is the folder of the
-    recipe below artifacts/. Where no checksum of an official file is known, `unpinned` says why, and
-    source upstream refuses the set.
+    `install` says which of them go to machines, and into which folder; `modules` is the folder of the recipe
+    beside the catalogue's file, `sha256` the digests of `upstream` by the same names.
     """
 
     kind: Literal["programs"]
-    version: str
     install: dict[str, Folder] = Field(default_factory=dict)
-    upstream: tuple[Download, ...] = ()
-    unpinned: str = ""
-    modules: str
+    upstream: dict[str, Download] = Field(default_factory=dict)
+    sha256: dict[str, Digests] = Field(default_factory=dict)
+    modules: Path | None = None
+
+    @field_validator("modules", mode="before")
+    @classmethod
+    def _beside_the_catalogue(cls, value: str, info: ValidationInfo) -> Path:
+        folder: Path = (info.context or {}).get("folder", PLATFORM)
+        return folder / _inside(value.format(version=info.data.get("version", "")))
+
+    @model_validator(mode="after")
+    def _has_sources(self) -> Programs:
+        if self.sha256 and self.sha256.keys() != self.upstream.keys():
+            raise ValueError("`sha256` must name the files of `upstream`, each once")
+        if self.upstream and not self.sha256 and not self.unpinned:
+            raise ValueError("give either `sha256` or `unpinned` with the reason")
+        self.check_sources(self.official, self.modules is not None)
+        return self
+
+    @property
+    def official(self) -> bool:
+        """Whether there are official files whose digests we know."""
+        return bool(self.sha256)
 
 
 class Composition(Model):
@@ -109,93 +162,76 @@ class Composition(Model):
     user: str = ""
 
 
-class Image(Model):
+class Image(Version):
     """A container image under the reference that manifests use.
 
-    `digest` pins the official image (its index, which names the manifest of each architecture). Where no
-    digest is known, `unpinned` says why, and source upstream refuses the image.
+    `digest` pins the official image (its index, which names the manifest of each architecture). Its programs
+    have the same version; `upstream: false` is an image of our own.
     """
 
     kind: Literal["image"]
-    version: str
     reference: str
     upstream: bool = True
     digest: ImageDigest | None = None
-    unpinned: str = ""
-    modules: Composition
+    modules: Composition | None = None
 
     @model_validator(mode="after")
-    def _pinned_or_said(self) -> Image:
-        if self.upstream and (self.digest is None) == (not self.unpinned):
+    def _has_sources(self) -> Image:
+        if self.upstream and not self.digest and not self.unpinned:
             raise ValueError("give either `digest` or `unpinned` with the reason")
         if self.reference.startswith("docker.io/") and self.reference.count("/") == 1:
             # containerd stores it under the long name, and everything that looks for it asks for that.
             raise ValueError("write docker.io/library/NAME: the short name is never stored")
+        self.check_sources(self.official, self.modules is not None)
         return self
+
+    @property
+    def official(self) -> bool:
+        """Whether there is an official image whose digest we know."""
+        return bool(self.digest)
 
     @property
     def tagged(self) -> str:
         """The reference with its tag."""
-        return self.reference.format(version=self.version, number=self.version.removeprefix("v"))
+        return self.filled(self.reference)
+
+    @property
+    def parts(self) -> tuple[ComponentVersion, ...]:
+        """The sets of programs that it is composed of."""
+        sources = self.modules.programs.values() if self.modules else ()
+        owners = dict.fromkeys(source.split("/")[0] for source in sources)
+        return tuple(ComponentVersion(owner, self.version) for owner in owners)
 
 
-Component = Annotated[Programs | Image, Field(discriminator="kind")]
+class File(Version):
+    """One file of a project: an add-on's manifest, the schemas of an API.
 
+    `path` is its place in the Go module `module` (without a version), `url` where the project serves it:
+    the same bytes, so one digest pins both.
+    """
 
-class Catalogue(Model):
-    """All components by name, in the order in which they are made."""
-
-    components: dict[str, Component]
+    kind: Literal["file"]
+    url: str
+    sha256: Sha256
+    module: str = ""
+    path: Inside | None = None
 
     @model_validator(mode="after")
-    def _consistent(self) -> Catalogue:
-        owners: dict[str, str] = {}
-        references: dict[str, str] = {}
-        for name, component in self.components.items():
-            if isinstance(component, Image):
-                if component.tagged in references:
-                    other = references[component.tagged]
-                    raise ValueError(f"{name}: reference {component.tagged} is also that of {other}")
-                references[component.tagged] = name
-                for source in component.modules.programs.values():
-                    owner = self.components.get(source.split("/")[0])
-                    if not isinstance(owner, Programs):
-                        raise ValueError(f"{name}: {source}: no such set of programs in the catalogue")
-                continue
-            for program in component.install:
-                if program in owners:
-                    raise ValueError(f"{name}: program {program} is also in {owners[program]}")
-                owners[program] = name
+    def _has_sources(self) -> File:
+        if bool(self.module) != bool(self.path):
+            raise ValueError("give both `module` and `path`, or neither")
+        self.check_sources(self.official, bool(self.module))
         return self
 
-    def programs(self) -> Iterator[tuple[str, Programs]]:
-        """The sets of programs."""
-        return ((name, one) for name, one in self.components.items() if isinstance(one, Programs))
+    @property
+    def official(self) -> bool:
+        """A file is always pinned."""
+        return True
 
-    def images(self) -> Iterator[tuple[str, Image]]:
-        """The images."""
-        return ((name, one) for name, one in self.components.items() if isinstance(one, Image))
-
-
-@cache
-def load_catalogue(path: Path = CATALOGUE) -> Catalogue:
-    """Read and check the catalogue; raises `InputError` with every problem."""
-    return load_yaml(path, Catalogue)
+    @property
+    def suffix(self) -> str:
+        """The ending of its name, with the dot."""
+        return ".json" if self.url.endswith(".json") else ".yaml"
 
 
-def load_yaml(path: Path, model: type[M]) -> M:
-    """Read a YAML file into a model; raises `InputError` with file, field, value and rule."""
-    try:
-        data = read(path.read_text())
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}", next_step=f"git checkout -- {path}") from None
-    except YAMLError as error:
-        raise InputError(f"{path}: not YAML: {error}", next_step=f"edit {path}") from None
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        lines = []
-        for one in error.errors():
-            field = ".".join(str(part) for part in one["loc"])
-            lines.append(f"{path.name}: {field}: {one['msg']} (is: {str(one['input'])[:80]})")
-        raise InputError("\n".join(lines), next_step=f"edit {path}") from None
+AnyVersion = Programs | Image | File

@@ -10,22 +10,24 @@ from rich.table import Table
 
 from lab.artifacts.provide import foreign_stock, provide, status
 from lab.artifacts.toolchain import host_arch
-from lab.commands.session import shown
+from lab.artifacts.wanted import wanted
+from lab.commands.session import read, shown
 from lab.console import Console
 from lab.render.roles import all_packages
 
 
 @shown
-def artifacts(source: str, arch: str, fetch: bool, json: bool) -> None:
-    """Show each component; with `fetch`, bring what is missing first."""
+def artifacts(inventory: str, provider: str, source: str, arch: str, fetch: bool, json: bool) -> None:
+    """Show each component that the lab wants; with `fetch`, bring what is missing first."""
+    items = wanted(read(inventory, provider))
     arch = arch or host_arch()
     if fetch:
         with Console() as console:
             if arch == host_arch():
-                provide(source=source, packages=all_packages(), say=console.say)
+                provide(items, source=source, packages=all_packages(), say=console.say)
             else:
-                foreign_stock(source, arch, say=console.say)
-    rows = status(source=source, arch=arch, packages=all_packages())
+                foreign_stock(items, source, arch, say=console.say)
+    rows = status(items, source=source, arch=arch, packages=all_packages())
     if json:
         print(dumps([asdict(row) for row in rows], indent=2))
         return

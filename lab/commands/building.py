@@ -12,6 +12,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from lab.artifacts.provide import provide, stock
+from lab.artifacts.wanted import wanted
 from lab.commands.session import ROOT, Session, session, shown, with_options
 from lab.errors import FailedError, PlumblineError, PreflightError
 from lab.faults import marker
@@ -29,9 +30,12 @@ from lab.steps.preflight import preflight as check
 @contextmanager
 def building(opened: Session, source: str) -> Iterator[Build]:
     """A session with artefacts at hand."""
-    provided = provide(source=source, packages=all_packages(), say=opened.console.say)
+    items = wanted(opened.inventory)
+    provided = provide(items, source=source, packages=all_packages(), say=opened.console.say)
     lab = Lab.open(opened.inventory, ROOT, (provided.payload, provided.debian))
-    stocks = {arch.value: stock(provided, arch, say=opened.console.say) for arch in stocked(opened.inventory)}
+    stocks = {
+        arch.value: stock(provided, items, arch, say=opened.console.say) for arch in stocked(opened.inventory)
+    }
     yield Build(lab, provided, opened.console, opened.run, stocks)
 
 

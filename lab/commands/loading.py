@@ -30,7 +30,7 @@ def load(inventory: str, provider: str, profile: str, workers: int, bind: str, c
         wanted = profile_of(opened.inventory, profile)
         with exclusive(opened.lab, "invoke load"):
             opened.lab.provider.enter()
-            front = Front(Driver(opened.lab, opened.run.folder, pins()))
+            front = Front(Driver(opened.lab, opened.run.folder, pins(opened.inventory)))
             with site(front, "load"):
                 target = target_of(front)
                 opened.console.say(f"{wanted.users} users, {wanted.seconds} s, from {workers} processes")

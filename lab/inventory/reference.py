@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from lab.catalogue.load import load_catalogue
 from lab.inventory import files
 from lab.inventory.rules import RULES
-from lab.inventory.rules.versions import TESTED
+from lab.inventory.rules.versions import tested
 from lab.inventory.schema import Schema, tree
 
 FILE = files.FOLDER.parent / "docs" / "inventory.md"
@@ -66,7 +67,7 @@ def reference() -> str:
     parts.append("\n## Rules between fields\n\n")
     parts.extend(f"- {_first_sentence(rule.__doc__ or '')}\n" for rule in RULES)
     parts.append("\nTested versions: ")
-    parts.append("; ".join(f"{name} {', '.join(versions)}" for name, versions in TESTED.items()) + ".\n")
+    parts.append("; ".join(f"{name} {', '.join(tested(name))}" for name in load_catalogue().sections) + ".\n")
     return "".join(parts)
 
 

@@ -72,12 +72,12 @@ def addon_context(inventory: Inventory) -> dict[str, Any]:
         **inventory.client_environment,
     }
     probe = inventory.reaction.member_milliseconds
-    # read by the speaker that is built here (artifacts/metallb); upstream's image does not know it
+    # read by the speaker that is built here (addons/metallb/build); upstream's image does not know it
     members = {"PLUMBLINE_MEMBER_PROBE_MILLISECONDS": str(probe)} if probe else {}
     return {
         "inventory": inventory,
         "forwarding": {
-            "image": pins().images["probe"],
+            "image": pins(inventory).images["probe"],
             # behind a ClusterIP there is somebody only where kube-proxy has written its rules
             "command": [
                 "/probe",

@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.artifacts.catalogue import Catalogue, Component, Download, Image, Programs
+from lab.artifacts.files import fetched, file_key
 from lab.artifacts.sources.fetch import fetch, request
 from lab.artifacts.sources.modules import IMAGE_TAR, ModulesSource
 from lab.artifacts.sources.registry import pull
 from lab.artifacts.store import Entry, Key, Say, Store
+from lab.catalogue.catalogue import Selection
+from lab.catalogue.model import AnyVersion, ComponentVersion, File, Image, Programs
 from lab.errors import FailedError
 
 # What `auto` waits for an answer, in seconds.
@@ -38,48 +40,49 @@ class UpstreamSource:
 
     name = "upstream"
 
-    def __init__(self, store: Store, catalogue: Catalogue, arch: str, say: Say) -> None:
-        self._store, self._catalogue, self._arch, self._say = store, catalogue, arch, say
-        self._modules = ModulesSource(store, catalogue, arch, say)
+    def __init__(self, store: Store, selection: Selection, arch: str, say: Say) -> None:
+        self._store, self._selection, self._arch, self._say = store, selection, arch, say
+        self._modules = ModulesSource(store, selection, arch, say)
 
-    def components(self) -> list[str]:
+    def components(self) -> list[ComponentVersion]:
         # Programs that go into images only come with the official images.
-        return [
-            name
-            for name, component in self._catalogue.components.items()
-            if isinstance(component, Image) or component.install
-        ]
+        programs = [item for item, _ in self._selection.installed()]
+        others = [item for item, one in self._selection.components.items() if not isinstance(one, Programs)]
+        return [*programs, *others]
 
-    def origin(self, name: str) -> str:
-        return self.name if _official(self._catalogue.components[name]) else self._modules.origin(name)
+    def origin(self, item: ComponentVersion) -> str:
+        return self.name if self._selection.components[item].official else self._modules.origin(item)
 
-    def key(self, name: str) -> Key | None:
-        component = self._catalogue.components[name]
-        return self._key(name, component) if _official(component) else self._modules.key(name)
+    def key(self, item: ComponentVersion) -> Key | None:
+        component = self._selection.components[item]
+        return self._key(item, component) if component.official else self._modules.key(item)
 
-    def make(self, name: str) -> Entry:
-        component = self._catalogue.components[name]
-        if not _official(component):
-            if component.unpinned and not self._modules.ready(name):
-                self._say(f"{name}: not pinned ({component.unpinned}): built from modules")
-            return self._modules.make(name)
-        key = self._key(name, component)
+    def make(self, item: ComponentVersion) -> Entry:
+        component = self._selection.components[item]
+        if not component.official:
+            if component.unpinned and not self._modules.ready(item):
+                self._say(f"{item.name}: not pinned ({component.unpinned}): built from modules")
+            return self._modules.make(item)
+        if isinstance(component, File):
+            return fetched(self._store, item.name, component, self._say)
+        key = self._key(item, component)
         if isinstance(component, Image):
-            return self._store.ensure(key, lambda work: self._pull(name, component, work), say=self._say)
-        return self._store.ensure(key, lambda work: self._download(name, component, work), say=self._say)
+            return self._store.ensure(key, lambda work: self._pull(item.name, component, work), say=self._say)
+        return self._store.ensure(key, lambda work: self._download(item.name, component, work), say=self._say)
 
-    def _key(self, name: str, component: Component) -> Key:
+    def _key(self, item: ComponentVersion, component: AnyVersion) -> Key:
+        if isinstance(component, File):
+            return file_key(item.name, component)
         inputs: dict[str, object] = {"source": self.name}
         if isinstance(component, Image):
             inputs |= {"reference": component.tagged, "digest": component.digest}
         else:
-            inputs |= {"files": [vars(_file(component, one, self._arch)) for one in component.upstream]}
-        return Key.of(name, self._arch, inputs)
+            inputs |= {"files": [vars(file) for file in official_files(component, self._arch)]}
+        return Key.of(item.name, self._arch, inputs)
 
     def _download(self, name: str, component: Programs, work: Path) -> Mapping[str, Path]:
         made: dict[str, Path] = {}
-        for one in component.upstream:
-            file = _file(component, one, self._arch)
+        for one, file in zip(component.upstream.values(), official_files(component, self._arch), strict=True):
             self._say(f"{name}: fetching {file.url}")
             received = self._store.download_path(file.sha256)
             fetch(file.url, file.sha256, received, say=self._say)
@@ -100,15 +103,16 @@ class UpstreamSource:
         return {IMAGE_TAR: work / IMAGE_TAR}
 
 
-def answers(catalogue: Catalogue, arch: str) -> bool:
-    """Whether the first official file of the catalogue can be had from here, within `PATIENCE`."""
-    for _, component in catalogue.programs():
-        for download in component.upstream:
-            try:
-                with request(_file(component, download, arch).url, {"Range": "bytes=0-0"}, seconds=PATIENCE):
-                    return True
-            except (OSError, http.client.HTTPException):
-                return False
+def answers(selection: Selection, arch: str) -> bool:
+    """Whether the first official file of a selection can be had from here, within `PATIENCE`."""
+    programs = (file.url for _, one in selection.programs() for file in official_files(one, arch))
+    single = (one.filled(one.url) for _, one in selection.files())
+    for url in (*programs, *single):
+        try:
+            with request(url, {"Range": "bytes=0-0"}, seconds=PATIENCE):
+                return True
+        except (OSError, http.client.HTTPException):
+            return False
     return False
 
 
@@ -133,15 +137,18 @@ def extract(archive: Path, members: Mapping[str, str], folder: Path, url: str) -
     return made
 
 
-def _official(component: Component) -> bool:
-    """Whether there is an official file or image whose digest we know."""
-    return bool(component.digest) if isinstance(component, Image) else bool(component.upstream)
-
-
-def _file(component: Programs, download: Download, arch: str) -> OfficialFile:
-    values = {"version": component.version, "number": component.version.removeprefix("v"), "arch": arch}
-    return OfficialFile(
-        download.url.format(**values),
-        download.sha256.of(arch),
-        {program: member.format(**values) for program, member in download.members.items()},
-    )
+def official_files(component: Programs, arch: str) -> list[OfficialFile]:
+    """The official files of a set of programs, none for one that is not pinned."""
+    values = {"version": component.version, "number": component.number, "arch": arch}
+    return [
+        OfficialFile(
+            component.upstream[name].url.format(**values),
+            digests.of(arch),
+            {
+                program: member.format(**values)
+                for program, member in component.upstream[name].members.items()
+            },
+        )
+        for name in component.upstream
+        if (digests := component.sha256.get(name))
+    ]

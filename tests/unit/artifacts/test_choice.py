@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from lab.artifacts import choice
-from lab.artifacts.catalogue import load_catalogue
 from lab.artifacts.choice import check_cross, source_of
 from lab.artifacts.store import Store
+from lab.artifacts.wanted import wanted
+from lab.catalogue.load import load_catalogue
 from lab.errors import PreflightError
+from tests.world import inventory
 
 
 @pytest.fixture
@@ -25,8 +27,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def check(store: Store, source: str) -> None:
-    catalogue = load_catalogue()
-    check_cross(store, catalogue, source_of(source, store, catalogue, "arm64", print), "arm64")
+    selection = load_catalogue().select(wanted(inventory()))
+    check_cross(store, selection, source_of(source, store, selection, "arm64", print), "arm64")
 
 
 @pytest.mark.usefixtures("machine")

@@ -23,9 +23,9 @@ from lab.render.outputs import everything, is_seed
 from lab.ssh import KeyPair, Keys
 from tests.unit.inventory.table import VALID
 from tests.unit.inventory.test_inventory_properties import FUZZ, as_yaml, inventories
-from tests.world import MANIFESTS
+from tests.world import MANIFESTS, inventory
 
-PINS = pins()
+PINS = pins(inventory())
 UPSTREAM = {f"{name}-manifest": MANIFESTS / f"{name}.yaml" for name in ("flannel", "metallb")}
 CARD = "console=tty1 root=LABEL=writable rootfstype=ext4 rootwait fixrtc"
 
