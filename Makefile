@@ -27,7 +27,7 @@ test: setup packages-test lint test-unit artifacts ## everything, with real labs
 test-long: setup packages-test artifacts ## whole labs by Vagrant, on the double of Proxmox VE, mixed; everything for arm64
 	@$(SUDO) .venv/bin/pytest tests/integration -m long -v --durations=10
 
-artifacts: setup ## make or fetch every program and image
+artifacts: setup ## make or fetch every program and image of the rehearsal lab
 	@$(INVOKE) artifacts --fetch
 
 test-fast: .venv/locked lint test-unit ## what needs no lab: lint, types, unit tests

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from lab.artifacts.choice import (
+    complete,
     found,
     known_arch,
     placed_programs,
@@ -61,7 +62,7 @@ def status(
         return rows  # the rest is for machines that are made here
     rows.append(_row(store, "debian", suite, "debian", debian_key(packages, arch), full))
     made = found(store, origin)
-    if len(made) == len(origin.components()):
+    if complete(store, selection, origin):
         payload = payload_key(placed_programs(selection, made), arch)
         rows.append(_row(store, "payload", "", origin.name, payload, full))
         rows.append(_row(store, "containerd-root", "", origin.name, root_key_of(selection, made, arch), full))

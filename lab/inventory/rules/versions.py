@@ -38,7 +38,7 @@ def tested_versions(inventory: Inventory) -> Iterator[Problem]:
         if component == "containerd" and numbers(version) >= (2,):
             rule = "reads another configuration format (version 3) than the one written here; " + rule
         if reason := catalogue.versions(component).get(version):
-            rule += f"; {reason}"
+            rule += f" ({version}: {reason})"
         newer = numbers(version) > numbers(allowed[0])
         yield Problem(path, f"{rule}; it is {'newer' if newer else 'older'}", f"write {allowed[0]}")
 
