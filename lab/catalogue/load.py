@@ -45,11 +45,6 @@ def load_catalogue(platform: Path = CATALOGUE, addons: Path = ADDONS) -> Catalog
         raise InputError(f"catalogue: {text}", next_step=f"edit {platform} or addons/*/{NAME}") from None
 
 
-def default_version(section: str) -> str:
-    """The version that an inventory's section has unless it says otherwise."""
-    return load_catalogue().tested(section)[0]
-
-
 def load_yaml(path: Path, model: type[M], context: dict[str, Any] | None = None) -> M:
     """Read a YAML file into a model; raises `InputError` with file, field, value and rule."""
     try:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from lab.catalogue.load import load_catalogue
 from lab.inventory import files
 from lab.inventory.rules import RULES
-from lab.inventory.rules.versions import tested
 from lab.inventory.schema import Schema, tree
+from lab.inventory.tested import tested
 
 FILE = files.FOLDER.parent / "docs" / "inventory.md"
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from ipaddress import IPv4Network
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.catalogue.load import default_version
 from lab.inventory.ranges import AddressRange
 from lab.inventory.reaction import Name as Reaction
+from lab.inventory.tested import version_field
 from lab.inventory.types import (
     Address,
     Bridge,
@@ -43,22 +43,10 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
 
 
-def version_of(section: str, description: str, *, with_v: bool = True) -> Any:
-    """The field `version` of a section: the catalogue's default unless the file says otherwise."""
-
-    def default() -> str:
-        return default_version(section) if with_v else default_version(section).removeprefix("v")
-
-    def shown(schema: dict[str, Any]) -> None:
-        schema["default"] = default()
-
-    return Field(default_factory=default, description=description, json_schema_extra=shown)
-
-
 class Kubernetes(Model):
     """The cluster."""
 
-    version: VersionV = version_of("kubernetes", "Kubernetes version.")
+    version: VersionV = version_field("kubernetes", "Kubernetes version.")
     pod_subnet: Net = Field(IPv4Network("10.244.0.0/16"), description="Addresses of pods.")
     service_subnet: Net = Field(IPv4Network("10.96.0.0/12"), description="Addresses of services.")
     node_mask: Whole = Field(
@@ -86,7 +74,7 @@ class Kubernetes(Model):
 class Containerd(Model):
     """The container runtime."""
 
-    version: Version = version_of("containerd", "containerd version.", with_v=False)
+    version: Version = version_field("containerd", "containerd version.", v=False)
     mirrors: Mapping[Registry, tuple[Url, ...]] = Field(
         default_factory=dict,
         description="Mirrors of a registry in the order in which they are tried, before the registry itself.",
@@ -117,7 +105,7 @@ class Pool(Model):
 class MetalLB(Model):
     """Load balancer addresses by ARP (layer 2)."""
 
-    version: VersionV = version_of("metallb", "MetalLB version.")
+    version: VersionV = version_field("metallb", "MetalLB version.")
     pools: tuple[Pool, ...] = Field(min_length=1, description="Address pools, each announced on the LAN.")
 
 
@@ -129,13 +117,13 @@ class Ingress(Model):
         None, description="Its certificate is for this domain and all names in it; default: LAB.internal."
     )
     replicas: Whole = Field(2, ge=1, le=16, description="Pods, each on a worker of its own.")
-    version: VersionV = version_of("ingress", "Traefik version.")
+    version: VersionV = version_field("ingress", "Traefik version.")
 
 
 class Flannel(Model):
     """The pod network."""
 
-    version: VersionV = version_of("flannel", "Flannel version.")
+    version: VersionV = version_field("flannel", "Flannel version.")
     # the interface is called flannel.VNI, and Linux takes 15 characters of a name
     vni: Whole = Field(1, ge=1, le=9_999_999, description="VXLAN network identifier.")
     port: Port = Field(8472, description="UDP port of the VXLAN.")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lab.catalogue.load import load_catalogue
 from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, Problem
+from lab.inventory.tested import tested, untested
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -14,32 +15,24 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.removeprefix("v").split("."))
 
 
-def tested(section: str) -> tuple[str, ...]:
-    """The versions that a section of the inventory may name, in its spelling, the default first.
-
-    One is among them when `invoke verify` has passed with it: the catalogue then no longer calls it untested.
-    """
-    versions = load_catalogue().tested(section)
-    # containerd's own spelling has no v
-    return tuple(version.removeprefix("v") for version in versions) if section == "containerd" else versions
-
-
 def tested_versions(inventory: Inventory) -> Iterator[Problem]:
     """Each component has a version of the tested set."""
-    catalogue = load_catalogue()
-    for component in catalogue.sections:
-        section = getattr(inventory, component)
-        allowed = tested(component)
-        if section is None or section.version in allowed:
+    for key in load_catalogue().sections:
+        section = getattr(inventory, key)
+        known = {numbers(version): version.removeprefix("v") for version in tested(key)}
+        if section is None or numbers(section.version) in known:
             continue
-        version = section.version
-        path: Loc = (component, "version")
-        rule = f"is not among the tested versions of {component}: {', '.join(allowed)}"
-        if component == "containerd" and numbers(version) >= (2,):
+        # some write a version with its v and some without: as the section does
+        v = "v" * section.version.startswith("v")
+        allowed = [f"{v}{number}" for number in known.values()]
+        path: Loc = (key, "version")
+        rule = f"is not among the tested versions of {key}: {', '.join(allowed)}"
+        if key == "containerd" and numbers(section.version) >= (2,):
             rule = "reads another configuration format (version 3) than the one written here; " + rule
-        if reason := catalogue.versions(component).get(version):
-            rule += f" ({version}: {reason})"
-        newer = numbers(version) > numbers(allowed[0])
+        reasons = {numbers(version): why for version, why in untested(key).items()}
+        if why := reasons.get(numbers(section.version)):
+            rule += f" ({section.version}: {why})"
+        newer = numbers(section.version) > max(known)
         yield Problem(path, f"{rule}; it is {'newer' if newer else 'older'}", f"write {allowed[0]}")
 
 
