@@ -42,15 +42,23 @@ building = (
         Option("backend", "who makes Vagrant's machines: libvirt, virtualbox or lxc"),
     ),
     task("building.destroy", "Remove the lab, or one machine of it.", *LAB, HOST),
-    task(
-        "artifacts.artifacts",
-        "Show each component that the lab wants: version, source, digest, state.",
-        *LAB,
-        SOURCE,
-        Option("arch", "of which machines: amd64 or arm64; default: this machine's"),
-        Option("fetch", "bring what is missing", False),
-        JSON,
-    ),
+)
+show = task(
+    "artifacts.show",
+    "Show each component that the lab wants: version, source, digest, state.",
+    *LAB,
+    SOURCE,
+    Option("arch", "of which machines: amd64 or arm64; default: this machine's"),
+    Option("fetch", "bring what is missing", False),
+    JSON,
+)
+bundle = task(
+    "artifacts.bundle",
+    "Everything an inventory needs as one file, for machines without internet.",
+    *LAB,
+    SOURCE,
+    Option("to", "a file to write"),
+    Option("from_", "a file to fill the store from"),
 )
 proving = (
     task(
@@ -127,7 +135,7 @@ reaching = (
     task("reaching.shell", "Open a shell inside the lab's network.", *LAB),
     task("reaching.logs", "Bundle the evidence of all hosts, or of one.", *LAB, HOST),
 )
-vagrant = (task("boxes.box", "Make the box of Vagrant's lxc backend and hand it to Vagrant."),)
+vagrant = (task("boxes.box", "Make the box of Vagrant's lxc backend and hand it to Vagrant.", SOURCE),)
 proxmox = (
     task(
         "proxmox.role",
@@ -146,3 +154,6 @@ proxmox = (
 namespace = Collection(*inventory, *building, *proving, *reaching)
 namespace.add_collection(Collection("vagrant", *vagrant))
 namespace.add_collection(Collection("proxmox", *proxmox))
+made_of = Collection("artifacts", bundle)
+made_of.add_task(show, default=True)
+namespace.add_collection(made_of)

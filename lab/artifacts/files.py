@@ -54,10 +54,12 @@ def fetched(store: Store, name: str, file: File, say: Say) -> Entry:
     """The file of a key, from its URL."""
 
     def produce(work: Path) -> Mapping[str, Path]:
+        from lab import proxies
         from lab.artifacts.sources.fetch import fetch
 
         target = work / f"{name}{file.suffix}"
-        fetch(file.filled(file.url), file.sha256, target, say=say)
+        with proxies.fetching():
+            fetch(file.filled(file.url), file.sha256, target, say=say)
         return {target.name: target}
 
     return store.ensure(file_key(name, file), produce, say=say)

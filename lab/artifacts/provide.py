@@ -19,9 +19,11 @@ from lab.artifacts.choice import (
     root_key_of,
 )
 from lab.artifacts.containerd_root import containerd_root
+from lab.artifacts.mounts import take_away
 from lab.artifacts.payload import payload_key, payload_tree
-from lab.artifacts.rootfs import debian_tree
+from lab.artifacts.rootfs import debian_key, debian_tree
 from lab.artifacts.sources import Source
+from lab.artifacts.sources.mirror import MirrorSource, missing
 from lab.artifacts.sources.modules import IMAGE_TAR, LAYER
 from lab.artifacts.status import Row, status
 from lab.artifacts.stock import Stock
@@ -31,7 +33,7 @@ from lab.catalogue.load import load_catalogue
 from lab.catalogue.model import ComponentVersion
 from lab.errors import InputError
 
-__all__ = ["Provided", "Row", "foreign_stock", "program", "provide", "status", "stock"]
+__all__ = ["Provided", "Row", "foreign_stock", "program", "provide", "root_filesystem", "status", "stock"]
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,15 @@ def provide(
     """Make or find what a lab wants: about 25 minutes the first time on 2 cores, then under a second.
 
     Nothing is made that is not wanted, and everything is kept by its version: two labs with two versions of
-    one component have an image store each. `source`: "upstream", "modules" or "auto" (then `PLUMBLINE_SOURCE`
-    decides, if set); `packages`: Debian packages that roles want in the root filesystem. May be interrupted
-    at any time and continues from the last finished component. Raises `InputError` for an unknown source,
-    architecture, component or version and for what the source does not have, and what the makers raise.
+    one component have an image store each. `source`: "upstream", "modules", "mirror" or "auto" (then
+    `PLUMBLINE_SOURCE` decides, if set); `packages`: Debian packages that roles want in the root filesystem.
+    May be interrupted at any time and continues from the last finished component. Raises `InputError` for an
+    unknown source, architecture, component or version and for what the source does not have, and what the
+    makers raise.
     """
     check_arch(arch)
     store, selection = Store(), load_catalogue().select(wanted)
+    take_away(store.folder, say)
     origin = choose(source, store, selection, arch, say)
     programs.start_anew()
     debian, made = _make_all(store, origin, arch, packages, say)
@@ -111,7 +115,8 @@ def foreign_stock(wanted: Wanted, source: str, arch: str, *, say: Say) -> Stock:
     known_arch(arch)
     store, selection = Store(), load_catalogue().select(wanted)
     origin = choose(source, store, selection, arch, say)
-    check_cross(store, selection, origin, arch)
+    if origin.name != MirrorSource.name:
+        check_cross(store, selection, origin, arch)
     return Stock(*_by_name(store, selection, {item: origin.make(item) for item in origin.components()}))
 
 
@@ -128,6 +133,13 @@ def program(name: str, wanted: Wanted, *, source: str = "auto", arch: str = "amd
     return store.paths(origin.make(owners[0]))[name]
 
 
+def root_filesystem(store: Store, source: str, packages: Iterable[str], arch: str, *, say: Say) -> Path:
+    """`debian_tree`, which source mirror has or raises `FailedError` for."""
+    if source == MirrorSource.name and not store.find(debian_key(packages, arch)):
+        raise missing(["debian"], arch)
+    return debian_tree(store, packages, arch, say=say)
+
+
 def _make_all(
     store: Store, origin: Source, arch: str, packages: Iterable[str], say: Say
 ) -> tuple[Path, dict[ComponentVersion, Entry]]:
@@ -135,7 +147,7 @@ def _make_all(
     stop = threading.Event()
 
     def from_debian() -> Path:
-        tree = debian_tree(store, packages, arch, say=say)
+        tree = root_filesystem(store, origin.name, packages, arch, say=say)
         if LAYER in origin.components() and not stop.is_set():
             origin.make(LAYER)
         return tree

@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from lab.artifacts.rootfs import debian_tree
+from lab.artifacts.provide import root_filesystem
+from lab.artifacts.sources import named_source
 from lab.artifacts.store import Store
 from lab.artifacts.toolchain import host_arch
 from lab.commands.session import shown
@@ -17,11 +18,11 @@ from lab.render.roles import all_packages
 
 
 @shown
-def box() -> None:
+def box(source: str) -> None:
     """Pack the root filesystem of our own machines as a box, and add it under its name."""
     with Console() as console:
         store = Store()
-        debian = debian_tree(store, all_packages(), host_arch(), say=console.say)
+        debian = root_filesystem(store, named_source(source), all_packages(), host_arch(), say=console.say)
         with tempfile.TemporaryDirectory(dir=store.folder) as folder:
             made = make_box(debian, Path(folder))
             size = made.stat().st_size

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import local
-from lab.artifacts.provide import program
-from lab.artifacts.rootfs import debian_tree
+from lab.artifacts.provide import program, root_filesystem
+from lab.artifacts.sources import named_source
 from lab.artifacts.store import Say, Store
 from lab.artifacts.toolchain import host_arch
 from lab.artifacts.wanted import wanted
@@ -48,7 +48,7 @@ class Programs:
         return cls(
             kubeadm=program("kubeadm", items, source=source, arch=arch, say=say),
             containerd=program("containerd", items, source=source, arch=arch, say=say),
-            debian=debian_tree(Store(), all_packages(), arch, say=say),
+            debian=root_filesystem(Store(), named_source(source), all_packages(), arch, say=say),
         )
 
     def in_debian(self, command: list[str], files: Mapping[str, str]) -> Completed:

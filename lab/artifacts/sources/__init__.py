@@ -1,4 +1,7 @@
-"""Where artefacts come from: `modules` builds them here, `upstream` fetches the official ones."""
+"""Where artefacts come from.
+
+`modules` builds them here, `upstream` fetches the official ones, `mirror` takes what the store has.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from lab.catalogue.model import ComponentVersion
 from lab.errors import InputError
 
 SOURCES = ("upstream", "modules")
+"""Those that `auto` chooses from."""
+NAMED = (*SOURCES, "mirror")
 
 
 class Source(Protocol):
@@ -26,6 +31,9 @@ class Source(Protocol):
     def key(self, item: ComponentVersion) -> Key | None:
         """The key of a component; None while a part of it is missing, and for what is not built here."""
 
+    def behind(self, item: ComponentVersion) -> list[Key]:
+        """The keys of a component and of all that its own key is made of, as far as they are known."""
+
     def make(self, item: ComponentVersion) -> Entry:
         """The entry of a component, made if the store has none."""
 
@@ -33,9 +41,9 @@ class Source(Protocol):
 def named_source(source: str) -> str:
     """The source that the caller or the environment names, "" for auto."""
     wanted = os.environ.get("PLUMBLINE_SOURCE", "auto") if source == "auto" else source
-    if wanted not in (*SOURCES, "auto"):
+    if wanted not in (*NAMED, "auto"):
         raise InputError(
-            f"source: {wanted!r} is not one of auto, {', '.join(SOURCES)}",
+            f"source: {wanted!r} is not one of auto, {', '.join(NAMED)}",
             next_step="unset PLUMBLINE_SOURCE, or name one of them",
         )
     return "" if wanted == "auto" else wanted

@@ -59,6 +59,11 @@ class ModulesSource:
         complete = {part: entry for part, entry in entries.items() if entry}
         return self._image_key(item, component, complete) if len(complete) == len(entries) else None
 
+    def behind(self, item: ComponentVersion) -> list[Key]:
+        component = self._selection.components.get(item)
+        parts = _parts(component) if isinstance(component, Image) and not component.unbuilt else []
+        return [key for part in (*parts, item) if (key := self.key(part))]
+
     def make(self, item: ComponentVersion) -> Entry:
         if item == LAYER:
             return self._make_layer()

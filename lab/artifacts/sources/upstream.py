@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import proxies
 from lab.artifacts.files import fetched, file_key
 from lab.artifacts.sources.fetch import fetch, request
 from lab.artifacts.sources.modules import IMAGE_TAR, ModulesSource
@@ -57,6 +58,10 @@ class UpstreamSource:
         component = self._selection.components[item]
         return self._key(item, component) if component.official else self._modules.key(item)
 
+    def behind(self, item: ComponentVersion) -> list[Key]:
+        component = self._selection.components[item]
+        return [self._key(item, component)] if component.official else self._modules.behind(item)
+
     def make(self, item: ComponentVersion) -> Entry:
         component = self._selection.components[item]
         if not component.official:
@@ -85,7 +90,8 @@ class UpstreamSource:
         for one, file in zip(component.upstream.values(), official_files(component, self._arch), strict=True):
             self._say(f"{name}: fetching {file.url}")
             received = self._store.download_path(file.sha256)
-            fetch(file.url, file.sha256, received, say=self._say)
+            with proxies.fetching():
+                fetch(file.url, file.sha256, received, say=self._say)
             if one.program:
                 made[one.program] = work / one.program
                 shutil.copyfile(received, made[one.program])
@@ -99,7 +105,8 @@ class UpstreamSource:
     def _pull(self, name: str, image: Image, work: Path) -> Mapping[str, Path]:
         assert image.digest
         self._say(f"{name}: pulling {image.tagged}@{image.digest}")
-        pull(image.tagged, image.digest, self._arch, self._store, work, work / IMAGE_TAR, say=self._say)
+        with proxies.fetching():
+            pull(image.tagged, image.digest, self._arch, self._store, work, work / IMAGE_TAR, say=self._say)
         return {IMAGE_TAR: work / IMAGE_TAR}
 
 
@@ -109,7 +116,7 @@ def answers(selection: Selection, arch: str) -> bool:
     single = (one.filled(one.url) for _, one in selection.files())
     for url in (*programs, *single):
         try:
-            with request(url, {"Range": "bytes=0-0"}, seconds=PATIENCE):
+            with proxies.fetching(), request(url, {"Range": "bytes=0-0"}, seconds=PATIENCE):
                 return True
         except (OSError, http.client.HTTPException):
             return False
