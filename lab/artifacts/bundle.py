@@ -90,6 +90,15 @@ class Listing(_Model):
     entries: tuple[PackedEntry, ...]
     wheels: dict[FileName, Packed]
 
+    def labels(self) -> dict[str, str]:
+        """What a person calls each member: component and file of an object, the name of a wheel."""
+        found = {f"wheels/{name}": f"wheels/{name}" for name in self.wheels}
+        for entry in self.entries:
+            whose = f"{entry.name} ({entry.arch})"
+            found |= {f"objects/{file.sha256}": f"{whose}: {name}" for name, file in entry.files.items()}
+            found[f"trees/{entry.store_key.slug}.tar"] = f"{whose}: its tree"
+        return found
+
     def members(self) -> dict[str, Packed]:
         """Every other member of the bundle by its name."""
         found: dict[str, Packed] = {f"wheels/{name}": wheel for name, wheel in self.wheels.items()}

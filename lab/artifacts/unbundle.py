@@ -31,11 +31,11 @@ def take(store: Store, source: Path, *, say: Say) -> tuple[Listing, str]:
     with _opened(source) as tar:
         members = _members(source, tar)
         listing, digest = _listing(source, tar, members)
-        wanted = listing.members()
-        _same_names(source, members, wanted)
+        wanted, labels = listing.members(), listing.labels()
+        _same_names(source, members, labels, wanted)
         say(f"{source.name}: checking {len(wanted)} files")
         for name, packed in wanted.items():
-            _check(source, tar, members[name], packed)
+            _check(source, tar, members[name], packed, labels[name])
             if name.startswith("trees/"):
                 _check_tree(source, tar, members[name])
         _room(store, listing)
@@ -110,21 +110,23 @@ def _listing(
         raise refused(source, f"{LISTING}: {field}: {first['msg']}") from None
 
 
-def _same_names(source: Path, members: Mapping[str, object], wanted: Mapping[str, object]) -> None:
+def _same_names(
+    source: Path, members: Mapping[str, object], labels: Mapping[str, str], wanted: Mapping[str, object]
+) -> None:
     if extra := sorted(members.keys() - wanted.keys() - {LISTING}):
         raise refused(source, f"{extra[0]}: is not in its list")
     if absent := sorted(wanted.keys() - members.keys()):
-        raise refused(source, f"{absent[0]}: is in its list, but not in it")
+        raise refused(source, f"{labels[absent[0]]}: is in its list, but not in it")
 
 
-def _check(source: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, wanted: Packed) -> None:
+def _check(source: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, wanted: Packed, label: str) -> None:
     if member.size != wanted.size:
-        raise refused(source, f"{member.name}: {member.size} bytes, its list says {wanted.size}")
+        raise refused(source, f"{label}: {member.size} bytes, its list says {wanted.size}")
     stream = tar.extractfile(member)
     assert stream
     got = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
     if got != wanted.sha256:
-        raise refused(source, f"{member.name}: sha256 {got}, its list says {wanted.sha256}")
+        raise refused(source, f"{label}: is sha256:{got}, its list says sha256:{wanted.sha256}")
 
 
 def _check_tree(source: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:

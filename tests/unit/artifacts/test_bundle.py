@@ -189,11 +189,14 @@ def listed(edit: Callable[[dict[str, Any]], Any]) -> Change:
 
 
 REFUSED: dict[str, tuple[Change, str]] = {
-    "wrong byte in a program": (flip("objects/"), r"objects/\w+: sha256 \w+, its list says"),
-    "wrong byte in a tree": (flip("trees/"), r"trees/debian-.*: sha256 \w+, its list says"),
-    "wrong byte in a wheel": (flip("wheels/"), r"wheels/thing-1.*: sha256"),
+    "wrong byte in a program": (
+        flip("objects/"),
+        r"(tools|coredns) \(a\w+64\): [\w.]+: is sha256:\w{64}, its list says sha256:",
+    ),
+    "wrong byte in a tree": (flip("trees/"), r"debian \(amd64\): its tree: is sha256:"),
+    "wrong byte in a wheel": (flip("wheels/"), r"wheels/thing-1.*: is sha256:"),
     "missing object": (drop("objects/"), "is in its list, but not in it"),
-    "missing tree": (drop("trees/"), "is in its list, but not in it"),
+    "missing tree": (drop("trees/"), r"debian \(amd64\): its tree: is in its list, but not in it"),
     "no list": (drop(LISTING), r"it has no bundle\.json"),
     "extra member": (add("objects/more"), "objects/more: is not in its list"),
     "path traversal": (add("../../etc/cron.d/evil"), r"\.\./\.\./etc/cron\.d/evil: is not in its list"),
