@@ -45,6 +45,7 @@ building = (
     task(
         "artifacts.artifacts",
         "Show each component: version, source, digest, state.",
+        Option("inventory", "whose registry mirrors are asked first (containerd.mirrors)"),
         SOURCE,
         Option("arch", "of which machines: amd64 or arm64; default: this machine's"),
         Option("fetch", "bring what is missing", False),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,15 @@ from lab.artifacts.payload import payload_key, payload_tree
 from lab.artifacts.rootfs import debian_tree
 from lab.artifacts.sources import Source
 from lab.artifacts.sources.modules import IMAGE_TAR, LAYER
+from lab.artifacts.sources.registry import Mirrors
 from lab.artifacts.status import Row, status
 from lab.artifacts.stock import Stock
 from lab.artifacts.store import Entry, Say, Store
 from lab.errors import InputError
+
+# Transfers at a time, beside Debian's part and what is built here.
+TRANSFERS = 4
+AT_ONCE = TRANSFERS + 2
 
 __all__ = ["Provided", "Row", "foreign_stock", "program", "provide", "status", "stock"]
 
@@ -56,18 +62,19 @@ def provide(
     source: str = "auto",
     arch: str = "amd64",
     packages: Iterable[str] = (),
+    mirrors: Mirrors | None = None,
     say: Say,
 ) -> Provided:
     """Make or find every artefact: about 25 minutes the first time on 2 cores, then under a second.
 
     `source`: "upstream", "modules" or "auto" (then `PLUMBLINE_SOURCE` decides, if set); `packages`: Debian
-    packages that roles want in the root filesystem. May be interrupted at any time and continues from
-    the last finished component. Raises `InputError` for an unknown source or architecture, and what the
-    makers raise.
+    packages that roles want in the root filesystem; `mirrors`: registry -> URLs that are asked before it.
+    May be interrupted at any time and continues from the last finished component. Raises `InputError` for an
+    unknown source or architecture, and what the makers raise.
     """
     check_arch(arch)
     store, catalogue = Store(), load_catalogue()
-    origin = choose(source, store, catalogue, arch, say)
+    origin = choose(source, store, catalogue, arch, say, mirrors)
     programs.start_anew()
     debian, made = _make_all(store, origin, arch, packages, say)
     binaries, images = _by_name(store, catalogue, made)
@@ -91,23 +98,24 @@ def provide(
     )
 
 
-def stock(provided: Provided, arch: str, *, say: Say) -> Stock:
+def stock(provided: Provided, arch: str, *, mirrors: Mirrors | None = None, say: Say) -> Stock:
     """Programs and images for machines of an architecture, from the same source as everything else."""
     if arch == provided.arch:
         return Stock(provided.binaries, provided.images)
-    return foreign_stock(provided.source, arch, say=say)
+    return foreign_stock(provided.source, arch, mirrors=mirrors, say=say)
 
 
-def foreign_stock(source: str, arch: str, *, say: Say) -> Stock:
+def foreign_stock(source: str, arch: str, *, mirrors: Mirrors | None = None, say: Say) -> Stock:
     """Programs and images of another architecture than this machine's: fetched, or cross-compiled.
 
     Raises `PreflightError`, before anything is made, when this machine lacks what cross-compiling takes.
     """
     known_arch(arch)
     store, catalogue = Store(), load_catalogue()
-    origin = choose(source, store, catalogue, arch, say)
+    origin = choose(source, store, catalogue, arch, say, mirrors)
     check_cross(store, catalogue, origin, arch)
-    return Stock(*_by_name(store, catalogue, {name: origin.make(name) for name in origin.components()}))
+    programs.start_anew()
+    return Stock(*_by_name(store, catalogue, _at_once(_Work(origin))[1]))
 
 
 def program(name: str, *, source: str = "auto", arch: str = "amd64", say: Say) -> Path:
@@ -126,33 +134,56 @@ def program(name: str, *, source: str = "auto", arch: str = "amd64", say: Say) -
 def _make_all(
     store: Store, origin: Source, arch: str, packages: Iterable[str], say: Say
 ) -> tuple[Path, dict[str, Entry]]:
-    """Debian's part in one thread (it waits for the network and the disk), all else in another."""
-    stop = threading.Event()
+    """Debian's part beside everything else: it waits for the network and the disk."""
+    work = _Work(origin)
 
     def from_debian() -> Path:
         tree = debian_tree(store, packages, arch, say=say)
-        if LAYER in origin.components() and not stop.is_set():
+        if LAYER in origin.components() and not work.stop.is_set():
             origin.make(LAYER)
         return tree
 
-    def components() -> dict[str, Entry]:
-        made = {}
-        for name in origin.components():
-            if stop.is_set():
-                break
-            made[name] = origin.make(name)
-        return made
+    tree, made = _at_once(work, from_debian)
+    assert tree
+    return tree, made
 
-    with ThreadPoolExecutor(2) as pool:
-        tree = pool.submit(from_debian)
-        rest = pool.submit(components)
+
+class _Work:
+    """The components of a source, as the functions that several threads call until one of them fails."""
+
+    def __init__(self, origin: Source) -> None:
+        self.stop = threading.Event()
+        self.made: dict[str, Entry] = {}
+        self._origin = origin
+        names = origin.components()
+        self._built = [name for name in names if not origin.fetched(name)]
+        self._fetched = [name for name in names if origin.fetched(name)]
+
+    def parts(self) -> list[Callable[[], None]]:
+        """What is built, one after the other in its order, and each that is fetched."""
+        return [self._build, *(partial(self._make, name) for name in self._fetched)]
+
+    def _build(self) -> None:
+        for name in self._built:
+            self._make(name)
+
+    def _make(self, name: str) -> None:
+        if not self.stop.is_set():
+            self.made[name] = self._origin.make(name)
+
+
+def _at_once(work: _Work, aside: Callable[[], Path] | None = None) -> tuple[Path | None, dict[str, Entry]]:
+    """Do all parts, and something aside; gives its result and the entries by component."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        extra = pool.submit(aside) if aside else None
+        parts = [pool.submit(part) for part in work.parts()]
         try:
-            running: list[Future[Any]] = [tree, rest]
+            running: list[Future[Any]] = [*([extra] if extra else []), *parts]
             for one in wait(running, return_when=FIRST_EXCEPTION).done:
                 one.result()
-            return tree.result(), rest.result()
+            return (extra.result() if extra else None), work.made
         except BaseException:
-            stop.set()
+            work.stop.set()
             programs.stop_all()
             raise
 

@@ -10,21 +10,23 @@ from rich.table import Table
 
 from lab.artifacts.provide import foreign_stock, provide, status
 from lab.artifacts.toolchain import host_arch
-from lab.commands.session import shown
+from lab.commands.session import read, shown
 from lab.console import Console
 from lab.render.roles import all_packages
 
 
 @shown
-def artifacts(source: str, arch: str, fetch: bool, json: bool) -> None:
-    """Show each component; with `fetch`, bring what is missing first."""
+def artifacts(inventory: str, source: str, arch: str, fetch: bool, json: bool) -> None:
+    """Show each component; with `fetch`, bring what is missing first, by the mirrors of an inventory if one
+    is named."""
     arch = arch or host_arch()
+    mirrors = read(inventory).containerd.mirrors if inventory else {}
     if fetch:
         with Console() as console:
             if arch == host_arch():
-                provide(source=source, packages=all_packages(), say=console.say)
+                provide(source=source, packages=all_packages(), mirrors=mirrors, say=console.say)
             else:
-                foreign_stock(source, arch, say=console.say)
+                foreign_stock(source, arch, mirrors=mirrors, say=console.say)
     rows = status(source=source, arch=arch, packages=all_packages())
     if json:
         print(dumps([asdict(row) for row in rows], indent=2))

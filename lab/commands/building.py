@@ -29,9 +29,12 @@ from lab.ssh import close_connections
 @contextmanager
 def building(opened: Session, source: str) -> Iterator[Build]:
     """A session with artefacts at hand."""
-    provided = provide(source=source, packages=all_packages(), say=opened.console.say)
+    say, mirrors = opened.console.say, opened.inventory.containerd.mirrors
+    provided = provide(source=source, packages=all_packages(), mirrors=mirrors, say=say)
     lab = Lab.open(opened.inventory, ROOT, (provided.payload, provided.debian))
-    stocks = {arch.value: stock(provided, arch, say=opened.console.say) for arch in stocked(opened.inventory)}
+    stocks = {
+        arch.value: stock(provided, arch, mirrors=mirrors, say=say) for arch in stocked(opened.inventory)
+    }
     yield Build(lab, provided, opened.console, opened.run, stocks)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
 import shutil
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import requests
+
 from lab.artifacts.catalogue import Catalogue, Component, Download, Image, Programs
-from lab.artifacts.sources.fetch import fetch, request
+from lab.artifacts.sources.fetch import fetch, session
 from lab.artifacts.sources.modules import IMAGE_TAR, ModulesSource
-from lab.artifacts.sources.registry import pull
+from lab.artifacts.sources.registry import Mirrors, Pull
 from lab.artifacts.store import Entry, Key, Say, Store
 from lab.errors import FailedError
 
@@ -38,8 +40,11 @@ class UpstreamSource:
 
     name = "upstream"
 
-    def __init__(self, store: Store, catalogue: Catalogue, arch: str, say: Say) -> None:
+    def __init__(
+        self, store: Store, catalogue: Catalogue, arch: str, say: Say, mirrors: Mirrors | None = None
+    ) -> None:
         self._store, self._catalogue, self._arch, self._say = store, catalogue, arch, say
+        self._mirrors = mirrors or {}
         self._modules = ModulesSource(store, catalogue, arch, say)
 
     def components(self) -> list[str]:
@@ -52,6 +57,9 @@ class UpstreamSource:
 
     def origin(self, name: str) -> str:
         return self.name if _official(self._catalogue.components[name]) else self._modules.origin(name)
+
+    def fetched(self, name: str) -> bool:
+        return _official(self._catalogue.components[name])
 
     def key(self, name: str) -> Key | None:
         component = self._catalogue.components[name]
@@ -82,12 +90,14 @@ class UpstreamSource:
             file = _file(component, one, self._arch)
             self._say(f"{name}: fetching {file.url}")
             received = self._store.download_path(file.sha256)
-            fetch(file.url, file.sha256, received, say=self._say)
+            with _named(name):
+                fetch(file.url, file.sha256, received, say=lambda line: self._say(f"{name}: {line}"))
             if one.program:
                 made[one.program] = work / one.program
                 shutil.copyfile(received, made[one.program])
             else:
-                made |= extract(received, file.members, work, file.url)
+                with _named(name):
+                    made |= extract(received, file.members, work, file.url)
             for program in made.values():
                 program.chmod(0o755)
             received.unlink()
@@ -95,19 +105,42 @@ class UpstreamSource:
 
     def _pull(self, name: str, image: Image, work: Path) -> Mapping[str, Path]:
         assert image.digest
-        self._say(f"{name}: pulling {image.tagged}@{image.digest}")
-        pull(image.tagged, image.digest, self._arch, self._store, work, work / IMAGE_TAR, say=self._say)
+        pull = Pull(
+            component=name,
+            reference=image.tagged,
+            digest=image.digest,
+            arch=self._arch,
+            mirrors=self._mirrors,
+            work=work,
+            log=self._store.folder / "logs" / f"{name}.log",
+            say=self._say,
+        )
+        with _named(name):
+            pull.to(work / IMAGE_TAR)
         return {IMAGE_TAR: work / IMAGE_TAR}
+
+
+@contextmanager
+def _named(component: str) -> Iterator[None]:
+    """Put the component before what an error says of an address."""
+    try:
+        yield
+    except FailedError as error:
+        raise FailedError(f"{component}: {error.message}", next_step=error.next_step) from error
 
 
 def answers(catalogue: Catalogue, arch: str) -> bool:
     """Whether the first official file of the catalogue can be had from here, within `PATIENCE`."""
     for _, component in catalogue.programs():
         for download in component.upstream:
+            url = _file(component, download, arch).url
             try:
-                with request(_file(component, download, arch).url, {"Range": "bytes=0-0"}, seconds=PATIENCE):
-                    return True
-            except (OSError, http.client.HTTPException):
+                with (
+                    session() as asked,
+                    asked.get(url, headers={"Range": "bytes=0-0"}, stream=True, timeout=PATIENCE) as answer,
+                ):
+                    return answer.ok
+            except requests.RequestException:
                 return False
     return False
 
