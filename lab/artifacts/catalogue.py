@@ -185,7 +185,7 @@ def load_catalogue(path: Path = CATALOGUE) -> Catalogue:
 
 def line_of(pin: str) -> str:
     """FILE:LINE of artifacts/ where a digest is pinned, as an editor opens it; "" if none does."""
-    for path in (CATALOGUE, RECIPES / "manifests.yaml"):
+    for path in sorted(RECIPES.glob("*.yaml")):
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if pin in line:
                 return f"artifacts/{path.name}:{number}"

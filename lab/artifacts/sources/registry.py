@@ -168,14 +168,14 @@ class Pull:
 
 
 def _checked(file: Path, digest: str, where: str) -> Path:
-    """A received file, its content checked against its digest; layers are checked unpacked."""
-    got = file_digest(file) if file.is_file() else "nothing"
-    if got != digest:
-        raise FailedError(
-            f"{where}: wrong digest of a part\n  wanted sha256 {digest}\n  got    sha256 {got}",
-            next_step=f"do not use that image; {BUILD_HERE}",
-        )
-    return file
+    """A received file, its content checked against its digest; layers lie there unpacked."""
+    if not file.is_file():
+        said = f"{where}: no layer of it unpacks to sha256 {digest}, which its config names"
+    elif (got := file_digest(file)) != digest:
+        said = f"{where}: wrong digest of a part\n  wanted sha256 {digest}\n  got    sha256 {got}"
+    else:
+        return file
+    raise FailedError(said, next_step=f"do not use that image; {BUILD_HERE}")
 
 
 def _plain(digest: str) -> str:

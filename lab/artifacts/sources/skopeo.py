@@ -80,7 +80,7 @@ def _meaning(where: str, error: CommandError) -> Trouble:
     # the last line is ours when the transfer was too slow, or the shell's
     text: str = json.loads(found[-1]) if found else error.output.strip().splitlines()[-1]
     if error.code == COMMAND_NOT_FOUND or f"{PROGRAM}: No such file" in error.output:
-        raise PreflightError(f"{PROGRAM}: not installed", next_step=f"apt-get install {PROGRAM}")
+        raise PreflightError(f"{PROGRAM}: not installed", next_step="apt-get install skopeo")
     host = where.partition("/")[0]
     if re.search(r"manifest unknown|name unknown|repository name not known|status.*\b404\b", text):
         raise NoSuchImageError(f"{where}: the registry has no such image")

@@ -141,12 +141,6 @@ _MEANINGS = (
         f"check the address; {_PROXY}",
         1,
     ),
-    (
-        r"SOCKS support",
-        "the proxy is a SOCKS proxy, which cannot fetch files",
-        "set HTTPS_PROXY to an HTTP proxy for this command",
-        1,
-    ),
     (r"proxyconnect|ProxyError|Unable to connect to proxy", "the proxy does not answer", _PROXY, TRIES),
     (
         r"no such host|name resolution|Name or service not known|NameResolutionError|server misbehaving"

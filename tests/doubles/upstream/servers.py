@@ -37,8 +37,9 @@ class Day:
     """How servers behave. Keys are parts of a path; the first that fits counts.
 
     `refuse`: status codes answered first, one for each request (the first for ever if `endless`).
-    `retry_after` goes with 429 and 503. `cut`: bytes after which the connection is dropped, one for each answer. `pace`:
-    bytes a second. `asked`: server, path, Range and Authorization of every request.
+    `retry_after` goes with 429 and 503. `cut`: bytes after which the connection is dropped, one for each
+    answer. `pace`: bytes a second. `instead`: what a registry looks up in place of what it is asked for.
+    `asked`: server, path, Range and Authorization of every request.
     """
 
     refuse: dict[str, list[int]] = field(default_factory=dict)
@@ -47,6 +48,7 @@ class Day:
     cut: dict[str, list[int]] = field(default_factory=dict)
     pace: dict[str, int] = field(default_factory=dict)
     asked: list[tuple[str, str, str, str]] = field(default_factory=list)
+    instead: dict[str, str] = field(default_factory=dict)
     at_once: int = 0
     most_at_once: int = 0
 
@@ -166,7 +168,10 @@ class Front(Handler):
 
     def respond(self, _path: str) -> None:
         inner = http.client.HTTPConnection("127.0.0.1", self.server.inner)
-        inner.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        path = self.path
+        for wanted, other in self.server.day.instead.items():
+            path = path.replace(wanted, other)
+        inner.putrequest(self.command, path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():  # some come more than once: Accept does
             if name.lower() != "connection":
                 inner.putheader(name, value)
@@ -205,7 +210,7 @@ class Server(ThreadingHTTPServer):
         assert isinstance(request, socket.socket)
         try:
             with self.context.wrap_socket(request, server_side=True) as secured:
-                super().finish_request(secured, client_address)  # type: ignore[arg-type]
+                super().finish_request(secured, client_address)
         except OSError:
             pass  # the client has gone, or does not trust us
 
