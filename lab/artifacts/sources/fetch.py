@@ -39,6 +39,8 @@ SILENCE = 30.0
 # A progress line at most this often, in seconds.
 QUIET = 5.0
 PIECE = 1 << 20
+# What update-ca-certificates writes, and what skopeo reads.
+BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 
 def fetch(url: str, sha256: str, target: Path, *, say: Say) -> None:
@@ -62,7 +64,7 @@ def session() -> Session:
     made = Session()
     made.headers.update({"User-Agent": "plumbline", "Accept-Encoding": "identity"})
     paths = ssl.get_default_verify_paths()  # SSL_CERT_FILE and SSL_CERT_DIR, or what the system has
-    made.verify = paths.cafile or paths.capath or True
+    made.verify = paths.cafile or (BUNDLE if Path(BUNDLE).exists() else paths.capath) or True
     return made
 
 

@@ -28,6 +28,8 @@ from tests.doubles.upstream.keys import SERVICE, Keys
 
 PIECE = 1 << 18
 REGISTRY = "docker-registry"
+ASSETS = "release-assets.githubusercontent.com"
+"""Where github.com sends for the files of a release."""
 CODES = {401: "UNAUTHORIZED", 403: "DENIED", 404: "NAME_UNKNOWN", 429: "TOOMANYREQUESTS"}
 """distribution, spec/api: errors-2."""
 
@@ -101,7 +103,11 @@ class Files(Handler):
     """A folder of files with ranges, below one folder for each host name if the server has several."""
 
     def respond(self, path: str) -> None:
-        file = self.server.file(self.headers["Host"].partition(":")[0], path)
+        host = self.headers["Host"].partition(":")[0]
+        if host == "github.com":
+            self.answer(302, b"", {"Location": f"https://{ASSETS}{path}"})
+            return
+        file = self.server.file(host, path)
         if not file.is_file():
             self.answer(404, b"not here", {})
             return
@@ -215,7 +221,8 @@ class Server(ThreadingHTTPServer):
             pass  # the client has gone, or does not trust us
 
     def file(self, host: str, path: str) -> Path:
-        return self.root / host / path.lstrip("/") if self.by_host else self.root / path.lstrip("/")
+        below = {ASSETS: "github.com"}.get(host, host) if self.by_host else ""
+        return self.root / below / path.lstrip("/")
 
     @contextmanager
     def counted(self) -> Iterator[None]:
@@ -253,6 +260,10 @@ class Upstream:
         """Each server has a loopback address of its own, since all have one port under the real names."""
         last = list(self._ports).index(name) + 1
         return (f"127.0.1.{last}" if self.real else "127.0.0.1", self._ports[name])
+
+    def hosts(self) -> str:
+        """Lines of /etc/hosts that bring everybody here."""
+        return "".join(f"{self.address(name)[0]} {' '.join(names)}\n" for name, names in self.real.items())
 
     def host(self, name: str) -> str:
         """HOST[:PORT] of a server."""

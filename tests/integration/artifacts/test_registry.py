@@ -165,8 +165,8 @@ def test_another_image_under_the_pinned_digest(shelf: Shelf) -> None:
 def test_a_layer_that_unpacks_to_something_else(shelf: Shelf) -> None:
     config = config_of("amd64", shelf.layers)
     with shelf.publisher() as publisher:
-        blobs = [publisher.pack(layer, "gzip") for layer in reversed(shelf.layers)]
-        blobs[0] = publisher.pack(small_layer(shelf.folder, {"bin/tool": b"other"}), "gzip")
+        other = small_layer(shelf.folder, {"bin/tool": b"other"})
+        blobs = [publisher.pack(layer, "gzip") for layer in (other, shelf.layers[1])]
         digest, _ = publisher.manifest("some/thing", config, blobs)
     error = shelf.refused(digest)
     missing = blob_of(shelf.layers[0]).digest.replace(":", " ")
