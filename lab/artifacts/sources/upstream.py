@@ -81,13 +81,15 @@ class UpstreamSource:
         if isinstance(component, Image):
             inputs |= {"reference": component.tagged, "digest": component.digest}
         else:
-            inputs |= {"files": [vars(_file(component, one, self._arch)) for one in component.upstream]}
+            inputs |= {
+                "files": [vars(official_file(component, one, self._arch)) for one in component.upstream]
+            }
         return Key.of(name, self._arch, inputs)
 
     def _download(self, name: str, component: Programs, work: Path) -> Mapping[str, Path]:
         made: dict[str, Path] = {}
         for one in component.upstream:
-            file = _file(component, one, self._arch)
+            file = official_file(component, one, self._arch)
             self._say(f"{name}: fetching {file.url}")
             received = self._store.download_path(file.sha256)
             with _named(name):
@@ -133,7 +135,7 @@ def answers(catalogue: Catalogue, arch: str) -> bool:
     """Whether the first official file of the catalogue can be had from here, within `PATIENCE`."""
     for _, component in catalogue.programs():
         for download in component.upstream:
-            url = _file(component, download, arch).url
+            url = official_file(component, download, arch).url
             try:
                 with (
                     session() as asked,
@@ -171,7 +173,7 @@ def _official(component: Component) -> bool:
     return bool(component.digest) if isinstance(component, Image) else bool(component.upstream)
 
 
-def _file(component: Programs, download: Download, arch: str) -> OfficialFile:
+def official_file(component: Programs, download: Download, arch: str) -> OfficialFile:
     values = {"version": component.version, "number": component.version.removeprefix("v"), "arch": arch}
     return OfficialFile(
         download.url.format(**values),

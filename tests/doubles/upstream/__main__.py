@@ -36,7 +36,7 @@ def main(folder: Path, *, bad_day: bool) -> None:
     with upstream:
         (folder / "ready").touch()
         sys.stdin.read()
-    seen = {"most_at_once": upstream.day.most_at_once, "asked": upstream.day.asked}
+    seen = {"transfers": upstream.day.transfers, "asked": upstream.day.asked}
     (folder / "seen.json").write_text(json.dumps(seen))
 
 

@@ -15,6 +15,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -41,7 +42,7 @@ class Day:
     `refuse`: status codes answered first, one for each request (the first for ever if `endless`).
     `retry_after` goes with 429 and 503. `cut`: bytes after which the connection is dropped, one for each
     answer. `pace`: bytes a second. `instead`: what a registry looks up in place of what it is asked for.
-    `asked`: server, path, Range and Authorization of every request.
+    `asked`: server, path, Range and Authorization of every request. `transfers`: begin, end, bytes.
     """
 
     refuse: dict[str, list[int]] = field(default_factory=dict)
@@ -51,8 +52,7 @@ class Day:
     pace: dict[str, int] = field(default_factory=dict)
     asked: list[tuple[str, str, str, str]] = field(default_factory=list)
     instead: dict[str, str] = field(default_factory=dict)
-    at_once: int = 0
-    most_at_once: int = 0
+    transfers: list[tuple[float, float, int]] = field(default_factory=list)
 
     def refusal(self, path: str) -> int:
         """The status with which a request is refused, 0 for none."""
@@ -124,10 +124,12 @@ class Files(Handler):
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            with self.server.counted():
-                self.send(file, path, start, size)
+            begun, begin = time.monotonic(), start
+            start = self.send(file, path, start, size)
+            self.server.day.transfers.append((begun, time.monotonic(), start - begin))
 
-    def send(self, file: Path, path: str, start: int, size: int) -> None:
+    def send(self, file: Path, path: str, start: int, size: int) -> int:
+        """Send a part of a file; gives the byte at which it ended."""
         day = self.server.day
         cut = next((cuts.pop(0) for key, cuts in day.cut.items() if key in path and cuts), size)
         pace = next((pace for key, pace in day.pace.items() if key in path), 0)
@@ -145,6 +147,7 @@ class Files(Handler):
             pass  # the client has gone
         if end < size:
             self.close_connection = True
+        return start
 
 
 class Storage(Files):
@@ -205,7 +208,6 @@ class Server(ThreadingHTTPServer):
         self.name, self.day, self.keys = name, upstream.day, upstream.keys
         self.root, self.by_host, self.inner = upstream.folder / name, False, upstream.inner
         self.closing = threading.Event()
-        self._lock = threading.Lock()
         super().__init__(upstream.address(name), handler)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(pem)
@@ -223,18 +225,6 @@ class Server(ThreadingHTTPServer):
     def file(self, host: str, path: str) -> Path:
         below = {ASSETS: "github.com"}.get(host, host) if self.by_host else ""
         return self.root / below / path.lstrip("/")
-
-    @contextmanager
-    def counted(self) -> Iterator[None]:
-        """Count a transfer while it runs."""
-        with self._lock:
-            self.day.at_once += 1
-            self.day.most_at_once = max(self.day.most_at_once, self.day.at_once)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self.day.at_once -= 1
 
 
 class Upstream:
