@@ -33,7 +33,6 @@ from lab.errors import InputError
 
 # Transfers at a time, beside Debian's part and what is built here.
 TRANSFERS = 4
-AT_ONCE = TRANSFERS + 2
 
 __all__ = ["Provided", "Row", "foreign_stock", "program", "provide", "status", "stock"]
 
@@ -76,7 +75,8 @@ def provide(
     store, catalogue = Store(), load_catalogue()
     origin = choose(source, store, catalogue, arch, say, mirrors)
     programs.start_anew()
-    debian, made = _make_all(store, origin, arch, packages, say)
+    debian, made = make_all(origin, partial(_debian, store, origin, arch, packages, say))
+    assert debian
     binaries, images = _by_name(store, catalogue, made)
     placed = placed_programs(catalogue, made)
     payload = payload_tree(
@@ -115,7 +115,7 @@ def foreign_stock(source: str, arch: str, *, mirrors: Mirrors | None = None, say
     origin = choose(source, store, catalogue, arch, say, mirrors)
     check_cross(store, catalogue, origin, arch)
     programs.start_anew()
-    return Stock(*_by_name(store, catalogue, _at_once(_Work(origin))[1]))
+    return Stock(*_by_name(store, catalogue, make_all(origin)[1]))
 
 
 def program(name: str, *, source: str = "auto", arch: str = "amd64", say: Say) -> Path:
@@ -131,61 +131,45 @@ def program(name: str, *, source: str = "auto", arch: str = "amd64", say: Say) -
     return store.paths(origin.make(owners[0]))[name]
 
 
-def _make_all(
-    store: Store, origin: Source, arch: str, packages: Iterable[str], say: Say
-) -> tuple[Path, dict[str, Entry]]:
-    """Debian's part beside everything else: it waits for the network and the disk."""
-    work = _Work(origin)
+def make_all(origin: Source, aside: Callable[[], Path] | None = None) -> tuple[Path | None, dict[str, Entry]]:
+    """Make every component of a source, and something aside; gives its result and the entries by component.
 
-    def from_debian() -> Path:
-        tree = debian_tree(store, packages, arch, say=say)
-        if LAYER in origin.components() and not work.stop.is_set():
-            origin.make(LAYER)
-        return tree
+    What is built is built one after the other in the source's order; of what is fetched, `TRANSFERS` and more
+    are under way at a time. The first failure ends everything, and so does Ctrl-C.
+    """
+    stop = threading.Event()
+    made: dict[str, Entry] = {}
 
-    tree, made = _at_once(work, from_debian)
-    assert tree
-    return tree, made
+    def make(names: Iterable[str]) -> None:
+        for name in names:
+            if not stop.is_set():
+                made[name] = origin.make(name)
 
-
-class _Work:
-    """The components of a source, as the functions that several threads call until one of them fails."""
-
-    def __init__(self, origin: Source) -> None:
-        self.stop = threading.Event()
-        self.made: dict[str, Entry] = {}
-        self._origin = origin
-        names = origin.components()
-        self._built = [name for name in names if not origin.fetched(name)]
-        self._fetched = [name for name in names if origin.fetched(name)]
-
-    def parts(self) -> list[Callable[[], None]]:
-        """What is built, one after the other in its order, and each that is fetched."""
-        return [self._build, *(partial(self._make, name) for name in self._fetched)]
-
-    def _build(self) -> None:
-        for name in self._built:
-            self._make(name)
-
-    def _make(self, name: str) -> None:
-        if not self.stop.is_set():
-            self.made[name] = self._origin.make(name)
-
-
-def _at_once(work: _Work, aside: Callable[[], Path] | None = None) -> tuple[Path | None, dict[str, Entry]]:
-    """Do all parts, and something aside; gives its result and the entries by component."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    names = origin.components()
+    built = [name for name in names if not origin.fetched(name)]
+    with ThreadPoolExecutor(TRANSFERS + 2) as pool:
         extra = pool.submit(aside) if aside else None
-        parts = [pool.submit(part) for part in work.parts()]
+        parts = [
+            pool.submit(make, some) for some in (built, *([name] for name in names if name not in built))
+        ]
         try:
             running: list[Future[Any]] = [*([extra] if extra else []), *parts]
             for one in wait(running, return_when=FIRST_EXCEPTION).done:
                 one.result()
-            return (extra.result() if extra else None), work.made
+            return (extra.result() if extra else None), made
         except BaseException:
-            work.stop.set()
+            stop.set()
             programs.stop_all()
             raise
+
+
+def _debian(store: Store, origin: Source, arch: str, packages: Iterable[str], say: Say) -> Path:
+    """Debian's part, which waits for the network and the disk: the tree of machines, and that of images."""
+    tree = debian_tree(store, packages, arch, say=say)
+    programs.still_wanted(LAYER)
+    if LAYER in origin.components():
+        origin.make(LAYER)
+    return tree
 
 
 def _by_name(

@@ -52,7 +52,8 @@ def bench_artifacts() -> dict[str, Any]:
             commands = by_hand(load_yaml(folder / "catalogue.yaml", Catalogue), arch, folder / "hand")
             (folder / "commands").write_text("".join(f"{command}\n" for command in commands))
             script = f"mkdir hand; xargs -P {BY_HAND} -d '\\n' -n 1 sh -ec < commands; rm -r hand"
-            hand = min(_run(world.command("sh", "-ec", script), world.env(), folder)[0] for _ in range(TRIES))
+            typed = world.command("sh", "-ec", script, folder=folder)
+            hand = min(_run(typed, world.env())[0] for _ in range(TRIES))
             begun = time.monotonic()
             seconds, peak = _run(world.command(sys.executable, "-c", FETCH, arch), world.env())
             ended = time.monotonic()
@@ -101,11 +102,11 @@ def at_once(transfers: Iterable[Transfer]) -> int:
     return most
 
 
-def _run(command: Sequence[str], env: Mapping[str, str], cwd: Path | None = None) -> tuple[float, int]:
+def _run(command: Sequence[str], env: Mapping[str, str]) -> tuple[float, int]:
     """Seconds of a command, and the most memory that it and its children had at one time (MiB, each
     shared page counted once: PSS, proc(5))."""
     begun = time.monotonic()
-    with subprocess.Popen(command, env=dict(env), cwd=cwd, stdout=sys.stderr) as process:
+    with subprocess.Popen(command, env=dict(env), stdout=sys.stderr) as process:
         peaks = [0]
         ended = threading.Event()
 

@@ -59,6 +59,18 @@ def fetch(url: str, sha256: str, target: Path, *, say: Say) -> None:
         part.rename(target)
 
 
+def can_be_had(url: str, seconds: float) -> bool:
+    """Whether the first byte of a file can be had within so many seconds."""
+    try:
+        with (
+            session() as opened,
+            opened.get(url, headers={"Range": "bytes=0-0"}, stream=True, timeout=seconds) as answer,
+        ):
+            return answer.ok
+    except requests.RequestException:
+        return False
+
+
 def session() -> Session:
     """An HTTP session that trusts what this machine trusts (requests alone brings a list of its own)."""
     made = Session()

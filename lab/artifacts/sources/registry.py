@@ -89,7 +89,8 @@ class Pull:
         manifest_digest, manifest = self._manifest(place)
         where = place.at(manifest_digest)
         folder = self.work / "image"
-        self.say(f"{self.component}: {len(_list(manifest, 'layers', where))} layers from {place.repository}")
+        count = len(_list(manifest, "layers", where))
+        self.say(f"{self.component}: pulling {count} layer{'s'[: count - 1]} from {place.repository}")
         source = ["--src-tls-verify=false"] if place.plain else []
         command = ["copy", "--quiet", *source, "--dest-decompress", f"docker://{where}", f"dir:{folder}"]
         skopeo(where, command, into=folder, log=self.log, say=self._tell)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 
 from lab.artifacts import programs
@@ -59,7 +60,7 @@ def _attempt(where: str, command: Sequence[str], into: Path, log: Path, say: Say
         programs.run(command, log=log, cwd=log.parent, each_line=line, watch=lambda: pace.slow(written(into)))
     except CommandError as error:
         programs.still_wanted(where)
-        return _meaning(where, error)
+        return meaning(where, error)
     return None
 
 
@@ -74,43 +75,52 @@ def written(into: Path) -> int:
     return total
 
 
-def _meaning(where: str, error: CommandError) -> Trouble:
+def meaning(where: str, error: CommandError) -> Trouble:
     """What a failed run means. Raises `NoSuchImageError` and `PreflightError`."""
     found = FATAL.findall(error.output)
     # the last line is ours when the transfer was too slow, or the shell's
     text: str = json.loads(found[-1]) if found else error.output.strip().splitlines()[-1]
     if error.code == COMMAND_NOT_FOUND or f"{PROGRAM}: No such file" in error.output:
         raise PreflightError(f"{PROGRAM}: not installed", next_step="apt-get install skopeo")
-    host = where.partition("/")[0]
-    if re.search(r"manifest unknown|name unknown|repository name not known|status.*\b404\b", text):
+    status, host = _status(text), where.partition("/")[0]
+    if status == HTTPStatus.NOT_FOUND:
         raise NoSuchImageError(f"{where}: the registry has no such image")
-    if re.search(r"unauthorized|authentication required|\b401\b", text):
-        return Trouble(
-            f"HTTP 401: {_end(text)}",
-            f"skopeo login {host}; or REGISTRY_AUTH_FILE=/home/NAME/.docker/config.json",
-            1,
-        )
-    if re.search(r"\bdenied\b|\b403\b", text):
-        return Trouble(
-            f"HTTP 403: {_end(text)}",
-            f"check proxy and firewall of this network; skopeo login {host}; {BUILD_HERE}",
-            1,
-        )
-    if re.search(r"too ?many ?requests|\b429\b", text, re.IGNORECASE):
-        return Trouble(
-            f"HTTP 429: {_end(text)}",
-            f"run it again in an hour; skopeo login {host} raises the limit; {BUILD_HERE}",
-            PATIENT_TRIES,
-        )
-    if status := re.search(r"\b(5\d\d) ", text):
-        return Trouble(f"HTTP {status[1]}: {_end(text)}", LATER, PATIENT_TRIES)
+    if status >= 500:
+        return Trouble(_http(status, text), LATER, PATIENT_TRIES)
+    if status in _STEPS:
+        step, tries = _STEPS[status]
+        return Trouble(_http(status, text), step.format(host=host), tries)
     if "no space left on device" in text:
         return Trouble("the disk is full", "df -h; free some space, or PLUMBLINE_CACHE=/another/folder", 1)
     if re.search(r"digest did not match|does not match (provided )?(manifest )?digest", text, re.IGNORECASE):
-        return Trouble(f"wrong digest: {_end(text)}", f"do not use that image; {BUILD_HERE}", 1)
+        return Trouble(f"wrong digest: {text.rpartition(': ')[2]}", f"do not use that image; {BUILD_HERE}", 1)
     return unreached(text)
 
 
-def _end(text: str) -> str:
-    """The last thing that was said: what is before it names the address again."""
-    return text.rpartition(": ")[2][:300]
+_STEPS = {
+    401: ("skopeo login {host}; or REGISTRY_AUTH_FILE=/home/NAME/.docker/config.json", 1),
+    403: (f"check proxy and firewall of this network; skopeo login {{host}}; {BUILD_HERE}", 1),
+    429: (f"run it again in an hour; skopeo login {{host}} raises the limit; {BUILD_HERE}", PATIENT_TRIES),
+}
+# What it says in place of a status: the error codes of registries (distribution, spec/api: errors-2).
+_CODES = {
+    404: r"manifest unknown|name unknown|repository name not known",
+    401: r"unauthorized|authentication required",
+    403: r"(?<!permission )denied: ",
+    429: r"too ?many ?requests",
+}
+
+
+def _status(text: str) -> int:
+    """The HTTP status that skopeo saw, 0 if it saw none."""
+    if found := re.search(r"(?:status code from registry|HTTP status:|status code:?) (\d{3})\b", text):
+        return int(found[1])
+    return next((status for status, code in _CODES.items() if re.search(code, text, re.IGNORECASE)), 0)
+
+
+def _http(status: int, text: str) -> str:
+    """A status in words, with what the server said of it if it said more than that."""
+    said = text.rpartition(": ")[2][:300]  # what is before it names the address again
+    more = "" if str(status) in said else f": {said}"
+    phrase = f" {HTTPStatus(status).phrase}" if status in set(HTTPStatus) else ""
+    return f"HTTP {status}{phrase}{more}"

@@ -9,10 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
-
 from lab.artifacts.catalogue import Catalogue, Component, Download, Image, Programs
-from lab.artifacts.sources.fetch import fetch, session
 from lab.artifacts.sources.modules import IMAGE_TAR, ModulesSource
 from lab.artifacts.sources.registry import Mirrors, Pull
 from lab.artifacts.store import Entry, Key, Say, Store
@@ -87,6 +84,9 @@ class UpstreamSource:
         return Key.of(name, self._arch, inputs)
 
     def _download(self, name: str, component: Programs, work: Path) -> Mapping[str, Path]:
+        # brings an HTTP client along, and whoever has everything fetches nothing
+        from lab.artifacts.sources.fetch import fetch
+
         made: dict[str, Path] = {}
         for one in component.upstream:
             file = official_file(component, one, self._arch)
@@ -133,17 +133,11 @@ def _named(component: str) -> Iterator[None]:
 
 def answers(catalogue: Catalogue, arch: str) -> bool:
     """Whether the first official file of the catalogue can be had from here, within `PATIENCE`."""
+    from lab.artifacts.sources.fetch import can_be_had
+
     for _, component in catalogue.programs():
         for download in component.upstream:
-            url = official_file(component, download, arch).url
-            try:
-                with (
-                    session() as asked,
-                    asked.get(url, headers={"Range": "bytes=0-0"}, stream=True, timeout=PATIENCE) as answer,
-                ):
-                    return answer.ok
-            except requests.RequestException:
-                return False
+            return can_be_had(official_file(component, download, arch).url, PATIENCE)
     return False
 
 

@@ -47,9 +47,10 @@ class World:
         if not (self.folder / "ready").exists():
             raise NotYet("it is being published")
 
-    def command(self, *words: str) -> list[str]:
-        """A command that is run inside."""
-        return ["nsenter", "--net", "--mount", "--target", str(self._process.pid), "--", *words]
+    def command(self, *words: str, folder: Path = ROOT) -> list[str]:
+        """A command that is run inside, in a folder (entering a mount namespace leaves the one before)."""
+        inside = ["nsenter", "--net", "--mount", "--target", str(self._process.pid), f"--wd={folder}"]
+        return [*inside, "--", *words]
 
     def env(self, **more: str) -> Mapping[str, str]:
         """The environment of a command inside: the world's cache, and no proxy in between."""
