@@ -1,7 +1,7 @@
 # `make help` lists the targets. Everything else is a task: `invoke --list`.
 SHELL := /bin/bash
 PYTHON ?= python3
-SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PLUMBLINE_SOURCE,PLUMBLINE_CACHE)
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PLUMBLINE_SOURCE,PLUMBLINE_CACHE,REGISTRY_AUTH_FILE)
 INVOKE := $(SUDO) .venv/bin/invoke
 packages = $(shell sed 's/\#.*//' artifacts/$(1))
 
