@@ -132,7 +132,9 @@ class Network(Model):
     )
     nameservers: tuple[Address, ...] = Field((), description="DNS servers; default: the gateway.")
     time_servers: tuple[Server, ...] = Field(
-        ("pool.ntp.org",), min_length=1, description="NTP servers of the machines, names or addresses."
+        ("pool.ntp.org",),
+        min_length=1,
+        description="NTP servers, names or addresses; an lxc machine has this machine's clock.",
     )
     dhcp: AddressRange | None = Field(None, description="Addresses that a DHCP server of the LAN hands out.")
     vlan: Whole | None = Field(None, ge=1, le=4094, description="VLAN tag of the LAN, if it is tagged.")

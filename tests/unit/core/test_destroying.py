@@ -80,6 +80,7 @@ class Site:
 @pytest.fixture(params=[PROD], ids=["kept"])
 def site(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("PLUMBLINE_CACHE", str(tmp_path / "cache"))
     made = Site(tmp_path, request.param)
     made.build()
 
@@ -375,7 +376,7 @@ except Exit as left:
     ids=["its name", "another", "corrected", "ctrl-c", "ctrl-d"],
 )
 def test_the_question_has_the_terminal_for_itself(tmp_path: Path, keys: str, code: int, told: str) -> None:
-    env = {"PLUMBLINE_DATA": str(tmp_path), "TERM": "xterm"}
+    env = {"PLUMBLINE_DATA": str(tmp_path), "PLUMBLINE_CACHE": str(tmp_path / "cache"), "TERM": "xterm"}
     terminal = Terminal([sys.executable, "-c", PROGRAM, str(tmp_path)], env)
     terminal.until("6 machines (haproxy, master-1")
     terminal.until("Type the name of the lab to go on [test]: ")
