@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from ipaddress import IPv4Address
 from typing import Any
 
+from addons.metallb.section import MetalLB
 from lab.checks.driver import Driver
 from lab.checks.outcomes import NotPartOfLab
 from lab.checks.outside import arp_owners
@@ -40,7 +41,7 @@ def free_addresses(driver: Driver, number: int) -> list[str]:
 def _taken(inventory: Inventory, address: IPv4Address) -> bool:
     network = inventory.network
     held = {network.gateway, *inventory.nameservers, *(host.address for host in inventory.hosts.values())}
-    ranges = [addresses for pool in inventory.metallb.pools for addresses in pool.addresses]
+    ranges = [addresses for pool in inventory.section(MetalLB).pools for addresses in pool.addresses]
     ranges += [network.dhcp] if network.dhcp else []
     return address in held or any(address in addresses for addresses in ranges)
 

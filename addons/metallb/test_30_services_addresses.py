@@ -10,8 +10,9 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from addons.metallb.exclusion import exclude, include, include_all
+from addons.metallb.section import MetalLB
 from lab.checks.driver import Driver
-from lab.checks.exclusion import exclude, include, include_all
 from lab.checks.objects import HTTP, UDP, address_of, deployment, service
 from lab.checks.outcomes import CouldNotTell, NotPartOfLab
 from lab.checks.outside import Answer, arp_owners, forget_neighbour, http_get, udp
@@ -87,7 +88,10 @@ def test_a_service_gets_an_address_of_a_pool(web: Web, measure: Measure) -> None
     limit = inventory.thresholds.address_seconds
     measure("time to the address of a service", web.seconds, "s", limit)
     pools = [
-        addresses for pool in inventory.metallb.pools if pool.auto_assign for addresses in pool.addresses
+        addresses
+        for pool in inventory.section(MetalLB).pools
+        if pool.auto_assign
+        for addresses in pool.addresses
     ]
     inside = any(IPv4Address(web.address) in addresses for addresses in pools)
     holds("address", inside, expected=f"in {', '.join(map(str, pools))}", seen=web.address)
@@ -222,7 +226,7 @@ def test_a_requested_address_is_honoured_or_refused(web: Web) -> None:
     """A free address asked for is given exactly; a taken one or one outside all pools stays pending."""
     space, inventory = web.space, web.driver.inventory
     key = "metallb.io/loadBalancerIPs"
-    last = str(inventory.metallb.pools[0].addresses[-1].last)
+    last = str(inventory.section(MetalLB).pools[0].addresses[-1].last)
 
     def make(name: str, address: str) -> None:
         item = service(name, "web")
@@ -233,7 +237,7 @@ def test_a_requested_address_is_honoured_or_refused(web: Web) -> None:
     agrees("address asked for", space.await_address("wanted"), last)
     make("taken", last)
     outside = str(inventory.network.lan.network_address + 200)
-    if any(IPv4Address(outside) in a for pool in inventory.metallb.pools for a in pool.addresses):
+    if any(IPv4Address(outside) in a for pool in inventory.section(MetalLB).pools for a in pool.addresses):
         raise NotPartOfLab("metallb.pools", f"the pools of this lab hold {outside}")
     make("outside", outside)
     for name in ("taken", "outside"):

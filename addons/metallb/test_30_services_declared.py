@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from addons.metallb.client import ROOT
+from addons.metallb.exclusion import EXCLUDED
+from addons.metallb.section import MetalLB
 from lab.checks.driver import Driver
-from lab.checks.exclusion import EXCLUDED
-from lab.checks.pools import ROOT
 from lab.checks.verbs import agrees, nothing
 from lab.checks.workspace import LABEL
 from lab.inventory.models import Inventory
@@ -33,7 +34,7 @@ def test_the_pools_are_the_inventorys(driver: Driver, inventory: Inventory) -> N
     }
     wanted = {
         pool.name: f"{', '.join(map(str, pool.addresses))}{'' if pool.auto_assign else ', on request'}"
-        for pool in inventory.metallb.pools
+        for pool in inventory.section(MetalLB).pools
     }
     agrees("pools of the cluster", seen, wanted, command=command)
     announced = {

@@ -7,12 +7,13 @@ from functools import partial
 
 import pytest
 
+from addons.metallb.client import free_addresses, pool, remove_pools
+from addons.metallb.section import MetalLB
 from lab.checks.driver import Driver
 from lab.checks.metrics import samples, value
 from lab.checks.objects import address_of, deployment, service
 from lab.checks.outcomes import CouldNotTell
 from lab.checks.outside import arp_owners, http_get
-from lab.checks.pools import free_addresses, pool, remove_pools
 from lab.checks.verbs import Refused, agrees, becomes, holds, nothing, stays
 from lab.checks.workspace import Workspace, workspace
 
@@ -228,7 +229,7 @@ def test_the_pools_have_room(driver: Driver) -> None:
     used = {
         labels["pool"]: number for labels, number in samples(text, "metallb_allocator_addresses_in_use_total")
     }
-    names = [item.name for item in driver.inventory.metallb.pools]
+    names = [item.name for item in driver.inventory.section(MetalLB).pools]
     missing = [name for name in names if name not in total]
     nothing(
         "pools that MetalLB does not know",

@@ -12,15 +12,16 @@ from ipaddress import IPv4Address
 import pytest
 from cryptography import x509
 
+from addons.traefik.client import DEPLOYMENT, NAMESPACE, POD, Traefik
 from lab.checks.closed_loop import Visits, visiting
-from lab.checks.ingress_client import DEPLOYMENT, NAMESPACE, Front
 from lab.checks.metrics import samples
 from lab.checks.objects import ENDING_SECONDS
 from lab.checks.outcomes import NotPartOfLab
 from lab.checks.outside import http_get, served_certificate
-from lab.checks.sample_apps import POD, ROUTES, site
+from lab.checks.sample_apps import ROUTES, site
 from lab.checks.verbs import agrees, becomes, fails, holds, nothing, stays
 from lab.checks.workspace import Object, Workspace, is_ready
+from lab.inventory.addon_sections import domain as lab_domain
 from lab.verify.plugin import Measure
 
 CERTIFICATE_DAYS_LEFT = 30
@@ -29,14 +30,14 @@ KILL_SECONDS = 60
 
 
 @pytest.fixture(scope="session")
-def space(front: Front) -> Iterator[Workspace]:
+def space(front: Traefik) -> Iterator[Workspace]:
     """Two apps behind the ingress, served by every replica of Traefik."""
     with site(front, "site") as made:
         yield made
 
 
 @pytest.mark.check("L3-21")
-def test_every_host_and_path_leads_to_its_service(front: Front, space: Workspace) -> None:
+def test_every_host_and_path_leads_to_its_service(front: Traefik, space: Workspace) -> None:
     """Several host names and paths lead to their services, by HTTPS with the lab's certificate."""
     assert space
     seen = {(label, path): front.backend(label, path) for label, path in ROUTES}
@@ -45,7 +46,9 @@ def test_every_host_and_path_leads_to_its_service(front: Front, space: Workspace
 
 @pytest.mark.check("L3-21")
 @pytest.mark.parametrize(("label", "status"), [("nobody", 404), ("void", 503)])
-def test_a_name_without_a_service_is_told_so(front: Front, space: Workspace, label: str, status: int) -> None:
+def test_a_name_without_a_service_is_told_so(
+    front: Traefik, space: Workspace, label: str, status: int
+) -> None:
     """A name that no Ingress has is 404, a service without pods is 503; never another service's answer."""
     assert space
     answer = front.get(label)
@@ -54,13 +57,13 @@ def test_a_name_without_a_service_is_told_so(front: Front, space: Workspace, lab
 
 
 @pytest.mark.check("L3-21")
-def test_the_certificate_is_the_labs_and_lasts(front: Front, measure: Measure) -> None:
+def test_the_certificate_is_the_labs_and_lasts(front: Traefik, measure: Measure) -> None:
     """The certificate is of the lab's CA, for the domain and its names, and ends in no less than 30 days."""
     name = front.name("shop")
     command = f"openssl s_client -connect {front.address}:443 -servername {name} </dev/null"
     found = x509.load_der_x509_certificate(served_certificate(front.address, 443, name=name))
     names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    domain = front.driver.inventory.ingress_domain
+    domain = lab_domain(front.driver.inventory)
     agrees("names", names.get_values_for_type(x509.DNSName), [domain, f"*.{domain}"], command=command)
     left = (found.not_valid_after_utc - datetime.now(UTC)).days
     measure("days until the certificate ends", left, "d")
@@ -69,7 +72,7 @@ def test_the_certificate_is_the_labs_and_lasts(front: Front, measure: Measure) -
 
 
 @pytest.mark.check("L3-21")
-def test_a_client_is_warned_of_another_name_and_of_an_unknown_ca(front: Front) -> None:
+def test_a_client_is_warned_of_another_name_and_of_an_unknown_ca(front: Traefik) -> None:
     """Who does not trust the lab's CA, or asks for a name outside the domain, is refused by TLS."""
 
     def ask(tls: ssl.SSLContext, name: str) -> int:
@@ -85,7 +88,7 @@ def test_a_client_is_warned_of_another_name_and_of_an_unknown_ca(front: Front) -
 
 
 @pytest.mark.check("L3-21")
-def test_http_leads_to_https(front: Front) -> None:
+def test_http_leads_to_https(front: Traefik) -> None:
     """HTTP answers with a permanent redirect to the same host and path by HTTPS, and with nothing else."""
     answer = front.plain("shop", "/api/v1?x=1")
     holds("status", answer.status in (301, 308), expected="301 or 308", seen=answer.status)
@@ -96,7 +99,7 @@ def test_http_leads_to_https(front: Front) -> None:
 
 
 @pytest.mark.check("L3-21")
-def test_an_ingress_without_a_class_is_traefiks(front: Front, space: Workspace) -> None:
+def test_an_ingress_without_a_class_is_traefiks(front: Traefik, space: Workspace) -> None:
     """An Ingress that names no class is given Traefik's, and the address in its status."""
     path = f"{space.networking}/ingresses/site"
     item = front.driver.cluster.get(path) or {}
@@ -117,7 +120,7 @@ def test_an_ingress_without_a_class_is_traefiks(front: Front, space: Workspace) 
 
 
 @pytest.mark.check("L3-21")
-def test_replicas_stand_on_machines_of_their_own(front: Front) -> None:
+def test_replicas_stand_on_machines_of_their_own(front: Traefik) -> None:
     """As many replicas as the inventory says are Ready, each on another worker."""
     pods = front.replicas()
     ready = [pod["spec"]["nodeName"] for pod in pods if is_ready(pod)]
@@ -126,7 +129,7 @@ def test_replicas_stand_on_machines_of_their_own(front: Front) -> None:
 
 
 @pytest.mark.check("L3-21")
-def test_requests_are_counted_and_logged(front: Front, space: Workspace) -> None:
+def test_requests_are_counted_and_logged(front: Traefik, space: Workspace) -> None:
     """A request is counted by a replica's metrics and stands in its access log, with status and service."""
     path = f"/seen-{time.time_ns()}"
     pods = front.replicas()
@@ -154,14 +157,14 @@ def test_requests_are_counted_and_logged(front: Front, space: Workspace) -> None
     holds("requests that Traefik has counted", after > before, expected=f"more than {before:g}", seen=after)
 
 
-def counted(front: Front, pod: Object) -> float:
+def counted(front: Traefik, pod: Object) -> float:
     """Requests by HTTPS that a replica has counted."""
     found = samples(front.metrics(pod), "traefik_entrypoint_requests_total")
     return sum(number for labels, number in found if labels.get("entrypoint") == "websecure")
 
 
 @pytest.mark.check("L3-24")
-def test_an_app_is_told_its_client_and_no_client_can_lie(front: Front, space: Workspace) -> None:
+def test_an_app_is_told_its_client_and_no_client_can_lie(front: Traefik, space: Workspace) -> None:
     """The app is told a node's address as its client (policy Cluster), and never what a client claims."""
     inventory, claimed = front.driver.inventory, "203.0.113.7"
     asked = {"X-Forwarded-For": claimed, "X-Real-Ip": claimed}
@@ -190,7 +193,7 @@ def judged(visits: Visits, measure: Measure, what: str, percent: float) -> None:
     )
 
 
-def rolled(front: Front, path: str, marker: str | None) -> None:
+def rolled(front: Traefik, path: str, marker: str | None) -> None:
     """Set or remove a mark on a deployment's pods, and wait until only pods of that version are left."""
     cluster = front.driver.cluster
     change = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: marker}}}}}
@@ -215,7 +218,7 @@ def rolled(front: Front, path: str, marker: str | None) -> None:
 
 
 @pytest.mark.check("L3-22")
-def test_an_update_of_traefik_costs_no_request(front: Front, space: Workspace, measure: Measure) -> None:
+def test_an_update_of_traefik_costs_no_request(front: Traefik, space: Workspace, measure: Measure) -> None:
     """Traefik is rolled over twice while clients ask on; no request fails."""
     assert space
     with visiting(partial(front.backend, "shop")) as visits:
@@ -234,7 +237,7 @@ def test_an_update_of_traefik_costs_no_request(front: Front, space: Workspace, m
 
 
 @pytest.mark.check("L3-22")
-def test_an_update_of_an_app_costs_no_request(front: Front, space: Workspace, measure: Measure) -> None:
+def test_an_update_of_an_app_costs_no_request(front: Traefik, space: Workspace, measure: Measure) -> None:
     """An app that lingers is rolled over while clients ask on; no request fails."""
     with visiting(partial(front.backend, "shop")) as visits:
         rolled(front, f"{space.apps}/deployments/front", f"{time.time_ns()}")
@@ -249,7 +252,7 @@ def test_an_update_of_an_app_costs_no_request(front: Front, space: Workspace, me
 
 
 @pytest.mark.check("L3-23")
-def test_the_death_of_a_replica_is_hardly_felt(front: Front, space: Workspace, measure: Measure) -> None:
+def test_the_death_of_a_replica_is_hardly_felt(front: Traefik, space: Workspace, measure: Measure) -> None:
     """A replica is removed without time to end well; over a minute nearly all requests succeed."""
     if front.wanted.replicas < 2:
         raise NotPartOfLab("ingress.replicas", "there is one replica, and nobody to take over")

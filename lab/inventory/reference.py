@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 
 from lab.inventory import files
-from lab.inventory.rules import RULES
-from lab.inventory.rules.versions import TESTED
+from lab.inventory.rules import rules
+from lab.inventory.rules.versions import versioned
 from lab.inventory.schema import Schema, tree
+from lab.inventory.tested import tested
 
 FILE = files.FOLDER.parent / "docs" / "inventory.md"
 
@@ -64,9 +65,9 @@ def reference() -> str:
             f"\n## {f'`{title}`' if title else 'Top of the file'}\n\n{meaning}\n\n{_table(model, root)}"
         )
     parts.append("\n## Rules between fields\n\n")
-    parts.extend(f"- {_first_sentence(rule.__doc__ or '')}\n" for rule in RULES)
+    parts.extend(f"- {_first_sentence(rule.__doc__ or '')}\n" for rule in rules())
     parts.append("\nTested versions: ")
-    parts.append("; ".join(f"{name} {', '.join(versions)}" for name, versions in TESTED.items()) + ".\n")
+    parts.append("; ".join(f"{key} {', '.join(tested(key))}" for key in versioned()) + ".\n")
     return "".join(parts)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
+from lab.addons import selected
 from lab.cluster.apply import COMPARE_SECONDS, ObjectChange
 from lab.errors import PlumblineError
 from lab.machines import State
-from lab.render.roles import addons
 from lab.steps import control_plane, hosts, machines, services
 from lab.steps.context import Build
 from lab.steps.decide import Decision, Origin, decide
@@ -23,7 +23,7 @@ PHASES = (
     ("converge", "write what differs from the roles, run its on-change action"),
     ("init", "found the cluster on one master, if no host is a part of one"),
     ("api", "wait for a ready API server behind the balancer"),
-    ("addon", "apply kubelet settings, coredns, flannel, metallb, traefik while nodes join"),
+    ("addon", "apply the kubelets' settings and the add-ons, each after those it needs, while nodes join"),
     ("join", "workers all at once, masters one after the other"),
     ("nodes", "wait until every node is Ready"),
     ("ready", "wait until every add-on runs its newest version"),
@@ -57,7 +57,7 @@ def plan(build: Build) -> Plan:
     facts = gather(build, tuple(inventory.hosts))
     decisions = decide(inventory, build.bundles, facts)
     if not facts.joined(inventory.masters):
-        return Plan(decisions, {role.name: [] for role in addons(inventory)}, addons_unknown=True)
+        return Plan(decisions, {addon.name: [] for addon in selected(inventory)}, addons_unknown=True)
     try:
         control_plane.api_answers(build, COMPARE_SECONDS)
         return Plan(decisions, services.planned(build), addons_unknown=False)
@@ -147,29 +147,16 @@ def steps(build: Build, decisions: dict[str, Decision]) -> list[Step]:
         settings = partial(services.apply_kubelet_configuration, build)
         found.append(_step(previous, "", "kubelet settings", {"api"}, settings))
     found += _joins(build, decisions, converged, previous)
-    for role in addons(inventory):
-        found.append(
-            _step(
-                f"addon-{role.name}",
-                "",
-                f"add-on {role.name}",
-                {previous},
-                partial(services.apply_addon, build, role),
-            )
-        )
-        previous = f"addon-{role.name}"
+    for addon in selected(inventory):
+        needs = {previous, *(f"addon-{name}" for name in addon.needs)}
+        apply = partial(services.apply_addon, build, addon)
+        found.append(_step(f"addon-{addon.name}", "", f"add-on {addon.name}", needs, apply))
     everything = {step.key for step in found if step.phase in ("join", "converge")} | {previous}
+    everything |= {f"addon-{addon.name}" for addon in selected(inventory)}
     found.append(_step("nodes", "", "all nodes Ready", everything, partial(services.nodes, build)))
-    for role in addons(inventory):
-        found.append(
-            _step(
-                f"ready-{role.name}",
-                "",
-                f"{role.name} ready",
-                {"nodes"},
-                partial(services.addon_ready, build, role),
-            )
-        )
+    for addon in selected(inventory):
+        ready = partial(services.addon_ready, build, addon)
+        found.append(_step(f"ready-{addon.name}", "", f"{addon.name} ready", {"nodes"}, ready))
     return found
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
+from lab.addons import AddOn
 from lab.cluster.api import ApiError, Object, Unavailable, patiently
 from lab.cluster.apply import ObjectChange, apply, changed, ensure_secret
 from lab.cluster.certificates import certificate_change, ensure_certificate
 from lab.cluster.workloads import nodes_ready, workload_ready
 from lab.render.components import kubelet_settings
-from lab.render.roles import Role
 from lab.steps.context import Build
 from lab.waits import NotYet, wait_for
 
@@ -25,15 +25,14 @@ def planned(build: Build) -> dict[str, list[ObjectChange]]:
     """What applying each add-on, and the kubelets' settings, would change; changes nothing."""
     settings = kubelet_configuration(build)
     wanted = [("kubelet", [settings] if settings else [])]
-    wanted += [(role.name, items) for role, items in build.addon_objects]
+    wanted += [(addon.name, items) for addon, items in build.addon_objects.items()]
     found = {
         name: [change for item in items if (change := changed(build.api, item))] for name, items in wanted
     }
-    for role, _ in build.addon_objects:
-        assert role.addon is not None
-        for certificate in role.addon.certificates:
+    for addon in build.addon_objects:
+        for certificate in addon.certificates:
             change = certificate_change(build.api, certificate, build.lab.authority)
-            found[role.name] += [change] if change else []
+            found[addon.name] += [change] if change else []
     return found
 
 
@@ -62,12 +61,10 @@ def apply_kubelet_configuration(build: Build) -> tuple[bool, str]:
     return wanted is not None and apply(build.api, wanted, build.noting("addon-kubelet")), ""
 
 
-def apply_addon(build: Build, role: Role) -> tuple[bool, str]:
+def apply_addon(build: Build, addon: AddOn) -> tuple[bool, str]:
     """Apply an add-on's objects; whether something was changed, and how many objects."""
-    addon = role.addon
-    assert addon is not None
-    items = next(found for known, found in build.addon_objects if known is role)
-    note = build.noting(f"addon-{role.name}")
+    items = build.addon_objects[addon]
+    note = build.noting(f"addon-{addon.name}")
     count = 0
     namespaces = [item for item in items if item["kind"] == "Namespace"]
     count += sum(apply(build.api, item, note) for item in namespaces)
@@ -86,14 +83,13 @@ def nodes(build: Build) -> tuple[bool, str]:
     return False, f"{len(build.lab.inventory.nodes)} nodes"
 
 
-def addon_ready(build: Build, role: Role) -> tuple[bool, str]:
-    """Wait until the workloads of an add-on run their newest version everywhere."""
-    assert role.addon is not None
-    for reference in role.addon.ready:
+def addon_ready(build: Build, addon: AddOn) -> tuple[bool, str]:
+    """Wait until the workloads of an add-on run their newest version everywhere, and its jobs are done."""
+    for reference in addon.ready:
         _wait(
             build,
-            f"{role.name}: {reference}",
-            f"ready-{role.name}",
+            f"{addon.name}: {reference}",
+            f"ready-{addon.name}",
             partial(workload_ready, build.api, reference),
         )
     return False, ""

@@ -1,4 +1,4 @@
-"""MetalLB's pools: inside the LAN, on addresses that nobody else has."""
+"""Ranges of addresses, of add-ons and of a DHCP server: inside the LAN, on addresses that nobody else has."""
 
 from __future__ import annotations
 
@@ -15,18 +15,8 @@ from lab.inventory.rules.networks import DHCP, GATEWAY, LAN, ranges
 SHOWN_HITS = 12
 
 
-def names(inventory: Inventory) -> Iterator[Problem]:
-    """No two pools share a name."""
-    first: dict[str, Loc] = {}
-    for index, pool in enumerate(inventory.metallb.pools):
-        path: Loc = ("metallb", "pools", index, "name")
-        if pool.name in first:
-            yield Problem(path, f"duplicate pool name {pool.name}", "rename one", others=(first[pool.name],))
-        first.setdefault(pool.name, path)
-
-
 def disjoint(inventory: Inventory) -> Iterator[Problem]:
-    """No two ranges of pools share an address."""
+    """No two ranges that are handed out share an address."""
     areas = sorted(
         (area for area in ranges(inventory) if area.path != DHCP),
         key=lambda area: (area.addresses, area.path),
@@ -42,7 +32,7 @@ def disjoint(inventory: Inventory) -> Iterator[Problem]:
 
 
 def inside_lan(inventory: Inventory) -> Iterator[Problem]:
-    """MetalLB announces by ARP, and the DHCP server answers broadcasts: both only work inside the LAN."""
+    """Addresses are announced by ARP, and a DHCP server answers broadcasts: both only work inside the LAN."""
     lan = AddressRange.of(inventory.network.lan)
     for area in ranges(inventory):
         if area.addresses.first not in lan or area.addresses.last not in lan:
@@ -51,7 +41,7 @@ def inside_lan(inventory: Inventory) -> Iterator[Problem]:
 
 
 def free(inventory: Inventory) -> Iterator[Problem]:
-    """Nobody else has an address of a pool; a DHCP server does not hand out its own router's."""
+    """Nobody else has an address of a range; a DHCP server does not hand out its own router's."""
     taken = _taken(inventory)
     for area in ranges(inventory):
         network = inventory.network
@@ -105,17 +95,4 @@ def free_range(inventory: Inventory, size: int) -> AddressRange | None:
     return AddressRange(IPv4Address(best[0]), IPv4Address(best[0] + min(size, best[1]) - 1))
 
 
-def handed_out(inventory: Inventory) -> Iterator[Problem]:
-    """A service that names no pool needs one that is handed out by itself."""
-    if not any(pool.auto_assign for pool in inventory.metallb.pools):
-        path: Loc = ("metallb", "pools")
-        fix = "leave auto_assign of one pool out, or name a pool in every service"
-        yield Problem(
-            path,
-            "no pool has auto_assign: a service that names none stays without address",
-            fix,
-            warning=True,
-        )
-
-
-RULES = (names, inside_lan, disjoint, free, handed_out)
+RULES = (inside_lan, disjoint, free)

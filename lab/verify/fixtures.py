@@ -1,4 +1,4 @@
-"""Fixtures of the acceptance suite that are made in the cluster."""
+"""Fixtures of the acceptance suite that are made in the cluster; add-ons' own checks use them as well."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 
 from lab.checks.driver import Driver
-from lab.checks.ingress_client import Front
+from lab.checks.ingress import Ingress, ingress
 from lab.checks.objects import daemonset
 from lab.checks.outcomes import NotPartOfLab
 from lab.checks.sample_app import sample
@@ -35,11 +35,9 @@ def probes(everywhere: Workspace, driver: Driver) -> dict[str, Object]:
 
 
 @pytest.fixture(scope="session")
-def front(driver: Driver) -> Front:
+def front(driver: Driver) -> Ingress:
     """The lab's ingress."""
-    found = Front(driver)
-    assert found.wanted
-    return found
+    return ingress(driver)
 
 
 @pytest.fixture(autouse=True)
