@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from pydantic import create_model
+from pydantic import Field, create_model
 
 from lab.inventory.addon_sections import sections
 from lab.inventory.models import Inventory
+from lab.inventory.sections import Model
 
 
 @cache
@@ -24,10 +25,11 @@ def inventory_model() -> type[Inventory]:
             case "default":
                 fields[addon.section] = (section.model, section.model())
             case "optional":
-                fields[addon.section] = (section.model | None, None)
-    return create_model("Inventory", __base__=Inventory, __doc__=_first_line(), **fields)
+                meaning = _first_line(section.model)
+                fields[addon.section] = (section.model | None, Field(None, description=meaning))
+    return create_model("Inventory", __base__=Inventory, __doc__=_first_line(Inventory), **fields)
 
 
-def _first_line() -> str:
-    """What a schema says of the file: the rest of the docstring is for whoever reads the code."""
-    return (Inventory.__doc__ or "").partition("\n")[0]
+def _first_line(model: type[Model]) -> str:
+    """What a schema says of a model: the rest of its docstring is for whoever reads the code."""
+    return (model.__doc__ or "").partition("\n")[0]

@@ -50,7 +50,9 @@ def rows() -> dict[str, Row]:
     for path in (ROWS, *sorted(ADDONS.glob("*/rows.yaml"))):
         for name, item in read(path.read_text()).items():
             if name in found:
-                raise InputError(f"{path.relative_to(ROOT)}: {name}: is a row of another catalogue as well")
+                raise InputError(
+                    f"{path.parent.name}/{path.name}: {name}: is a row of another catalogue as well"
+                )
             found[name] = Row.model_validate(item)
     return dict(sorted(found.items(), key=lambda row: _place(row[0])))
 

@@ -274,9 +274,9 @@ def test_the_balancer_and_the_founder_boot_before_the_others(build: Build) -> No
 
 def test_add_ons_are_applied_while_nodes_join(build: Build) -> None:
     needs = fresh_steps(build)
-    assert needs["addon-coredns"] == {"api"}
-    assert needs["addon-metallb"] == {"addon-flannel"}
-    assert needs["addon-traefik"] == {"addon-metallb"}
+    assert needs["addon-coredns"] == needs["addon-flannel"] == {"api"}
+    assert needs["addon-metallb"] == {"api", "addon-flannel"}
+    assert needs["addon-traefik"] == {"api", "addon-metallb"}
     assert {"join:worker-2", "addon-traefik"} <= needs["nodes"]
     assert needs["ready-flannel"] == {"nodes"}
 

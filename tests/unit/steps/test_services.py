@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+from lab.addons import AddOn, selected
 from lab.cluster.api import ApiError
 from lab.errors import DeadlineError
 from lab.render.components import kubelet_settings
-from lab.render.roles import Role, addons
 from lab.steps import hosts, services
 from lab.steps.context import Build
 from lab.steps.engine import Stopped
@@ -18,8 +18,8 @@ from tests.fakes import FakeClock
 from tests.world import World, inventory
 
 
-def role(name: str) -> Role:
-    return next(item for item in addons(inventory()) if item.name == name)
+def addon(name: str) -> AddOn:
+    return next(item for item in selected(inventory()) if item.name == name)
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def up(up: World) -> World:
 
 
 def test_a_namespace_comes_first_then_the_secret_and_a_webhook_last(up: World, build: Build) -> None:
-    changed, remark = services.apply_addon(build, role("metallb"))
+    changed, remark = services.apply_addon(build, addon("metallb"))
     assert changed
     kinds = [path.split("/")[-2] for path in up.api.applied]
     assert kinds[0] == "namespaces"
@@ -42,9 +42,9 @@ def test_a_namespace_comes_first_then_the_secret_and_a_webhook_last(up: World, b
 
 
 def test_an_add_on_that_is_as_it_should_be_is_not_changed(up: World, build: Build) -> None:
-    services.apply_addon(build, role("metallb"))
+    services.apply_addon(build, addon("metallb"))
     secret = up.api.objects["/api/v1/namespaces/metallb-system/secrets/memberlist"]
-    assert services.apply_addon(build, role("metallb")) == (False, "")
+    assert services.apply_addon(build, addon("metallb")) == (False, "")
     assert up.api.objects["/api/v1/namespaces/metallb-system/secrets/memberlist"] == secret
 
 
@@ -54,7 +54,7 @@ def test_the_plan_names_what_applying_would_change_and_nothing_else(up: World, b
     assert first["coredns"][0].before
     assert all(not item.before for item in first["metallb"])
     assert up.api.applied == []
-    for item in addons(build.lab.inventory):
+    for item in selected(build.lab.inventory):
         services.apply_addon(build, item)
     assert services.planned(build) == {
         "kubelet": [],
@@ -66,7 +66,7 @@ def test_the_plan_names_what_applying_would_change_and_nothing_else(up: World, b
 
 
 def test_drift_of_one_object_is_planned_as_a_diff(up: World, build: Build) -> None:
-    for item in addons(build.lab.inventory):
+    for item in selected(build.lab.inventory):
         services.apply_addon(build, item)
     path = "/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools/default"
     up.api.objects[path]["spec"]["addresses"] = ["10.1.1.200-10.1.1.210"]
@@ -86,14 +86,14 @@ def test_nodes_are_waited_for_and_the_missing_ones_named(up: World, build: Build
 
 
 def test_a_workload_is_waited_for_and_named(up: World, build: Build, clock: FakeClock) -> None:
-    for item in addons(build.lab.inventory):
+    for item in selected(build.lab.inventory):
         services.apply_addon(build, item)
         assert services.addon_ready(build, item) == (False, "")
     path = "/apis/apps/v1/namespaces/metallb-system/daemonsets/speaker"
     up.api.objects[path]["status"]["numberReady"] = 0
     begun = clock.now
     with pytest.raises(DeadlineError, match="metallb: daemonset/metallb-system/speaker: not within 300 s"):
-        services.addon_ready(build, role("metallb"))
+        services.addon_ready(build, addon("metallb"))
     assert clock.now - begun == pytest.approx(services.READY_SECONDS, abs=1)
 
 
