@@ -78,5 +78,6 @@ SECTION = Section(
     rules=(address, replicas, own_domain),
     rows=_rows,
     written=_written,
+    served=lambda inventory: (f".{domain(inventory)}", str(inventory.section(Ingress).address)),
     domain=lambda inventory: inventory.section(Ingress).domain or "",
 )

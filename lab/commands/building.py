@@ -11,7 +11,9 @@ from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
 
+from lab.artifacts.mounts import take_away
 from lab.artifacts.provide import provide, stock
+from lab.artifacts.store import cache_folder
 from lab.commands.session import ROOT, Session, session, shown, with_options
 from lab.errors import FailedError, PlumblineError, PreflightError
 from lab.faults import marker
@@ -161,6 +163,7 @@ def destroy(inventory: str, provider: str, host: str) -> None:
         for folder in (lab.folder / "ssh", lab.keys.folder / "hosts"):
             shutil.rmtree(folder, ignore_errors=True)
         lab.kubeconfig.unlink(missing_ok=True)
+        take_away(cache_folder(), opened.console.say)
         rest = lab.provider.leftovers()
         if rest:
             raise FailedError(

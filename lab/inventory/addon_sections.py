@@ -76,6 +76,8 @@ class Section:
     """Its lines in a new inventory; empty: none."""
     lan_ranges: Callable[[Inventory], tuple[LanRange, ...]] = lambda _: ()
     """Addresses of the LAN that it hands out."""
+    served: Callable[[Inventory], tuple[str, ...]] = lambda _: ()
+    """What people ask it by, as `NO_PROXY` lists it: domains with a leading dot, addresses."""
     domain: Callable[[Inventory], str] = lambda _: ""
     """The domain whose names it serves; empty: none of its own."""
     pod_interfaces: Callable[[Inventory], tuple[str, ...]] = lambda _: ()
