@@ -18,7 +18,6 @@ from lab.inventory.types import (
     Bridge,
     CommandLine,
     Domain,
-    HostName,
     Login,
     Net,
     Number,
@@ -91,25 +90,6 @@ class LoadBalancer(Model):
     timeout_connect_seconds: Seconds = Field(2, description="Time to connect to an API server.")
     timeout_idle_seconds: Seconds = Field(3600, description="Idle time of client and server connections.")
     timeout_tunnel_seconds: Seconds = Field(14400, description="Idle time of watches, exec and logs.")
-
-
-class Storage(Model):
-    """Persistent volumes."""
-
-    kind: Literal["none", "local-path", "longhorn"] = Field("none", description="Who provides volumes.")
-
-
-class Exposure(Model):
-    """A service of the platform that people reach at a node's port."""
-
-    host: HostName = Field(description="Host whose address people use.")
-    port: Whole = Field(ge=30000, le=32767, description="NodePort.")
-
-
-class Observability(Model):
-    """Metrics, logs and alerts of the platform."""
-
-    grafana: Exposure | None = Field(None, description="Where Grafana is reached.")
 
 
 class HostPower(Model):

@@ -36,13 +36,11 @@ def show(inventory: Inventory) -> RenderableType:
 def _lab(inventory: Inventory) -> Table:
     kubernetes, network = inventory.kubernetes, inventory.network
     vlan = f", VLAN {network.vlan}" if network.vlan else ""
-    router = f", router {network.router}" if network.router else ""
-    grafana = inventory.observability.grafana
     facts = {
         "provider": f"{inventory.provider}{', disposable' if inventory.disposable else ''}",
         "API": f"https://{inventory.endpoint} through {inventory.balancer}",
         "LAN": f"{network.lan}, gateway {network.gateway}{vlan}",
-        "management": f"{network.management or 'none'}{router}",
+        "management": str(network.management or "none"),
         "DHCP": str(network.dhcp or "none"),
         "nameservers": ", ".join(str(server) for server in inventory.nameservers),
         "pods": f"{kubernetes.pod_subnet}, a /{kubernetes.node_mask} and {kubernetes.max_pods} pods a node",
@@ -50,8 +48,6 @@ def _lab(inventory: Inventory) -> Table:
         "versions": ", ".join(f"{name} {version}" for name, version in versions(inventory).items()),
         "add-ons": ", ".join(addon.title for addon in selected(inventory)),
         **{key: value for _, section in of_lab(inventory) for key, value in section.rows(inventory).items()},
-        "storage": inventory.storage.kind,
-        "Grafana": f"http://{inventory.hosts[grafana.host].address}:{grafana.port}" if grafana else "none",
         "login": f"{inventory.ssh.user}, {len(inventory.ssh.authorized_keys)} keys besides the lab's own",
     }
     table = Table(title=f"lab {inventory.lab}", show_header=False, title_justify="left", box=None)

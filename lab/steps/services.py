@@ -21,19 +21,18 @@ READY_SECONDS = 300
 KUBELET_CONFIGMAP = "/api/v1/namespaces/kube-system/configmaps/kubelet-config"
 
 
-def planned(build: Build) -> dict[str, list[ObjectChange]]:
-    """What applying each add-on, and the kubelets' settings, would change; changes nothing."""
-    settings = kubelet_configuration(build)
-    wanted = [("kubelet", [settings] if settings else [])]
-    wanted += [(addon.name, items) for addon, items in build.addon_objects.items()]
-    found = {
-        name: [change for item in items if (change := changed(build.api, item))] for name, items in wanted
-    }
-    for addon in build.addon_objects:
-        for certificate in addon.certificates:
-            change = certificate_change(build.api, certificate, build.lab.authority)
-            found[addon.name] += [change] if change else []
-    return found
+def kubelet_changes(build: Build) -> list[ObjectChange]:
+    """What the kubelets' settings would change in the cluster; changes nothing."""
+    wanted = kubelet_configuration(build)
+    change = changed(build.api, wanted) if wanted else None
+    return [change] if change else []
+
+
+def addon_changes(build: Build, addon: AddOn) -> list[ObjectChange]:
+    """What applying an add-on would change; changes nothing."""
+    found = [changed(build.api, item) for item in build.addon_objects[addon]]
+    found += [certificate_change(build.api, item, build.lab.authority) for item in addon.certificates]
+    return [change for change in found if change]
 
 
 def kubelet_configuration(build: Build) -> Object | None:
@@ -78,9 +77,11 @@ def apply_addon(build: Build, addon: AddOn) -> tuple[bool, str]:
 
 
 def nodes(build: Build) -> tuple[bool, str]:
-    """Wait until every node of the inventory is Ready."""
-    _wait(build, "all nodes Ready", "nodes-ready", lambda: nodes_ready(build.api, build.lab.inventory.nodes))
-    return False, f"{len(build.lab.inventory.nodes)} nodes"
+    """Wait until every node of the inventory is Ready, but for those of which a step has failed."""
+    failed = {key.partition(":")[2] for key in build.engine.lost}
+    wanted = [name for name in build.lab.inventory.nodes if name not in failed]
+    _wait(build, "all nodes Ready", "nodes", lambda: nodes_ready(build.api, wanted))
+    return False, f"{len(wanted)} nodes"
 
 
 def addon_ready(build: Build, addon: AddOn) -> tuple[bool, str]:

@@ -24,6 +24,7 @@ from lab.inventory.rules import rules
 from lab.inventory.rules.capacity import rows
 from lab.inventory.schema import schema
 from lab.inventory.show import show
+from lab.inventory.withdrawn import WITHDRAWN
 
 
 def keys(model: Any) -> Iterator[str]:
@@ -39,6 +40,8 @@ def test_schema_and_reference_know_every_field() -> None:
     for key in keys(inventory_model()):
         assert f'"{key}"' in text
         assert f"`{key}`" in page
+    for item in WITHDRAWN.values():
+        assert f"`{dotted(item.told)}`" in page
     for rule in rules():
         assert (rule.__doc__ or "").split("\n")[0][:60] in " ".join(page.split())
 
@@ -76,7 +79,6 @@ def test_show_prints_every_machine_with_its_derived_values() -> None:
         assert name in text
         assert str(lab.interface(name)) in text
         assert lab.mac(name) in text
-    assert "http://10.1.1.31:30000" in text
     assert "https://10.1.1.50:6443" in text
 
 
