@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import CommandError, DeadlineError, FailedError, InputError
+from lab.inventory.addon_sections import domain
 from lab.inventory.models import Arch, Host, Inventory, ProviderName
 from lab.machines import Provider, Traits
 from lab.providers.mixed import MixedProvider
@@ -170,10 +171,10 @@ class Lab:
 
     @cached_property
     def authority(self) -> Authority:
-        """The CA of the ingress' certificates; an inventory with an ingress has one."""
+        """The CA of what the lab serves by name."""
         from lab.authority import Authority  # cryptography is slow to import, and few commands need it
 
-        return Authority(self.keys.folder / "ca", self.inventory.ingress_domain)
+        return Authority(self.keys.folder / "ca", domain(self.inventory))
 
     @cached_property
     def ssh(self) -> Ssh:
