@@ -95,7 +95,7 @@ def test_an_error_of_cloud_init_ends_the_wait_at_once_with_its_text(world: World
 def test_a_machine_that_stops_while_it_boots_is_hopeless(world: World, build: Build) -> None:
     booting(world, NOT_REACHABLE)
     world.provider.states["master-1"] = State.OFF
-    with pytest.raises(FailedError, match="stopped while it booted"):
+    with pytest.raises(FailedError, match="is off while it should boot"):
         machines.booted(build, "master-1")
 
 
