@@ -20,30 +20,35 @@ from lab.inventory.rehearsal import STAND_INS
 from lab.inventory.rules.networks import free_network
 
 _BARE = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9]")
+_PLENTY = "1000000"
 POOL_SIZE = 50
 """Addresses for services, if the LAN has as many."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """One thing a new inventory must know."""
+    """One thing a new inventory must know.
+
+    `assumed` stands in for it while earlier answers are judged: what leaves them the most room.
+    """
 
     key: str
     text: str
     default: str
     only_for: str = ""
+    assumed: str = ""
 
 
 QUESTIONS = (
     Question("provider", "Who makes the machines (lxc, vagrant, proxmox, static)", "lxc"),
     Question("lan", "Network of the machines", "10.1.1.0/24"),
     Question("masters", "Control plane machines (3, 5 or 7)", "3"),
-    Question("workers", "Workers", "2"),
+    Question("workers", "Workers", "2", assumed="1"),
     Question("proxmox_host", "Name or address of a Proxmox VE node", "pve-1", only_for="proxmox"),
     Question("hypervisor", "The name that Proxmox VE shows for it", "pve-1", only_for="proxmox"),
-    Question("hypervisor_cpus", "Its CPU cores", "32", only_for="proxmox"),
-    Question("hypervisor_memory_gib", "Its memory in GiB", "128", only_for="proxmox"),
-    Question("hypervisor_disk_gib", "Its disk in GiB", "1862", only_for="proxmox"),
+    Question("hypervisor_cpus", "Its CPU cores", "32", only_for="proxmox", assumed=_PLENTY),
+    Question("hypervisor_memory_gib", "Its memory in GiB", "128", only_for="proxmox", assumed=_PLENTY),
+    Question("hypervisor_disk_gib", "Its disk in GiB", "1862", only_for="proxmox", assumed=_PLENTY),
 )
 
 
@@ -52,13 +57,15 @@ def init(
     answers: dict[str, str] | None = None,
     *,
     ask: Callable[[str], str] | None = None,
+    tell: Callable[[str], None] = print,
     folder: Path = files.FOLDER,
 ) -> Path:
     """Write `folder`/NAME.yaml and return its path.
 
     `answers` holds what was given as flags, by the keys of `QUESTIONS`; the rest is asked through `ask`
-    (question in, line out), or takes its default when there is nobody to ask. Raises `InputError` for an
-    answer that cannot be, and for a file that exists already: nothing is ever overwritten.
+    (question in, line out), or takes its default when there is nobody to ask. What is answered is judged at
+    once by the loader's own rules, the reason goes to `tell`, and it is asked again. Raises `InputError` for
+    a name or flag that cannot be, and for a file that exists already: nothing is ever overwritten.
     """
     path = folder / f"{name}.yaml"
     given = dict(answers or {})
@@ -67,11 +74,12 @@ def init(
         raise InputError(f"init: {', '.join(unknown)}: nothing to answer; known are: {known}")
     if path.exists():
         raise InputError(f"{files.display(path)}: exists already; choose another name, or edit it")
-    for question in QUESTIONS:
-        if question.only_for in ("", given.get("provider")) and question.key not in given:
-            said = ask(f"{question.text} [{question.default}]: ").strip() if ask else ""
-            given[question.key] = said or question.default
-    text = written(name, given)
+    if ask:
+        _judge(name, given)
+        for question in QUESTIONS:
+            if question.only_for in ("", given.get("provider")) and question.key not in given:
+                given[question.key] = _asked(name, given, question, ask, tell)
+    text = written(name, {item.key: item.default for item in QUESTIONS} | given)
     parse(text, files.display(path))
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -79,6 +87,34 @@ def init(
     except OSError as error:
         raise InputError(f"{files.display(path)}: cannot be written: {error.strerror}") from None
     return path
+
+
+def _asked(
+    name: str,
+    given: dict[str, str],
+    question: Question,
+    ask: Callable[[str], str],
+    tell: Callable[[str], None],
+) -> str:
+    """The first answer that the rules take."""
+    while True:
+        said = ask(f"{question.text} [{question.default}]: ").strip() or question.default
+        try:
+            _judge(name, given | {question.key: said})
+        except InputError as error:
+            tell(f"  {error.message}".replace("\n", "\n  "))
+        else:
+            return said
+
+
+def _judge(name: str, given: dict[str, str]) -> None:
+    """Raise `InputError` for answers that cannot be, whatever the answers still to come are."""
+    assumed = {item.key: item.assumed or item.default for item in QUESTIONS}
+    try:
+        parse(written(name, assumed | given), "")
+    except InputError as error:
+        # no file has these lines yet
+        raise InputError(re.sub(r"^:\d+: ", "", error.message, flags=re.MULTILINE)) from None
 
 
 def written(name: str, answers: dict[str, str]) -> str:
@@ -167,7 +203,7 @@ _TEXT = """\
 # Every field, its default and its limits: docs/inventory.md. Check with: invoke validate -i {name}
 lab: {name}
 provider: {provider}
-disposable: {disposable} # true allows faults that break the lab
+disposable: {disposable} # true: faults may break the lab, and destroy asks nobody
 
 network:
   lan: {lan} # every machine and every pool lies in it

@@ -34,8 +34,8 @@ PACKAGES = {
 }
 MODULES = Path(__file__).resolve().parents[3] / "artifacts" / "modules.txt"
 IMAGES_MIB = 1800
-"""The image store that every node starts from (measured: 1763 MiB). Where it lies on another file system, a lab
-has a copy of its own, for all its nodes together."""
+"""The image store that every node starts from (measured: 1763 MiB). Where it lies on another file system, a
+lab has a copy of its own, for all its nodes together."""
 _SECONDS = 20.0
 _CAP_SYS_RESOURCE = 24  # linux/capability.h
 
@@ -148,7 +148,7 @@ def _resources(facts: HostFacts, machines: int, off: int, absent: int, copied_mi
 
 
 def copied_mib(home: Path, cache: Path) -> int:
-    """MiB of images that a lab in `home` has still to copy, because the store `cache` is on another file system."""
+    """MiB of images that a lab in `home` has still to copy: the store `cache` is on another file system."""
     if (home / SEEDS).is_dir() or _existing(home).stat().st_dev == _existing(cache).stat().st_dev:
         return 0
     return IMAGES_MIB

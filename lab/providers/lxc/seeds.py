@@ -1,7 +1,7 @@
 """What volumes start from, where hard links can reach it: the store's own folder, or the lab's copy of it.
 
-No hard link leads from one file system to another. A lab whose folder is not on the store's (a /var or a /home
-of its own) has one copy, and all its machines link to that.
+No hard link leads from one file system to another. A lab whose folder is not on the store's (a /var or a
+/home of its own) has one copy, and all its machines link to that.
 """
 
 from __future__ import annotations

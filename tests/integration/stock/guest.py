@@ -88,7 +88,12 @@ class Guest:
     def _ssh(self) -> list[str]:
         options = (
             *("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes"),
-            *("ConnectTimeout=120", "ControlMaster=auto", f"ControlPath={self.folder}/ssh", "ControlPersist=yes"),
+            *(
+                "ConnectTimeout=120",
+                "ControlMaster=auto",
+                f"ControlPath={self.folder}/ssh",
+                "ControlPersist=yes",
+            ),
         )
         flags = [flag for option in options for flag in ("-o", option)]
         return ["ssh", *flags, "-i", str(self.identity), "-p", str(self._port), "root@127.0.0.1"]

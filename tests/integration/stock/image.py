@@ -28,7 +28,9 @@ LATER = ("lxc",)
 ARCHIVE = "http://deb.debian.org/debian"
 SECURITY = "http://deb.debian.org/debian-security"
 # The same for every one of these machines: it hears on loopback of the machine that runs it, nowhere else.
-INTERFACES = "auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet static\n    address 10.0.2.15/24\n"
+INTERFACES = (
+    "auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet static\n    address 10.0.2.15/24\n"
+)
 
 
 def install(tree: Path, suite: str) -> None:
@@ -66,14 +68,20 @@ def furnish(tree: Path, public_key: str, wheels: Path) -> None:
     (tree / STORE).mkdir(parents=True, exist_ok=True)
     checkout(tree)
     shutil.copytree(wheels, tree / "root/wheels", dirs_exist_ok=True)
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/root/wheels"}
+    environment = {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": "/root/wheels",
+    }
     _quiet("chroot", str(tree), "make", "-C", f"/{CHECKOUT}", ".venv/locked", env=environment)
 
 
 def checkout(tree: Path) -> None:
     """The files that git knows or would add, as they are here now."""
     listed = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", "-z"], capture_output=True, check=True
+        ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", "-z"],
+        capture_output=True,
+        check=True,
     )
     for name in filter(None, listed.stdout.decode().split("\0")):
         source, target = ROOT / name, tree / CHECKOUT / name
