@@ -22,6 +22,7 @@ from lab.providers.lxc.monitors import end_monitors, monitors
 from lab.providers.lxc.network import LabNetwork
 from lab.providers.lxc.ownership import strangers, unusable_paths
 from lab.providers.lxc.seeds import remove as remove_seeds
+from lab.providers.lxc.system import unknown_system
 
 _START_SECONDS = 60.0
 _MONITOR_PATIENCE = 5.0  # seconds a monitor gets to tidy up; it took under 0.1 s for each of 6 at once
@@ -66,6 +67,7 @@ class LxcProvider:
         absent = states.count(State.ABSENT)
         copied = lxc_preflight.copied_mib(self._home, cache_folder()) if facts.root else 0
         problems = lxc_preflight.judge(facts, len(names), off=off, absent=absent, copied_mib=copied)
+        problems += unknown_system()
         problems += unusable_paths([self._home, *self._layers])
         if facts.root and not facts.missing_commands:
             problems += strangers(self._lab, self._home, self._network, names)
