@@ -21,10 +21,27 @@ STORE = "srv/plumbline-store"
 # What Debian's installer leaves with "standard system utilities" and a person's git, and of our own list what
 # only costs time to install in an emulated machine. `lxc` is missing on purpose.
 PACKAGES = (
-    "apparmor ca-certificates debian-archive-keyring gcc git gpg iproute2 kmod libc6-dev linux-image-amd64 make "
-    "mmdebstrap openssh-client openssh-server procps python3-venv sudo systemd-sysv wrk"
-).split()
-LATER = ("lxc",)
+    "apparmor",
+    "ca-certificates",
+    "debian-archive-keyring",
+    "gcc",
+    "git",
+    "gpg",
+    "iproute2",
+    "kmod",
+    "libc6-dev",
+    "linux-image-amd64",
+    "make",
+    "mmdebstrap",
+    "openssh-client",
+    "openssh-server",
+    "procps",
+    "python3-venv",
+    "sudo",
+    "systemd-sysv",
+    "wrk",
+)
+LATER = ("iptables", "lxc", "nftables")
 ARCHIVE = "http://deb.debian.org/debian"
 SECURITY = "http://deb.debian.org/debian-security"
 # The same for every one of these machines: it hears on loopback of the machine that runs it, nowhere else.
