@@ -2,9 +2,11 @@
 
 from invoke.collection import Collection
 
-from lab.commands.menu import HOST, INVENTORY, JSON, LAB, REQUIRED, SELECT, SOURCE, Option, task
+from lab.commands.menu import HOST, INVENTORY, JSON, LAB, REQUIRED, SELECT, SOURCE, Option, operating, task
 
 THIS_HOST = Option("host", HOST.meaning, REQUIRED)
+YES = Option("yes", "name of the lab: do not ask, though it is not disposable")
+LOSE_QUORUM = Option("lose_quorum", "remove even a master that etcd cannot do without", False)
 FAULT = Option("name", "name of a fault", REQUIRED)
 PRODUCTION = Option("inventory", INVENTORY.meaning, "production")
 
@@ -30,27 +32,30 @@ inventory = (
         Option("to", "where the card's first partition is mounted"),
     ),
 )
+OPERATIONS = {
+    "build": (SOURCE, Option("backend", "who makes Vagrant's machines: libvirt, virtualbox or lxc")),
+    "destroy": (HOST, YES, LOSE_QUORUM),
+}
 building = (
-    task("building.preflight", "Check machine and provider before anything changes.", *LAB),
-    task("building.phases", "Print the phases of a build."),
-    task("building.plan", "Print what build would change.", *LAB, SOURCE),
-    task(
-        "building.build",
-        "Converge the lab: make what is missing, change what differs.",
-        *LAB,
-        SOURCE,
-        Option("backend", "who makes Vagrant's machines: libvirt, virtualbox or lxc"),
-    ),
-    task("building.destroy", "Remove the lab, or one machine of it.", *LAB, HOST),
-    task(
-        "artifacts.artifacts",
-        "Show each component: version, source, digest, state.",
-        Option("inventory", "whose registry mirrors are asked first (containerd.mirrors)"),
-        SOURCE,
-        Option("arch", "of which machines: amd64 or arm64; default: this machine's"),
-        Option("fetch", "bring what is missing", False),
-        JSON,
-    ),
+    task("examining.preflight", "Check machine and provider before anything changes.", *LAB, JSON),
+    *operating(OPERATIONS),
+)
+show = task(
+    "artifacts.show",
+    "Show each component: version, source, digest, state.",
+    Option("inventory", "whose registry mirrors are asked first (containerd.mirrors)"),
+    SOURCE,
+    Option("arch", "of which machines: amd64 or arm64; default: this machine's"),
+    Option("fetch", "bring what is missing", False),
+    JSON,
+)
+bundle = task(
+    "artifacts.bundle",
+    "Everything an inventory needs as one file, for machines without internet.",
+    *LAB,
+    SOURCE,
+    Option("to", "a file to write"),
+    Option("from_", "a file to fill the store from"),
 )
 proving = (
     task(
@@ -146,3 +151,6 @@ proxmox = (
 namespace = Collection(*inventory, *building, *proving, *reaching)
 namespace.add_collection(Collection("vagrant", *vagrant))
 namespace.add_collection(Collection("proxmox", *proxmox))
+made_of = Collection("artifacts", bundle)
+made_of.add_task(show, default=True)
+namespace.add_collection(made_of)

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import CommandError, DeadlineError, FailedError, InputError
+from lab.inventory.addon_sections import domain
 from lab.inventory.models import Arch, Host, Inventory, ProviderName
-from lab.providers.base import Provider, Traits
+from lab.machines import Provider, Traits
 from lab.providers.mixed import MixedProvider
 from lab.ssh import Keys, Ssh
+from lab.waits import be_patient
 
 if TYPE_CHECKING:
     from lab.authority import Authority
@@ -46,12 +48,12 @@ def provider_for(inventory: Inventory, root: Path, layers: tuple[Path, ...] = ()
 
 def _provider(name: ProviderName, inventory: Inventory, root: Path, layers: tuple[Path, ...]) -> Provider:
     if name is ProviderName.LXC:
-        from lab.providers.lxc import LxcProvider
+        from lab.providers.lxc.provider import LxcProvider
 
         home = Path(os.environ.get("PLUMBLINE_MACHINES") or MACHINES) / inventory.lab
         return LxcProvider(inventory.lab, home, _bridge(inventory), layers)
     if name is ProviderName.PROXMOX:
-        from lab.providers.proxmox import ProxmoxProvider
+        from lab.providers.proxmox.provider import ProxmoxProvider
 
         return ProxmoxProvider(inventory, report=logging.getLogger("plumbline").warning)
     return _vagrant(inventory, root)
@@ -64,9 +66,9 @@ def _bridge(inventory: Inventory) -> IPv4Interface:
 
 def _vagrant(inventory: Inventory, root: Path) -> Provider:
     """The backend is the one that the lab's machines were made with, else the one that Vagrant would take."""
-    from lab.providers.lxc_network import LabNetwork
-    from lab.providers.vagrant import VagrantProvider
-    from lab.render.vagrant import VAGRANTFILE, machines
+    from lab.providers.lxc.network import LabNetwork
+    from lab.providers.vagrant.config import VAGRANTFILE, machines
+    from lab.providers.vagrant.provider import VagrantProvider
 
     folder = root / ".lab" / inventory.lab / "vagrant"
     backend = os.environ.get("VAGRANT_DEFAULT_PROVIDER") or vagrant_backend(folder)
@@ -86,9 +88,9 @@ def vagrant_backend(folder: Path) -> str:
 
 
 def _static(inventory: Inventory, root: Path, network: Callable[[], None]) -> Provider:
-    from lab.converge import EVIDENCE
-    from lab.providers.static import StaticProvider
-    from lab.release import release
+    from lab.hosts.converge import EVIDENCE
+    from lab.hosts.release import release
+    from lab.providers.static.provider import StaticProvider
 
     hosts = {name: host for name, host in inventory.hosts.items() if not inventory.makes(name)}
     return StaticProvider(
@@ -143,7 +145,11 @@ class Lab:
 
     @classmethod
     def open(cls, inventory: Inventory, root: Path, layers: tuple[Path, ...] = ()) -> Lab:
-        """The lab of an inventory; `root` is the checkout, below which `.lab/<lab>/` lies."""
+        """The lab of an inventory; `root` is the checkout, below which `.lab/<lab>/` lies.
+
+        The process waits as patiently as the inventory says from here on.
+        """
+        be_patient(inventory.patience)
         return cls(inventory, root, layers=layers)
 
     def host(self, name: str) -> Host:
@@ -170,10 +176,10 @@ class Lab:
 
     @cached_property
     def authority(self) -> Authority:
-        """The CA of the ingress' certificates; an inventory with an ingress has one."""
+        """The CA of what the lab serves by name."""
         from lab.authority import Authority  # cryptography is slow to import, and few commands need it
 
-        return Authority(self.keys.folder / "ca", self.inventory.ingress_domain)
+        return Authority(self.keys.folder / "ca", domain(self.inventory))
 
     @cached_property
     def ssh(self) -> Ssh:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from lab.checks.outcomes import Outcome
+from lab.checks.record import Event, Figure, LayerResult, Record, Timeline, Verdict, count
 from lab.report.series import Gaps, Holder, Load, Mark, Probe, Series, Share, Target
-from lab.verify.outcomes import Outcome
-from lab.verify.record import Event, Figure, LayerResult, Record, Timeline, Verdict, count
 
 HOSTS = {
     "haproxy": "load-balancer",

@@ -1,6 +1,6 @@
 """A lab without machines: hosts that boot from the seed they are given and answer as real ones do.
 
-Every phase of a build runs against it unchanged; only provider, SSH and API are fakes.
+Every step of a build runs against it unchanged; only provider, SSH and API are fakes.
 """
 
 from __future__ import annotations
@@ -20,21 +20,25 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from lab.addons import addons
 from lab.artifacts.provide import Provided
 from lab.cluster.kubeadm import JOINED
 from lab.console import Console
-from lab.converge import ETCD_DATA, EVIDENCE, KUBELET_CONF
 from lab.errors import FailedError
+from lab.hosts.converge import ETCD_DATA, EVIDENCE, KUBELET_CONF
 from lab.inventory.loading import parse
 from lab.inventory.models import Inventory
 from lab.labs import Lab
-from lab.phases.context import Build
-from lab.providers.base import Machine, Power, State
+from lab.machines import Machine, Power, State
 from lab.runs import Run
 from lab.ssh import Result
+from lab.steps.context import Build
 from tests.fakes import Call, FakeApi, FakeProvider, FakeSsh
 
-MANIFESTS = Path(__file__).parent / "fixtures" / "manifests"
+MANIFESTS = {
+    addon.manifest: addon.folder / "fixtures" / "manifest.yaml" for addon in addons() if addon.manifest
+}
+"""Upstream's manifests as they were recorded."""
 TOKEN = "abcdef.0123456789abcdef"
 CERTIFICATE_KEY = "0123456789abcdef" * 4
 INVENTORY = """
@@ -165,9 +169,7 @@ class World:
         provided = Provided("modules", "amd64", {}, {}, {}, nowhere, nowhere, nowhere)
         made = Build(lab, provided, Console(), Run(self.folder, self.inventory.lab, "build"))
         made.__dict__["api"] = self.api
-        made.__dict__["manifests"] = {
-            f"{name}-manifest": MANIFESTS / f"{name}.yaml" for name in ("flannel", "metallb")
-        }
+        made.__dict__["manifests"] = MANIFESTS
         return made
 
     def lose(self, name: str) -> None:

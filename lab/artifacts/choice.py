@@ -12,6 +12,7 @@ from lab.artifacts.compile import c_compiler
 from lab.artifacts.containerd_root import containerd_root_key
 from lab.artifacts.recipes import load_recipe
 from lab.artifacts.sources import SOURCES, Source, named_source
+from lab.artifacts.sources.mirror import MirrorSource
 from lab.artifacts.sources.modules import LAYER, ModulesSource
 from lab.artifacts.sources.registry import Mirrors
 from lab.artifacts.sources.upstream import UpstreamSource, answers
@@ -45,7 +46,9 @@ def source_of(
     """A source by name; `mirrors` of registries are for the one that pulls images."""
     if name == UpstreamSource.name:
         return UpstreamSource(store, catalogue, arch, say, mirrors)
-    return ModulesSource(store, catalogue, arch, say)
+    kinds = {kind.name: kind for kind in (ModulesSource, MirrorSource)}
+    made: Source = kinds[name](store, catalogue, arch, say)
+    return made
 
 
 def found(store: Store, origin: Source) -> dict[str, Entry]:

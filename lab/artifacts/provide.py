@@ -21,9 +21,11 @@ from lab.artifacts.choice import (
     root_key_of,
 )
 from lab.artifacts.containerd_root import containerd_root
+from lab.artifacts.mounts import take_away
 from lab.artifacts.payload import payload_key, payload_tree
-from lab.artifacts.rootfs import debian_tree
+from lab.artifacts.rootfs import debian_key, debian_tree
 from lab.artifacts.sources import Source
+from lab.artifacts.sources.mirror import MirrorSource, missing
 from lab.artifacts.sources.modules import IMAGE_TAR, LAYER
 from lab.artifacts.sources.registry import Mirrors
 from lab.artifacts.status import Row, status
@@ -34,7 +36,7 @@ from lab.errors import InputError
 # Transfers at a time, beside Debian's part and what is built here.
 TRANSFERS = 4
 
-__all__ = ["Provided", "Row", "foreign_stock", "program", "provide", "status", "stock"]
+__all__ = ["Provided", "Row", "foreign_stock", "program", "provide", "root_filesystem", "status", "stock"]
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,14 @@ def provide(
 ) -> Provided:
     """Make or find every artefact: about 25 minutes the first time on 2 cores, then under a second.
 
-    `source`: "upstream", "modules" or "auto" (then `PLUMBLINE_SOURCE` decides, if set); `packages`: Debian
-    packages that roles want in the root filesystem; `mirrors`: registry -> URLs that are asked before it.
-    May be interrupted at any time and continues from the last finished component. Raises `InputError` for an
-    unknown source or architecture, and what the makers raise.
+    `source`: "upstream", "modules", "mirror" or "auto" (then `PLUMBLINE_SOURCE` decides, if set);
+    `packages`: Debian packages that roles want in the root filesystem; `mirrors`: registry -> URLs that are
+    asked before it. May be interrupted at any time and continues from the last finished component. Raises
+    `InputError` for an unknown source or architecture, and what the makers raise.
     """
     check_arch(arch)
     store, catalogue = Store(), load_catalogue()
+    take_away(store.folder, say)
     origin = choose(source, store, catalogue, arch, say, mirrors)
     programs.start_anew()
     debian, made = make_all(origin, partial(_debian, store, origin, arch, packages, say))
@@ -113,7 +116,8 @@ def foreign_stock(source: str, arch: str, *, mirrors: Mirrors | None = None, say
     known_arch(arch)
     store, catalogue = Store(), load_catalogue()
     origin = choose(source, store, catalogue, arch, say, mirrors)
-    check_cross(store, catalogue, origin, arch)
+    if origin.name != MirrorSource.name:
+        check_cross(store, catalogue, origin, arch)
     programs.start_anew()
     return Stock(*_by_name(store, catalogue, make_all(origin)[1]))
 
@@ -129,6 +133,13 @@ def program(name: str, *, source: str = "auto", arch: str = "amd64", say: Say) -
         raise InputError(f"program: {name!r} is not in the artefact catalogue", next_step="invoke artifacts")
     origin = choose(source, store, catalogue, arch, say)
     return store.paths(origin.make(owners[0]))[name]
+
+
+def root_filesystem(store: Store, source: str, packages: Iterable[str], arch: str, *, say: Say) -> Path:
+    """`debian_tree`, which source mirror has or raises `FailedError` for."""
+    if source == MirrorSource.name and not store.find(debian_key(packages, arch)):
+        raise missing(["debian"], arch)
+    return debian_tree(store, packages, arch, say=say)
 
 
 def make_all(origin: Source, aside: Callable[[], Path] | None = None) -> tuple[Path | None, dict[str, Entry]]:
@@ -165,7 +176,7 @@ def make_all(origin: Source, aside: Callable[[], Path] | None = None) -> tuple[P
 
 def _debian(store: Store, origin: Source, arch: str, packages: Iterable[str], say: Say) -> Path:
     """Debian's part, which waits for the network and the disk: the tree of machines, and that of images."""
-    tree = debian_tree(store, packages, arch, say=say)
+    tree = root_filesystem(store, origin.name, packages, arch, say=say)
     programs.still_wanted(LAYER)
     if LAYER in origin.components():
         origin.make(LAYER)

@@ -18,7 +18,7 @@ import yaml
 from lab.cluster.kubeadm import UNIT
 from lab.commands.measured import Cost, measured
 from lab.commands.session import ROOT
-from lab.converge import EVIDENCE, HostFacts, compare
+from lab.hosts.converge import EVIDENCE, HostFacts, compare
 from lab.inventory.models import Inventory
 from lab.labs import traits_of
 from lab.render.bundle import Bundle, bundle, pins
@@ -103,8 +103,8 @@ def inventory_of(hosts: int, lab: str) -> str:
                 "address": str(IPv4Address(first + number)),
                 "cpus": 4,
                 "memory_gib": 8,
-                "labels": {"example.com/rack": f"rack-{number % 7}"},
             }
+            | ({"labels": {"example.com/rack": f"rack-{number % 7}"}} if name != "haproxy" else {})
             for number, name in enumerate(names)
         },
     }

@@ -10,9 +10,9 @@ from lab.artifacts.store import cache_folder
 from lab.commands.session import shown
 from lab.console import Console
 from lab.local import run
-from lab.providers.vagrant_box import SECONDS, make_box
+from lab.providers.vagrant.box import SECONDS, make_box
+from lab.providers.vagrant.config import LXC_BOX
 from lab.render.roles import all_packages
-from lab.render.vagrant import LXC_BOX
 
 
 @shown

@@ -9,21 +9,21 @@ from dataclasses import asdict
 from rich.markup import escape
 from rich.table import Table
 
+from lab.checks.driver import Driver
+from lab.checks.outcomes import Mismatch
+from lab.checks.verbs import Refused
 from lab.commands.session import open_lab, read, session, shown
 from lab.console import Console
 from lab.errors import FailedError, InputError
 from lab.faults import catalogue
 from lab.faults.inject import injected
-from lab.faults.mend import await_health, must_be_healthy
+from lab.faults.recovery import await_health, must_be_healthy
 from lab.faults.trials import Trial, gaps, summary, trial
 from lab.locks import exclusive
-from lab.phases.preflight import states
-from lab.providers.base import State
+from lab.machines import State
 from lab.render.bundle import pins
 from lab.report.series import Series, write
-from lab.verify.driver import Driver
-from lab.verify.outcomes import Mismatch
-from lab.verify.verbs import Refused
+from lab.steps.preflight import states
 
 
 @shown

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
+from lab.checks.record import Verdict
 from lab.commands.session import ROOT, Session, session, shown
 from lab.errors import AcceptanceError, InputError
 from lab.runs import Run
-from lab.verify.record import Verdict
 from lab.verify.repeat import alarms, durations, tables
 from lab.verify.run import verify as run_suite
 

@@ -6,8 +6,8 @@ from lab.commands.session import read, session, shown
 from lab.errors import InputError
 from lab.inventory.models import Inventory
 from lab.inventory.proxmox import Proxmox
-from lab.providers.proxmox import ProxmoxProvider
-from lab.providers.proxmox_rights import needs, role_commands
+from lab.providers.proxmox.provider import ProxmoxProvider
+from lab.providers.proxmox.rights import needs, role_commands
 
 
 @shown

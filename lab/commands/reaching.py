@@ -13,16 +13,19 @@ from typing import Any
 from invoke.exceptions import Exit
 from rich.table import Table
 
+from lab import proxies
 from lab.artifacts.provide import program as find_program
 from lab.cluster import etcd
 from lab.cluster.api import Api, ApiError, Unavailable
 from lab.cluster.workloads import is_ready
 from lab.commands.session import Session, open_lab, read, session, shown
 from lab.errors import FailedError, InputError, PlumblineError
+from lab.inventory.addon_sections import of_lab
+from lab.inventory.models import Inventory
 from lab.labs import Lab
-from lab.phases.preflight import states
-from lab.providers.base import State
+from lab.machines import State
 from lab.ssh import reachable
+from lab.steps.preflight import states
 
 
 def _inside(inventory: str, provider: str, host: str = "") -> Lab:
@@ -134,10 +137,18 @@ def ssh(inventory: str, provider: str, host: str, arguments: str) -> None:
 
 @shown
 def shell(inventory: str, provider: str) -> None:
-    """A shell inside the lab's network, with KUBECONFIG set."""
+    """A shell inside the lab's network, with KUBECONFIG set; the user's proxies are not for the lab."""
     lab = _inside(inventory, provider)
-    environment = {**os.environ, "KUBECONFIG": str(lab.fetch_kubeconfig())}
+    environment = {**proxies.beside(own_addresses(lab.inventory)), "KUBECONFIG": str(lab.fetch_kubeconfig())}
     _become([os.environ.get("SHELL", "/bin/bash")], environment)
+
+
+def own_addresses(inventory: Inventory) -> list[str]:
+    """Everything of a lab that a client may ask, as `NO_PROXY` lists it: networks for what reads them, and
+    each host for what does not (curl before 7.86, wget)."""
+    networks = inventory.network.lan, inventory.kubernetes.pod_subnet, inventory.kubernetes.service_subnet
+    names = [name for _, section in of_lab(inventory) for name in section.served(inventory)]
+    return [*map(str, networks), *inventory.addresses.values(), *inventory.hosts, *names, ".cluster.local"]
 
 
 def _silent(_line: str) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab import seeding
 from lab.commands.session import read, shown
 from lab.errors import InputError
-from lab.providers.base import Traits
+from lab.hosts import seeding
+from lab.machines import Traits
 from lab.render.bundle import bundle, pins
 from lab.render.cloudinit import seed as first_boot
 from lab.ssh import Keys

@@ -13,12 +13,12 @@ from rich.table import Table
 
 from lab.commands.session import session, shown
 from lab.console import Console
+from lab.damage import take_out_left_behind
 from lab.errors import AcceptanceError, PreflightError
 from lab.locks import exclusive
 from lab.selftest import run
 from lab.selftest.catalogue import chosen
 from lab.selftest.defect import Breakage
-from lab.selftest.journal import take_out_left_behind
 
 
 @shown

@@ -40,15 +40,20 @@ log = logging.getLogger("plumbline")
 
 _chosen: list[str] = []
 """The options with which the user named this lab: every command that a message proposes gets them too."""
-_COMMANDS = (
-    "build|destroy|faults?|kubectl|load|logs|plan|preflight|report|selftest|shell|ssh|status|trials|verify"
-)
-_OF_A_LAB = re.compile(rf"\binvoke (?:{_COMMANDS})\b(?! -i)")
+
+
+@functools.cache
+def _of_a_lab() -> re.Pattern[str]:
+    """A command that is typed with -i, and is not yet; which these are stands in the menu."""
+    from tasks import namespace
+
+    names = [name for name in namespace.task_names if "inventory" in namespace[name].help]
+    return re.compile(rf"\binvoke (?:{'|'.join(map(re.escape, names))})\b(?! -i)")
 
 
 def with_options(text: str) -> str:
     """The text with the user's own -i and -p added to each command it proposes."""
-    return _OF_A_LAB.sub(lambda found: " ".join([found.group(0), *_chosen]), text)
+    return _of_a_lab().sub(lambda found: " ".join([found.group(0), *_chosen]), text)
 
 
 def shown(command: Callable[..., None]) -> Callable[..., None]:
@@ -69,7 +74,8 @@ def shown(command: Callable[..., None]) -> Callable[..., None]:
             _tell(mask(with_options(f"error: {error}")))
             raise Exit(code=error.exit_code) from error
         except KeyboardInterrupt as error:
-            _tell("stopped. What was begun on a host goes on there; the same command again finishes it.")
+            begun = "stopped. What was begun on a host goes on there; the same command again finishes it."
+            _tell(str(error) or begun)
             raise Exit(code=INTERRUPTED) from error
         except BrokenPipeError as error:
             # the reader (`| head`) has gone; Python would complain once more when it closes the stream
@@ -126,7 +132,7 @@ def session(name: str, inventory: str, provider: str = "", *, mends: bool = True
     A fault that a crashed run left in the lab is healed first, but by a command that sees to it itself.
     """
     from lab.console import Console
-    from lab.faults.mend import mend
+    from lab.faults.recovery import mend
     from lab.labs import Lab
 
     found = read(inventory, provider)
@@ -144,7 +150,7 @@ def session(name: str, inventory: str, provider: str = "", *, mends: bool = True
 
 def open_lab(inventory: Inventory) -> Lab:
     """The lab of a command without a run folder, mended as a session's is; it is told on standard error."""
-    from lab.faults.mend import mend
+    from lab.faults.recovery import mend
     from lab.labs import Lab
 
     lab = Lab.open(inventory, ROOT)

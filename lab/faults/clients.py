@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from lab.verify.history import Event, Fate, Operation, count
+from lab.checks.history import Event, Fate, Operation, count
 
 READ_INTERVAL = 0.1
 READ_SECONDS = 1.0

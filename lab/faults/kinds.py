@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lab.errors import PreflightError
 from lab.inventory.models import HostRole
 from lab.labs import Lab
-from lab.providers.base import State
+from lab.machines import State
 
 BALANCER = (HostRole.LOAD_BALANCER,)
 MASTERS = (HostRole.CONTROL_PLANE,)

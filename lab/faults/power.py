@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from lab.faults.kinds import ANY, MASTERS, Kind
 from lab.labs import Lab
-from lab.providers.base import Power, State
+from lab.machines import Power, State
 from lab.ssh import forget
 
 FLAPS = 6

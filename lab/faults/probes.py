@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
+from lab.checks.outcomes import CouldNotTell
+from lab.checks.verbs import Refused
 from lab.report.series import Holder, Probe, Target
-from lab.verify.outcomes import CouldNotTell
-from lab.verify.verbs import Refused
 
 INTERVAL = 0.1
 SECONDS = 1.0

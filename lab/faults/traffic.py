@@ -10,20 +10,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from lab.checks import health
+from lab.checks.driver import Driver
+from lab.checks.history import Contradiction, Event, Operation, judge
+from lab.checks.ingress import has_ingress, ingress
+from lab.checks.outcomes import CouldNotTell
+from lab.checks.outside import http_get
+from lab.checks.verbs import Refused, becomes
+from lab.checks.workspace import Workspace
 from lab.faults.clients import Client, Door, Reader, Watcher, Writer, register_object, version_of
 from lab.faults.inject import Live
 from lab.faults.kinds import Fault
-from lab.faults.mend import gated
 from lab.faults.probes import SECONDS, Prober, Sampler, longest_gap
+from lab.faults.recovery import gated
 from lab.report.series import Mark, Series
-from lab.verify import health
-from lab.verify.driver import Driver
-from lab.verify.front import Front
-from lab.verify.history import Contradiction, Event, Operation, judge
-from lab.verify.outcomes import CouldNotTell
-from lab.verify.outside import http_get
-from lab.verify.verbs import Refused, becomes
-from lab.verify.workspace import Workspace
 
 REGISTERS = ("register-a", "register-b")
 API = "API through the balancer"
@@ -196,8 +196,8 @@ def probers(driver: Driver, name: str, address: str) -> list[Prober]:
     found = [Prober(API, api_probe(driver), limit=limits.api_gap_seconds)]
     if address:
         found.append(Prober(ADDRESS, echo_probe(address), limit=limits.address_gap_seconds))
-    if address and driver.inventory.ingress:
-        front = Front(driver)
+    if address and has_ingress(driver.inventory):
+        front = ingress(driver)
         ask = echo_probe(front.address, 443, name=front.name(name), tls=front.tls)
         found.append(Prober(INGRESS, ask))
     return found

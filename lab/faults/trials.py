@@ -7,17 +7,17 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from lab.checks import health
+from lab.checks.driver import Driver
+from lab.checks.history import lost
+from lab.checks.outside import arp_owners
+from lab.checks.sample_app import SAMPLE, sample
+from lab.checks.verbs import becomes
+from lab.checks.workspace import Workspace, is_ready, workspace
 from lab.faults.catalogue import fault
 from lab.faults.probes import failed_share
 from lab.faults.traffic import ADDRESS, API, INGRESS, traffic
 from lab.report.series import Gaps, Series
-from lab.verify import health
-from lab.verify.driver import Driver
-from lab.verify.history import lost
-from lab.verify.outside import arp_owners
-from lab.verify.sample import SAMPLE, sample
-from lab.verify.verbs import becomes
-from lab.verify.workspace import Workspace, is_ready, workspace
 
 LEADER, ANNOUNCER = "etcd-leader", "announcer"
 """Words for a host that is looked for before each trial."""

@@ -11,39 +11,43 @@ from pathlib import Path
 
 from lab.errors import InputError
 from lab.inventory import files
+from lab.inventory.addon_sections import NewLab, sections
 from lab.inventory.document import meaning
 from lab.inventory.loading import parse
 from lab.inventory.models import ProviderName
 from lab.inventory.problems import Unfit
-from lab.inventory.ranges import parse_network
+from lab.inventory.ranges import AddressRange, parse_network
 from lab.inventory.rehearsal import STAND_INS
 from lab.inventory.rules.networks import free_network
 
 _BARE = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9]")
-POOL_SIZE = 50
-"""Addresses for services, if the LAN has as many."""
+_PLENTY = "1000000"
 
 
 @dataclass(frozen=True)
 class Question:
-    """One thing a new inventory must know."""
+    """One thing a new inventory must know.
+
+    `assumed` stands in for it while earlier answers are judged: what leaves them the most room.
+    """
 
     key: str
     text: str
     default: str
     only_for: str = ""
+    assumed: str = ""
 
 
 QUESTIONS = (
     Question("provider", "Who makes the machines (lxc, vagrant, proxmox, static)", "lxc"),
     Question("lan", "Network of the machines", "10.1.1.0/24"),
     Question("masters", "Control plane machines (3, 5 or 7)", "3"),
-    Question("workers", "Workers", "2"),
+    Question("workers", "Workers", "2", assumed="1"),
     Question("proxmox_host", "Name or address of a Proxmox VE node", "pve-1", only_for="proxmox"),
     Question("hypervisor", "The name that Proxmox VE shows for it", "pve-1", only_for="proxmox"),
-    Question("hypervisor_cpus", "Its CPU cores", "32", only_for="proxmox"),
-    Question("hypervisor_memory_gib", "Its memory in GiB", "128", only_for="proxmox"),
-    Question("hypervisor_disk_gib", "Its disk in GiB", "1862", only_for="proxmox"),
+    Question("hypervisor_cpus", "Its CPU cores", "32", only_for="proxmox", assumed=_PLENTY),
+    Question("hypervisor_memory_gib", "Its memory in GiB", "128", only_for="proxmox", assumed=_PLENTY),
+    Question("hypervisor_disk_gib", "Its disk in GiB", "1862", only_for="proxmox", assumed=_PLENTY),
 )
 
 
@@ -52,13 +56,15 @@ def init(
     answers: dict[str, str] | None = None,
     *,
     ask: Callable[[str], str] | None = None,
+    tell: Callable[[str], None] = print,
     folder: Path = files.FOLDER,
 ) -> Path:
     """Write `folder`/NAME.yaml and return its path.
 
     `answers` holds what was given as flags, by the keys of `QUESTIONS`; the rest is asked through `ask`
-    (question in, line out), or takes its default when there is nobody to ask. Raises `InputError` for an
-    answer that cannot be, and for a file that exists already: nothing is ever overwritten.
+    (question in, line out), or takes its default when there is nobody to ask. What is answered is judged at
+    once by the loader's own rules, the reason goes to `tell`, and it is asked again. Raises `InputError` for
+    a name or flag that cannot be, and for a file that exists already: nothing is ever overwritten.
     """
     path = folder / f"{name}.yaml"
     given = dict(answers or {})
@@ -67,11 +73,12 @@ def init(
         raise InputError(f"init: {', '.join(unknown)}: nothing to answer; known are: {known}")
     if path.exists():
         raise InputError(f"{files.display(path)}: exists already; choose another name, or edit it")
-    for question in QUESTIONS:
-        if question.only_for in ("", given.get("provider")) and question.key not in given:
-            said = ask(f"{question.text} [{question.default}]: ").strip() if ask else ""
-            given[question.key] = said or question.default
-    text = written(name, given)
+    if ask:
+        _judge(name, given)
+        for question in QUESTIONS:
+            if question.only_for in ("", given.get("provider")) and question.key not in given:
+                given[question.key] = _asked(name, given, question, ask, tell)
+    text = written(name, {item.key: item.default for item in QUESTIONS} | given)
     parse(text, files.display(path))
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -81,8 +88,37 @@ def init(
     return path
 
 
+def _asked(
+    name: str,
+    given: dict[str, str],
+    question: Question,
+    ask: Callable[[str], str],
+    tell: Callable[[str], None],
+) -> str:
+    """The first answer that the rules take."""
+    while True:
+        said = ask(f"{question.text} [{question.default}]: ").strip() or question.default
+        try:
+            _judge(name, given | {question.key: said})
+        except InputError as error:
+            tell(f"  {error.message}".replace("\n", "\n  "))
+        else:
+            return said
+
+
+def _judge(name: str, given: dict[str, str]) -> None:
+    """Raise `InputError` for answers that cannot be, whatever the answers still to come are."""
+    assumed = {item.key: item.assumed or item.default for item in QUESTIONS}
+    try:
+        parse(written(name, assumed | given), "")
+    except InputError as error:
+        # no file has these lines yet
+        raise InputError(re.sub(r"^:\d+: ", "", error.message, flags=re.MULTILINE)) from None
+
+
 def written(name: str, answers: dict[str, str]) -> str:
-    """The text of a new inventory; addresses go to gateway, balancer, masters, workers and pool in turn.
+    """The text of a new inventory; addresses go to gateway, balancer, masters, workers and what
+    add-ons hand out in turn.
 
     Raises `InputError` when an answer is no number or network, or the LAN is too small.
     """
@@ -98,6 +134,7 @@ def written(name: str, answers: dict[str, str]) -> str:
     if pool > last:
         rule = f"has no room for {1 + masters + workers} machines and a pool"
         raise InputError(f"init: lan: {lan}: {rule}; choose a larger network, or fewer machines")
+    new = NewLab(AddressRange(IPv4Address(pool), IPv4Address(last)), workers)
     names = ["haproxy", *_numbered("master", masters), *_numbered("worker", workers)]
     asked = ("hypervisor", "proxmox_host") if answers["provider"] == ProviderName.PROXMOX else ()
     pve = {key: _text(answers[key]) for key in asked}
@@ -116,8 +153,7 @@ def written(name: str, answers: dict[str, str]) -> str:
         pods=pods,
         services=free_network(12, [lan, pods]),
         proxmox=_PROXMOX.format(**answers | pve) if pve else "",
-        ingress=_ingress(pool, last, workers),
-        pool=f"{IPv4Address(pool)}-{IPv4Address(min(last, pool + POOL_SIZE - 1))}",
+        addons="\n".join(filter(None, (section.written(new) for _, section in sections()))),
         hosts=hosts,
     )
 
@@ -125,14 +161,6 @@ def written(name: str, answers: dict[str, str]) -> str:
 def _text(word: str) -> str:
     """A word as YAML reads it back as text, whatever it holds."""
     return word if _BARE.fullmatch(word) and meaning(word) is word else json.dumps(word)
-
-
-def _ingress(pool: int, last: int, workers: int) -> str:
-    """An ingress on the first address of the pool, if that leaves one for services."""
-    if pool == last:
-        return ""
-    replicas = "" if workers > 1 else "  replicas: 1 # each needs a worker of its own\n"
-    return f"{_INGRESS.format(address=IPv4Address(pool))}{replicas}"
 
 
 def _count(answers: dict[str, str], key: str) -> int:
@@ -158,16 +186,12 @@ hypervisors: # what the machines must fit into
     memory_gib: {hypervisor_memory_gib}
     disk_gib: {hypervisor_disk_gib}
 """
-_INGRESS = """
-ingress: # HTTP and HTTPS by name; without this section there is none
-  address: {address}
-"""
 _TEXT = """\
 # yaml-language-server: $schema=schema.json
 # Every field, its default and its limits: docs/inventory.md. Check with: invoke validate -i {name}
 lab: {name}
 provider: {provider}
-disposable: {disposable} # true allows faults that break the lab
+disposable: {disposable} # true: faults may break the lab, and destroy asks nobody
 
 network:
   lan: {lan} # every machine and every pool lies in it
@@ -178,10 +202,6 @@ kubernetes: # must not overlap each other, the LAN or any network your machines 
   pod_subnet: {pods}
   service_subnet: {services}
 
-metallb:
-  pools:
-    - name: default
-      addresses: [{pool}] # nobody else may use them, and no DHCP server hand them out
-{ingress}
+{addons}
 hosts:
 {hosts}"""

@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Interface
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field, PrivateAttr
 
@@ -20,18 +20,13 @@ from lab.inventory.ranges import AddressRange
 from lab.inventory.reaction import REACTIONS, Reaction
 from lab.inventory.sections import (
     Containerd,
-    Flannel,
     HostPower,
     Hypervisor,
-    Ingress,
     Kubernetes,
     LoadBalancer,
     LoadProfile,
-    MetalLB,
     Model,
-    Observability,
     Ssh,
-    Storage,
     Thresholds,
     Verify,
 )
@@ -44,6 +39,7 @@ from lab.inventory.types import (
     LabelValue,
     Mac,
     Net,
+    Number,
     Server,
     Switch,
     System,
@@ -86,9 +82,21 @@ class Host(Model):
     mac: Mac | None = Field(
         None, description="MAC address, lower case; default: derived from lab and host name."
     )
-    cpus: Whole = Field(4, ge=1, le=256, description="Virtual CPUs.")
-    memory_gib: Whole = Field(8, ge=1, le=4096, description="Memory in GiB.")
-    disk_gib: Whole = Field(100, ge=4, le=65536, description="System disk in GiB.")
+    cpus: Whole = Field(
+        4,
+        ge=1,
+        le=256,
+        description="Virtual CPUs; an lxc machine shares all of this machine's, without a limit.",
+    )
+    memory_gib: Whole = Field(
+        8, ge=1, le=4096, description="Memory in GiB; an lxc machine shares this machine's, without a limit."
+    )
+    disk_gib: Whole = Field(
+        100,
+        ge=4,
+        le=65536,
+        description="System disk in GiB; an lxc machine writes to this machine's disk, without a limit.",
+    )
     hardware: Literal["vm", "raspberry-pi-5"] = Field("vm", description="What the machine is made of.")
     hypervisor: HostName | None = Field(
         None, description="Name of the hypervisor node that carries the machine."
@@ -107,7 +115,8 @@ class Host(Model):
         default_factory=lambda: HostPower(), description="How a machine that exists is switched."
     )
     labels: Mapping[LabelKey, LabelValue] = Field(
-        default_factory=dict, description="Kubernetes node labels, as text."
+        default_factory=dict,
+        description="Kubernetes node labels, as text; not for the load balancer, which is no node.",
     )
 
 
@@ -116,34 +125,46 @@ class Network(Model):
 
     lan: Net = Field(description="Network of all machines; every address lies in it.")
     gateway: Address = Field(description="Router of the LAN.")
-    management: Net | None = Field(None, description="Network of hypervisor and router.")
-    router: Address | None = Field(None, description="Router of the management network.")
+    management: Net | None = Field(
+        None, description="Network of hypervisor and router; machines are administered from there."
+    )
     nameservers: tuple[Address, ...] = Field((), description="DNS servers; default: the gateway.")
     time_servers: tuple[Server, ...] = Field(
-        ("pool.ntp.org",), min_length=1, description="NTP servers of the machines, names or addresses."
+        ("pool.ntp.org",),
+        min_length=1,
+        description="NTP servers, names or addresses; an lxc machine has this machine's clock.",
     )
     dhcp: AddressRange | None = Field(None, description="Addresses that a DHCP server of the LAN hands out.")
     vlan: Whole | None = Field(None, ge=1, le=4094, description="VLAN tag of the LAN, if it is tagged.")
 
 
+S = TypeVar("S", bound=Model)
+
+
 class Inventory(Model):
-    """One lab."""
+    """One lab.
+
+    The sections of add-ons are fields as well, which their folders bring: a file is read into
+    `lab.inventory.complete.inventory_model()`, and code asks for a section by its class.
+    """
 
     lab: DnsLabel = Field(description="Name of the lab; marks everything that belongs to it.")
     provider: ProviderName = Field(description="Who makes the machines.")
-    disposable: Switch = Field(False, description="Faults may be injected; the lab may be broken.")
+    disposable: Switch = Field(
+        False, description="Faults may be injected; the lab may be broken, and is destroyed unasked."
+    )
+    patience: Number = Field(
+        1.0,
+        ge=1,
+        le=60,
+        description="How many times longer everything may take on slow machines before it is given up; the "
+        "thresholds stay.",
+    )
     network: Network
     hosts: Mapping[HostName, Host] = Field(min_length=1, description="Machines by name.")
     kubernetes: Kubernetes = Kubernetes()
     containerd: Containerd = Containerd()
     load_balancer: LoadBalancer = LoadBalancer()
-    flannel: Flannel = Flannel()
-    metallb: MetalLB
-    ingress: Ingress | None = Field(
-        None, description="Traefik: HTTP and HTTPS by name; left out, it is not part of the lab."
-    )
-    storage: Storage = Storage()
-    observability: Observability = Observability()
     hypervisors: Mapping[HostName, Hypervisor] = Field(
         default_factory=dict, description="Hypervisor nodes by name."
     )
@@ -169,6 +190,26 @@ class Inventory(Model):
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but tight or unused, one line each."""
         return self._warnings
+
+    def section(self, kind: type[S]) -> S:
+        """The section of an add-on by its class. Raises `LookupError` when the lab has none."""
+        found = self.find(kind)
+        if found is None:
+            raise LookupError(f"{self.lab}: the inventory has no section of {kind.__module__}")
+        return found
+
+    def find(self, kind: type[S]) -> S | None:
+        """The section of an add-on by its class; None when the lab has none."""
+        values = (getattr(self, key) for key in type(self).model_fields)
+        return next((value for value in values if isinstance(value, kind)), None)
+
+    def number(self, path: str) -> int:
+        """The number at SECTION.KEY. Raises `LookupError` when there is none."""
+        section, _, key = path.partition(".")
+        found = getattr(getattr(self, section, None), key, None)
+        if not isinstance(found, int):
+            raise LookupError(f"{path}: the inventory has no number there")
+        return found
 
     def named(self, role: HostRole) -> tuple[str, ...]:
         """Names of the hosts of a role, in the order of the file."""
@@ -198,12 +239,6 @@ class Inventory(Model):
     def endpoint(self) -> str:
         """The control plane endpoint, host:port: always the balancer, even before a single master."""
         return f"{self.hosts[self.balancer].address}:{self.kubernetes.api_port}"
-
-    @cached_property
-    def ingress_domain(self) -> str:
-        """The domain of the ingress: every name in it has its certificate. Raises without an ingress."""
-        assert self.ingress is not None
-        return self.ingress.domain or f"{self.lab}.internal"
 
     @cached_property
     def load_profiles(self) -> Mapping[str, LoadProfile]:
@@ -238,6 +273,18 @@ class Inventory(Model):
         return {
             "HTTP2_READ_IDLE_TIMEOUT_SECONDS": str(self.reaction.read_idle),
             "HTTP2_PING_TIMEOUT_SECONDS": str(self.reaction.ping),
+        }
+
+    @cached_property
+    def api_environment(self) -> Mapping[str, str]:
+        """By what a pod reaches the API before, and without, kube-proxy: through the balancer.
+
+        On a fresh node the API's ClusterIP does not work yet, and what starts early would wait 30 s for it.
+        """
+        return {
+            "KUBERNETES_SERVICE_HOST": self.addresses[self.balancer],
+            "KUBERNETES_SERVICE_PORT": str(self.kubernetes.api_port),
+            **self.client_environment,
         }
 
     @cached_property

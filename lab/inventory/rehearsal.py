@@ -11,6 +11,7 @@ from typing import Any
 
 from lab.errors import InputError
 from lab.inventory.models import Arch, Inventory, ProviderName
+from lab.inventory.proxmox import Proxmox
 from lab.inventory.sections import HostPower, Model
 
 STAND_INS = (ProviderName.LXC, ProviderName.VAGRANT)
@@ -55,7 +56,8 @@ def rehearse(inventory: Inventory, provider: str) -> tuple[Inventory, tuple[str,
             f"--provider: {provider}: {rule}; use {possible}, or change the inventory's provider"
         )
     name = f"{inventory.lab[: 62 - len(provider)]}-{provider}"
-    replaced: dict[str, Any] = {"lab": name, "provider": stand_in, "hypervisors": {}, "disposable": True}
+    replaced: dict[str, Any] = {"lab": name, "provider": stand_in, "disposable": True}
+    replaced |= {"hypervisors": {}, "proxmox": None}
     lines: dict[str, list[str]] = {}
     _note(lines, "", inventory, replaced)
     if inventory.network.vlan is not None:
@@ -66,8 +68,9 @@ def rehearse(inventory: Inventory, provider: str) -> tuple[Inventory, tuple[str,
         hosts[host_name] = host.model_copy(update=dict(_REPLACED[stand_in]))
         _note(lines, "", host, _REPLACED[stand_in], of=host_name)
     notes = (f"{change} ({', '.join(who)})" if who else change for change, who in lines.items())
-    kept = {key: getattr(inventory, key) for key in Inventory.model_fields}
-    return Inventory.model_validate(kept | replaced | {"hosts": hosts}), tuple(notes)
+    model = type(inventory)
+    kept = {key: getattr(inventory, key) for key in model.model_fields}
+    return model.model_validate(kept | replaced | {"hosts": hosts}), tuple(notes)
 
 
 def _note(
@@ -81,6 +84,8 @@ def _note(
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, Proxmox):
+        return str(value.host)
     if isinstance(value, Mapping):
         return ", ".join(value) or "none"
     return {None: "none", True: "true", False: "false"}.get(value, str(value))

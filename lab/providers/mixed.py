@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from lab.providers.base import Leftovers, Machine, Power, Problem, Provider, State, Traits
+from lab.machines import Leftovers, Machine, Power, Problem, Provider, State, Traits
 
 
 class MixedProvider:

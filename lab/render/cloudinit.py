@@ -10,10 +10,10 @@ from hashlib import sha256
 from typing import Any
 
 from lab.inventory.models import Inventory, ProviderName
-from lab.providers.base import Traits
+from lab.machines import Traits
+from lab.providers.vagrant.config import management_mac
 from lab.render.bundle import SYSCTL_FILE, Bundle, File
 from lab.render.templates import render
-from lab.render.vagrant import management_mac
 from lab.ssh import Keys
 
 COMMAND_LINE = "/boot/firmware/cmdline.txt"

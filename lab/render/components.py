@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab.inventory.models import Inventory
-from lab.providers.base import Traits
+from lab.machines import Traits
 
 KUBELET_CONFIG = "/var/lib/kubelet/config.yaml"
 """Written by kubeadm from the cluster's ConfigMap `kubelet-config`, with settings of its own beside ours."""

@@ -2,6 +2,6 @@
 
 from lab.report.compare import compare
 from lab.report.files import read, rebuild, write, write_run
-from lab.report.gathered import newest_build, versions
+from lab.report.run_data import newest_build, versions
 
 __all__ = ["compare", "newest_build", "read", "rebuild", "versions", "write", "write_run"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lab.verify.outcomes import Outcome
-from lab.verify.record import Record, Verdict
+from lab.checks.outcomes import Outcome
+from lab.checks.record import Record, Verdict
 
 GREEN = (Outcome.PASSED, Outcome.SKIPPED)
 

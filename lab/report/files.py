@@ -6,12 +6,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from lab.checks.record import Verdict
 from lab.errors import InputError
-from lab.report.gathered import timeline
 from lab.report.html import page, run_page
 from lab.report.junit import junit
+from lab.report.run_data import timeline
 from lab.report.series import FOLDER
-from lab.verify.record import Verdict
 
 VERDICT = "report.json"
 PAGE = "report.html"

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from lab.checks.outcomes import Outcome
+from lab.checks.record import Figure, Record, Timeline, Verdict
 from lab.render.templates import TEMPLATES
 from lab.report.compare import compare
 from lab.report.pictures import Story, story
 from lab.report.series import Series, read
 from lab.report.timeline import build_picture
-from lab.verify.outcomes import Outcome
-from lab.verify.record import Figure, Record, Timeline, Verdict
 
 SIGN = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.COULD_NOT_TELL: "?", Outcome.SKIPPED: "–"}
 RANK = (Outcome.SKIPPED, Outcome.PASSED, Outcome.COULD_NOT_TELL, Outcome.FAILED)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 
-from lab.verify.outcomes import Outcome
-from lab.verify.record import Record, Verdict, count
+from lab.checks.outcomes import Outcome
+from lab.checks.record import Record, Verdict, count
 
 ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold, escaped or not."""

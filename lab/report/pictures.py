@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lab.report.axes import Axis, Tick, clock, latency, latency_axis, seconds_ticks
+from lab.report.downsample import PIECES, Piece, answered, longest_gap, pieces, trouble
 from lab.report.series import Mark, Series, Share, Target
-from lab.report.thin import PIECES, Piece, answered, longest_gap, pieces, trouble
 from lab.report.trials import Histogram, histogram
 from lab.report.under_load import LoadPicture, load_picture
 

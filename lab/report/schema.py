@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from lab.checks.record import Verdict
 from lab.report.series import Series
-from lab.verify.record import Verdict
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lab.checks.record import Event, Timeline
 from lab.report.axes import Axis, Tick, seconds_ticks
-from lab.verify.record import Event, Timeline
 
 COLOURS = 8
 NARROWEST = 0.4

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lab.report.axes import Axis, Tick, latency, latency_axis, nice_axis, spread
+from lab.report.downsample import thinned
 from lab.report.series import Load, Series
-from lab.report.thin import thinned
 
 LINES: tuple[tuple[str, Callable[[Load], float]], ...] = (
     ("p50", lambda item: item.p50),

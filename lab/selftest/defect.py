@@ -6,8 +6,8 @@ import re
 import shlex
 from dataclasses import dataclass, field
 
-from lab.verify.outcomes import Outcome
-from lab.verify.record import Record
+from lab.checks.outcomes import Outcome
+from lab.checks.record import Record
 
 KEPT = "/var/lib/plumbline/defects"
 """Folder on a host for what a defect replaced."""
@@ -60,6 +60,11 @@ class Breakage(Defect):
     def place(self) -> str:
         """The host that is damaged."""
         return self.at or self.host
+
+
+def breakage(*, name: str, title: str, layer: str, row: str, says: str, **fields: object) -> Breakage:
+    """A breakage whose other fields come in part from a helper, such as `edited`, by their names."""
+    return Breakage(name=name, title=title, layer=layer, row=row, says=says, **fields)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.checks.outcomes import Outcome
+from lab.checks.record import Record
 from lab.console import Console
 from lab.errors import FailedError, PlumblineError
 from lab.labs import Lab
+from lab.selftest.batches import Wave, waves
 from lab.selftest.defect import Breakage, Defect
 from lab.selftest.stages import OnCopy, OnLab, Stage
-from lab.selftest.waves import Wave, waves
-from lab.verify.outcomes import Outcome
-from lab.verify.record import Record
 from lab.waits import NotYet, wait_for
 
 GREEN_SECONDS = 180

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Protocol
 
 from lab import report
+from lab.checks.record import Record
 from lab.console import Console
+from lab.damage import Entry, Journal
 from lab.errors import FailedError
 from lab.labs import Lab
 from lab.selftest.defect import Breakage, Defect, Slip
-from lab.selftest.journal import Entry, Journal
 from lab.ssh import forget
 from lab.verify.layers import LAYERS
-from lab.verify.record import Record
 from lab.verify.run import ROOT, examine
 
 PARTS = (
+    "addons",
     "artifacts",
     "inventory",
     "lab",
@@ -116,7 +117,7 @@ class OnCopy:
 
     def undo(self) -> list[str]:
         """Copy the originals anew."""
-        for part in ("lab", "roles", "templates"):
+        for part in ("addons", "lab", "roles", "templates"):
             for original in (ROOT / part).rglob("*"):
                 copy = self._root / part / original.relative_to(ROOT / part)
                 if original.is_file() and copy.exists() and copy.read_bytes() != original.read_bytes():

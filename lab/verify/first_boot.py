@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lab.checks.outcomes import CouldNotTell
 from lab.local import Completed
-from lab.verify.outcomes import CouldNotTell
 from lab.verify.programs import INSIDE, Programs
 
 NETWORK = "/network-config"

@@ -8,7 +8,7 @@ from statistics import median
 
 from rich.table import Table
 
-from lab.verify.record import Verdict
+from lab.checks.record import Verdict
 
 
 def alarms(verdicts: Iterable[Verdict]) -> dict[str, int]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lab.verify.balancer import SOCKET, STAT, servers
-from lab.verify.driver import Driver
-from lab.verify.verbs import agrees, becomes, holds
+from lab.checks.balancer import SOCKET, STAT, servers
+from lab.checks.driver import Driver
+from lab.checks.verbs import agrees, becomes, holds
 
 CONFIG = "/etc/haproxy/haproxy.cfg"
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from lab.remote import steady
+from lab.checks.driver import Driver
+from lab.checks.outcomes import CouldNotTell
+from lab.checks.outside import knock, tcp
+from lab.checks.verbs import agrees, holds, nothing, succeeds
+from lab.hosts.remote import steady
 from lab.render import firewall
-from lab.verify.driver import Driver
-from lab.verify.outcomes import CouldNotTell
-from lab.verify.outside import knock, tcp
-from lab.verify.verbs import agrees, holds, nothing, succeeds
 
 LIST = f"nft -j list table {firewall.TABLE}"
 OTHERS = "nft -s list ruleset; iptables-legacy-save 2>/dev/null | sed 's/\\[[0-9:]*\\]//; /^#/d'"

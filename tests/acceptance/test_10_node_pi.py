@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from lab.verify.driver import Driver
-from lab.verify.pis import ENABLED, PAGE, on_air, other_pages, pis, without_memory_controller, without_vxlan
-from lab.verify.verbs import nothing
+from lab.checks.driver import Driver
+from lab.checks.raspberry_pi import (
+    ENABLED,
+    PAGE,
+    on_air,
+    other_pages,
+    pis,
+    without_memory_controller,
+    without_vxlan,
+)
+from lab.checks.verbs import nothing
 
 
 @pytest.mark.check("L1-03")

@@ -9,12 +9,12 @@ from fnmatch import fnmatch
 import pytest
 import yaml
 
+from lab.checks.driver import Driver
+from lab.checks.facts import KUBELET_CONFIG, Facts
+from lab.checks.outside import knock
+from lab.checks.verbs import agrees, holds, nothing
 from lab.inventory.models import Inventory
 from lab.render.bundle import Bundle
-from lab.verify.driver import Driver
-from lab.verify.facts import KUBELET_CONFIG, Facts
-from lab.verify.outside import knock
-from lab.verify.verbs import agrees, holds, nothing
 
 NODE_PORTS = range(30000, 32768)
 

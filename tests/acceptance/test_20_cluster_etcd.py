@@ -6,12 +6,12 @@ import shlex
 
 import pytest
 
-from lab.verify import health
-from lab.verify.driver import Driver
-from lab.verify.metrics import quantile, value
-from lab.verify.outcomes import CouldNotTell, NotPartOfLab
+from lab.checks import health
+from lab.checks.driver import Driver
+from lab.checks.metrics import quantile, value
+from lab.checks.outcomes import CouldNotTell, NotPartOfLab
+from lab.checks.verbs import holds, stays
 from lab.verify.plugin import Measure
-from lab.verify.verbs import holds, stays
 
 FSYNC_SECONDS, COMMIT_SECONDS = 0.010, 0.025
 """etcd's own advice for the 99th percentiles of WAL syncs and backend commits (tuning page)."""

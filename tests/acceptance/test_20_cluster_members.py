@@ -12,12 +12,12 @@ import pytest
 import yaml
 from cryptography import x509
 
+from lab.checks import health
+from lab.checks.driver import Driver
+from lab.checks.facts import Facts
+from lab.checks.outside import served_certificate
+from lab.checks.verbs import agrees, becomes, holds, nothing, succeeds
 from lab.inventory.models import Inventory
-from lab.verify import health
-from lab.verify.driver import Driver
-from lab.verify.facts import Facts
-from lab.verify.outside import served_certificate
-from lab.verify.verbs import agrees, becomes, holds, nothing, succeeds
 
 LEAF_LEFT = timedelta(days=30)
 CA_LEFT = timedelta(days=365)
@@ -181,20 +181,6 @@ def test_every_node_has_its_own_part_of_the_pod_subnet(driver: Driver, inventory
         cidr for cidr, number in Counter(cidr for c in parts.values() for cidr in c).items() if number > 1
     ]
     nothing("pod CIDRs of several nodes", shared, rule="none", command=command)
-
-
-@pytest.mark.check("L2-14")
-def test_dns_runs_on_two_nodes(driver: Driver) -> None:
-    """CoreDNS has at least two Ready replicas, on different nodes."""
-    path = "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-dns"
-    nodes = [
-        pod["spec"].get("nodeName", "nowhere")
-        for pod in driver.cluster.items(path)
-        if all(state["ready"] for state in pod["status"].get("containerStatuses", [{"ready": False}]))
-    ]
-    command = "kubectl -n kube-system get pods -l k8s-app=kube-dns -o wide"
-    holds("Ready replicas of CoreDNS", len(nodes) >= 2, expected="two at least", seen=nodes, command=command)
-    holds("their nodes", len(set(nodes)) >= 2, expected="two at least", seen=nodes, command=command)
 
 
 @pytest.mark.check("L2-15")

@@ -6,13 +6,13 @@ import time
 
 import pytest
 
+from lab.checks import health
+from lab.checks.objects import Object
+from lab.checks.outcomes import CouldNotTell
+from lab.checks.verbs import Refused, agrees, becomes, holds, succeeds
 from lab.cluster.etcd import etcdctl
 from lab.faults.clients import register_object
-from lab.verify import health
-from lab.verify.fire import Fire
-from lab.verify.objects import Object
-from lab.verify.outcomes import CouldNotTell
-from lab.verify.verbs import Refused, agrees, becomes, holds, succeeds
+from lab.faults.fault_run import Fire
 
 LEADER_CHANGES = 4
 """Row L4-18, from etcd's alert rules."""

@@ -6,13 +6,13 @@ import time
 
 import pytest
 
+from lab.checks import health
+from lab.checks.balancer import servers
+from lab.checks.driver import Driver
+from lab.checks.verbs import becomes, holds, nothing, stays
 from lab.cluster.workloads import is_ready
+from lab.faults.fault_run import Fire
 from lab.faults.traffic import ADDRESS, API
-from lab.verify import health
-from lab.verify.balancer import servers
-from lab.verify.driver import Driver
-from lab.verify.fire import Fire
-from lab.verify.verbs import becomes, holds, nothing, stays
 
 RELOAD_GAP = 5.0
 """Row L4-19: longest gap of a restart; a reload has none."""

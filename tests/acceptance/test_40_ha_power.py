@@ -6,15 +6,15 @@ import time
 
 import pytest
 
+from lab.checks import health
+from lab.checks.after_boot import booted_well
+from lab.checks.driver import Driver
+from lab.checks.outside import http_get
+from lab.checks.verbs import agrees, becomes, holds, nothing, succeeds
 from lab.faults.catalogue import fault
-from lab.faults.mend import gated
+from lab.faults.fault_run import Fire
+from lab.faults.recovery import gated
 from lab.faults.traffic import API, lease_holder
-from lab.verify import health
-from lab.verify.boots import booted_well
-from lab.verify.driver import Driver
-from lab.verify.fire import Fire
-from lab.verify.outside import http_get
-from lab.verify.verbs import agrees, becomes, holds, nothing, succeeds
 
 REQUEST_SECONDS = 10.0
 """A refused write must say so within a client's patience (row L4-05)."""

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
+from lab.checks import health
+from lab.checks.verbs import agrees, becomes, holds
+from lab.faults.fault_run import Fire
 from lab.faults.processes import COMPONENTS
-from lab.verify import health
-from lab.verify.fire import Fire
-from lab.verify.verbs import agrees, becomes, holds
 
 SHORT = "kubelet"
 """The component of a short run; there etcd stands still, which is worse for it than to be killed."""

@@ -6,12 +6,12 @@ import time
 
 import pytest
 
+from lab.checks.drain import drained
+from lab.checks.outside import arp_owners
+from lab.checks.verbs import agrees, becomes, holds, nothing, stays
+from lab.faults.fault_run import Fire
 from lab.faults.probes import failed_share, longest_gap
 from lab.faults.traffic import ADDRESS, traffic
-from lab.verify.drain import drained
-from lab.verify.fire import Fire
-from lab.verify.outside import arp_owners
-from lab.verify.verbs import agrees, becomes, holds, nothing, stays
 
 DRAIN_SUCCESS = 0.99
 """Row L4-10: share of good requests while workers are drained."""

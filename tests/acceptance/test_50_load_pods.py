@@ -7,11 +7,11 @@ from datetime import datetime
 
 import pytest
 
-from lab.verify.driver import Driver
-from lab.verify.objects import deployment
+from lab.checks.driver import Driver
+from lab.checks.objects import deployment
+from lab.checks.verbs import holds
+from lab.checks.workspace import Object, Workspace, workspace
 from lab.verify.plugin import Measure
-from lab.verify.verbs import holds
-from lab.verify.workspace import Object, Workspace, workspace
 
 BATCHES = 10
 """One after the other, each a pod for every worker: pods that start together wait for each other."""

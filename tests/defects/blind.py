@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from lab.checks.outcomes import Outcome
 from lab.inventory.models import Inventory
 from lab.selftest.defect import Breakage, moved
-from lab.verify.outcomes import Outcome
 
 BACK_AFTER_SECONDS = 40
 """A host that lets nobody in mends itself after this time: no repair could reach it."""

@@ -12,12 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from lab.phases.build import PHASES
+from lab.commands.operating import SOMETHING_TO_DO
+from lab.inventory import load
+from lab.labs import Lab
 from lab.ssh import Keys
-from tests.integration.conftest import NAME, ROOT, Proving, kill_all
+from tests.integration.conftest import NAME, ROOT, Proving, kill_all, mounts
 
 MASTERS = ("master-1", "master-2", "master-3")
 NODES = (*MASTERS, "worker-1", "worker-2")
+PHASES = ("machine", "boot", "converge", "init", "api", "addon", "join", "nodes", "ready")
+"""Of the steps of a fresh build, in their order."""
 CA = "openssl x509 -in /etc/kubernetes/pki/ca.crt -noout -fingerprint -sha256"
 
 
@@ -34,7 +38,7 @@ def voters(proving: Proving) -> list[str]:
     return sorted(re.findall(r"master-\d", told))
 
 
-@pytest.mark.parametrize("phase", [name for name, _ in PHASES])
+@pytest.mark.parametrize("phase", PHASES)
 def test_a_build_is_killed_in_each_phase(proving: Proving, phase: str) -> None:
     """The next phase's build starts from whatever this one left."""
     assert proving.kill_in(phase), f"the build ended before it came to {phase}"
@@ -62,6 +66,7 @@ def test_a_second_build_changes_nothing_and_says_so(proving: Proving) -> None:
 def test_drift_is_planned_mended_and_gone(proving: Proving) -> None:
     proving.run("haproxy", 'sed -i "s/timeout connect 2s/timeout connect 9s/" /etc/haproxy/haproxy.cfg')
     planned = proving.invoke("plan")
+    assert planned.code == SOMETHING_TO_DO, planned.output
     assert "-    timeout connect 9s" in planned.output
     assert "+    timeout connect 2s" in planned.output
     assert "reload haproxy" in planned.output
@@ -69,7 +74,8 @@ def test_drift_is_planned_mended_and_gone(proving: Proving) -> None:
     assert proving.invoke("build").code == 0
     after = proving.run("haproxy", "systemctl show -P MainPID haproxy").split()[-1]
     assert before == after, "haproxy was restarted where a reload was due"
-    assert "nothing to change" in proving.invoke("plan").output
+    nothing = proving.invoke("plan")
+    assert (nothing.code, "nothing to change" in nothing.output) == (0, True), nothing.output
 
 
 def test_the_lab_is_what_the_inventory_says(proving: Proving) -> None:
@@ -156,9 +162,28 @@ def test_a_second_verify_is_refused_and_a_killed_ones_namespace_is_removed(provi
     assert namespaces().strip() == ""
 
 
-def test_the_first_master_is_rebuilt_when_it_was_deleted(proving: Proving) -> None:
+def test_the_first_master_leaves_etcd_in_order_and_is_made_anew(proving: Proving) -> None:
+    done = proving.invoke("destroy", "--host", "master-1")
+    assert done.code == 0, done.output
+    assert "3 voters (master-1, master-2, master-3; all healthy), 2 needed" in done.output
+    assert re.search(r"etcd member removed: .* \(master-1\)", done.output), done.output
+    assert "Node object removed" in done.output
+    assert voters(proving) == ["master-2", "master-3"]
+    done = proving.invoke("destroy", "--host", "master-2")
+    assert done.code == 0, done.output
+    assert voters(proving) == ["master-3"]
+    refused = proving.invoke("destroy", "--host", "master-3")
+    assert (refused.code, "only voter" in refused.output) == (3, True), refused.output
+    done = proving.invoke("build")
+    assert done.code == 0, done.output
+    assert "dead etcd member removed" not in done.output
+    assert voters(proving) == list(MASTERS)
+
+
+def test_a_master_is_made_anew_when_somebody_deleted_it(proving: Proving) -> None:
+    """Behind the back of the cluster, as a broken disk would."""
     before = inits(proving)
-    assert proving.invoke("destroy", "--host", "master-1").code == 0
+    assert Lab.open(load(str(proving.inventory)), ROOT).provider.destroy("master-1")
     done = proving.invoke("build")
     assert done.code == 0, done.output
     assert "dead etcd member removed" in done.output
@@ -174,7 +199,7 @@ def test_destroy_leaves_nothing(proving: Proving) -> None:
     assert (
         mine not in subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
     )
-    assert "/plumbline/proving" not in Path("/proc/mounts").read_text()
+    assert mounts() == proving.mounts
     assert not Path("/var/lib/plumbline/proving").exists()
     assert not (ROOT / ".lab" / "proving" / "kubeconfig").exists()
     processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout

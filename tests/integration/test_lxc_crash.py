@@ -14,13 +14,14 @@ import pytest
 from lab.artifacts.rootfs import debian_tree
 from lab.artifacts.store import Store
 from lab.local import run
-from lab.providers import lxc, lxc_machine
-from lab.providers.base import Machine, State
-from lab.providers.lxc import LxcProvider
-from lab.providers.lxc_cgroups import Cgroups
-from lab.providers.lxc_config import port_name
-from lab.providers.lxc_monitors import monitors
-from lab.providers.lxc_network import LabNetwork
+from lab.machines import Machine, State
+from lab.providers.lxc import machine as lxc_machine
+from lab.providers.lxc import provider as lxc
+from lab.providers.lxc.cgroups import Cgroups
+from lab.providers.lxc.config import port_name
+from lab.providers.lxc.monitors import monitors
+from lab.providers.lxc.network import LabNetwork
+from lab.providers.lxc.provider import LxcProvider
 from lab.render.roles import all_packages
 from lab.waits import NotYet, wait_for
 

@@ -18,11 +18,11 @@ from lab.artifacts.rootfs import debian_tree
 from lab.artifacts.store import Store
 from lab.errors import FailedError, PreflightError
 from lab.local import Completed, run
-from lab.providers import lxc_network
-from lab.providers.base import Machine, Power, State, Volume
-from lab.providers.lxc import LxcProvider
-from lab.providers.lxc_config import port_name
-from lab.providers.lxc_mark import new_lab_mark, write_mark
+from lab.machines import Machine, Power, State, Volume
+from lab.providers.lxc import network as lxc_network
+from lab.providers.lxc.config import port_name
+from lab.providers.lxc.mark import new_lab_mark, write_mark
+from lab.providers.lxc.provider import LxcProvider
 from lab.render.roles import all_packages
 from lab.ssh import key_pair
 from lab.waits import NotYet, wait_for

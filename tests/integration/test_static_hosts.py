@@ -21,20 +21,20 @@ import pytest
 from lab.artifacts.provide import provide, stock
 from lab.artifacts.rootfs import debian_tree
 from lab.artifacts.store import Store
-from lab.changes import HostChange
 from lab.console import Console
-from lab.converge import compare, look
+from lab.hosts.changes import HostChange
+from lab.hosts.converge import compare, look
+from lab.hosts.release import release
 from lab.inventory.loading import load
 from lab.labs import MACHINES, Lab, ssh_for
 from lab.local import Completed, run
-from lab.phases import hosts
-from lab.phases.context import Build
-from lab.providers.base import Machine, State, Volume
-from lab.providers.lxc import LxcProvider
-from lab.release import release
+from lab.machines import Machine, State, Volume
+from lab.providers.lxc.provider import LxcProvider
 from lab.render.roles import all_packages
 from lab.runs import Run
 from lab.ssh import Keys, key_pair
+from lab.steps import hosts
+from lab.steps.context import Build
 from lab.waits import NotYet, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -133,7 +133,7 @@ def iron(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iron]:
     network = LxcProvider(NAME, MACHINES / NAME, IPv4Interface("10.1.1.1/24"), ())
     made = Iron(owner, " ".join(key.public.split()[:2]), folder)
     owner.clean()
-    made.invoke("destroy")
+    made.invoke("destroy", "--yes", NAME)
     seed = USER_DATA.format(private=json.dumps(key.private), public=key.public, key=Keys(NAME).own().public)
     files = {
         "user-data": seed,
@@ -150,7 +150,7 @@ def iron(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iron]:
         wait_for("SSH of old-iron", lambda: _answers(interface), seconds=60)
         yield made
     finally:
-        made.invoke("destroy")
+        made.invoke("destroy", "--yes", NAME)
         owner.clean()
         network.clean()
 
@@ -236,7 +236,10 @@ def test_a_mixed_lab_is_built_proven_and_let_go(iron: Iron) -> None:
     done = iron.invoke("verify", "--layer", "node", "--layer", "cluster")
     assert done.code == 0, done.stdout + done.stderr
 
-    done = iron.invoke("destroy")
+    refused = iron.invoke("destroy")
+    assert refused.code == 2, refused.stdout + refused.stderr
+    assert f"next: invoke destroy -i {iron.inventory()} --yes {NAME}" in refused.stderr
+    done = iron.invoke("destroy", "--yes", NAME)
     assert done.code == 0, done.stdout + done.stderr
     assert iron.owner.state("old-iron") is State.RUNNING, "a machine that exists is never switched off"
     left = iron.on_iron(

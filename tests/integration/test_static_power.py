@@ -15,9 +15,9 @@ from lab.errors import CommandError, PreflightError
 from lab.inventory.loading import load
 from lab.inventory.models import Host
 from lab.inventory.sections import HostPower
-from lab.providers import static_power
-from lab.providers.base import Power
-from lab.providers.static_power import on_terminal, switch
+from lab.machines import Power
+from lab.providers.static import power as static_power
+from lab.providers.static.power import on_terminal, switch
 
 LOOPBACK = IPv4Network("127.0.0.0/8")
 MAC = "02:00:00:00:00:07"

@@ -17,10 +17,10 @@ import pytest
 from lab.inventory.loading import load
 from lab.inventory.models import Inventory
 from lab.local import Completed, run
-from lab.providers.base import State
-from lab.providers.vagrant import parse_states
-from lab.providers.vagrant_preflight import gather
-from lab.render.vagrant import LXC_BOX, VAGRANTFILE, machines, management_mac
+from lab.machines import State
+from lab.providers.vagrant.config import LXC_BOX, VAGRANTFILE, machines, management_mac
+from lab.providers.vagrant.preflight import gather
+from lab.providers.vagrant.provider import parse_states
 from lab.ssh import Keys
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +31,7 @@ VAGRANT_SECONDS = 300
 INVENTORY = """
 lab: by-vagrant
 provider: vagrant
+disposable: true
 network: {lan: 10.1.1.0/24, gateway: 10.1.1.1}
 kubernetes: {single_master: true}
 metallb: {pools: [{name: default, addresses: [10.1.1.100-10.1.1.110]}]}

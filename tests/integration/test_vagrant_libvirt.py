@@ -24,12 +24,12 @@ from lab.artifacts.store import Store
 from lab.inventory.loading import load
 from lab.labs import Lab
 from lab.local import Completed, run
-from lab.phases.machines import outline
-from lab.providers import vagrant
-from lab.providers.base import Power, State
+from lab.machines import Power, State
+from lab.providers.vagrant import provider as vagrant
 from lab.render.bundle import bundle, pins
 from lab.render.cloudinit import seed
 from lab.render.roles import all_packages
+from lab.steps.machines import outline
 from lab.waits import NotYet, wait_for
 from tests.integration.test_vagrant import INVENTORY
 from tests.integration.test_vagrant import NAME as BY_LXC

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import generated
+from lab.commands import generated
 
 
 def test_generated_files_are_current() -> None:

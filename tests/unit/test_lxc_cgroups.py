@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab.errors import DeadlineError
-from lab.providers.base import State
-from lab.providers.lxc_cgroups import Cgroups
+from lab.machines import State
+from lab.providers.lxc.cgroups import Cgroups
 
 
 def version_1(root: Path) -> Cgroups:
@@ -85,7 +85,7 @@ def test_a_cgroup_that_goes_while_it_is_looked_at_is_off(
     monkeypatch.setattr(Path, "write_text", going)
     assert cgroups.state("m1") is State.OFF
     with pytest.raises(DeadlineError, match="m1: running"):
-        monkeypatch.setattr("lab.providers.lxc_cgroups._SECONDS", 0.02)
+        monkeypatch.setattr("lab.providers.lxc.cgroups._SECONDS", 0.02)
         cgroups.freeze("m1", False)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from lab.providers.lxc_config import config_text, init_text, port_name
+from lab.providers.lxc.config import config_text, init_text, port_name
 
 V1 = "3:cpu,cpuacct:/\n2:freezer:/\n1:name=systemd:/\n0::/\n"
 V2 = "0::/\n"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.providers import lxc_machine
-from lab.providers.base import Machine, Volume
-from lab.providers.lxc_mark import own_machine
+from lab.machines import Machine, Volume
+from lab.providers.lxc import machine as lxc_machine
+from lab.providers.lxc.mark import own_machine
 
 
 def machine(name: str = "m1", **changes: object) -> Machine:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ipaddress import IPv4Interface
 from pathlib import Path
 
-from lab.providers.lxc_mark import (
+from lab.providers.lxc.mark import (
     MachineMark,
     new_lab_mark,
     own_machine,
@@ -15,9 +15,9 @@ from lab.providers.lxc_mark import (
     stranger,
     write_mark,
 )
-from lab.providers.lxc_monitors import monitors
-from lab.providers.lxc_network import LabNetwork
-from lab.providers.lxc_ownership import strangers, unusable_paths
+from lab.providers.lxc.monitors import monitors
+from lab.providers.lxc.network import LabNetwork
+from lab.providers.lxc.ownership import strangers, unusable_paths
 
 
 class FakeNetwork(LabNetwork):

@@ -14,18 +14,19 @@ from typing import Any
 
 import pytest
 
-from lab.converge import EVIDENCE
 from lab.errors import DeadlineError, FailedError, PreflightError
+from lab.hosts.converge import EVIDENCE
+from lab.hosts.release import FOLDERS, STAYING, script
 from lab.inventory.loading import load, parse
 from lab.inventory.models import Host, Inventory
 from lab.inventory.sections import HostPower
-from lab.providers import static, static_power
-from lab.providers.base import Power, State
+from lab.machines import Power, State
 from lab.providers.mixed import MixedProvider
-from lab.providers.static import StaticProvider
-from lab.providers.static_facts import MARK, Existing, judge, look
-from lab.providers.static_power import magic_packet, switch
-from lab.release import FOLDERS, STAYING, script
+from lab.providers.static import power as static_power
+from lab.providers.static import provider as static
+from lab.providers.static.facts import MARK, Existing, judge, look
+from lab.providers.static.power import magic_packet, switch
+from lab.providers.static.provider import StaticProvider
 from lab.render.roles import host_roles
 from tests.fakes import Call, FakeProvider, FakeSsh
 from tests.world import inventory

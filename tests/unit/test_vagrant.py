@@ -17,14 +17,16 @@ from lab.errors import CommandError, InputError
 from lab.inventory.loading import load
 from lab.inventory.models import Inventory
 from lab.local import Completed
-from lab.providers import lxc_preflight, vagrant, vagrant_preflight
-from lab.providers.base import Machine, State, Traits
-from lab.providers.lxc_preflight import HostFacts
-from lab.providers.vagrant import VagrantProvider, parse_states
-from lab.providers.vagrant_preflight import LaptopFacts, closed, judge
+from lab.machines import Machine, State, Traits
+from lab.providers.lxc import preflight as lxc_preflight
+from lab.providers.lxc.preflight import HostFacts
+from lab.providers.vagrant import preflight as vagrant_preflight
+from lab.providers.vagrant import provider as vagrant
+from lab.providers.vagrant.config import LXC_BOX, machines, management_mac
+from lab.providers.vagrant.preflight import LaptopFacts, closed, judge
+from lab.providers.vagrant.provider import VagrantProvider, parse_states
 from lab.render.bundle import bundle, pins
 from lab.render.cloudinit import seed
-from lab.render.vagrant import LXC_BOX, machines, management_mac
 from lab.ssh import Keys
 
 GOOD = LaptopFacts(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.providers.lxc_config import INIT, init_text
-from lab.providers.vagrant_box import added_box, made_of, make_box
+from lab.providers.lxc.config import INIT, init_text
+from lab.providers.vagrant.box import added_box, made_of, make_box
 
 STRIPPED = 2
 """Leading parts that vagrant-lxc's template takes from each name (scripts/lxc-template)."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 
+from lab import proxies
 from lab.artifacts import programs
 from lab.artifacts.sources.trouble import (
     BUILD_HERE,
@@ -57,7 +59,14 @@ def _attempt(where: str, command: Sequence[str], into: Path, log: Path, say: Say
             say(f"{where}: HTTP 429, the registry asks to wait {seconds:.0f} s")
 
     try:
-        programs.run(command, log=log, cwd=log.parent, each_line=line, watch=lambda: pace.slow(written(into)))
+        programs.run(
+            command,
+            log=log,
+            cwd=log.parent,
+            env={**os.environ, **proxies.settings()},
+            each_line=line,
+            watch=lambda: pace.slow(written(into)),
+        )
     except CommandError as error:
         programs.still_wanted(where)
         return meaning(where, error)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import proxies
 from lab.artifacts.catalogue import Catalogue, Component, Download, Image, Programs
 from lab.artifacts.sources.modules import IMAGE_TAR, ModulesSource
 from lab.artifacts.sources.registry import Mirrors, Pull
@@ -62,6 +63,10 @@ class UpstreamSource:
         component = self._catalogue.components[name]
         return self._key(name, component) if _official(component) else self._modules.key(name)
 
+    def behind(self, name: str) -> list[Key]:
+        component = self._catalogue.components[name]
+        return [self._key(name, component)] if _official(component) else self._modules.behind(name)
+
     def make(self, name: str) -> Entry:
         component = self._catalogue.components[name]
         if not _official(component):
@@ -92,7 +97,7 @@ class UpstreamSource:
             file = official_file(component, one, self._arch)
             self._say(f"{name}: fetching {file.url}")
             received = self._store.download_path(file.sha256)
-            with _named(name):
+            with _named(name), proxies.fetching():
                 fetch(file.url, file.sha256, received, say=lambda line: self._say(f"{name}: {line}"))
             if one.program:
                 made[one.program] = work / one.program
@@ -137,7 +142,8 @@ def answers(catalogue: Catalogue, arch: str) -> bool:
 
     for _, component in catalogue.programs():
         for download in component.upstream:
-            return can_be_had(official_file(component, download, arch).url, PATIENCE)
+            with proxies.fetching():
+                return can_be_had(official_file(component, download, arch).url, PATIENCE)
     return False
 
 

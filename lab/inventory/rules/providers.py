@@ -66,6 +66,14 @@ def reached(inventory: Inventory) -> Iterator[Problem]:
             return
 
 
+def unused(inventory: Inventory) -> Iterator[Problem]:
+    """A lab without a machine on Proxmox VE has no section for it: nothing would read it."""
+    providers = {provider_of(inventory, machine) for machine in inventory.hosts.values()}
+    if inventory.proxmox is not None and ProviderName.PROXMOX not in providers:
+        rule, fix = "no machine of this lab is made on Proxmox VE", "remove the section"
+        yield Problem(("proxmox",), rule, fix, depends=(("provider",), ("hosts",)))
+
+
 def pis(inventory: Inventory) -> Iterator[Problem]:
     """A Raspberry Pi is a Raspberry Pi: it exists already, and is what it is."""
     for name, machine in inventory.hosts.items():
@@ -139,4 +147,4 @@ def spread(inventory: Inventory) -> Iterator[Problem]:
             yield Problem(path, rule, f"move a master to {free[0]}", depends=read, value="", warning=True)
 
 
-RULES = (makes, reached, pis, one_network, tagged, wakes, spread)
+RULES = (makes, reached, unused, pis, one_network, tagged, wakes, spread)

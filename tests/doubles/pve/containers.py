@@ -6,9 +6,9 @@ that this changes is what the provider says its machines cannot do; pytest loads
 
 from __future__ import annotations
 
-from lab.providers.base import Traits
-from lab.providers.lxc_preflight import oom_score_restricted
-from lab.providers.proxmox import ProxmoxProvider
+from lab.machines import Traits
+from lab.providers.lxc.preflight import oom_score_restricted
+from lab.providers.proxmox.provider import ProxmoxProvider
 
 
 def traits_of(_provider: ProxmoxProvider, _name: str) -> Traits:

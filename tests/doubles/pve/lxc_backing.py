@@ -13,10 +13,10 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 
 from lab.errors import PlumblineError
-from lab.providers.base import Machine, Power, State, Volume
-from lab.providers.lxc import LxcProvider
-from lab.providers.lxc_machine import SEED
-from lab.providers.lxc_network import LabNetwork
+from lab.machines import Machine, Power, State, Volume
+from lab.providers.lxc.machine import SEED
+from lab.providers.lxc.network import LabNetwork
+from lab.providers.lxc.provider import LxcProvider
 from tests.doubles.pve.answers import TaskError
 from tests.doubles.pve.backing import Interfaces, mac_of
 from tests.doubles.pve.state import Vm

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lab import proxies
 from lab.waits import NotYet, wait_for
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -54,7 +55,8 @@ class World:
 
     def env(self, **more: str) -> Mapping[str, str]:
         """The environment of a command inside: the world's cache, and no proxy in between."""
-        kept = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
+        aside = (*proxies.settings(), *(proxies.ASIDE + kind for kind in proxies.KINDS))
+        kept = {key: value for key, value in os.environ.items() if key not in aside}
         return kept | {"PLUMBLINE_CACHE": str(self.folder / "cache")} | more
 
     def invoke(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

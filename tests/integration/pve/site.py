@@ -12,11 +12,11 @@ import pytest
 
 from lab.inventory.loading import parse
 from lab.inventory.models import Inventory
-from lab.phases.engine import WORKERS
-from lab.phases.machines import outline
-from lab.providers import proxmox_tasks
-from lab.providers.base import Machine, State
-from lab.providers.proxmox import ProxmoxProvider
+from lab.machines import Machine, State
+from lab.providers.proxmox import tasks as proxmox_tasks
+from lab.providers.proxmox.provider import ProxmoxProvider
+from lab.steps.engine import WORKERS
+from lab.steps.machines import outline
 from tests.doubles.pve.fixture import IMAGE_SHA256, IMAGE_URL, Double
 
 OPPOSITES = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lab.providers.proxmox_api import IN_FLIGHT
-from lab.providers.proxmox_tasks import POLLS_PER_SECOND
+from lab.providers.proxmox.api import IN_FLIGHT
+from lab.providers.proxmox.tasks import POLLS_PER_SECOND
 from tests.integration.pve.figures import measure
 
 pytestmark = pytest.mark.long

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 import pytest
 
 from lab.errors import PreflightError
-from lab.providers.base import State
-from lab.providers.proxmox_mark import Mark
-from lab.providers.proxmox_rights import Need, needs, role_commands
+from lab.machines import State
+from lab.providers.proxmox.mark import Mark
+from lab.providers.proxmox.rights import Need, needs, role_commands
 from tests.doubles.pve.access import Access
 from tests.doubles.pve.faults import TaskScript
 from tests.doubles.pve.fixture import TOKEN, USER

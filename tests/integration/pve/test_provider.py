@@ -10,9 +10,9 @@ from urllib.parse import unquote
 import pytest
 
 from lab.errors import FailedError, PlumblineError, PreflightError
-from lab.providers.base import Power, State
-from lab.providers.proxmox_api import ProxmoxApi
-from lab.providers.proxmox_retry import LostError
+from lab.machines import Power, State
+from lab.providers.proxmox.api import ProxmoxApi
+from lab.providers.proxmox.retry import LostError
 from tests.doubles.pve.fixture import ROLE, USER, Double
 from tests.integration.pve.site import Site, SiteMaker, opened
 

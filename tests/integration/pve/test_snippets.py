@@ -11,7 +11,7 @@ import pytest
 
 from lab.errors import CommandError
 from lab.inventory.proxmox import Snippets
-from lab.providers.proxmox_snippets import SnippetFolder
+from lab.providers.proxmox.snippets import SnippetFolder
 from tests.doubles.sshd import FOLDER, Sshd, sshd
 from tests.integration.pve.site import Site, SiteMaker
 

@@ -35,6 +35,9 @@ class Made:
     def key(self, name: str) -> Key | None:
         return Key.of(name, "amd64", {})
 
+    def behind(self, _name: str) -> list[Key]:
+        return []
+
     def make(self, name: str) -> Entry:
         self.begun.append(name)
         if name == self.fails:

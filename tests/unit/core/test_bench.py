@@ -10,13 +10,13 @@ import pytest
 from lab.commands import bench
 from lab.commands.bench_inventory import SIZES, fit, inventory_of, seen
 from lab.commands.measured import Cost
-from lab.converge import compare
+from lab.hosts.converge import compare
 from lab.inventory import load
 from lab.inventory.loading import parse
 from lab.labs import Lab
 from lab.load.ceiling import Ceiling
 from lab.load.result import Result
-from lab.providers.base import Traits
+from lab.machines import Traits
 from lab.render.bundle import bundle, pins
 
 

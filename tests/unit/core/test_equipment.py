@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from lab.artifacts.stock import Stock
-from lab.changes import INCOMING, HostChange
-from lab.equipment import Held, asked, bring_after, bring_before, missing
+from lab.hosts.changes import INCOMING, HostChange
+from lab.hosts.payload import Held, asked, bring_after, bring_before, missing
 from lab.render.bundle import Bundle, bundle, pins
 from tests.fakes import FULL_MACHINES, FakeSsh
 from tests.world import inventory

@@ -10,10 +10,10 @@ import pytest
 from lab.errors import CommandError, DeadlineError, FailedError, InputError
 from lab.inventory.models import Arch, ProviderName
 from lab.labs import Lab, provider_for, stocked, vagrant_backend
-from lab.providers.lxc import LxcProvider
+from lab.providers.lxc.provider import LxcProvider
 from lab.providers.mixed import MixedProvider
-from lab.providers.static import StaticProvider
-from lab.providers.vagrant import VagrantProvider
+from lab.providers.static.provider import StaticProvider
+from lab.providers.vagrant.provider import VagrantProvider
 from tests.fakes import FakeProvider, FakeSsh
 from tests.world import inventory
 

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.changes import HostChange
-from lab.converge import HostFacts, apply, compare, look
 from lab.errors import CommandError, FailedError
+from lab.hosts.changes import HostChange
+from lab.hosts.converge import HostFacts, apply, compare, look
 from lab.render.bundle import Bundle, File
 from lab.render.components import KUBELET_CONFIG
 from lab.render.roles import Unit
@@ -428,7 +428,7 @@ def test_how_far_kubeadm_came_is_told_by_what_it_left(
 
 def test_the_program_needs_nothing_but_python(tmp_path: Path) -> None:
     """Isolated mode: no site-packages, no checkout on the path."""
-    program = (Path(__file__).parents[3] / "lab/remote.py").read_text()
+    program = (Path(__file__).parents[3] / "lab/hosts/remote.py").read_text()
     request = {"verb": "change", "write": [], "remove": [], "commands": []}
     told = subprocess.run(
         ["python3", "-I", "-S", "-c", program],

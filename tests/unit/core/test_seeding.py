@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import seeding
 from lab.errors import InputError
+from lab.hosts import seeding
 from lab.inventory.loading import load
 from lab.inventory.models import Inventory
-from lab.providers.base import Traits
+from lab.machines import Traits
 from lab.render.bundle import Bundle, bundle, pins
 from lab.render.cloudinit import seed
 from lab.ssh import Keys

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lab.checks.history import Fate
 from lab.faults.clients import (
     EMPTY,
     Answered,
@@ -22,7 +23,6 @@ from lab.faults.clients import (
     Writer,
     register_object,
 )
-from lab.verify.history import Fate
 
 DOOR = Door("10.1.1.50", 6443, ssl.create_default_context(), "/api/v1/namespaces/fire/configmaps")
 

@@ -18,7 +18,7 @@ from lab.faults.catalogue import KINDS
 from lab.faults.inject import injected
 from lab.faults.kinds import Fault
 from lab.labs import Lab
-from lab.providers.base import State
+from lab.machines import State
 from tests.fakes import FakeProvider
 from tests.world import INVENTORY, inventory
 

@@ -17,7 +17,7 @@ from lab.faults.catalogue import KINDS, fault, hosts_for, offers
 from lab.faults.kinds import Kind
 from lab.faults.on_host import NOTHING, ONE_AT_A_TIME, SWITCH, OnHost, undoing
 from lab.labs import Lab
-from lab.providers.base import State
+from lab.machines import State
 from lab.ssh import Result
 from tests.fakes import FakeClock, FakeProvider, FakeSsh
 from tests.world import INVENTORY, inventory

@@ -9,17 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from lab.checks import health
+from lab.checks.driver import Driver
+from lab.checks.outcomes import CouldNotTell, Mismatch
 from lab.errors import FailedError, PreflightError
-from lab.faults import marker, mend, power
+from lab.faults import marker, power
+from lab.faults import recovery as mend
 from lab.faults.catalogue import KINDS
 from lab.faults.kinds import Fault
 from lab.labs import Lab
 from lab.locks import exclusive
-from lab.providers.base import State
+from lab.machines import State
 from lab.render.bundle import pins
-from lab.verify import health
-from lab.verify.driver import Driver
-from lab.verify.outcomes import CouldNotTell, Mismatch
 from tests.fakes import FakeProvider
 from tests.world import INVENTORY, inventory
 

@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
+from lab.checks.outcomes import CouldNotTell
+from lab.checks.verbs import Refused
 from lab.faults.probes import Prober, Sampler, failed_share, longest_gap, settled_after
 from lab.report.series import Probe
-from lab.verify.outcomes import CouldNotTell
-from lab.verify.verbs import Refused
 
 
 def series(text: str) -> list[Probe]:

@@ -11,16 +11,18 @@ from typing import Any, cast
 import pytest
 
 from lab.errors import DeadlineError, FailedError, InputError, PreflightError
-from lab.phases.machines import outline
-from lab.providers import proxmox_api, proxmox_retry, proxmox_tasks
-from lab.providers.proxmox_agent import lan_address, verdict
-from lab.providers.proxmox_api import ProxmoxApi, secret
-from lab.providers.proxmox_fleet import Fleet, Row
-from lab.providers.proxmox_mark import Mark, read_mark, tags
-from lab.providers.proxmox_plan import Seen, Step, configuration, differences, disk_gib, next_step, sentences
-from lab.providers.proxmox_retry import ApiError, BusyError, LostError, judged, persist, read
-from lab.providers.proxmox_rights import Need, held, missing, needs, role_commands
-from lab.providers.proxmox_tasks import Pacer, Tasks, Upid
+from lab.providers.proxmox import api as proxmox_api
+from lab.providers.proxmox import retry as proxmox_retry
+from lab.providers.proxmox import tasks as proxmox_tasks
+from lab.providers.proxmox.agent import lan_address, verdict
+from lab.providers.proxmox.api import ProxmoxApi, secret
+from lab.providers.proxmox.fleet import Fleet, Row
+from lab.providers.proxmox.mark import Mark, read_mark, tags
+from lab.providers.proxmox.plan import Seen, Step, configuration, differences, disk_gib, next_step, sentences
+from lab.providers.proxmox.retry import ApiError, BusyError, LostError, judged, persist, read
+from lab.providers.proxmox.rights import Need, held, missing, needs, role_commands
+from lab.providers.proxmox.tasks import Pacer, Tasks, Upid
+from lab.steps.machines import outline
 from lab.waits import NotYet
 from tests.fakes import FakeClock
 from tests.world import inventory

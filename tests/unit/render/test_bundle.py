@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab.inventory.models import Inventory
-from lab.providers.base import Traits
+from lab.machines import Traits
 from lab.render.bundle import MODULES_FILE, SYSCTL_FILE, Bundle, bundle, pins
 from tests.fakes import CONTAINERS, FULL_MACHINES
 from tests.world import INVENTORY, inventory

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from lab.inventory.models import Inventory
-from lab.providers.base import Traits
+from lab.machines import Traits
 from lab.render.bundle import SYSCTL_FILE, Bundle, File, bundle, pins
 from lab.render.cloudinit import first_boot_commands, seed
 from lab.ssh import Keys

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from lab.converge import HostFacts, compare
 from lab.errors import FailedError, PreflightError
+from lab.hosts.converge import HostFacts, compare
 from lab.inventory.loading import load
 from lab.inventory.models import Inventory
-from lab.providers.base import Traits
+from lab.machines import Traits
 from lab.render import firewall
 from lab.render.bundle import Bundle, bundle, pins
 from tests.world import INVENTORY, inventory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.verify.record import Verdict
+from lab.checks.record import Verdict
 from tests import reports
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from lab.checks.outcomes import Outcome
+from lab.checks.record import Figure, Verdict
 from lab.report import compare
-from lab.verify.outcomes import Outcome
-from lab.verify.record import Figure, Verdict
 
 
 def changed(verdict: Verdict, number: int, **values: object) -> Verdict:

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from lab.checks.outcomes import Outcome
+from lab.checks.record import Verdict
 from lab.report import files
 from lab.report.axes import Axis, clock, latency_axis, nice_axis, seconds_ticks, spread
+from lab.report.downsample import PIECES, answered, longest_gap, pieces, thinned, trouble
 from lab.report.html import anchor, page
 from lab.report.pictures import story
 from lab.report.series import Gaps, Holder, Load, Mark, Probe, Series, Target, write
-from lab.report.thin import PIECES, answered, longest_gap, pieces, thinned, trouble
 from lab.report.trials import histogram, percentile
-from lab.verify.outcomes import Outcome
-from lab.verify.record import Verdict
 from tests import reports
 
 STORIES = (reports.power_off(), reports.trials(), reports.under_load())

@@ -9,10 +9,10 @@ import pytest
 from invoke.exceptions import Exit
 
 from lab import report as reports
+from lab.checks.outcomes import Outcome
+from lab.checks.record import Verdict
 from lab.commands import reporting
 from lab.report.series import write as keep
-from lab.verify.outcomes import Outcome
-from lab.verify.record import Verdict
 from tests.reports import power_off
 
 EARLIER = "20261125T180000.000000Z"

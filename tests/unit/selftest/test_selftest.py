@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
+from lab.checks.outcomes import Outcome
+from lab.checks.record import Record
 from lab.console import Console
+from lab.damage import Entry, Journal, take_out_left_behind
 from lab.errors import CommandError, FailedError, InputError
 from lab.inventory import load
 from lab.labs import Lab
 from lab.selftest import run as runner
+from lab.selftest.batches import waves
 from lab.selftest.catalogue import catalogue, chosen
 from lab.selftest.defect import Breakage, Defect, Slip, edited, moved
-from lab.selftest.journal import Entry, Journal, take_out_left_behind
-from lab.selftest.waves import waves
 from lab.verify.index import rows
-from lab.verify.outcomes import Outcome
-from lab.verify.record import Record
 
 ROOT = Path(__file__).parents[3]
 INVENTORY = load("rehearsal")
@@ -213,9 +213,9 @@ class Hosts:
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr("lab.providers.lxc.LxcProvider.enter", lambda _: None)
-    monkeypatch.setattr("lab.selftest.journal.BACK_SECONDS", 0)
-    monkeypatch.setattr("lab.selftest.journal.forget", lambda *_: None)
+    monkeypatch.setattr("lab.providers.lxc.provider.LxcProvider.enter", lambda _: None)
+    monkeypatch.setattr("lab.damage.BACK_SECONDS", 0)
+    monkeypatch.setattr("lab.damage.forget", lambda *_: None)
     return Lab.open(INVENTORY, tmp_path)
 
 

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
+from lab.checks import cluster as cluster_module
+from lab.checks.cluster import Cluster
+from lab.checks.driver import Driver
+from lab.checks.facts import SCRIPT, FactStore
+from lab.checks.outcomes import CouldNotTell, Outcome
+from lab.checks.verbs import Refused
 from lab.cluster.api import ApiError, Unavailable
 from lab.errors import CommandError, DeadlineError, FailedError
 from lab.labs import Lab
 from lab.render.bundle import pins
 from lab.ssh import Result
-from lab.verify import cluster as cluster_module
-from lab.verify.cluster import Cluster
-from lab.verify.driver import Driver
-from lab.verify.facts import SCRIPT, FactStore
-from lab.verify.outcomes import CouldNotTell, Outcome
 from lab.verify.plugin import judged, short_id
-from lab.verify.verbs import Refused
 from tests.fakes import FakeProvider, FakeSsh
 from tests.world import inventory
 

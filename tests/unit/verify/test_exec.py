@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lab.verify.cluster import _exit_code
+from lab.checks.cluster import _exit_code
 
 
 class Ended:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lab.verify.history import LOST, Event, Fate, Operation, gap, judge, lost, rate, to_json
+from lab.checks.history import LOST, Event, Fate, Operation, gap, judge, lost, rate, to_json
 
 
 def write(value: str, began: float, ended: float, base: int, version: int = 0, **more: Any) -> Operation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.verify.metrics import quantile, samples, value
+from lab.checks.metrics import quantile, samples, value
 
 TEXT = """# HELP wal a histogram
 # TYPE wal histogram

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from lab.checks.facts import Facts
+from lab.checks.outcomes import NotPartOfLab
+from lab.checks.raspberry_pi import on_air, other_pages, pis, without_memory_controller, without_vxlan
 from lab.inventory.loading import load
-from lab.verify.facts import Facts
-from lab.verify.outcomes import NotPartOfLab
-from lab.verify.pis import on_air, other_pages, pis, without_memory_controller, without_vxlan
 
 FIRMWARE = "coherent_pool=1M 8250.nr_uarts=1 cgroup_disable=memory numa_policy=interleave"
 """What the firmware of a Pi 5 prepends (raspberrypi/linux#6980)."""

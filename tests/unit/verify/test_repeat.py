@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lab.verify.outcomes import Outcome
-from lab.verify.record import LayerResult, Record, Verdict
+from lab.checks.outcomes import Outcome
+from lab.checks.record import LayerResult, Record, Verdict
 from lab.verify.repeat import alarms, durations, tables
 
 

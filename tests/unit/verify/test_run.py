@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.checks.outcomes import Outcome
+from lab.checks.record import Record, Verdict
 from lab.console import Console
 from lab.errors import InputError, PreflightError
 from lab.inventory import load
@@ -18,15 +20,13 @@ from lab.locks import exclusive
 from lab.runs import Run
 from lab.verify import run as runner
 from lab.verify.layers import LAYERS, Layer, chosen
-from lab.verify.outcomes import Outcome
-from lab.verify.record import Record, Verdict
 from lab.verify.run import Story
 
 ROOT = Path(__file__).parents[3]
 
 FOUR = '''
 import pytest
-from lab.verify.outcomes import CouldNotTell, Mismatch, NotPartOfLab
+from lab.checks.outcomes import CouldNotTell, Mismatch, NotPartOfLab
 
 @pytest.mark.check("L0-01")
 @pytest.mark.each("all")
@@ -80,7 +80,8 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> None
     folder.mkdir()
     for name, text in files.items():
         (folder / f"test_00_render{name}.py").write_text(text)
-    monkeypatch.setattr(runner, "TESTS", folder)
+    monkeypatch.setattr("lab.verify.layers.TESTS", folder)
+    monkeypatch.setattr("lab.verify.layers.ADDONS", folder / "none")
 
 
 def verify(lab: Lab, tmp_path: Path, selection: str = "") -> tuple[Verdict, Path]:
@@ -134,7 +135,7 @@ def test_a_selection_keeps_rows_hosts_and_names(
         ("import nothing_of_that_name\n", "nothing_of_that_name"),
         ("", "pytest ended with exit code 5"),
         (
-            "from lab.verify.outcomes import NotPartOfLab as N\n\ndef test_x():\n    raise N('a', 'b')\n",
+            "from lab.checks.outcomes import NotPartOfLab as N\n\ndef test_x():\n    raise N('a', 'b')\n",
             "no check of this layer",
         ),
         ("import os\n\ndef test_x():\n    os._exit(3)\n", "was not run to its end"),
@@ -197,7 +198,14 @@ def test_collection_is_the_same_whatever_the_hash_seed(lab: Lab, tmp_path: Path)
         context = tmp_path / f"context-{seed}.json"
         context.write_text(Context.of(lab, tmp_path, "node", "", 1).model_dump_json())
         command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "lab.verify.plugin"]
-        command += ["-p", "no:cacheprovider", "--plumbline-context", str(context), "tests/acceptance"]
+        command += [
+            "-p",
+            "no:cacheprovider",
+            "--plumbline-context",
+            str(context),
+            "tests/acceptance",
+            "addons",
+        ]
         done = subprocess.run(
             command,
             cwd=ROOT,

@@ -6,9 +6,9 @@ import itertools
 
 import pytest
 
-from lab.verify import verbs
-from lab.verify.outcomes import CouldNotTell, Mismatch, shown
-from lab.verify.verbs import Refused, agrees, becomes, fails, nothing, staying, stays, succeeds
+from lab.checks import verbs
+from lab.checks.outcomes import CouldNotTell, Mismatch, shown
+from lab.checks.verbs import Refused, agrees, becomes, fails, nothing, staying, stays, succeeds
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from lab.verify.outcomes import CouldNotTell
-from lab.verify.verbs import Refused
-from lab.verify.visitors import Visit, Visits, visiting
+from lab.checks.closed_loop import Visit, Visits, visiting
+from lab.checks.outcomes import CouldNotTell
+from lab.checks.verbs import Refused
 
 
 def test_every_request_is_recorded_with_its_failure() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from lab.checks.driver import Driver
+from lab.checks.workspace import workspace
 from lab.labs import Lab
 from lab.render.bundle import pins
-from lab.verify.driver import Driver
-from lab.verify.workspace import workspace
 from tests.fakes import FakeClock, FakeProvider
 from tests.world import inventory
 
@@ -47,7 +47,7 @@ class FakeCluster:
 
 @pytest.fixture
 def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
-    monkeypatch.setattr("lab.verify.verbs.time", FakeClock())
+    monkeypatch.setattr("lab.checks.verbs.time", FakeClock())
     made = Driver(Lab(inventory(), tmp_path, FakeProvider()), tmp_path, pins())
     made.__dict__["cluster"] = FakeCluster()
     return made

@@ -1,0 +1,135 @@
+"""Everything a check uses to look at the lab, in one object."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab.checks.facts import Facts, FactStore, request_for
+from lab.checks.outcomes import CouldNotTell
+from lab.checks.outside import Here, here
+from lab.cluster.etcd import etcdctl
+from lab.errors import DeadlineError, FailedError
+from lab.inventory.models import Inventory
+from lab.labs import Lab, traits_of
+from lab.machines import Traits
+from lab.render.bundle import Bundle, Pins, bundle
+from lab.ssh import Result
+
+if TYPE_CHECKING:
+    from testinfra.host import Host as TestinfraHost
+
+    from lab.checks.cluster import Cluster
+
+CANNOT_RUN = (126, 127)
+"""A shell's codes for a program that may not be run and for one that does not exist."""
+
+
+@dataclass(frozen=True)
+class Driver:
+    """Looks at one lab; `folder` is the run's folder, `pins` the artefact catalogue's image references.
+
+    With `offline` no provider and no machine is asked for anything: there may be none.
+    """
+
+    lab: Lab
+    folder: Path
+    pins: Pins
+    offline: bool = False
+
+    @property
+    def inventory(self) -> Inventory:
+        """What the lab must be."""
+        return self.lab.inventory
+
+    @cached_property
+    def bundles(self) -> dict[str, Bundle]:
+        """What each host must be."""
+        return {name: bundle(self.inventory, traits, self.pins, name) for name, traits in self.traits.items()}
+
+    @cached_property
+    def traits(self) -> dict[str, Traits]:
+        """What each machine cannot do as a full one would."""
+        if self.offline:
+            return traits_of(self.inventory)
+        return {name: self.lab.provider.traits_of(name) for name in self.inventory.hosts}
+
+    @cached_property
+    def facts(self) -> FactStore:
+        """What each host is."""
+        requests = {name: request_for(self.inventory, item) for name, item in self.bundles.items()}
+        return FactStore(self.folder / "facts", self.lab.ssh, requests)
+
+    def all_facts(self, hosts: Iterable[str]) -> list[Facts]:
+        """Facts of several hosts, for checks that compare them; one unreachable host is `CouldNotTell`."""
+        return [self.facts.get(host) for host in hosts]
+
+    def ask(self, host: str, command: str, *, seconds: float = 30) -> Result:
+        """Run a command as root on a host; its exit code is for the check to judge.
+
+        Raises `CouldNotTell` for an unreachable host, a time-out and a program that cannot be run.
+        """
+        try:
+            result = self.lab.ssh.try_run(host, command, seconds=seconds)
+        except (FailedError, DeadlineError) as error:
+            raise CouldNotTell(error.message, next_step=f"invoke ssh {host}") from error
+        if result.code in CANNOT_RUN:
+            raise CouldNotTell(
+                f"{host}: `{command}`: {result.stderr.strip()}", next_step=f"invoke ssh {host}"
+            )
+        return result
+
+    def read(self, host: str, command: str, *, seconds: float = 30) -> str:
+        """Standard output of a command that must succeed for the check to be able to look."""
+        result = self.ask(host, command, seconds=seconds)
+        if result.code:
+            said = (result.stderr or result.stdout).strip()
+            raise CouldNotTell(
+                f"{host}: `{command[:120]}` ended with exit code {result.code}: {said[-300:]}",
+                next_step=f"invoke ssh {host}",
+            )
+        return result.stdout
+
+    def page(self, host: str, url: str) -> str:
+        """What a host reads at an HTTP address of the lab, past any proxy that its environment names."""
+        opener = "urllib.request.build_opener(urllib.request.ProxyHandler({}))"
+        program = f"import urllib.request; print({opener}.open({url!r}, timeout=10).read().decode())"
+        return self.read(host, f"python3 -c {shlex.quote(program)}")
+
+    def machine(self, host: str) -> TestinfraHost:
+        """A host in testinfra's words, over the same SSH connection, as root."""
+        import testinfra  # needed by few checks
+
+        config = self.lab.ssh.config
+        return testinfra.get_host(f"ssh://{host}?ssh_config={config}&sudo=true&timeout=5")
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """The API, through the balancer. Raises `CouldNotTell` when no master has a kubeconfig for us."""
+        # the client library takes a second to load, which the node layer need not wait for
+        from lab.checks.cluster import Cluster
+
+        try:
+            return Cluster(self.lab.fetch_kubeconfig())
+        except FailedError as error:
+            raise CouldNotTell(error.message, next_step=error.next_step) from error
+
+    @cached_property
+    def here(self) -> Here:
+        """The harness's own place on the LAN."""
+        return here(self.inventory.network.lan)
+
+    def etcdctl(self, arguments: str, *, through: str = "", seconds: float = 15) -> Any:
+        """The JSON answer of etcdctl on a master (default: the first that answers)."""
+        problems = []
+        for master in [through] if through else self.inventory.masters:
+            try:
+                return json.loads(self.read(master, etcdctl(f"{arguments} -w json"), seconds=seconds))
+            except (CouldNotTell, ValueError) as error:
+                problems.append(str(error).splitlines()[0])
+        raise CouldNotTell(f"etcdctl {arguments}: {'; '.join(problems)}", next_step="invoke status")

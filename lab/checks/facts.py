@@ -1,0 +1,158 @@
+"""Facts of the hosts: fetched once for each host and run, in one SSH round trip, shared by all workers.
+
+A fact that could not be read raises `CouldNotTell` when a check asks for it, never earlier, and never turns
+into an empty answer.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from lab.addons import selected
+from lab.checks.outcomes import CouldNotTell
+from lab.errors import CommandError, DeadlineError, FailedError
+from lab.inventory.models import HostRole, Inventory
+from lab.render.bundle import Bundle
+from lab.ssh import Ssh
+
+SCRIPT = Path(__file__).parents[1] / "hosts" / "remote_facts.py"
+SECONDS = 45.0
+AT_ONCE = 6
+"""Hosts asked at the same time: enough to hide the round trips, few enough for two cores."""
+
+KUBELET_CONFIG = "/var/lib/kubelet/config.yaml"
+RESOLVER = "/etc/resolv.conf"
+
+EVERYWHERE = ("system", "files", "sysctls", "modules", "units", "sockets", "links", "default_link")
+SECTIONS: Mapping[HostRole, tuple[str, ...]] = {
+    HostRole.LOAD_BALANCER: (*EVERYWHERE, "packages", "texts", "disks", "clock"),
+    HostRole.CONTROL_PLANE: (
+        *EVERYWHERE,
+        *("versions", "packages", "texts", "runtime", "certificates", "manifests", "disks", "clock"),
+    ),
+    HostRole.WORKER: (
+        *EVERYWHERE,
+        *("versions", "packages", "texts", "runtime", "certificates", "disks", "clock"),
+    ),
+}
+VERSIONS = {
+    "containerd": ["--version"],
+    "kubeadm": ["version", "-o", "short"],
+    "kubectl": ["version", "--client", "-o", "json"],
+    "kubelet": ["--version"],
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one host said about itself; `sections` by name, see `remote_facts.py` for their shapes."""
+
+    host: str
+    sections: Mapping[str, Any]
+
+    def __getitem__(self, section: str) -> Any:
+        """A section. Raises `CouldNotTell` for one that the host could not read."""
+        value = self.sections[section]
+        if isinstance(value, dict) and set(value) == {"error"}:
+            raise CouldNotTell(f"{self.host}: {section}: {value['error']}")
+        return value
+
+    def listens(self, port: int, protocol: str) -> list[str]:
+        """Addresses on which a port listens."""
+        return [
+            item["address"]
+            for item in self["sockets"]
+            if item["port"] == port and item["protocol"] == protocol
+        ]
+
+    def link(self, name: str) -> dict[str, Any] | None:
+        """A network interface, None when there is none of that name."""
+        return next((link for link in self["links"] if link["name"] == name), None)
+
+    def link_of(self, address: str) -> dict[str, Any] | None:
+        """The interface that holds an address (without its prefix length)."""
+        for link in self["links"]:
+            if any(item.partition("/")[0] == address for item in link["addresses"]):
+                found: dict[str, Any] = link
+                return found
+        return None
+
+
+def request_for(inventory: Inventory, bundle: Bundle) -> dict[str, Any]:
+    """What to ask a host, from what it must be."""
+    return {
+        "sections": list(SECTIONS[inventory.hosts[bundle.host].role]),
+        "files": sorted({file.path for file in bundle.files} | {item.path for item in bundle.binaries}),
+        "owned": list(bundle.owned),
+        "sysctls": sorted(bundle.sysctls),
+        "modules": list(bundle.modules),
+        "units": [unit.name for unit in bundle.units],
+        "versions": VERSIONS,
+        "packages": list(bundle.packages),
+        "texts": [
+            KUBELET_CONFIG,
+            RESOLVER,
+            *(path for addon in selected(inventory) for path in addon.on_hosts.texts),
+        ],
+    }
+
+
+class FactStore:
+    """Facts of a run's hosts in a folder: the first who asks fetches, the others read."""
+
+    def __init__(self, folder: Path, ssh: Ssh, requests: Mapping[str, dict[str, Any]]) -> None:
+        self._folder, self._ssh, self._requests = folder, ssh, requests
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def get(self, host: str) -> Facts:
+        """Facts of this run. Raises `CouldNotTell` for a host that could not be asked, at once when known."""
+        path = self._folder / f"{host}.json"
+        with FileLock(self._folder / f"{host}.lock"):
+            if not path.exists():
+                part = path.with_suffix(".part")
+                part.write_text(json.dumps(self._ask(host)))
+                part.replace(path)
+            held = json.loads(path.read_text())
+        return _facts(host, held)
+
+    def fresh(self, host: str) -> Facts:
+        """Facts of this moment, for a state that may still change."""
+        return _facts(host, self._ask(host))
+
+    def gather(self, hosts: Iterable[str]) -> None:
+        """Fetch the facts of many hosts at the same time; what fails is told to whoever asks for it."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(self._quietly, hosts))
+
+    def _quietly(self, host: str) -> None:
+        try:
+            self.get(host)
+        except CouldNotTell:
+            return
+
+    def _ask(self, host: str) -> dict[str, Any]:
+        command = f"python3 -c {shlex.quote(SCRIPT.read_text())}"
+        try:
+            answer = self._ssh.run(host, command, seconds=SECONDS, stdin=json.dumps(self._requests[host]))
+            found: dict[str, Any] = json.loads(answer)
+        except CommandError as error:
+            return {
+                "unreachable": f"{host}: the facts program ended with {error.code}: {error.output[-300:]}"
+            }
+        except (FailedError, DeadlineError, ValueError) as error:
+            return {"unreachable": str(error).splitlines()[0]}
+        return found
+
+
+def _facts(host: str, held: dict[str, Any]) -> Facts:
+    if "unreachable" in held:
+        raise CouldNotTell(held["unreachable"], next_step=f"invoke ssh {host}")
+    return Facts(host, held)

@@ -1,0 +1,63 @@
+"""preflight: what speaks against a build, as lines or as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from json import dumps
+from typing import Any
+
+from invoke.exceptions import Exit
+from rich.markup import escape
+
+from lab.commands.session import open_lab, read, session, shown, with_options
+from lab.errors import PlumblineError, PreflightError
+from lab.machines import Problem
+from lab.runs import mask
+from lab.steps.preflight import examine
+from lab.steps.preflight import preflight as check
+
+
+@shown
+def preflight(inventory: str, provider: str, json: bool) -> None:
+    """Say whether this machine can take the lab; change nothing."""
+    if json:
+        _preflight_json(inventory, provider)
+        return
+    with session("preflight", inventory, provider) as opened:
+        count, warnings = check(opened.lab)
+        for warning in warnings:
+            opened.console.say(escape(f"warning: {warning}"))
+        opened.console.say(f"{opened.inventory.lab}: ready to make or start {count} machines")
+
+
+def _preflight_json(inventory: str, provider: str) -> None:
+    """The same as JSON, in the shape of docs/preflight.md, whatever is wrong."""
+    said: dict[str, Any] = {"lab": None, "ready": False, "machines": None, "findings": [], "error": None}
+    code = 0
+    try:
+        found = read(inventory, provider)
+        said["lab"] = found.lab
+        count, problems = examine(open_lab(found))
+        refused = any(problem.stops for problem in problems)
+        said |= {"ready": not refused, "machines": count}
+        said["findings"] = [_finding(problem) for problem in problems]
+        said["findings"] += [_warning(line) for line in found.warnings]
+        code = PreflightError.exit_code if refused else 0
+    except PlumblineError as error:
+        code = error.exit_code
+        texts = {"message": error.message, "next": error.next_step}
+        said["error"] = {"exit_code": code} | {key: mask(with_options(text)) for key, text in texts.items()}
+    print(dumps(said, indent=2))
+    if code:
+        raise Exit(code=code)
+
+
+def _finding(problem: Problem) -> dict[str, str]:
+    texts = {key: value for key, value in asdict(problem).items() if key != "stops"}
+    return texts | {"state": "refused" if problem.stops else "warning"}
+
+
+def _warning(line: str) -> dict[str, str]:
+    """A warning of the inventory as a finding: its line ends with what to do."""
+    seen, _, fix = line.removeprefix("warning: ").rpartition("; ")
+    return {"subject": "inventory", "seen": seen, "wanted": "", "fix": fix, "state": "warning"}

@@ -1,0 +1,160 @@
+"""plan, and the frame around every operation: lock, artefacts, evidence, report."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from invoke.exceptions import Exit
+from rich.markup import escape
+from rich.syntax import Syntax
+
+from lab.artifacts.provide import provide, stock
+from lab.checks import evidence
+from lab.checks.driver import Driver
+from lab.commands import asking
+from lab.commands.session import ROOT, Session, session, shown, with_options
+from lab.errors import PlumblineError, PreflightError
+from lab.faults import marker
+from lab.labs import Lab, stocked
+from lab.locks import exclusive
+from lab.operations import find
+from lab.render.bundle import pins
+from lab.render.roles import all_packages
+from lab.report import write_run
+from lab.steps.context import Build
+from lab.steps.engine import Step, listed, something_to_do
+from lab.steps.operation import Operation
+
+SOMETHING_TO_DO = 10
+"""Exit code of a plan that is not empty."""
+
+
+@shown
+def plan(of: str, inventory: str, provider: str, **options: Any) -> None:
+    """Print what an operation would change: sentences and unified diffs."""
+    _plan(of, inventory, provider, options)
+
+
+@shown
+def operate(operation: str, inventory: str, provider: str, dry_run: bool, **options: Any) -> None:
+    """Carry an operation out, or print its plan."""
+    if dry_run:
+        _plan(operation, inventory, provider, options)
+        return
+    found = find(operation)
+    with (
+        session(operation, inventory, provider, mends=False) as opened,
+        exclusive(opened.lab, f"invoke {operation}"),
+    ):
+        command = _typed(operation, options)
+        agreed = asking.named(opened.inventory.lab, options.pop("yes", ""), command)
+        if found.heals:
+            _heal(opened)
+        if found.check:
+            found.check(opened.lab)
+        with equipped(opened, found, options) as build:
+            stake = found.stake(build, **options)
+            if stake:
+                _print(build, listed(found.steps(build, **options)))
+            if stake and not agreed:
+                asking.confirm(opened, stake, command)
+            _act(opened, build, found, options)
+
+
+def _typed(operation: str, options: Mapping[str, Any]) -> str:
+    """The command as it was typed, without what names the lab and without a yes."""
+    words = ["invoke", operation]
+    for name, value in options.items():
+        if value and name not in ("yes", "source"):
+            words += [f"--{name.replace('_', '-')}", *([str(value)] if value is not True else [])]
+    return " ".join(words)
+
+
+@contextmanager
+def equipped(opened: Session, operation: Operation, options: dict[str, Any]) -> Iterator[Build]:
+    """What an operation works with, artefacts brought; takes the options out that only this frame uses."""
+    source = options.pop("source", "auto")
+    if backend := options.pop("backend", ""):
+        # Vagrant's own variable: what it is told once holds for its other commands of this operation
+        os.environ["VAGRANT_DEFAULT_PROVIDER"] = backend
+    if not operation.artefacts:
+        yield Build(opened.lab, None, opened.console, opened.run)
+        return
+    say, mirrors = opened.console.say, opened.inventory.containerd.mirrors
+    provided = provide(source=source, packages=all_packages(), mirrors=mirrors, say=say)
+    lab = Lab.open(opened.inventory, ROOT, (provided.payload, provided.debian))
+    stocks = {
+        arch.value: stock(provided, arch, mirrors=mirrors, say=say) for arch in stocked(opened.inventory)
+    }
+    yield Build(lab, provided, opened.console, opened.run, stocks)
+
+
+def _plan(name: str, inventory: str, provider: str, options: dict[str, Any]) -> None:
+    operation = find(name)
+    with session("plan", inventory, provider) as opened, equipped(opened, operation, options) as build:
+        options.pop("yes", None)
+        steps = listed(operation.steps(build, **options))
+        _print(build, steps)
+        for step in steps:
+            if step.unknown:
+                raise step.unknown
+        if something_to_do(steps):
+            raise Exit(code=SOMETHING_TO_DO)
+        opened.console.say(operation.nothing)
+
+
+def _print(build: Build, steps: Iterable[Step]) -> None:
+    for step in steps:
+        for sentence in step.will:
+            build.console.say(escape(sentence), step.subject)
+        for diff in step.diffs:
+            build.console.show(Syntax(diff, "diff", background_color="default"))
+
+
+def _act(opened: Session, build: Build, operation: Operation, options: dict[str, Any]) -> None:
+    try:
+        changed = build.engine.execute(operation.steps(build, **options))
+        # what could not be healed before its machine ran, or went with it
+        if operation.heals:
+            marker.heal_left_behind(opened.lab, opened.console.say)
+        elif not build.lab.provider.machines():
+            marker.remove(opened.lab)
+    except PlumblineError as error:
+        _keep_evidence(build, error)
+        raise
+    finally:
+        if opened.run.events:
+            build.console.say(f"report: {write_run(opened.run.folder)}")
+    if not changed:
+        opened.console.say(operation.nothing)
+    for line in operation.told(build, changed, **options):
+        opened.console.show(escape(with_options(line)) if isinstance(line, str) else line)
+
+
+def _keep_evidence(build: Build, error: PlumblineError) -> None:
+    """What the hosts of the steps that failed, and those that the error names, know right now."""
+    if not build.engine.failures:
+        return
+    failed = {step.host for step, _ in build.engine.failures if step}
+    named = set(re.findall(r"[\w-]+", error.message))
+    hosts = [name for name in build.lab.inventory.hosts if name in failed | named]
+    with build.console.working("evidence", "what the hosts concerned know"):
+        folder = evidence.collect(Driver(build.lab, build.run.folder, pins()), hosts, "evidence", str(error))
+    build.console.say(f"evidence: {build.run.folder / folder}")
+
+
+def _heal(opened: Session) -> None:
+    """Heal what a crashed run left, as far as its machines run; health is what the operation makes itself.
+
+    Raises `PreflightError` for a fault that a living process holds or that this version does not know.
+    """
+    try:
+        marker.heal_left_behind(opened.lab, opened.console.say)
+    except PreflightError:
+        raise
+    except PlumblineError as error:
+        opened.console.say(f"a fault that was left behind is healed later: {error.message}")

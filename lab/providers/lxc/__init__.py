@@ -1,0 +1,1 @@
+"""Machines as LXC system containers on this machine."""

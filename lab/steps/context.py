@@ -1,0 +1,114 @@
+"""What every step may use, and the facts that decisions are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from lab.addons import AddOn, selected
+from lab.artifacts.manifests import provide_manifests
+from lab.artifacts.provide import Provided
+from lab.artifacts.stock import Stock
+from lab.cluster.api import Api, Object
+from lab.console import Console
+from lab.hosts.converge import HostFacts
+from lab.labs import Lab
+from lab.machines import State
+from lab.render.addons import addon_manifests, objects
+from lab.render.bundle import Bundle, Pins, bundle, pins
+from lab.runs import Run
+from lab.steps.engine import Engine, Stopped
+
+
+@dataclass
+class Build:
+    """One operation at work, or its plan: the lab, its artefacts and its evidence."""
+
+    lab: Lab
+    provided: Provided | None
+    """None for an operation that asks for no artefacts."""
+    console: Console
+    run: Run
+    stocks: Mapping[str, Stock] = field(default_factory=dict)
+    """Programs and images by architecture, for machines that get them over SSH."""
+    fresh: set[str] = field(default_factory=set)
+    """Machines that this build makes: they cannot be a part of anything yet."""
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs the steps."""
+        return Engine(self.console, self.run)
+
+    @property
+    def artefacts(self) -> Provided:
+        """The artefacts. Raises `LookupError` where the operation asked for none: a defect of ours."""
+        if self.provided is None:
+            raise LookupError("a step uses artefacts that its operation did not ask for")
+        return self.provided
+
+    @cached_property
+    def pins(self) -> Pins:
+        """Image references by component."""
+        return pins()
+
+    @cached_property
+    def bundles(self) -> dict[str, Bundle]:
+        """What each host must be."""
+        return {name: self._bundle(name) for name in self.lab.inventory.hosts}
+
+    def _bundle(self, name: str) -> Bundle:
+        inventory, traits = self.lab.inventory, self.lab.provider.traits_of(name)
+        wanted = bundle(inventory, traits, self.pins, name)
+        if traits.layered:
+            return wanted
+        stock = self.stocks[inventory.hosts[name].arch]
+        images = stock.images if name in inventory.nodes else {}
+        return replace(wanted, stock=Stock(stock.programs, images))
+
+    @cached_property
+    def manifests(self) -> dict[str, Path]:
+        """Upstream's manifests of the add-ons."""
+        return provide_manifests(
+            self.artefacts.source, addon_manifests(self.lab.inventory), say=self.console.say
+        )
+
+    @cached_property
+    def addon_objects(self) -> dict[AddOn, list[Object]]:
+        """Each add-on of the lab with its objects, in the order in which they are applied."""
+        inventory = self.lab.inventory
+        return {addon: objects(inventory, addon, self.manifests) for addon in selected(inventory)}
+
+    @cached_property
+    def api(self) -> Api:
+        """The cluster's API through the balancer; the kubeconfig is fetched from a master first."""
+        return Api(self.lab.fetch_kubeconfig())
+
+    def noting(self, key: str) -> Callable[[str], None]:
+        """A function that tells what a running step sees, and ends it when the operation is stopped."""
+
+        def note(state: str) -> None:
+            self.console.note(key, state)
+            self.check()
+
+        return note
+
+    def check(self) -> None:
+        """End this step when the operation is being stopped."""
+        if self.engine.stop.is_set():
+            raise Stopped
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The lab as it is: machines by state, and what those that answer look like."""
+
+    states: dict[str, State]
+    hosts: dict[str, HostFacts]
+    changes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What differs between a machine itself (not its inside) and the inventory, by host."""
+
+    def joined(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Those hosts that are a part of a cluster."""
+        return tuple(name for name in names if name in self.hosts and self.hosts[name].joined)

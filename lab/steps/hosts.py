@@ -1,0 +1,46 @@
+"""Hosts: what differs from their bundle is written, and its on-change action runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from lab.hosts.changes import HostChange
+from lab.hosts.converge import apply, compare, look
+from lab.steps.context import Build
+from lab.steps.engine import Step
+
+
+def converging(
+    build: Build,
+    name: str,
+    changes: Iterable[HostChange] = (),
+    needs: Iterable[str] = (),
+    *,
+    new: bool = False,
+) -> Step:
+    """A host is brought to its bundle; `changes` are what differs now.
+
+    A new machine is as its first boot makes it. What that does not bring, programs and images, comes here.
+    """
+    told = tuple(changes)
+    will = tuple(change.sentence for change in told)
+    if new and not build.lab.provider.traits_of(name).layered:
+        will = ("bring its programs and images",)
+    diffs = tuple(change.diff for change in told if change.diff)
+    run = partial(converge, build, name)
+    return Step("converge", name, "converge", frozenset(needs), run, will=will, diffs=diffs)
+
+
+def converge(build: Build, name: str) -> tuple[bool, str]:
+    """Bring a running host to its bundle; whether something was changed, and what."""
+    changes = compare(build.bundles[name], look(build.lab.ssh, build.bundles[name]))
+    if not changes:
+        return False, ""
+    build.run.keep(
+        f"changes/{name}.txt", "\n".join(f"{change.sentence}\n{change.diff}" for change in changes)
+    )
+    for change in changes:
+        build.console.note(f"converge:{name}", change.sentence)
+    apply(build.lab.ssh, name, changes)
+    return True, "; ".join(change.sentence for change in changes)

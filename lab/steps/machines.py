@@ -1,0 +1,162 @@
+"""Machines: made, switched on, booted for the first time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from lab.artifacts.containerd_root import DATABASES
+from lab.errors import DeadlineError, FailedError
+from lab.inventory.models import Inventory
+from lab.machines import Machine, Power, State, Volume
+from lab.render.cloudinit import seed, vendor_data
+from lab.steps.context import Build
+from lab.steps.engine import Step
+from lab.waits import still, wait_for
+
+RESULT = "/run/cloud-init/result.json"
+NO_RESULT = '{"v1": {"errors": []}}'
+BOOT_SECONDS = 240
+"""A first boot took under 10 s when six machines shared two cores; a slow disk may need minutes."""
+
+CONSOLE_LINES = 3
+
+MADE = "make the machine and boot it for the first time"
+AWAKENED = {State.OFF: "switch the machine on", State.PAUSED: "resume the machine"}
+"""What is done to a machine that exists and does not run."""
+
+
+def preparing(build: Build, states: Mapping[str, State]) -> Step:
+    """What all machines share is made, and entered: everything later reaches the lab through it."""
+
+    def run() -> tuple[bool, str]:
+        changed = build.lab.provider.prepare()
+        build.lab.provider.enter()
+        return changed, ""
+
+    fresh = all(state is State.ABSENT for state in states.values())
+    will = ("make what its machines share",) if fresh else ()
+    return Step("prepare", "", "what the machines share", frozenset(), run, will=will, enters=True)
+
+
+def making(build: Build, name: str, needs: Iterable[str]) -> list[Step]:
+    """A machine is made, and boots for the first time."""
+    return [_machine(build, name, needs, (MADE,)), booting(build, name)]
+
+
+def awakening(build: Build, name: str, state: State) -> list[Step]:
+    """A machine that exists is switched on, and boots."""
+    return [_machine(build, name, (), (AWAKENED[state],)), booting(build, name)]
+
+
+def resizing(build: Build, name: str, sentences: tuple[str, ...]) -> Step:
+    """A machine gets the size that it should have."""
+    return _machine(build, name, (), sentences)
+
+
+def _machine(build: Build, name: str, needs: Iterable[str], will: tuple[str, ...]) -> Step:
+    def run() -> tuple[bool, str]:
+        return start(build, name), ""
+
+    return Step("machine", name, "machine", frozenset(needs), run, will=will)
+
+
+def booting(build: Build, name: str) -> Step:
+    """Wait for a machine of this operation to have booted."""
+
+    def run() -> tuple[bool, str]:
+        booted(build, name)
+        return False, ""
+
+    return Step("boot", name, "first boot", frozenset({f"machine:{name}"}), run)
+
+
+def outline(inventory: Inventory, name: str) -> Machine:
+    """The machine of a host without what only its making needs: seed and volumes."""
+    host = inventory.hosts[name]
+    return Machine(
+        name=name,
+        interface=inventory.interface(name),
+        mac=inventory.mac(name),
+        cpus=host.cpus,
+        memory_mib=host.memory_gib * 1024,
+        disk_gib=host.disk_gib,
+        cloud_init={},
+    )
+
+
+def machine(build: Build, name: str) -> Machine:
+    """The machine of a host, ready to be made."""
+    inventory = build.lab.inventory
+    volumes: tuple[Volume, ...] = ()
+    if name in inventory.nodes:
+        # containerd's overlay snapshotter cannot live on an overlay
+        volumes = (
+            Volume("/var/lib/containerd", build.artefacts.containerd_root, DATABASES),
+            Volume("/var/lib/kubelet"),
+            Volume("/var/lib/etcd"),
+        )
+    traits, keys = build.lab.provider.traits_of(name), build.lab.keys
+    if traits.writes_seed:
+        files = {"vendor-data": vendor_data(inventory, traits, build.bundles[name], keys)}
+    else:
+        files = seed(inventory, traits, build.bundles[name], keys)
+    return replace(outline(inventory, name), cloud_init=files, volumes=volumes)
+
+
+def start(build: Build, name: str) -> bool:
+    """Make a machine, or switch it on. True when something was changed."""
+    provider = build.lab.provider
+    if provider.state(name) is State.PAUSED:
+        provider.power(name, Power.RESUME)
+        return True
+    return provider.create(machine(build, name))
+
+
+def _ended(inventory: Inventory, name: str) -> str:
+    """The command that prints cloud-init's result; a machine that exists may never have had any."""
+    if inventory.makes(name):
+        return f"cat {RESULT}"
+    return f"if test -d {Path(RESULT).parent}; then cat {RESULT}; else echo '{NO_RESULT}'; fi"
+
+
+def booted(build: Build, name: str) -> None:
+    """Wait until the host lets us in and cloud-init has ended well.
+
+    Its result file counts: it appears when the last stage has ended, and holds the errors of all stages
+    (`cloud-init status` says the same, but starts a Python on a host that is busy booting).
+    """
+    note = build.noting(f"boot:{name}")
+    logs = f"invoke logs --host {name}"
+
+    def probe() -> None:
+        state = build.lab.provider.state(name)
+        if state is State.PAUSED:
+            raise FailedError(f"{name}: was paused while it booted", next_step="invoke build lets it go on")
+        if state is not State.RUNNING:
+            raise FailedError(f"{name}: is {state} while it should boot", next_step=logs)
+        try:
+            said = build.lab.ssh.run(name, _ended(build.lab.inventory, name), seconds=20)
+        except (FailedError, DeadlineError) as error:
+            note(error.message.splitlines()[0])
+            raise still(error) from error
+        errors = json.loads(said)["v1"]["errors"]
+        if errors:
+            raise FailedError(f"{name}: cloud-init failed: {'; '.join(errors)}", next_step=logs)
+
+    try:
+        wait_for(f"boot of {name}", probe, seconds=BOOT_SECONDS, interval=0.3, next_step=logs)
+    except DeadlineError as late:
+        last = "\n    ".join([late.last, *_console(build, name)])
+        raise DeadlineError(late.subject, late.seconds, last, next_step=logs) from late
+
+
+def _console(build: Build, name: str) -> list[str]:
+    """The end of what the provider knows of a machine that does not let us in: its console, its agent."""
+    try:
+        lines = build.lab.provider.console(name).splitlines()
+    except (FailedError, DeadlineError) as error:
+        lines = error.message.splitlines()
+    return [line for line in lines if line.strip()][-CONSOLE_LINES:]
