@@ -17,6 +17,7 @@ from lab.inventory.models import Arch, Host, Inventory, ProviderName
 from lab.machines import Provider, Traits
 from lab.providers.mixed import MixedProvider
 from lab.ssh import Keys, Ssh
+from lab.waits import be_patient
 
 if TYPE_CHECKING:
     from lab.authority import Authority
@@ -144,7 +145,11 @@ class Lab:
 
     @classmethod
     def open(cls, inventory: Inventory, root: Path, layers: tuple[Path, ...] = ()) -> Lab:
-        """The lab of an inventory; `root` is the checkout, below which `.lab/<lab>/` lies."""
+        """The lab of an inventory; `root` is the checkout, below which `.lab/<lab>/` lies.
+
+        The process waits as patiently as the inventory says from here on.
+        """
+        be_patient(inventory.patience)
         return cls(inventory, root, layers=layers)
 
     def host(self, name: str) -> Host:

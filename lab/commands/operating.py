@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -132,10 +133,12 @@ def _act(opened: Session, build: Build, operation: Operation, options: dict[str,
 
 
 def _keep_evidence(build: Build, error: PlumblineError) -> None:
-    """What the hosts of the steps that failed know right now, as far as they let us in."""
+    """What the hosts of the steps that failed, and those that the error names, know right now."""
     if not build.engine.failures:
         return
-    hosts = list(dict.fromkeys(step.host for step, _ in build.engine.failures if step and step.host))
+    failed = {step.host for step, _ in build.engine.failures if step}
+    named = set(re.findall(r"[\w-]+", error.message))
+    hosts = [name for name in build.lab.inventory.hosts if name in failed | named]
     with build.console.working("evidence", "what the hosts concerned know"):
         folder = evidence.collect(Driver(build.lab, build.run.folder, pins()), hosts, "evidence", str(error))
     build.console.say(f"evidence: {build.run.folder / folder}")

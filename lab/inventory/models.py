@@ -39,6 +39,7 @@ from lab.inventory.types import (
     LabelValue,
     Mac,
     Net,
+    Number,
     Server,
     Switch,
     System,
@@ -151,6 +152,13 @@ class Inventory(Model):
     provider: ProviderName = Field(description="Who makes the machines.")
     disposable: Switch = Field(
         False, description="Faults may be injected; the lab may be broken, and is destroyed unasked."
+    )
+    patience: Number = Field(
+        1.0,
+        ge=1,
+        le=60,
+        description="How many times longer everything may take on slow machines before it is given up; the "
+        "thresholds stay.",
     )
     network: Network
     hosts: Mapping[HostName, Host] = Field(min_length=1, description="Machines by name.")

@@ -192,6 +192,25 @@ def test_containerd_is_told_what_the_kubelet_expects(driver: Driver, host: str) 
     agrees("sandbox_image", cri["sandbox_image"], driver.pins.images["pause"])
 
 
+@pytest.mark.check("L0-21")
+def test_kubeadm_waits_as_patiently_as_the_lab(driver: Driver) -> None:
+    """kubeadm's time-outs are its own times the lab's patience, in each document that can hold them."""
+    master, worker = driver.inventory.masters[0], driver.inventory.workers[0]
+    # the second is another lab's, so that a lab with kubeadm's own times proves something too
+    for factor in (driver.inventory.patience, driver.inventory.patience + 1):
+        lab = driver.inventory.model_copy(update={"patience": factor})
+        wanted = {"timeouts": {key: f"{round(value * factor)}s" for key, value in kubeadm.TIMEOUTS.items()}}
+        texts = {
+            "init.yaml": kubeadm.init(lab, driver.traits[master], driver.pins, master),
+            "join.yaml": kubeadm.join(lab, driver.traits[worker], driver.pins, worker, SECRET),
+            "upgrade.yaml": kubeadm.upgrade(lab, driver.traits[master]),
+        }
+        for name, text in texts.items():
+            document = next(yaml.safe_load_all(text))
+            seen = {key: value for key, value in document.items() if key == "timeouts"}
+            agrees(f"{name} for patience {factor:g}", seen, {} if factor == 1 else wanted)
+
+
 @pytest.mark.check("L0-19")
 @pytest.mark.each("all")
 def test_no_secret_is_in_a_rendered_file(driver: Driver, host: str) -> None:

@@ -78,6 +78,16 @@ def defects(lab: Inventory) -> list[Slip]:
             "kubeadm.k8s.io/v1beta3",
         ),
         _slip(
+            "kubeadm-impatient",
+            "kubeadm gives up a join long before the lab does",
+            "L0-21",
+            "",
+            "join.yaml for patience",
+            "templates/kubeadm/join.yaml.j2",
+            "{{ timeouts | yaml }}\n",
+            "",
+        ),
+        _slip(
             "kubeadm-mixed-flags",
             "a flag stands beside kubeadm's document",
             "L0-05",

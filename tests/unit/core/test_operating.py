@@ -131,6 +131,21 @@ def test_one_that_fails_leaves_a_page_with_the_reason_and_what_its_host_knew(
     assert told.err == "error: worker-1: no answer\n  next: invoke logs\n"
 
 
+def test_a_host_that_only_the_error_names_is_asked_too(frame: Frame, folder: Path) -> None:
+    def steps(_: Build) -> Stages:
+        yield [Step("nodes", "", "all nodes Ready", frozenset(), late)]
+
+    def late() -> tuple[bool, str]:
+        raise DeadlineError("all nodes Ready", 300, "not Ready: worker-1, master-3")
+
+    frame.operation = Operation(steps, artefacts=False)
+    assert frame.act() == 4
+    assert {path.name for path in (folder / "evidence").iterdir() if path.is_dir()} == {
+        "master-3",
+        "worker-1",
+    }
+
+
 def test_the_exit_code_of_a_missed_deadline_is_kept(frame: Frame) -> None:
     def late() -> tuple[bool, str]:
         raise DeadlineError("worker-1: kubeadm", 3, "nothing")
