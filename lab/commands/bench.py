@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.artifacts.provide import provide
+from lab.checks.ingress import has_ingress
 from lab.commands.bench_inventory import bench_inventory
 from lab.commands.measured import measured
 from lab.commands.session import open_lab, read, shown
@@ -62,7 +63,7 @@ def _lab(lab: Lab, common: list[str], source: str) -> dict[str, Any]:
         figures["memory_mib"] = free - _available_mib()
         figures["second_build_seconds"] = measured("build", *common, "-s", source).seconds
         figures["plan_seconds"] = measured("plan", *common, "-s", source).seconds
-        if lab.inventory.ingress:
+        if has_ingress(lab.inventory):
             figures["load"] = _load(lab, common)
     finally:
         figures["destroy_seconds"] = measured("destroy", *common, "--yes", lab.inventory.lab).seconds

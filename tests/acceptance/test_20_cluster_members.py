@@ -183,20 +183,6 @@ def test_every_node_has_its_own_part_of_the_pod_subnet(driver: Driver, inventory
     nothing("pod CIDRs of several nodes", shared, rule="none", command=command)
 
 
-@pytest.mark.check("L2-14")
-def test_dns_runs_on_two_nodes(driver: Driver) -> None:
-    """CoreDNS has at least two Ready replicas, on different nodes."""
-    path = "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-dns"
-    nodes = [
-        pod["spec"].get("nodeName", "nowhere")
-        for pod in driver.cluster.items(path)
-        if all(state["ready"] for state in pod["status"].get("containerStatuses", [{"ready": False}]))
-    ]
-    command = "kubectl -n kube-system get pods -l k8s-app=kube-dns -o wide"
-    holds("Ready replicas of CoreDNS", len(nodes) >= 2, expected="two at least", seen=nodes, command=command)
-    holds("their nodes", len(set(nodes)) >= 2, expected="two at least", seen=nodes, command=command)
-
-
 @pytest.mark.check("L2-15")
 def test_no_certificate_request_waits(driver: Driver) -> None:
     """No certificate signing request is pending."""

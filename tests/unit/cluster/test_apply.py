@@ -7,12 +7,12 @@ import base64
 import pytest
 import yaml
 
+from lab.addons.model import Secret
 from lab.cluster.api import ApiError, Object, Unavailable
 from lab.cluster.apply import apply, as_text, changed, ensure_secret, title
 from lab.cluster.webhooks import evidence
 from lab.cluster.workloads import is_ready, nodes_ready, workload_ready
 from lab.errors import DeadlineError
-from lab.render.roles import AddonSecret
 from lab.waits import NotYet
 from tests.fakes import FakeApi, FakeClock
 
@@ -197,7 +197,7 @@ def test_a_dry_run_is_patient_with_webhooks_too_and_final_otherwise(api: FakeApi
         changed(api, POOL)
 
 
-WANTED = AddonSecret(namespace="kube-system", name="memberlist", key="secretkey")
+WANTED = Secret(namespace="kube-system", name="memberlist", key="secretkey")
 SECRET_PATH = "/api/v1/namespaces/kube-system/secrets/memberlist"
 
 
