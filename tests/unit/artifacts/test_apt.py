@@ -83,11 +83,11 @@ def test_without_lines_of_its_own_debians_keyring_is_named(
 
     keyring = tmp_path / "debian.gpg"
     monkeypatch.setattr(rootfs, "KEYRING", keyring)
-    monkeypatch.setattr(rootfs.programs, "run", ran)
+    monkeypatch.setattr("lab.artifacts.rootfs.programs.run", ran)
     monkeypatch.setattr(rootfs, "_clean", lambda *_: None)
-    monkeypatch.setattr(rootfs.shutil, "which", lambda _: "/usr/bin/mmdebstrap")
-    monkeypatch.setattr(rootfs.apt, "proxy_options", list)
-    monkeypatch.setattr(rootfs.apt, "sources", lambda _: [])
+    monkeypatch.setattr("lab.artifacts.rootfs.shutil.which", lambda _: "/usr/bin/mmdebstrap")
+    monkeypatch.setattr("lab.artifacts.rootfs.apt.proxy_options", list)
+    monkeypatch.setattr("lab.artifacts.rootfs.apt.sources", lambda _: [])
 
     def make() -> list[str]:
         rootfs.bootstrap(store, tmp_path / "tree", ["make"], "amd64", variant="minbase", name="debian")
@@ -100,6 +100,6 @@ def test_without_lines_of_its_own_debians_keyring_is_named(
     assert commands == []
     keyring.touch()
     assert f"--keyring={keyring}" in make()
-    monkeypatch.setattr(rootfs.apt, "sources", lambda _: BOOKWORM)
+    monkeypatch.setattr("lab.artifacts.rootfs.apt.sources", lambda _: BOOKWORM)
     assert not any(part.startswith("--keyring") for part in make())
     assert make()[-3:] == BOOKWORM
