@@ -107,10 +107,10 @@ proving = (
     ),
     task(
         "bench.bench",
-        "Measure a lab that does not exist yet (build, memory, destroy), or an inventory; print JSON.",
+        "Measure a lab that does not exist yet, an inventory, or fetching from upstream; print JSON.",
         *LAB,
         SOURCE,
-        Option("what", "lab (built and destroyed) or inventory (no lab needed)", "lab"),
+        Option("what", "lab (built and destroyed), inventory or artifacts (no lab needed)", "lab"),
     ),
 )
 reaching = (

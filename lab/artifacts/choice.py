@@ -13,6 +13,7 @@ from lab.artifacts.recipes import load_recipe
 from lab.artifacts.sources import SOURCES, Source, named_source
 from lab.artifacts.sources.mirror import MirrorSource
 from lab.artifacts.sources.modules import LAYER, ModulesSource, unbuilt
+from lab.artifacts.sources.registry import Mirrors
 from lab.artifacts.sources.upstream import UpstreamSource, answers
 from lab.artifacts.store import Entry, Key, Say, Store
 from lab.artifacts.toolchain import MACHINE, host_arch
@@ -24,7 +25,9 @@ BINFMT = Path("/proc/sys/fs/binfmt_misc")
 """Where the kernel shows what it runs by an emulator (binfmt_misc)."""
 
 
-def choose(source: str, store: Store, selection: Selection, arch: str, say: Say) -> Source:
+def choose(
+    source: str, store: Store, selection: Selection, arch: str, say: Say, mirrors: Mirrors | None = None
+) -> Source:
     """The source to use. `auto`: the one that is complete here already, else upstream if it answers.
 
     Raises `InputError` when source modules is chosen, or is all there is, and the lab wants what is not built
@@ -33,7 +36,7 @@ def choose(source: str, store: Store, selection: Selection, arch: str, say: Say)
     named = named_source(source)
     if not named:
         for one in SOURCES:
-            candidate = source_of(one, store, selection, arch, say)
+            candidate = source_of(one, store, selection, arch, say, mirrors)
             if complete(store, selection, candidate):
                 return candidate
         named = "upstream" if answers(selection, arch) else "modules"
@@ -42,12 +45,16 @@ def choose(source: str, store: Store, selection: Selection, arch: str, say: Say)
         for item, component in selection.components.items():
             if component.unbuilt:
                 raise unbuilt(item, component.unbuilt)
-    return source_of(named, store, selection, arch, say)
+    return source_of(named, store, selection, arch, say, mirrors)
 
 
-def source_of(name: str, store: Store, selection: Selection, arch: str, say: Say) -> Source:
-    """A source by name."""
-    kinds = {kind.name: kind for kind in (UpstreamSource, ModulesSource, MirrorSource)}
+def source_of(
+    name: str, store: Store, selection: Selection, arch: str, say: Say, mirrors: Mirrors | None = None
+) -> Source:
+    """A source by name; `mirrors` of registries are for the one that pulls images."""
+    if name == UpstreamSource.name:
+        return UpstreamSource(store, selection, arch, say, mirrors)
+    kinds = {kind.name: kind for kind in (ModulesSource, MirrorSource)}
     made: Source = kinds[name](store, selection, arch, say)
     return made
 

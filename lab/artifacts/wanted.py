@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab.addons import selected
 from lab.catalogue.catalogue import Component
 from lab.catalogue.load import load_catalogue
 from lab.catalogue.model import ComponentVersion, Programs
@@ -15,8 +16,11 @@ def wanted(inventory: Inventory) -> tuple[ComponentVersion, ...]:
     Raises `InputError` when the inventory names a version that the catalogue does not have.
     """
     catalogue = load_catalogue()
+    homes = {"", *(addon.folder.name for addon in selected(inventory))}
     found = []
     for name, component in catalogue.components.items():
+        if catalogue.homes.get(name, "") not in homes:
+            continue
         item = ComponentVersion(name, _version(inventory, component))
         if item.version:
             one = catalogue.get(item)

@@ -61,7 +61,9 @@ class Part(Model):
 
 
 class Catalogue(Part):
-    """All components of all files."""
+    """All components of all files; `homes` names the folder of the add-on that brings a component."""
+
+    homes: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> Catalogue:

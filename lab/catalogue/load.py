@@ -30,6 +30,7 @@ def files(platform: Path = CATALOGUE, addons: Path = ADDONS) -> tuple[Path, ...]
 def load_catalogue(platform: Path = CATALOGUE, addons: Path = ADDONS) -> Catalogue:
     """Read and check the catalogue. Raises `InputError` with every problem of the first file that has any."""
     components: dict[str, Any] = {}
+    homes: dict[str, str] = {}
     for path in files(platform, addons):
         # each file for itself first, so that a problem names the right one
         part = load_yaml(path, Part, {"folder": path.parent})
@@ -38,11 +39,22 @@ def load_catalogue(platform: Path = CATALOGUE, addons: Path = ADDONS) -> Catalog
                 f"{path}: {', '.join(twice)}: is in another catalogue too", next_step=f"edit {path}"
             )
         components |= part.components
+        if path != platform:
+            homes |= dict.fromkeys(part.components, path.parent.name)
     try:
-        return Catalogue(components=components)
+        return Catalogue(components=components, homes=homes)
     except ValidationError as error:
         text = "; ".join(str(one["msg"]) for one in error.errors())
         raise InputError(f"catalogue: {text}", next_step=f"edit {platform} or addons/*/{NAME}") from None
+
+
+def line_of(pin: str) -> str:
+    """FILE:LINE of the catalogue where a digest is pinned, as an editor opens it; "" if none does."""
+    for path in files():
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if pin in line:
+                return f"{_shown(path)}:{number}"
+    return ""
 
 
 def load_yaml(path: Path, model: type[M], context: dict[str, Any] | None = None) -> M:
@@ -56,8 +68,13 @@ def load_yaml(path: Path, model: type[M], context: dict[str, Any] | None = None)
     try:
         return model.model_validate(data, context=context)
     except ValidationError as error:
-        lines, shown = [], path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name
+        lines, shown = [], _shown(path)
         for one in error.errors():
             field = ".".join(str(part) for part in one["loc"])
             lines.append(f"{shown}: {field}: {one['msg']} (is: {str(one['input'])[:80]})")
         raise InputError("\n".join(lines), next_step=f"edit {path}") from None
+
+
+def _shown(path: Path) -> str:
+    """A file as people write it in the checkout."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else Path(path.parent.name, path.name))

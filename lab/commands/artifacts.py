@@ -29,15 +29,16 @@ from lab.render.roles import all_packages
 
 @shown
 def show(inventory: str, provider: str, source: str, arch: str, fetch: bool, json: bool) -> None:
-    """Show each component that the lab wants; with `fetch`, bring what is missing first."""
-    items = wanted(read(inventory, provider))
-    arch = arch or host_arch()
+    """Show each component that the lab wants; with `fetch`, bring what is missing first, by the registry
+    mirrors of its inventory."""
+    lab = read(inventory, provider)
+    items, mirrors, arch = wanted(lab), lab.containerd.mirrors, arch or host_arch()
     if fetch:
         with Console() as console:
             if arch == host_arch():
-                provide(items, source=source, packages=all_packages(), say=console.say)
+                provide(items, source=source, packages=all_packages(), mirrors=mirrors, say=console.say)
             else:
-                foreign_stock(items, source, arch, say=console.say)
+                foreign_stock(items, source, arch, mirrors=mirrors, say=console.say)
     rows = status(items, source=source, arch=arch, packages=all_packages())
     if json:
         print(dumps([asdict(row) for row in rows], indent=2))
@@ -72,11 +73,11 @@ def _write(inventory: Inventory, source: str, target: Path, say: Say) -> None:
     if target.exists() or not target.parent.is_dir():
         why = "is there already" if target.exists() else "its folder does not exist"
         raise InputError(f"--to {target}: {why}", next_step="name a new file in a folder that exists")
-    items = wanted(inventory)
-    made = provide(items, source=source, arch=host_arch(), packages=all_packages(), say=say)
+    items, mirrors = wanted(inventory), inventory.containerd.mirrors
+    made = provide(items, source=source, arch=host_arch(), packages=all_packages(), mirrors=mirrors, say=say)
     for arch in stocked(inventory):
         if arch.value != made.arch:
-            foreign_stock(items, made.source, arch.value, say=say)
+            foreign_stock(items, made.source, arch.value, mirrors=mirrors, say=say)
     store = Store()
     entries = _needed(store, inventory, made.source)
     with tempfile.TemporaryDirectory(prefix="plumbline-") as folder:

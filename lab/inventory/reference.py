@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lab.catalogue.load import load_catalogue
 from lab.inventory import files
-from lab.inventory.rules import RULES
+from lab.inventory.rules import rules
 from lab.inventory.schema import Schema, tree
 from lab.inventory.tested import tested
 from lab.inventory.withdrawn import WITHDRAWN
@@ -82,7 +82,7 @@ def reference() -> str:
             f"\n## {f'`{title}`' if title else 'Top of the file'}\n\n{meaning}\n\n{_table(model, root)}"
         )
     parts.append("\n## Rules between fields\n\n")
-    parts.extend(f"- {_first_sentence(rule.__doc__ or '')}\n" for rule in RULES)
+    parts.extend(f"- {_first_sentence(rule.__doc__ or '')}\n" for rule in rules())
     parts.append(
         "\n## Refused for now\n\nNo field is accepted that builds nothing. These are refused by name:\n\n"
     )

@@ -28,6 +28,9 @@ class Source(Protocol):
     def origin(self, item: ComponentVersion) -> str:
         """The source that a component really comes from."""
 
+    def fetched(self, item: ComponentVersion) -> bool:
+        """Whether a component only has to be received: several of those are at work at a time."""
+
     def key(self, item: ComponentVersion) -> Key | None:
         """The key of a component; None while a part of it is missing, and for what is not built here."""
 

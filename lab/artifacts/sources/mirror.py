@@ -43,6 +43,9 @@ class MirrorSource:
     def origin(self, item: ComponentVersion) -> str:
         return self._maker.origin(item)
 
+    def fetched(self, _item: ComponentVersion) -> bool:
+        return False
+
     def key(self, item: ComponentVersion) -> Key | None:
         return self._maker.key(item)
 

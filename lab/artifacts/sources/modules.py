@@ -41,6 +41,9 @@ class ModulesSource:
     def origin(self, item: ComponentVersion) -> str:
         return "debian" if item == LAYER else self.name
 
+    def fetched(self, _item: ComponentVersion) -> bool:
+        return False
+
     def ready(self, item: ComponentVersion) -> bool:
         """Whether the store has a component."""
         return self._found(item) is not None

@@ -18,7 +18,7 @@ def numbers(version: str) -> tuple[int, ...]:
 def tested_versions(inventory: Inventory) -> Iterator[Problem]:
     """Each component has a version of the tested set."""
     for key in load_catalogue().sections:
-        section = getattr(inventory, key)
+        section = getattr(inventory, key, None)
         known = {numbers(version): version.removeprefix("v") for version in tested(key)}
         if section is None or numbers(section.version) in known:
             continue

@@ -41,6 +41,22 @@ def test_a_section_that_is_left_out_brings_nothing() -> None:
     assert "traefik-proxy" not in made
 
 
+def test_an_addon_that_is_left_out_brings_nothing_whoever_names_the_versions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A helper of the ingress with versions of its own, and the same beside an add-on that every lab has."""
+    catalogue = Catalogue.model_validate(
+        {
+            "components": {name: tool(install={name: "/bin"}) for name in ("side", "dns", "platform")},
+            "homes": {"side": "traefik", "dns": "coredns"},
+        }
+    )
+    monkeypatch.setattr("lab.artifacts.wanted.load_catalogue", lambda: catalogue)
+    assert names().keys() == {"side", "dns", "platform"}
+    without = INVENTORY.replace("ingress: {address: 10.1.1.100}\n", "")
+    assert names(without).keys() == {"dns", "platform"}
+
+
 def test_the_version_of_a_section_is_that_of_all_its_components() -> None:
     """As an upgrade will ask, whose inventory names a version that is tested by then."""
     lab = inventory()
