@@ -25,14 +25,14 @@ mount -o remount,size=60m "$PLUMBLINE_CACHE"
 exec "$@"
 """
 FETCH = """
-import sys
+import json, sys
 from lab.artifacts.sources.upstream import UpstreamSource
 from lab.artifacts.store import Store
 from lab.catalogue.catalogue import Catalogue
 from lab.catalogue.model import ComponentVersion
 from lab.errors import PlumblineError
 try:
-    selection = Catalogue.model_validate_json(sys.argv[1]).everything()
+    selection = Catalogue.model_validate(json.loads(sys.argv[1])).everything()
     made = UpstreamSource(Store(), selection, "amd64", print).make(ComponentVersion("thing", "v1"))
     print("made", sorted(made.files))
 except PlumblineError as error:
