@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import CommandError, DeadlineError, FailedError, InputError
+from lab.inventory.addon_sections import domain
 from lab.inventory.models import Arch, Host, Inventory, ProviderName
 from lab.machines import Provider, Traits
 from lab.providers.mixed import MixedProvider
 from lab.ssh import Keys, Ssh
+from lab.waits import be_patient
 
 if TYPE_CHECKING:
     from lab.authority import Authority
@@ -143,7 +145,11 @@ class Lab:
 
     @classmethod
     def open(cls, inventory: Inventory, root: Path, layers: tuple[Path, ...] = ()) -> Lab:
-        """The lab of an inventory; `root` is the checkout, below which `.lab/<lab>/` lies."""
+        """The lab of an inventory; `root` is the checkout, below which `.lab/<lab>/` lies.
+
+        The process waits as patiently as the inventory says from here on.
+        """
+        be_patient(inventory.patience)
         return cls(inventory, root, layers=layers)
 
     def host(self, name: str) -> Host:
@@ -170,10 +176,10 @@ class Lab:
 
     @cached_property
     def authority(self) -> Authority:
-        """The CA of the ingress' certificates; an inventory with an ingress has one."""
+        """The CA of what the lab serves by name."""
         from lab.authority import Authority  # cryptography is slow to import, and few commands need it
 
-        return Authority(self.keys.folder / "ca", self.inventory.ingress_domain)
+        return Authority(self.keys.folder / "ca", domain(self.inventory))
 
     @cached_property
     def ssh(self) -> Ssh:

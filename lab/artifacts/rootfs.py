@@ -12,14 +12,16 @@ from pydantic import BaseModel, ConfigDict
 
 from lab import proxies
 from lab.artifacts import apt, programs
-from lab.artifacts.catalogue import RECIPES, Inside, load_yaml
 from lab.artifacts.store import Key, Say, Store
+from lab.catalogue.load import load_yaml
+from lab.catalogue.model import PLATFORM, Inside
 from lab.errors import FailedError, PreflightError
 
 # Debian tools write "now" into a few files; with this they write the day v1.31.0 was released.
 EPOCH = "1723507200"
 # Raised when the same recipe would now give another tree.
 REVISION = 2
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 class RootfsRecipe(BaseModel):
@@ -38,7 +40,7 @@ class RootfsRecipe(BaseModel):
 
 def load_recipe() -> RootfsRecipe:
     """Read the recipe; raises `InputError` naming the field."""
-    return load_yaml(RECIPES / "rootfs" / "recipe.yaml", RootfsRecipe)
+    return load_yaml(PLATFORM / "rootfs" / "recipe.yaml", RootfsRecipe)
 
 
 def debian_key(packages: Iterable[str], arch: str) -> Key:
@@ -71,9 +73,9 @@ def debian_tree(store: Store, packages: Iterable[str], arch: str, *, say: Say) -
     def produce(tree: Path) -> Mapping[str, str]:
         say(f"debian: installing {len(wanted)} packages and what they need")
         seconds = bootstrap(store, tree, wanted, arch, variant="minbase", name="debian")
-        for source in sorted((RECIPES / "rootfs" / "files").rglob("*")):
+        for source in sorted((PLATFORM / "rootfs" / "files").rglob("*")):
             if source.is_file():
-                target = tree / source.relative_to(RECIPES / "rootfs" / "files")
+                target = tree / source.relative_to(PLATFORM / "rootfs" / "files")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.unlink(missing_ok=True)
                 shutil.copyfile(source, target)
@@ -91,9 +93,15 @@ def bootstrap(
     store: Store, tree: Path, packages: Sequence[str], arch: str, *, variant: str, name: str
 ) -> float:
     """Make a Debian tree and clean it; gives back the seconds it took."""
+    recipe = load_recipe()
     if not shutil.which("mmdebstrap"):
         raise PreflightError("mmdebstrap: not installed", next_step="apt-get install mmdebstrap")
-    recipe = load_recipe()
+    lines = apt.sources(recipe.suite)
+    if not lines and not KEYRING.exists():
+        raise PreflightError(
+            f"{KEYRING}: missing, so nothing from Debian's archive can be trusted",
+            next_step="apt-get install debian-archive-keyring gpg",
+        )
     command = [
         "mmdebstrap",
         "--mode=root",
@@ -104,9 +112,11 @@ def bootstrap(
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.exclude),
         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
         *(f"--aptopt={option}" for option in apt.proxy_options()),
+        # with lines of this machine's own, the keys that it trusts
+        *(() if lines else (f"--keyring={KEYRING}",)),
         recipe.suite,
         str(tree),
-        *apt.sources(recipe.suite),
+        *lines,
     ]
     env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "SOURCE_DATE_EPOCH": EPOCH, "LC_ALL": "C.UTF-8"}
     env |= proxies.apt_settings()
@@ -162,7 +172,7 @@ def _set_units(tree: Path, recipe: RootfsRecipe) -> None:
 
 def _overlaid() -> dict[str, str]:
     """Digest of each file that we put over the tree."""
-    folder = RECIPES / "rootfs" / "files"
+    folder = PLATFORM / "rootfs" / "files"
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))

@@ -51,7 +51,7 @@ def fault(name: str, inventory: str, provider: str, host: str, seconds: float) -
         wanted = catalogue.fault(lab, name, host, seconds)
         if lab.inventory.disposable:
             lab.provider.enter()
-        driver = Driver(lab, opened.run.folder, pins())
+        driver = Driver(lab, opened.run.folder, pins(lab.inventory))
 
         def healthy_again() -> None:
             console.say("healed; waiting for health", wanted.host)
@@ -73,7 +73,7 @@ def trials(name: str, inventory: str, provider: str, host: str, times: int) -> N
     with session("trials", inventory, provider) as opened, exclusive(opened.lab, "invoke trials"):
         lab, console = opened.lab, opened.console
         lab.provider.enter()
-        driver = Driver(lab, opened.run.folder, pins())
+        driver = Driver(lab, opened.run.folder, pins(lab.inventory))
         done: list[Trial] = []
         for number in range(1, times + 1):
             with console.working("trial", f"trial {number} of {times}: {name} of {host}"):

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from lab.checks.driver import Driver
-from lab.checks.ingress_client import Front
+from lab.checks.ingress import ingress
 from lab.checks.sample_apps import site
 from lab.commands.session import Session, session, shown
 from lab.errors import AcceptanceError, InputError
@@ -30,7 +30,7 @@ def load(inventory: str, provider: str, profile: str, workers: int, bind: str, c
         wanted = profile_of(opened.inventory, profile)
         with exclusive(opened.lab, "invoke load"):
             opened.lab.provider.enter()
-            front = Front(Driver(opened.lab, opened.run.folder, pins()))
+            front = ingress(Driver(opened.lab, opened.run.folder, pins(opened.inventory)))
             with site(front, "load"):
                 target = target_of(front)
                 opened.console.say(f"{wanted.users} users, {wanted.seconds} s, from {workers} processes")

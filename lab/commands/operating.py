@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from rich.markup import escape
 from rich.syntax import Syntax
 
 from lab.artifacts.provide import provide, stock
+from lab.artifacts.wanted import wanted
 from lab.checks import evidence
 from lab.checks.driver import Driver
 from lab.commands import asking
@@ -83,24 +85,30 @@ def equipped(opened: Session, operation: Operation, options: dict[str, Any]) -> 
     if not operation.artefacts:
         yield Build(opened.lab, None, opened.console, opened.run)
         return
-    provided = provide(source=source, packages=all_packages(), say=opened.console.say)
+    items, say, mirrors = wanted(opened.inventory), opened.console.say, opened.inventory.containerd.mirrors
+    provided = provide(items, source=source, packages=all_packages(), mirrors=mirrors, say=say)
     lab = Lab.open(opened.inventory, ROOT, (provided.payload, provided.debian))
-    stocks = {arch.value: stock(provided, arch, say=opened.console.say) for arch in stocked(opened.inventory)}
+    stocks = {
+        arch.value: stock(provided, items, arch, mirrors=mirrors, say=say)
+        for arch in stocked(opened.inventory)
+    }
     yield Build(lab, provided, opened.console, opened.run, stocks)
 
 
 def _plan(name: str, inventory: str, provider: str, options: dict[str, Any]) -> None:
     operation = find(name)
+    options.pop("yes", None)
     with session("plan", inventory, provider) as opened, equipped(opened, operation, options) as build:
-        options.pop("yes", None)
         steps = listed(operation.steps(build, **options))
         _print(build, steps)
         for step in steps:
             if step.unknown:
                 raise step.unknown
-        if something_to_do(steps):
-            raise Exit(code=SOMETHING_TO_DO)
-        opened.console.say(operation.nothing)
+        empty = not something_to_do(steps)
+        if empty:
+            opened.console.say(operation.nothing)
+    if not empty:
+        raise Exit(code=SOMETHING_TO_DO)
 
 
 def _print(build: Build, steps: Iterable[Step]) -> None:
@@ -132,12 +140,16 @@ def _act(opened: Session, build: Build, operation: Operation, options: dict[str,
 
 
 def _keep_evidence(build: Build, error: PlumblineError) -> None:
-    """What the hosts of the steps that failed know right now, as far as they let us in."""
+    """What the hosts of the steps that failed, and those that the error names, know right now."""
     if not build.engine.failures:
         return
-    hosts = list(dict.fromkeys(step.host for step, _ in build.engine.failures if step and step.host))
+    failed = {step.host for step, _ in build.engine.failures if step}
+    named = set(re.findall(r"[\w-]+", error.message))
+    hosts = [name for name in build.lab.inventory.hosts if name in failed | named]
     with build.console.working("evidence", "what the hosts concerned know"):
-        folder = evidence.collect(Driver(build.lab, build.run.folder, pins()), hosts, "evidence", str(error))
+        folder = evidence.collect(
+            Driver(build.lab, build.run.folder, pins(build.lab.inventory)), hosts, "evidence", str(error)
+        )
     build.console.say(f"evidence: {build.run.folder / folder}")
 
 

@@ -15,11 +15,13 @@ from rich.table import Table
 
 from lab import proxies
 from lab.artifacts.provide import program as find_program
+from lab.artifacts.wanted import wanted
 from lab.cluster import etcd
 from lab.cluster.api import Api, ApiError, Unavailable
 from lab.cluster.workloads import is_ready
 from lab.commands.session import Session, open_lab, read, session, shown
 from lab.errors import FailedError, InputError, PlumblineError
+from lab.inventory.addon_sections import of_lab
 from lab.inventory.models import Inventory
 from lab.labs import Lab
 from lab.machines import State
@@ -121,7 +123,7 @@ def kubectl(inventory: str, provider: str, source: str, arguments: str) -> None:
             f"kubectl: {arguments}: {error}", next_step="escape the quote, as in: invoke kubectl -- get \\'x"
         ) from None
     lab = open_lab(read(inventory, provider))
-    program = find_program("kubectl", source=source, say=_silent)
+    program = find_program("kubectl", wanted(lab.inventory), source=source, say=_silent)
     lab.provider.enter()
     environment = {**os.environ, "KUBECONFIG": str(lab.fetch_kubeconfig())}
     _become([str(program), *words], environment)
@@ -146,7 +148,7 @@ def own_addresses(inventory: Inventory) -> list[str]:
     """Everything of a lab that a client may ask, as `NO_PROXY` lists it: networks for what reads them, and
     each host for what does not (curl before 7.86, wget)."""
     networks = inventory.network.lan, inventory.kubernetes.pod_subnet, inventory.kubernetes.service_subnet
-    names = [f".{inventory.ingress_domain}", str(inventory.ingress.address)] if inventory.ingress else []
+    names = [name for _, section in of_lab(inventory) for name in section.served(inventory)]
     return [*map(str, networks), *inventory.addresses.values(), *inventory.hosts, *names, ".cluster.local"]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-from lab.artifacts.manifests import provide_manifests
+from lab.artifacts.files import provide_files
+from lab.artifacts.wanted import wanted
 from lab.commands.session import ROOT, read, shown
 from lab.labs import traits_of
 from lab.render.addons import addon_manifests
@@ -21,8 +22,8 @@ def render(inventory: str, provider: str, source: str) -> None:
     found = read(inventory, provider)
     run = Run(ROOT, found.lab, "render")
     try:
-        manifests = provide_manifests(source, addon_manifests(found), say=print)
-        files = everything(found, traits_of(found), pins(), Keys(found.lab), manifests)
+        manifests = provide_files(source, wanted(found), addon_manifests(found), say=print)
+        files = everything(found, traits_of(found), pins(found), Keys(found.lab), manifests)
         written = write(run, files)
     finally:
         run.close()

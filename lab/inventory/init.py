@@ -11,18 +11,17 @@ from pathlib import Path
 
 from lab.errors import InputError
 from lab.inventory import files
+from lab.inventory.addon_sections import NewLab, sections
 from lab.inventory.document import meaning
 from lab.inventory.loading import parse
 from lab.inventory.models import ProviderName
 from lab.inventory.problems import Unfit
-from lab.inventory.ranges import parse_network
+from lab.inventory.ranges import AddressRange, parse_network
 from lab.inventory.rehearsal import STAND_INS
 from lab.inventory.rules.networks import free_network
 
 _BARE = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9]")
 _PLENTY = "1000000"
-POOL_SIZE = 50
-"""Addresses for services, if the LAN has as many."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,8 @@ def _judge(name: str, given: dict[str, str]) -> None:
 
 
 def written(name: str, answers: dict[str, str]) -> str:
-    """The text of a new inventory; addresses go to gateway, balancer, masters, workers and pool in turn.
+    """The text of a new inventory; addresses go to gateway, balancer, masters, workers and what
+    add-ons hand out in turn.
 
     Raises `InputError` when an answer is no number or network, or the LAN is too small.
     """
@@ -134,6 +134,7 @@ def written(name: str, answers: dict[str, str]) -> str:
     if pool > last:
         rule = f"has no room for {1 + masters + workers} machines and a pool"
         raise InputError(f"init: lan: {lan}: {rule}; choose a larger network, or fewer machines")
+    new = NewLab(AddressRange(IPv4Address(pool), IPv4Address(last)), workers)
     names = ["haproxy", *_numbered("master", masters), *_numbered("worker", workers)]
     asked = ("hypervisor", "proxmox_host") if answers["provider"] == ProviderName.PROXMOX else ()
     pve = {key: _text(answers[key]) for key in asked}
@@ -152,8 +153,7 @@ def written(name: str, answers: dict[str, str]) -> str:
         pods=pods,
         services=free_network(12, [lan, pods]),
         proxmox=_PROXMOX.format(**answers | pve) if pve else "",
-        ingress=_ingress(pool, last, workers),
-        pool=f"{IPv4Address(pool)}-{IPv4Address(min(last, pool + POOL_SIZE - 1))}",
+        addons="\n".join(filter(None, (section.written(new) for _, section in sections()))),
         hosts=hosts,
     )
 
@@ -161,14 +161,6 @@ def written(name: str, answers: dict[str, str]) -> str:
 def _text(word: str) -> str:
     """A word as YAML reads it back as text, whatever it holds."""
     return word if _BARE.fullmatch(word) and meaning(word) is word else json.dumps(word)
-
-
-def _ingress(pool: int, last: int, workers: int) -> str:
-    """An ingress on the first address of the pool, if that leaves one for services."""
-    if pool == last:
-        return ""
-    replicas = "" if workers > 1 else "  replicas: 1 # each needs a worker of its own\n"
-    return f"{_INGRESS.format(address=IPv4Address(pool))}{replicas}"
 
 
 def _count(answers: dict[str, str], key: str) -> int:
@@ -194,10 +186,6 @@ hypervisors: # what the machines must fit into
     memory_gib: {hypervisor_memory_gib}
     disk_gib: {hypervisor_disk_gib}
 """
-_INGRESS = """
-ingress: # HTTP and HTTPS by name; without this section there is none
-  address: {address}
-"""
 _TEXT = """\
 # yaml-language-server: $schema=schema.json
 # Every field, its default and its limits: docs/inventory.md. Check with: invoke validate -i {name}
@@ -214,10 +202,6 @@ kubernetes: # must not overlap each other, the LAN or any network your machines 
   pod_subnet: {pods}
   service_subnet: {services}
 
-metallb:
-  pools:
-    - name: default
-      addresses: [{pool}] # nobody else may use them, and no DHCP server hand them out
-{ingress}
+{addons}
 hosts:
 {hosts}"""

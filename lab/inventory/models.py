@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Interface
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field, PrivateAttr
 
@@ -20,14 +20,11 @@ from lab.inventory.ranges import AddressRange
 from lab.inventory.reaction import REACTIONS, Reaction
 from lab.inventory.sections import (
     Containerd,
-    Flannel,
     HostPower,
     Hypervisor,
-    Ingress,
     Kubernetes,
     LoadBalancer,
     LoadProfile,
-    MetalLB,
     Model,
     Ssh,
     Thresholds,
@@ -42,6 +39,7 @@ from lab.inventory.types import (
     LabelValue,
     Mac,
     Net,
+    Number,
     Server,
     Switch,
     System,
@@ -140,24 +138,33 @@ class Network(Model):
     vlan: Whole | None = Field(None, ge=1, le=4094, description="VLAN tag of the LAN, if it is tagged.")
 
 
+S = TypeVar("S", bound=Model)
+
+
 class Inventory(Model):
-    """One lab."""
+    """One lab.
+
+    The sections of add-ons are fields as well, which their folders bring: a file is read into
+    `lab.inventory.complete.inventory_model()`, and code asks for a section by its class.
+    """
 
     lab: DnsLabel = Field(description="Name of the lab; marks everything that belongs to it.")
     provider: ProviderName = Field(description="Who makes the machines.")
     disposable: Switch = Field(
         False, description="Faults may be injected; the lab may be broken, and is destroyed unasked."
     )
+    patience: Number = Field(
+        1.0,
+        ge=1,
+        le=60,
+        description="How many times longer everything may take on slow machines before it is given up; the "
+        "thresholds stay.",
+    )
     network: Network
     hosts: Mapping[HostName, Host] = Field(min_length=1, description="Machines by name.")
     kubernetes: Kubernetes = Kubernetes()
     containerd: Containerd = Containerd()
     load_balancer: LoadBalancer = LoadBalancer()
-    flannel: Flannel = Flannel()
-    metallb: MetalLB
-    ingress: Ingress | None = Field(
-        None, description="Traefik: HTTP and HTTPS by name; left out, it is not part of the lab."
-    )
     hypervisors: Mapping[HostName, Hypervisor] = Field(
         default_factory=dict, description="Hypervisor nodes by name."
     )
@@ -183,6 +190,26 @@ class Inventory(Model):
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but tight or unused, one line each."""
         return self._warnings
+
+    def section(self, kind: type[S]) -> S:
+        """The section of an add-on by its class. Raises `LookupError` when the lab has none."""
+        found = self.find(kind)
+        if found is None:
+            raise LookupError(f"{self.lab}: the inventory has no section of {kind.__module__}")
+        return found
+
+    def find(self, kind: type[S]) -> S | None:
+        """The section of an add-on by its class; None when the lab has none."""
+        values = (getattr(self, key) for key in type(self).model_fields)
+        return next((value for value in values if isinstance(value, kind)), None)
+
+    def number(self, path: str) -> int:
+        """The number at SECTION.KEY. Raises `LookupError` when there is none."""
+        section, _, key = path.partition(".")
+        found = getattr(getattr(self, section, None), key, None)
+        if not isinstance(found, int):
+            raise LookupError(f"{path}: the inventory has no number there")
+        return found
 
     def named(self, role: HostRole) -> tuple[str, ...]:
         """Names of the hosts of a role, in the order of the file."""
@@ -212,12 +239,6 @@ class Inventory(Model):
     def endpoint(self) -> str:
         """The control plane endpoint, host:port: always the balancer, even before a single master."""
         return f"{self.hosts[self.balancer].address}:{self.kubernetes.api_port}"
-
-    @cached_property
-    def ingress_domain(self) -> str:
-        """The domain of the ingress: every name in it has its certificate. Raises without an ingress."""
-        assert self.ingress is not None
-        return self.ingress.domain or f"{self.lab}.internal"
 
     @cached_property
     def load_profiles(self) -> Mapping[str, LoadProfile]:
@@ -252,6 +273,18 @@ class Inventory(Model):
         return {
             "HTTP2_READ_IDLE_TIMEOUT_SECONDS": str(self.reaction.read_idle),
             "HTTP2_PING_TIMEOUT_SECONDS": str(self.reaction.ping),
+        }
+
+    @cached_property
+    def api_environment(self) -> Mapping[str, str]:
+        """By what a pod reaches the API before, and without, kube-proxy: through the balancer.
+
+        On a fresh node the API's ClusterIP does not work yet, and what starts early would wait 30 s for it.
+        """
+        return {
+            "KUBERNETES_SERVICE_HOST": self.addresses[self.balancer],
+            "KUBERNETES_SERVICE_PORT": str(self.kubernetes.api_port),
+            **self.client_environment,
         }
 
     @cached_property

@@ -68,8 +68,9 @@ def rehearse(inventory: Inventory, provider: str) -> tuple[Inventory, tuple[str,
         hosts[host_name] = host.model_copy(update=dict(_REPLACED[stand_in]))
         _note(lines, "", host, _REPLACED[stand_in], of=host_name)
     notes = (f"{change} ({', '.join(who)})" if who else change for change, who in lines.items())
-    kept = {key: getattr(inventory, key) for key in Inventory.model_fields}
-    return Inventory.model_validate(kept | replaced | {"hosts": hosts}), tuple(notes)
+    model = type(inventory)
+    kept = {key: getattr(inventory, key) for key in model.model_fields}
+    return model.model_validate(kept | replaced | {"hosts": hosts}), tuple(notes)
 
 
 def _note(

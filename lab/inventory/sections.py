@@ -1,4 +1,4 @@
-"""The sections of an inventory beside its machines: cluster, add-ons, access and limits.
+"""The sections of an inventory beside its machines and add-ons: cluster, access and limits.
 
 Field descriptions are the reference page of the inventory and the editor's completion.
 """
@@ -12,13 +12,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.inventory.ranges import AddressRange
 from lab.inventory.reaction import Name as Reaction
+from lab.inventory.tested import version_field
 from lab.inventory.types import (
-    Address,
     Bridge,
     CommandLine,
-    DnsLabel,
     Domain,
     Login,
     Net,
@@ -44,7 +42,7 @@ class Model(BaseModel):
 class Kubernetes(Model):
     """The cluster."""
 
-    version: VersionV = Field("v1.31.0", description="Kubernetes version.")
+    version: VersionV = version_field("kubernetes", "Kubernetes version.")
     pod_subnet: Net = Field(IPv4Network("10.244.0.0/16"), description="Addresses of pods.")
     service_subnet: Net = Field(IPv4Network("10.96.0.0/12"), description="Addresses of services.")
     node_mask: Whole = Field(
@@ -72,7 +70,7 @@ class Kubernetes(Model):
 class Containerd(Model):
     """The container runtime."""
 
-    version: Version = Field("1.7.28", description="containerd version.")
+    version: Version = version_field("containerd", "containerd version.", v=False)
     mirrors: Mapping[Registry, tuple[Url, ...]] = Field(
         default_factory=dict,
         description="Mirrors of a registry in the order in which they are tried, before the registry itself.",
@@ -90,41 +88,6 @@ class LoadBalancer(Model):
     timeout_connect_seconds: Seconds = Field(2, description="Time to connect to an API server.")
     timeout_idle_seconds: Seconds = Field(3600, description="Idle time of client and server connections.")
     timeout_tunnel_seconds: Seconds = Field(14400, description="Idle time of watches, exec and logs.")
-
-
-class Pool(Model):
-    """Addresses that MetalLB hands out."""
-
-    name: DnsLabel = Field(description="Name of the pool.")
-    addresses: tuple[AddressRange, ...] = Field(min_length=1, description="Ranges (A-B) or networks (A/N).")
-    auto_assign: Switch = Field(True, description="Hand out to services that ask for no pool.")
-
-
-class MetalLB(Model):
-    """Load balancer addresses by ARP (layer 2)."""
-
-    version: VersionV = Field("v0.15.2", description="MetalLB version.")
-    pools: tuple[Pool, ...] = Field(min_length=1, description="Address pools, each announced on the LAN.")
-
-
-class Ingress(Model):
-    """Traefik: HTTP and HTTPS by name behind one address; left out, it is not part of the lab."""
-
-    address: Address = Field(description="Its address, one of a MetalLB pool.")
-    domain: Domain | None = Field(
-        None, description="Its certificate is for this domain and all names in it; default: LAB.internal."
-    )
-    replicas: Whole = Field(2, ge=1, le=16, description="Pods, each on a worker of its own.")
-    version: VersionV = Field("v3.7.13", description="Traefik version.")
-
-
-class Flannel(Model):
-    """The pod network."""
-
-    version: VersionV = Field("v0.28.10", description="Flannel version.")
-    # the interface is called flannel.VNI, and Linux takes 15 characters of a name
-    vni: Whole = Field(1, ge=1, le=9_999_999, description="VXLAN network identifier.")
-    port: Port = Field(8472, description="UDP port of the VXLAN.")
 
 
 class HostPower(Model):

@@ -1,14 +1,15 @@
-"""All defects of a lab: those of `tests/defects/`, for the hosts of an inventory."""
+"""All defects of a lab: those of `tests/defects/` and of its add-ons, for the hosts of an inventory."""
 
 from __future__ import annotations
 
 import importlib
 
+from lab.addons import selected
 from lab.errors import InputError
 from lab.inventory.models import Inventory
 from lab.selftest.defect import Defect
 
-FAMILIES = ("render", "host", "blind", "cluster", "services")
+FAMILIES = ("render", "host", "blind", "cluster")
 """Modules of `tests/defects/` in the order in which they are proven."""
 
 
@@ -20,10 +21,11 @@ def catalogue(inventory: Inventory) -> tuple[Defect, ...]:
             "workers; its defects need three and two",
             next_step="invoke selftest -i rehearsal",
         )
+    own = [f"{addon.module}.defects" for addon in selected(inventory) if addon.has("defects.py")]
     return tuple(
         defect
-        for family in FAMILIES
-        for defect in importlib.import_module(f"tests.defects.{family}").defects(inventory)
+        for module in (*(f"tests.defects.{family}" for family in FAMILIES), *own)
+        for defect in importlib.import_module(module).defects(inventory)
     )
 
 

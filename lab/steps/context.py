@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from lab.artifacts.manifests import provide_manifests
+from lab.addons import AddOn, selected
+from lab.artifacts.files import provide_files
 from lab.artifacts.provide import Provided
 from lab.artifacts.stock import Stock
+from lab.artifacts.wanted import wanted
 from lab.cluster.api import Api, Object
 from lab.console import Console
 from lab.hosts.converge import HostFacts
@@ -17,7 +19,6 @@ from lab.labs import Lab
 from lab.machines import State
 from lab.render.addons import addon_manifests, objects
 from lab.render.bundle import Bundle, Pins, bundle, pins
-from lab.render.roles import Role, addons
 from lab.runs import Run
 from lab.steps.engine import Engine, Stopped
 
@@ -51,7 +52,7 @@ class Build:
     @cached_property
     def pins(self) -> Pins:
         """Image references by component."""
-        return pins()
+        return pins(self.lab.inventory)
 
     @cached_property
     def bundles(self) -> dict[str, Bundle]:
@@ -60,28 +61,26 @@ class Build:
 
     def _bundle(self, name: str) -> Bundle:
         inventory, traits = self.lab.inventory, self.lab.provider.traits_of(name)
-        wanted = bundle(inventory, traits, self.pins, name)
+        made = bundle(inventory, traits, self.pins, name)
         if traits.layered:
-            return wanted
+            return made
         stock = self.stocks[inventory.hosts[name].arch]
         images = stock.images if name in inventory.nodes else {}
-        return replace(wanted, stock=Stock(stock.programs, images))
+        return replace(made, stock=Stock(stock.programs, images))
 
     @cached_property
     def manifests(self) -> dict[str, Path]:
         """Upstream's manifests of the add-ons."""
-        return provide_manifests(
-            self.artefacts.source, addon_manifests(self.lab.inventory), say=self.console.say
+        inventory = self.lab.inventory
+        return provide_files(
+            self.artefacts.source, wanted(inventory), addon_manifests(inventory), say=self.console.say
         )
 
     @cached_property
-    def addon_objects(self) -> list[tuple[Role, list[Object]]]:
-        """Each cluster role with its objects, in the order in which they are applied."""
-        return [
-            (role, objects(self.lab.inventory, role.addon, self.manifests))
-            for role in addons(self.lab.inventory)
-            if role.addon is not None
-        ]
+    def addon_objects(self) -> dict[AddOn, list[Object]]:
+        """Each add-on of the lab with its objects, in the order in which they are applied."""
+        inventory = self.lab.inventory
+        return {addon: objects(inventory, addon, self.manifests) for addon in selected(inventory)}
 
     @cached_property
     def api(self) -> Api:

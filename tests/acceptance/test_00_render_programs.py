@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.artifacts.catalogue import load_catalogue
-from lab.artifacts.manifests import provide_manifests
+from lab.addons import addons, selected
+from lab.artifacts.files import provide_files
+from lab.artifacts.wanted import wanted
+from lab.catalogue.load import load_catalogue
 from lab.checks.driver import Driver
 from lab.checks.outcomes import NotPartOfLab
 from lab.checks.verbs import agrees, holds, nothing
 from lab.cluster import kubeadm
 from lab.local import Completed
-from lab.render.addons import addon_manifests, objects
+from lab.render.addons import addon_manifests, is_partial, objects
 from lab.render.outputs import PLACEHOLDER, host_outputs
-from lab.render.roles import addons, load_roles
 from lab.ssh import Keys, Ssh
 from lab.verify.first_boot import NETWORK, Judged, judge
 from lab.verify.programs import FILE, INSIDE, Programs
@@ -38,26 +39,22 @@ def silent(_: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def programs() -> Programs:
+def programs(driver: Driver) -> Programs:
     """The programs of the pinned versions."""
-    return Programs.provide(say=silent)
+    return Programs.provide(driver.inventory, say=silent)
 
 
 @pytest.fixture(scope="session")
 def manifests(driver: Driver) -> dict[str, Path]:
     """Upstream's manifests and the API's schemas."""
-    wanted = [*addon_manifests(driver.inventory), "kubernetes-openapi"]
-    return provide_manifests("auto", wanted, say=silent)
+    names = [*addon_manifests(driver.inventory), "kubernetes-openapi"]
+    return provide_files("auto", wanted(driver.inventory), names, say=silent)
 
 
 @pytest.fixture(scope="session")
 def applied(driver: Driver, manifests: dict[str, Path]) -> dict[str, list[Object]]:
     """The objects of each add-on."""
-    return {
-        role.name: objects(driver.inventory, role.addon, manifests)
-        for role in addons(driver.inventory)
-        if role.addon
-    }
+    return {addon.name: objects(driver.inventory, addon, manifests) for addon in selected(driver.inventory)}
 
 
 @pytest.fixture(scope="session")
@@ -227,14 +224,14 @@ def test_images_are_the_catalogues_and_the_catalogue_has_both_architectures(
     """Every image that is named is pinned by the catalogue, which makes it for amd64 and arm64 alike."""
     named = {image for items in applied.values() for item in items for image in images_of(item)}
     named.add(tomllib.loads(files["root/etc/containerd/config.toml"])["plugins"][CRI]["sandbox_image"])
-    catalogue = load_catalogue()
-    known = {image.tagged for _, image in catalogue.images()}
+    selection = load_catalogue().select(wanted(driver.inventory))
+    known = {image.tagged for _, image in selection.images()}
     nothing("images outside the catalogue", named - known, rule="none", command="invoke artifacts")
     arch = driver.inventory.hosts[host].arch.value
     lacking = [
-        name
-        for name, component in catalogue.programs()
-        if any(not download.sha256.of(arch) for download in component.upstream)
+        str(item)
+        for item, component in selection.installed()
+        if any(not digests.of(arch) for digests in component.sha256.values())
     ]
     nothing(f"programs without a digest for {arch}", lacking, rule="none", command="invoke artifacts")
 
@@ -257,9 +254,7 @@ def test_manifests_match_the_schemas_of_the_api(
     """Every object of every add-on fits the pinned API, without unknown fields and removed versions."""
     everything = [item for items in applied.values() for item in items]
     schemas = Schemas.load(manifests["kubernetes-openapi"], everything)
-    patched = {
-        role.name for role in load_roles() if role.addon and role.addon.patches and not role.addon.manifest
-    }
+    patched = {addon.name for addon in addons() if is_partial(addon)}
     wrong = {
         name: errors
         for name, items in applied.items()
@@ -281,12 +276,12 @@ def test_a_joins_document_holds_no_secret(files: dict[str, str]) -> None:
 
 @pytest.mark.check("L0-20")
 def test_replicas_are_kept_on_different_nodes(applied: dict[str, list[Object]]) -> None:
-    """CoreDNS, and every deployment of several replicas, must not run twice on one node."""
-    crowded = []
-    for items in applied.values():
+    """A deployment of several replicas, or of as many as others chose, must not run twice on one node."""
+    crowded, patched = [], {addon.name for addon in addons() if is_partial(addon)}
+    for name, items in applied.items():
         for item in items:
-            several = item["kind"] == "Deployment" and item["spec"].get("replicas", 1) > 1
-            if several or item["metadata"]["name"] == "coredns":
+            least = 2 if name in patched else 1
+            if item["kind"] == "Deployment" and item["spec"].get("replicas", least) > 1:
                 pod = item["spec"]["template"]["spec"]
                 apart = pod.get("affinity", {}).get("podAntiAffinity") or pod.get("topologySpreadConstraints")
                 crowded += [] if apart else [item["metadata"]["name"]]

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from lab.artifacts.manifests import provide_manifests
+from lab.addons import selected
+from lab.artifacts.files import provide_files
+from lab.artifacts.wanted import wanted
 from lab.inventory import load
 from lab.inventory.loading import parse
 from lab.inventory.models import Inventory
 from lab.machines import Traits
-from lab.render.addons import addon_manifests, objects
+from lab.render.addons import addon_manifests, is_partial, objects
 from lab.render.bundle import pins
 from lab.render.outputs import host_outputs
-from lab.render.roles import addons
 from lab.ssh import Keys
 from lab.verify import first_boot
 from lab.verify.first_boot import NETWORK
@@ -38,18 +39,19 @@ OURS = {
 
 @pytest.fixture(scope="module")
 def programs() -> Programs:
-    return Programs.provide(say=print)
+    return Programs.provide(load("rehearsal"), say=print)
 
 
 @pytest.fixture(scope="module")
 def manifests() -> dict[str, Path]:
-    return provide_manifests("auto", [*addon_manifests(load("rehearsal")), "kubernetes-openapi"], say=print)
+    lab = load("rehearsal")
+    return provide_files("auto", wanted(lab), [*addon_manifests(lab), "kubernetes-openapi"], say=print)
 
 
 @pytest.fixture(scope="module")
 def schemas(manifests: dict[str, Path]) -> Schemas:
     lab = load("rehearsal")
-    known = [item for role in addons(lab) if role.addon for item in objects(lab, role.addon, manifests)]
+    known = [item for addon in selected(lab) for item in objects(lab, addon, manifests)]
     return Schemas.load(manifests["kubernetes-openapi"], known)
 
 
@@ -70,7 +72,7 @@ def judge(programs: Programs, lab: Inventory, traits: Traits) -> None:
     """Every file of one host of each kind is judged; each program runs over all of its files in one go."""
     files: dict[str, str] = {}
     for name in one_of_each_kind(lab):
-        found = dict(host_outputs(lab, traits, pins(), Keys(lab.lab), name))
+        found = dict(host_outputs(lab, traits, pins(lab), Keys(lab.lab), name))
         vendor = f"{name}/proxmox/plumbline-{lab.lab}-{name}.yaml"
         files |= {f"{name}/user-data" if path == vendor else path: text for path, text in found.items()}
     documents = {path: text for path, text in files.items() if path.endswith(("/user-data", NETWORK))}
@@ -121,8 +123,6 @@ def test_the_programs_and_the_api_take_any_inventory(
 ) -> None:
     lab = parse(as_yaml(data), "any.yaml")
     judge(programs, lab, Traits())
-    for role in addons(lab):
-        if role.addon:
-            partial = bool(role.addon.patches) and not role.addon.manifest
-            for item in objects(lab, role.addon, manifests):
-                assert schemas.errors(item, partial=partial) == []
+    for addon in selected(lab):
+        for item in objects(lab, addon, manifests):
+            assert schemas.errors(item, partial=is_partial(addon)) == []

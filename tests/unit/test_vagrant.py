@@ -295,7 +295,7 @@ def test_the_seed_keeps_vagrants_own_card_and_leaves_by_it(
     lab: Inventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
-    wanted = bundle(lab, Traits(), pins(), "pi-1")
+    wanted = bundle(lab, Traits(), pins(lab), "pi-1")
     network = yaml.safe_load(seed(lab, Traits(), wanted, Keys(lab.lab))["network-config"])["ethernets"]
     assert network["management"] == {
         "match": {"macaddress": management_mac(lab, "pi-1")},

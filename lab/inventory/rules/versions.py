@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lab.catalogue.load import load_catalogue
 from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, Problem
-
-TESTED: dict[str, tuple[str, ...]] = {
-    "kubernetes": ("v1.31.0",),
-    "containerd": ("1.7.28",),
-    "flannel": ("v0.28.10",),
-    "metallb": ("v0.15.2",),
-    "ingress": ("v3.7.13",),
-}
-"""Component and its versions; one is added here when `invoke verify` has passed with it."""
+from lab.inventory.tested import tested, untested
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -24,17 +17,23 @@ def numbers(version: str) -> tuple[int, ...]:
 
 def tested_versions(inventory: Inventory) -> Iterator[Problem]:
     """Each component has a version of the tested set."""
-    for component, tested in TESTED.items():
-        section = getattr(inventory, component)
-        if section is None or section.version in tested:
+    for key in load_catalogue().sections:
+        section = getattr(inventory, key, None)
+        known = {numbers(version): version.removeprefix("v") for version in tested(key)}
+        if section is None or numbers(section.version) in known:
             continue
-        version = section.version
-        path: Loc = (component, "version")
-        rule = f"is not among the tested versions of {component}: {', '.join(tested)}"
-        if component == "containerd" and numbers(version) >= (2,):
+        # some write a version with its v and some without: as the section does
+        v = "v" * section.version.startswith("v")
+        allowed = [f"{v}{number}" for number in known.values()]
+        path: Loc = (key, "version")
+        rule = f"is not among the tested versions of {key}: {', '.join(allowed)}"
+        if key == "containerd" and numbers(section.version) >= (2,):
             rule = "reads another configuration format (version 3) than the one written here; " + rule
-        newer = numbers(version) > numbers(tested[-1])
-        yield Problem(path, f"{rule}; it is {'newer' if newer else 'older'}", f"write {tested[-1]}")
+        reasons = {numbers(version): why for version, why in untested(key).items()}
+        if why := reasons.get(numbers(section.version)):
+            rule += f" ({section.version}: {why})"
+        newer = numbers(section.version) > max(known)
+        yield Problem(path, f"{rule}; it is {'newer' if newer else 'older'}", f"write {allowed[0]}")
 
 
 def grace_period(inventory: Inventory) -> Iterator[Problem]:

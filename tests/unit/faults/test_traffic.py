@@ -14,6 +14,7 @@ from lab.checks.verbs import Refused
 from lab.faults import traffic as module
 from lab.faults.probes import Prober
 from lab.faults.traffic import ADDRESS, API, INGRESS, Traffic, echo_probe, probers
+from lab.inventory.addon_sections import domain
 from lab.labs import Lab
 from lab.render.bundle import pins
 from lab.report.series import Probe
@@ -26,8 +27,8 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
     """A lab with an ingress, its CA made and its API known."""
     monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
     lab = Lab(inventory(), tmp_path, FakeProvider())
-    Authority(lab.keys.folder / "ca", lab.inventory.ingress_domain).issue()
-    made = Driver(lab, tmp_path, pins())
+    Authority(lab.keys.folder / "ca", domain(lab.inventory)).issue()
+    made = Driver(lab, tmp_path, pins(lab.inventory))
     made.__dict__["cluster"] = type("Api", (), {"tls": None})()
     return made
 
@@ -48,7 +49,8 @@ def test_the_sample_application_is_asked_at_its_address_and_through_the_ingress(
 
 def test_a_lab_without_ingress_is_not_asked_for_one(driver: Driver, tmp_path: Path) -> None:
     text = INVENTORY.replace("ingress: {address: 10.1.1.100}\n", "")
-    bare = Driver(Lab(inventory(text), tmp_path, FakeProvider()), tmp_path, pins())
+    lab = Lab(inventory(text), tmp_path, FakeProvider())
+    bare = Driver(lab, tmp_path, pins(lab.inventory))
     bare.__dict__["cluster"] = driver.cluster
     assert [item.target for item in probers(bare, "fire-1", "10.1.1.101")] == [API, ADDRESS]
 
@@ -64,7 +66,7 @@ def test_the_ingress_is_asked_by_name_over_verified_tls(
 
     monkeypatch.setattr(module, "http_get", get)
     assert probers(driver, "fire-1", "10.1.1.101")[-1]._ask() == "web-1 on worker-1"
-    assert asked == [("10.1.1.100", 443, f"fire-1.{driver.inventory.ingress_domain}", "CERT_REQUIRED")]
+    assert asked == [("10.1.1.100", 443, f"fire-1.{domain(driver.inventory)}", "CERT_REQUIRED")]
 
 
 def test_an_answer_that_is_not_the_applications_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

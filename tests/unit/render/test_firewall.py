@@ -21,7 +21,7 @@ ssh: {networks: [10.20.0.0/16, 10.1.1.64/26]}
 
 
 def bundle_of(lab: Inventory, name: str) -> Bundle:
-    return bundle(lab, Traits(shares_kernel=True), pins(), name)
+    return bundle(lab, Traits(shares_kernel=True), pins(lab), name)
 
 
 def ruleset(lab: Inventory, name: str) -> str:

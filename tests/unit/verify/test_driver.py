@@ -37,7 +37,7 @@ def ssh() -> FakeSsh:
 def driver(tmp_path: Path, ssh: FakeSsh) -> Driver:
     lab = Lab(inventory(), tmp_path, FakeProvider())
     lab.__dict__["ssh"] = ssh
-    return Driver(lab, tmp_path / "run", pins())
+    return Driver(lab, tmp_path / "run", pins(lab.inventory))
 
 
 @pytest.mark.parametrize(

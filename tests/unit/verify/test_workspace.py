@@ -48,7 +48,7 @@ class FakeCluster:
 @pytest.fixture
 def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
     monkeypatch.setattr("lab.checks.verbs.time", FakeClock())
-    made = Driver(Lab(inventory(), tmp_path, FakeProvider()), tmp_path, pins())
+    made = Driver(Lab(inventory(), tmp_path, FakeProvider()), tmp_path, pins(inventory()))
     made.__dict__["cluster"] = FakeCluster()
     return made
 

@@ -1,0 +1,87 @@
+"""Single files of projects (add-ons' manifests, an API's schemas): the same bytes out of module or URL.
+
+Rendering needs them each time and makes them once, so what makes them is imported when it is needed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from lab.artifacts.digests import file_digest
+from lab.artifacts.sources import named_source
+from lab.artifacts.store import Entry, Key, Say, Store
+from lab.catalogue.catalogue import Selection
+from lab.catalogue.load import load_catalogue
+from lab.catalogue.model import ComponentVersion, File
+from lab.errors import FailedError
+
+
+def file_key(name: str, file: File) -> Key:
+    """The digest alone decides: both sources give the same file."""
+    return Key.of(name, "any", {"sha256": file.sha256})
+
+
+def provide_files(
+    source: str, wanted: Iterable[tuple[str, str]], names: Iterable[str], *, say: Say
+) -> dict[str, Path]:
+    """The named files of what a lab wants: from `upstream`, out of their `modules`, or `auto`.
+
+    Raises `InputError` for a source that does not exist, `FailedError` when a file does not have its pinned
+    digest.
+    """
+    named_source(source)  # a word that means nothing is refused, whether or not it is needed this time
+    store, selection = Store(), load_catalogue().select(wanted)
+    known = {item.name: (item, file) for item, file in selection.files()}
+    return {name: _path(store, selection, *known[name], source, say) for name in names}
+
+
+def _path(
+    store: Store, selection: Selection, item: ComponentVersion, file: File, source: str, say: Say
+) -> Path:
+    entry = store.find(file_key(item.name, file))
+    if not entry:
+        from lab.artifacts.choice import choose
+        from lab.artifacts.toolchain import host_arch
+
+        # decided here, because it costs time and a file that is at hand needs no source
+        entry = choose(source, store, selection, host_arch(), say).make(item)
+    return next(iter(store.paths(entry).values()))
+
+
+def fetched(store: Store, name: str, file: File, say: Say) -> Entry:
+    """The file of a key, from its URL."""
+
+    def produce(work: Path) -> Mapping[str, Path]:
+        from lab import proxies
+        from lab.artifacts.sources.fetch import fetch
+
+        target = work / f"{name}{file.suffix}"
+        with proxies.fetching():
+            fetch(file.filled(file.url), file.sha256, target, say=say)
+        return {target.name: target}
+
+    return store.ensure(file_key(name, file), produce, say=say)
+
+
+def out_of_module(store: Store, name: str, file: File, say: Say) -> Entry:
+    """The file of a key, out of its Go module. Raises `FailedError` when its digest is another one."""
+
+    def produce(work: Path) -> Mapping[str, Path]:
+        from lab.artifacts.compile import fetch_module
+        from lab.artifacts.toolchain import go_toolchain, host_arch
+
+        go = go_toolchain(store, host_arch(), say=say)
+        named = f"{file.module}@{file.version}"
+        module = fetch_module(go, named, work, store.folder / "logs" / f"{name}.log")
+        target = work / f"{name}{file.suffix}"
+        shutil.copyfile(module.folder / str(file.path), target)
+        if (seen := file_digest(target)) != file.sha256:
+            raise FailedError(
+                f"{named} {file.path}: sha256 {seen}, pinned is {file.sha256}",
+                next_step="compare with `sha256` in the catalogue",
+            )
+        return {target.name: target}
+
+    return store.ensure(file_key(name, file), produce, say=say)
