@@ -25,7 +25,7 @@ from lab.artifacts.wanted import wanted
 from lab.inventory import load
 from lab.render.roles import all_packages
 from lab.waits import NotYet, wait_for
-from tests.integration.conftest import ROOT, kill_all
+from tests.integration.conftest import ROOT, kill_all, mounts
 
 MOUNTING = ("debian", "debian-layer", "containerd-root", "payload")
 """What is made by programs that mount; all else comes from the store of this machine."""
@@ -65,9 +65,8 @@ class Apart:
                 entry.unlink()
 
     def mounts(self) -> list[str]:
-        """The lines of mountinfo, without their numbers."""
-        text = Path(f"/proc/{self._keeper.pid}/mountinfo").read_text()
-        return sorted(" ".join(line.split(" ")[2:]) for line in text.splitlines())
+        """What is mounted in there."""
+        return mounts(Path(f"/proc/{self._keeper.pid}/mountinfo"))
 
     def fetch(self) -> subprocess.Popen[bytes]:
         """`invoke artifacts --fetch` in there."""
