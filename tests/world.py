@@ -33,6 +33,7 @@ from lab.machines import Machine, Power, State
 from lab.runs import Run
 from lab.ssh import Result
 from lab.steps.context import Build
+from tests import born
 from tests.fakes import Call, FakeApi, FakeProvider, FakeSsh
 
 MANIFESTS = {
@@ -85,6 +86,12 @@ class FakeHost:
     booting: bool = False
     ran: list[list[str]] = field(default_factory=list)
     """Commands that convergence ran here."""
+    pods: dict[str, list[str]] = field(default_factory=dict)
+    """Command lines of its static pods."""
+    address: str = ""
+    """With which it joined the cluster."""
+    names: frozenset[str] = frozenset()
+    """Names in the certificate of its API server."""
 
     @property
     def joined(self) -> bool:
@@ -214,10 +221,15 @@ class World:
     def _python(self, call: Call) -> str | Exception:
         if self.provider.state(call.host) is not State.RUNNING:
             return FailedError(f"{call.host}: not reachable by SSH: no route to host")
-        return json.dumps(self.hosts[call.host].answer(json.loads(call.stdin)))
+        request = json.loads(call.stdin)
+        if "documents" in request:
+            return json.dumps(born.answer(self, call.host, request["documents"]))
+        return json.dumps(self.hosts[call.host].answer(request))
 
     def _kubeadm(self, call: Call) -> str:
         verb = "init" if "kubeadm init" in call.command else "join"
+        if verb == "init":
+            born.found(self, call.stdin)
         self.kubeadm_runs.append((verb, call.host, next(iter(yaml.safe_load_all(call.stdin)))))
         host = self.hosts[call.host]
         if call.host in self.failing:
@@ -237,6 +249,7 @@ class World:
             self.etcd[name] = str(self.inventory.hosts[name].address)
         if founding:
             self._install_coredns()
+        born.start(self, name)
         self.api.objects[f"/api/v1/nodes/{name}"] = {"metadata": {"name": name}}
 
     def _install_coredns(self) -> None:

@@ -30,6 +30,7 @@ from lab.inventory.sections import (
     Thresholds,
     Verify,
 )
+from lab.inventory.settled import Way, settled
 from lab.inventory.types import (
     Address,
     DnsLabel,
@@ -75,7 +76,9 @@ class Host(Model):
     """One machine."""
 
     role: HostRole = Field(description="What the machine is for.")
-    address: Address = Field(description="Its static address on the LAN.")
+    address: Address = Field(
+        description="Its static address on the LAN.", json_schema_extra=settled(Way.REBUILD)
+    )
     arch: Arch = Field(Arch.AMD64, description="Processor architecture.")
     os: System = Field("debian-12", description="Operating system of the machine's image.")
     provider: ProviderName | None = Field(None, description="Overrides the lab's provider for this machine.")

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.inventory.reaction import Name as Reaction
+from lab.inventory.settled import Way, settled
 from lab.inventory.tested import default_version
 from lab.inventory.types import (
     Bridge,
@@ -42,22 +43,51 @@ class Model(BaseModel):
 class Kubernetes(Model):
     """The cluster."""
 
-    version: VersionV = Field(default_version("kubernetes"), description="Kubernetes version.")
-    pod_subnet: Net = Field(IPv4Network("10.244.0.0/16"), description="Addresses of pods.")
-    service_subnet: Net = Field(IPv4Network("10.96.0.0/12"), description="Addresses of services.")
+    version: VersionV = Field(
+        default_version("kubernetes"),
+        description="Kubernetes version.",
+        json_schema_extra=settled(Way.UPGRADE),
+    )
+    pod_subnet: Net = Field(
+        IPv4Network("10.244.0.0/16"),
+        description="Addresses of pods.",
+        json_schema_extra=settled(Way.REBUILD),
+    )
+    service_subnet: Net = Field(
+        IPv4Network("10.96.0.0/12"),
+        description="Addresses of services.",
+        json_schema_extra=settled(Way.REBUILD),
+    )
     node_mask: Whole = Field(
-        24, ge=16, le=30, description="Prefix length of each node's part of the pod subnet."
+        24,
+        ge=16,
+        le=30,
+        description="Prefix length of each node's part of the pod subnet.",
+        json_schema_extra=settled(Way.REBUILD),
     )
     max_pods: Whole = Field(110, ge=10, le=500, description="Pods a node may run.")
-    dns_domain: Domain = Field("cluster.local", description="DNS domain of the cluster.")
-    api_port: Port = Field(6443, description="Port of the API servers and of the balancer.")
-    proxy_mode: Literal["iptables", "nftables"] = Field("iptables", description="How kube-proxy works.")
+    dns_domain: Domain = Field(
+        "cluster.local", description="DNS domain of the cluster.", json_schema_extra=settled(Way.REBUILD)
+    )
+    api_port: Port = Field(
+        6443,
+        description="Port of the API servers and of the balancer.",
+        json_schema_extra=settled(Way.REBUILD),
+    )
+    proxy_mode: Literal["iptables", "nftables"] = Field(
+        "iptables", description="How kube-proxy works.", json_schema_extra=settled(Way.RECONFIGURE)
+    )
     node_monitor_grace_seconds: Whole = Field(
-        50, ge=20, le=600, description="How long a node may be silent before it is NotReady."
+        50,
+        ge=20,
+        le=600,
+        description="How long a node may be silent before it is NotReady.",
+        json_schema_extra=settled(Way.RECONFIGURE),
     )
     reaction: Reaction = Field(
         "default",
         description="Times until a death is noticed and answered: upstream's or fast ones.",
+        json_schema_extra=settled(Way.RECONFIGURE),
     )
     single_master: Switch = Field(
         False, description="Allow one control plane machine: no high availability, for experiments only."
