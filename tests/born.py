@@ -20,6 +20,7 @@ from lab.render.bundle import pins
 from lab.render.kubeadm import init
 
 if TYPE_CHECKING:
+    from tests.fakes import Call
     from tests.world import World
 
 COMPONENTS = ("kube-apiserver", "kube-controller-manager")
@@ -95,6 +96,7 @@ def answer(world: World, name: str, paths: list[str]) -> dict[str, Any]:
         "joined": host.joined,
         "running": {key: [line] for key, line in host.pods.items()} if alive else {},
         "manifests": pod,
+        "healthy": dict.fromkeys(host.pods, alive),
         "served": certificate(host.names) if alive else "",
         "certificate": certificate(host.names) if host.names else "",
         "documents": held if paths and alive else None,
@@ -118,3 +120,67 @@ def _name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ip_address(name))
     except ValueError:
         return x509.DNSName(name)
+
+
+def teach(world: World) -> None:
+    """Phases of `kubeadm init`, and HAProxy's admin socket, as far as reconfigure needs them."""
+    world.ssh.on("", "--config /run/plumbline/kubeadm.yaml; code", lambda call: _phase(world, call))
+    world.ssh.on("", "rm -rf /etc/kubernetes/plumbline-pki &&", "")
+    world.ssh.on("", "&& rm -rf /etc/kubernetes/plumbline-pki", lambda call: _exchanged(world, call))
+    world.ssh.on("", "socat", lambda call: _haproxy(world, call))
+    world.api.objects["/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy"] = {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "kube-proxy", "namespace": "kube-system", "generation": 1},
+        "spec": {"template": {"metadata": {}}},
+        "status": {
+            "desiredNumberScheduled": 1,
+            "numberReady": 1,
+            "updatedNumberScheduled": 1,
+            "observedGeneration": 1,
+        },
+    }
+
+
+def _phase(world: World, call: Call) -> str:
+    phase = call.command.partition("kubeadm init phase ")[2].partition(" --config")[0]
+    world.events.append((call.host, phase))
+    kinds = {item["kind"]: item for item in yaml.safe_load_all(call.stdin)}
+    cluster = kinds["ClusterConfiguration"]
+    host = world.hosts[call.host]
+    match phase.split():
+        case ["control-plane", part]:
+            component = f"kube-{part}"
+            host.pods[component] = command(world, cluster, component, call.host)
+        case ["upload-config", "kubeadm"]:
+            upload(world, cluster)
+        case ["certs", "apiserver"]:
+            host.made = frozenset({*cluster["apiServer"]["certSANs"], "kubernetes"})
+        case _:
+            raise AssertionError(phase)
+    return ""
+
+
+def _exchanged(world: World, call: Call) -> str:
+    host = world.hosts[call.host]
+    assert call.command.index("apiserver.key") < call.command.index("apiserver.crt")
+    host.names = host.made
+    return ""
+
+
+def _haproxy(world: World, call: Call) -> str:
+    words = call.command.partition("'")[2].partition("'")[0].split()
+    if words[0] == "set":
+        name, state = words[2].partition("/")[2], words[4]
+        world.events.append((name, state))
+        (world.drained.add if state == "drain" else world.drained.discard)(name)
+        return "\n"
+    if words[:3] == ["show", "servers", "state"]:
+        lines = [
+            f"3 kube-apiservers 1 {name} 10.1.1.11 2 {8 if name in world.drained else 0} 1"
+            for name in world.inventory.masters
+        ]
+        head = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight\n"
+        return head + "\n".join(lines) + "\n"
+    rows = "".join(f"kube-apiservers,{name},0\n" for name in world.inventory.masters)
+    return f"# pxname,svname,scur\n{rows}"

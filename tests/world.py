@@ -92,6 +92,8 @@ class FakeHost:
     """With which it joined the cluster."""
     names: frozenset[str] = frozenset()
     """Names in the certificate of its API server."""
+    made: frozenset[str] = frozenset()
+    """Names in a certificate that was made and is not in its place yet."""
 
     @property
     def joined(self) -> bool:
@@ -160,6 +162,10 @@ class World:
         """Address of each member, by name."""
         self.kubeadm_runs: list[tuple[str, str, dict[str, Any]]] = []
         """Verb, host and last document of each run of kubeadm."""
+        self.drained: set[str] = set()
+        """API servers that HAProxy gives no new connection."""
+        self.events: list[tuple[str, str]] = []
+        """Host and what was done about its control plane: phases of kubeadm, drain, ready."""
         self.failing: set[str] = set()
         """Hosts on which kubeadm fails."""
         self.provider = FakeProvider(on_boot=self._boot)
@@ -217,6 +223,7 @@ class World:
         ssh.on("", "cat /etc/kubernetes/pki/ca.crt", lambda _: certificate())
         ssh.on("", "get --raw /readyz", lambda call: Result(0 if self._alive(call.host) else 1, "ok", ""))
         ssh.on("", "etcdctl", self._etcdctl)
+        born.teach(self)
 
     def _python(self, call: Call) -> str | Exception:
         if self.provider.state(call.host) is not State.RUNNING:

@@ -63,6 +63,8 @@ class Master:
     manifests: Mapping[str, tuple[str, ...]]
     names: frozenset[str] | None
     held: frozenset[str] | None
+    healthy: Mapping[str, bool] = field(default_factory=dict)
+    """Whether the component says so itself."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def compare(inventory: Inventory, cluster: Object, living: Living) -> tuple[Devi
         for item in living.documents.nodes:
             found += _node(inventory, item)
     for master in living.masters.values():
-        found += _master(inventory, cluster, master, nodes)
+        found += of_master(inventory, cluster, master, nodes)
     return tuple(found)
 
 
@@ -172,9 +174,10 @@ def configuration(
     )
 
 
-def _master(
+def of_master(
     inventory: Inventory, cluster: Object, master: Master, nodes: Iterable[str]
 ) -> Iterator[Deviation]:
+    """Differences of one master; `nodes` are those that the cluster has."""
     own = str(inventory.hosts[master.name].address)
     for component in (API_SERVER, CONTROLLERS):
         wanted = wanted_flags(inventory, cluster, component)

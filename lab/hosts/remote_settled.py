@@ -11,6 +11,8 @@ import re
 import ssl
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,23 @@ def served(processes: dict[str, list[list[str]]]) -> tuple[str, int]:
         return "", number
 
 
+def healthy(port: int) -> dict[str, bool]:
+    """Whether the API server is ready and the controller manager well, asked on this machine alone."""
+    asked = {"kube-apiserver": f"{port}/readyz", "kube-controller-manager": "10257/healthz"}
+    context = ssl._create_unverified_context()
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
+    found = {}
+    for name, path in asked.items():
+        try:
+            with opener.open(f"https://127.0.0.1:{path}", timeout=5) as answer:
+                found[name] = answer.status == 200
+        except (OSError, urllib.error.URLError):
+            found[name] = False
+    return found
+
+
 def documents(port: int, paths: list[str]) -> dict[str, Any] | None:
     """What this master's own API server holds; None when it does not answer."""
     found: dict[str, Any] = {}
@@ -74,6 +93,7 @@ def main() -> None:
         "running": processes,
         "manifests": {path.name: text(path) for path in sorted(MANIFESTS.glob("*"))},
         "served": certificate,
+        "healthy": healthy(port),
         "certificate": text(CERTIFICATE),
         "documents": documents(port, request["documents"]) if request["documents"] else None,
     }
