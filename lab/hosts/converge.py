@@ -9,7 +9,6 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -17,13 +16,13 @@ import yaml
 from lab.cluster.kubeadm import JOINED, UNIT
 from lab.errors import CommandError, FailedError, PreflightError
 from lab.hosts import payload as equipment
+from lab.hosts import programs
 from lab.hosts.changes import HostChange, actions
 from lab.render import firewall
 from lab.render.bundle import SYSCTL_FILE, Bundle, File
 from lab.render.components import KUBELET_CONFIG
 from lab.ssh import Ssh
 
-REMOTE = Path(__file__).with_name("remote.py")
 STATES = {"missing": "is missing", "differs": "was changed by hand"}
 KUBELET_CONF = "/etc/kubernetes/kubelet.conf"
 ETCD_DATA = "/var/lib/etcd/member"
@@ -220,9 +219,7 @@ def apply(ssh: Ssh, host: str, changes: Iterable[HostChange]) -> None:
 
 
 def _ask(ssh: Ssh, host: str, request: dict[str, Any]) -> dict[str, Any]:
-    said = ssh.run(
-        host, f"python3 -c {shlex.quote(REMOTE.read_text())}", seconds=60, stdin=json.dumps(request)
-    )
+    said = ssh.run(host, programs.command(programs.CHANGE), seconds=60, stdin=json.dumps(request))
     try:
         answer: dict[str, Any] = json.loads(said)
     except ValueError as error:

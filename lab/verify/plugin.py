@@ -20,6 +20,7 @@ import pytest
 from lab.checks.driver import Driver
 from lab.checks.evidence import collect
 from lab.checks.facts import Facts
+from lab.checks.items import Measure, checks_of, short_id
 from lab.checks.outcomes import CouldNotTell, Mismatch, NotPartOfLab, Outcome
 from lab.checks.record import Figure, Record
 from lab.inventory.models import HostRole, Inventory
@@ -113,11 +114,6 @@ class Stream:
             self._say("died", [short_id(report.nodeid), str(report.longrepr)[-500:]])
 
 
-def short_id(nodeid: str) -> str:
-    """A test's name without the folder."""
-    return re.sub(r"^[^:]*/", "", nodeid)
-
-
 def hosts_of(inventory: Inventory, group: str) -> tuple[str, ...]:
     """Hosts of a group, in the order of the file."""
     groups = {
@@ -158,11 +154,6 @@ def _selected(item: pytest.Item, term: str) -> bool:
 def _host(item: pytest.Item) -> str:
     callspec = getattr(item, "callspec", None)
     return str(callspec.params.get("host", "")) if callspec else ""
-
-
-def checks_of(item: pytest.Item) -> tuple[str, ...]:
-    """The catalogue's rows a test answers."""
-    return tuple(sorted(mark.args[0] for mark in item.iter_markers("check")))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -253,18 +244,6 @@ def inventory(driver: Driver) -> Inventory:
 def facts(driver: Driver, host: str) -> Facts:
     """What the test's host said about itself in this run."""
     return driver.facts.get(host)
-
-
-class Measure:
-    """Notes figures of the running test for the report."""
-
-    def __init__(self, figures: list[Figure]) -> None:
-        self._figures = figures
-
-    def __call__(self, name: str, value: float, unit: str, limit: float | None = None) -> float:
-        """Note a figure; gives back its value."""
-        self._figures.append(Figure(name=name, value=round(value, 3), unit=unit, limit=limit))
-        return value
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from cryptography import x509
 
 from lab.checks.closed_loop import Visits, visiting
 from lab.checks.ingress_client import DEPLOYMENT, NAMESPACE, Front
+from lab.checks.items import Measure
 from lab.checks.metrics import samples
 from lab.checks.objects import ENDING_SECONDS
 from lab.checks.outcomes import NotPartOfLab
@@ -21,7 +22,6 @@ from lab.checks.outside import http_get, served_certificate
 from lab.checks.sample_apps import POD, ROUTES, site
 from lab.checks.verbs import agrees, becomes, fails, holds, nothing, stays
 from lab.checks.workspace import Object, Workspace, is_ready
-from lab.verify.plugin import Measure
 
 CERTIFICATE_DAYS_LEFT = 30
 RESTARTED = "plumbline.local/restarted"
