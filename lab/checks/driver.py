@@ -15,8 +15,9 @@ from lab.checks.outside import Here, here
 from lab.cluster.etcd import etcdctl
 from lab.errors import DeadlineError, FailedError
 from lab.inventory.models import Inventory
-from lab.labs import Lab, traits_of
+from lab.labs import Lab
 from lab.machines import Traits
+from lab.providers.opening import traits_of
 from lab.render.bundle import Bundle, Pins, bundle
 from lab.ssh import Result
 

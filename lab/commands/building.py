@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +11,14 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from lab.artifacts.provide import provide, stock
-from lab.commands.session import ROOT, Session, session, shown, with_options
+from lab.commands.session import Session, session, shown, with_options
 from lab.errors import FailedError, PlumblineError, PreflightError
 from lab.faults import marker
-from lab.labs import Lab, stocked
+from lab.labs import Lab
 from lab.locks import exclusive
 from lab.operations.build import PHASES, Plan, build_lab
 from lab.operations.build import plan as make_plan
+from lab.providers.opening import stocked
 from lab.render.roles import all_packages
 from lab.report import write_run
 from lab.ssh import close_connections
@@ -30,7 +30,7 @@ from lab.steps.preflight import preflight as check
 def building(opened: Session, source: str) -> Iterator[Build]:
     """A session with artefacts at hand."""
     provided = provide(source=source, packages=all_packages(), say=opened.console.say)
-    lab = Lab.open(opened.inventory, ROOT, (provided.payload, provided.debian))
+    lab = opened.lab.with_layers((provided.payload, provided.debian))
     stocks = {arch.value: stock(provided, arch, say=opened.console.say) for arch in stocked(opened.inventory)}
     yield Build(lab, provided, opened.console, opened.run, stocks)
 
@@ -84,10 +84,10 @@ def _print_plan(build: Build, found: Plan) -> None:
 @shown
 def build(inventory: str, provider: str, source: str, backend: str) -> None:
     """Converge the lab and sum it up."""
-    if backend:
-        # Vagrant's own variable: what it is told once holds for its other commands of this build
-        os.environ["VAGRANT_DEFAULT_PROVIDER"] = backend
-    with session("build", inventory, provider, mends=False) as opened, exclusive(opened.lab, "invoke build"):
+    with (
+        session("build", inventory, provider, backend, mends=False) as opened,
+        exclusive(opened.lab, "invoke build"),
+    ):
         _heal(opened)
         check(opened.lab)
         with building(opened, source) as build:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from lab.artifacts.provide import program as find_program
 from lab.cluster import etcd
-from lab.cluster.api import Api, ApiError, Unavailable
+from lab.cluster.api import ApiError, Unavailable
 from lab.cluster.workloads import is_ready
 from lab.commands.session import Session, open_lab, read, session, shown
 from lab.errors import FailedError, InputError, PlumblineError
@@ -74,7 +74,7 @@ def look(lab: Lab) -> dict[str, Any]:
                 zip(running, pool.map(lambda name: reachable(lab.ssh, [name])[name], running), strict=True)
             )
         try:
-            api = Api(lab.fetch_kubeconfig())
+            api = lab.api
             found["api"] = "ready" if api.ready() else "not ready"
             nodes = {
                 item["metadata"]["name"]: "Ready" if is_ready(item) else "NotReady"

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from lab.artifacts.manifests import provide_manifests
 from lab.commands.session import ROOT, read, shown
-from lab.labs import traits_of
+from lab.providers.opening import outputs, traits_of
 from lab.render.addons import addon_manifests
 from lab.render.bundle import pins
 from lab.render.outputs import everything, is_seed
@@ -22,7 +22,8 @@ def render(inventory: str, provider: str, source: str) -> None:
     run = Run(ROOT, found.lab, "render")
     try:
         manifests = provide_manifests(source, addon_manifests(found), say=print)
-        files = everything(found, traits_of(found), pins(), Keys(found.lab), manifests)
+        keys = Keys(found.lab)
+        files = everything(found, traits_of(found), pins(), keys, manifests, outputs(found, keys))
         written = write(run, files)
     finally:
         run.close()

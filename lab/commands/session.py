@@ -120,7 +120,9 @@ def read(inventory: str, provider: str = "") -> Inventory:
 
 
 @contextmanager
-def session(name: str, inventory: str, provider: str = "", *, mends: bool = True) -> Iterator[Session]:
+def session(
+    name: str, inventory: str, provider: str = "", backend: str = "", *, mends: bool = True
+) -> Iterator[Session]:
     """Console and run folder of a command; the log is closed at the end.
 
     A fault that a crashed run left in the lab is healed first, but by a command that sees to it itself.
@@ -133,7 +135,7 @@ def session(name: str, inventory: str, provider: str = "", *, mends: bool = True
     run = Run(ROOT, found.lab, name)
     try:
         with Console() as console:
-            lab = Lab.open(found, ROOT)
+            lab = Lab(found, ROOT, backend=backend)
             yield Session(found, lab, console, run, mend(lab, console.say) if mends else ())
     except BaseException:
         log.exception("the command ended by an error")
@@ -147,6 +149,6 @@ def open_lab(inventory: Inventory) -> Lab:
     from lab.faults.recovery import mend
     from lab.labs import Lab
 
-    lab = Lab.open(inventory, ROOT)
+    lab = Lab(inventory, ROOT)
     mend(lab, lambda line: print(line, file=sys.stderr))
     return lab

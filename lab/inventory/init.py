@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -13,10 +12,10 @@ from lab.errors import InputError
 from lab.inventory import files
 from lab.inventory.document import meaning
 from lab.inventory.loading import parse
-from lab.inventory.models import ProviderName
 from lab.inventory.problems import Unfit
+from lab.inventory.providers import Init, Question, names, rules_of
 from lab.inventory.ranges import parse_network
-from lab.inventory.rehearsal import STAND_INS
+from lab.inventory.rehearsal import stand_ins
 from lab.inventory.rules.networks import free_network
 
 _BARE = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9]")
@@ -24,27 +23,13 @@ POOL_SIZE = 50
 """Addresses for services, if the LAN has as many."""
 
 
-@dataclass(frozen=True)
-class Question:
-    """One thing a new inventory must know."""
-
-    key: str
-    text: str
-    default: str
-    only_for: str = ""
-
-
 QUESTIONS = (
-    Question("provider", "Who makes the machines (lxc, vagrant, proxmox, static)", "lxc"),
-    Question("lan", "Network of the machines", "10.1.1.0/24"),
-    Question("masters", "Control plane machines (3, 5 or 7)", "3"),
-    Question("workers", "Workers", "2"),
-    Question("proxmox_host", "Name or address of a Proxmox VE node", "pve-1", only_for="proxmox"),
-    Question("hypervisor", "The name that Proxmox VE shows for it", "pve-1", only_for="proxmox"),
-    Question("hypervisor_cpus", "Its CPU cores", "32", only_for="proxmox"),
-    Question("hypervisor_memory_gib", "Its memory in GiB", "128", only_for="proxmox"),
-    Question("hypervisor_disk_gib", "Its disk in GiB", "1862", only_for="proxmox"),
+    Question(key="provider", text=f"Who makes the machines ({', '.join(names())})", default="lxc"),
+    Question(key="lan", text="Network of the machines", default="10.1.1.0/24"),
+    Question(key="masters", text="Control plane machines (3, 5 or 7)", default="3"),
+    Question(key="workers", text="Workers", default="2"),
 )
+"""What every new inventory must know; the first decides whose own questions follow."""
 
 
 def init(
@@ -62,15 +47,14 @@ def init(
     """
     path = folder / f"{name}.yaml"
     given = dict(answers or {})
-    if unknown := sorted(given.keys() - {question.key for question in QUESTIONS}):
-        known = ", ".join(question.key for question in QUESTIONS)
+    every = [*QUESTIONS, *(item for provider in names() for item in rules_of(provider).init.questions)]
+    if unknown := sorted(given.keys() - {question.key for question in every}):
+        known = ", ".join(question.key for question in every)
         raise InputError(f"init: {', '.join(unknown)}: nothing to answer; known are: {known}")
     if path.exists():
         raise InputError(f"{files.display(path)}: exists already; choose another name, or edit it")
-    for question in QUESTIONS:
-        if question.only_for in ("", given.get("provider")) and question.key not in given:
-            said = ask(f"{question.text} [{question.default}]: ").strip() if ask else ""
-            given[question.key] = said or question.default
+    _answer(QUESTIONS, given, ask)
+    _answer(_of_provider(given).questions, given, ask)
     text = written(name, given)
     parse(text, files.display(path))
     try:
@@ -79,6 +63,18 @@ def init(
     except OSError as error:
         raise InputError(f"{files.display(path)}: cannot be written: {error.strerror}") from None
     return path
+
+
+def _answer(questions: Iterable[Question], given: dict[str, str], ask: Callable[[str], str] | None) -> None:
+    for question in questions:
+        if question.key not in given:
+            said = ask(f"{question.text} [{question.default}]: ").strip() if ask else ""
+            given[question.key] = said or question.default
+
+
+def _of_provider(answers: Mapping[str, str]) -> Init:
+    """What the chosen provider asks and writes; nothing for a name that is none, which is refused later."""
+    return rules_of(answers["provider"]).init if answers["provider"] in names() else Init()
 
 
 def written(name: str, answers: dict[str, str]) -> str:
@@ -99,9 +95,9 @@ def written(name: str, answers: dict[str, str]) -> str:
         rule = f"has no room for {1 + masters + workers} machines and a pool"
         raise InputError(f"init: lan: {lan}: {rule}; choose a larger network, or fewer machines")
     names = ["haproxy", *_numbered("master", masters), *_numbered("worker", workers)]
-    asked = ("hypervisor", "proxmox_host") if answers["provider"] == ProviderName.PROXMOX else ()
-    pve = {key: _text(answers[key]) for key in asked}
-    on = f", hypervisor: {pve['hypervisor']}" if pve else ""
+    own = _of_provider(answers)
+    values = answers | {item.key: _text(answers[item.key]) for item in own.questions if item.quoted}
+    on = f", {own.host.format(**values)}" if own.host else ""
     hosts = "".join(
         f"  {host}: {{role: {_ROLES[host.partition('-')[0]]}, address: {IPv4Address(first + number)}"
         f"{on}{_SMALL if host == 'haproxy' else ''}}}\n"
@@ -112,10 +108,10 @@ def written(name: str, answers: dict[str, str]) -> str:
         provider=_text(answers["provider"]),
         lan=lan,
         gateway=lan.network_address + 1,
-        disposable="true" if answers["provider"] in STAND_INS else "false",
+        disposable="true" if answers["provider"] in stand_ins() else "false",
         pods=pods,
         services=free_network(12, [lan, pods]),
-        proxmox=_PROXMOX.format(**answers | pve) if pve else "",
+        own=own.text.format(**values),
         ingress=_ingress(pool, last, workers),
         pool=f"{IPv4Address(pool)}-{IPv4Address(min(last, pool + POOL_SIZE - 1))}",
         hosts=hosts,
@@ -147,17 +143,6 @@ def _numbered(name: str, count: int) -> list[str]:
 
 _ROLES = {"haproxy": "load-balancer", "master": "control-plane", "worker": "worker"}
 _SMALL = ", cpus: 2, memory_gib: 2, disk_gib: 20"
-_PROXMOX = """
-proxmox: # its certificate, images and folder of snippets: docs/proxmox.md
-  host: {proxmox_host}
-  token: plumbline@pve!build # its secret comes from the environment, or from a file of yours
-
-hypervisors: # what the machines must fit into
-  {hypervisor}:
-    cpus: {hypervisor_cpus}
-    memory_gib: {hypervisor_memory_gib}
-    disk_gib: {hypervisor_disk_gib}
-"""
 _INGRESS = """
 ingress: # HTTP and HTTPS by name; without this section there is none
   address: {address}
@@ -172,7 +157,7 @@ disposable: {disposable} # true allows faults that break the lab
 network:
   lan: {lan} # every machine and every pool lies in it
   gateway: {gateway}
-{proxmox}
+{own}
 kubernetes: # must not overlap each other, the LAN or any network your machines talk to
   version: v1.31.0
   pod_subnet: {pods}

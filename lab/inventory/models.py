@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr
 
+from lab.inventory import providers
 from lab.inventory.proxmox import Proxmox
 from lab.inventory.ranges import AddressRange
 from lab.inventory.reaction import REACTIONS, Reaction
@@ -54,10 +55,10 @@ from lab.inventory.types import (
 class ProviderName(StrEnum):
     """Who makes the machines."""
 
-    LXC = "lxc"
-    VAGRANT = "vagrant"
-    PROXMOX = "proxmox"
-    STATIC = "static"
+    # the folders of lab/providers/
+    _ignore_ = "_members"
+    _members = vars()
+    _members.update({name.upper(): name for name in providers.names()})
 
 
 class HostRole(StrEnum):
@@ -261,7 +262,7 @@ class Inventory(Model):
 
     def makes(self, name: str) -> bool:
         """Whether the machine is made, with the MAC address we give it, or exists already."""
-        return self.provided_by(name) is not ProviderName.STATIC
+        return providers.rules_of(self.provided_by(name)).makes
 
     def interface(self, name: str) -> IPv4Interface:
         """Address and prefix length of a host."""

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from lab.inventory.models import Inventory
 from lab.inventory.rules.capacity import TIGHT, rows
-from lab.inventory.rules.providers import provider_of
 
 
 def show(inventory: Inventory) -> RenderableType:
@@ -90,7 +89,7 @@ def _machines(inventory: Inventory) -> Table:
             str(machine.cpus),
             str(machine.memory_gib),
             str(machine.disk_gib),
-            f"{provider_of(inventory, machine)}{place}{vmid}, {kind}{machine.os} {machine.arch}{labels}",
+            f"{inventory.provided_by(name)}{place}{vmid}, {kind}{machine.os} {machine.arch}{labels}",
         )
     return table
 

@@ -71,8 +71,8 @@ class RolePort(Data):
 class Listen(RolePort):
     """A port that listens, and who may reach it: the firewall lets in nobody else.
 
-    `operators` are the LAN, the management network, the networks of `ssh.networks` and, for a machine of
-    Vagrant's, those by which Vagrant reaches it; nobody named means that only the host itself may.
+    `operators` are the LAN, the management network, the networks of `ssh.networks` and those by which the
+    machine's provider reaches it; nobody named means that only the host itself may.
     """
 
     after: Literal["boot", "kubeadm"] = "boot"

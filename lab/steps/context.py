@@ -72,10 +72,10 @@ class Build:
             if role.addon is not None
         ]
 
-    @cached_property
+    @property
     def api(self) -> Api:
         """The cluster's API through the balancer; the kubeconfig is fetched from a master first."""
-        return Api(self.lab.fetch_kubeconfig())
+        return self.lab.api
 
     def noting(self, key: str) -> Callable[[str], None]:
         """A function that tells what a running step sees, and ends the step when the build is stopped."""

@@ -39,4 +39,4 @@ class Context(BaseModel):
         """Open the lab again, in this process."""
         inventory = Inventory.model_validate_json(self.inventory)
         layer = next(layer for layer in LAYERS if layer.name == self.layer)
-        return Driver(Lab.open(inventory, self.root), self.folder, pins(), offline=not layer.needs_lab)
+        return Driver(Lab(inventory, self.root), self.folder, pins(), offline=not layer.needs_lab)

@@ -40,7 +40,7 @@ def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(session, "ROOT", tmp_path)
     path = tmp_path / "mine.yaml"
     path.write_text(INVENTORY + "disposable: true\n")
-    lab = Lab.open(session.read(str(path)), tmp_path)
+    lab = Lab(session.read(str(path)), tmp_path)
     marker.write(lab, Fault(KINDS["power-off"], "master-2", 60))
 
     def healed(*_: object) -> tuple[str, ...]:

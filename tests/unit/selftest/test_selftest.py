@@ -216,7 +216,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setattr("lab.providers.lxc.provider.LxcProvider.enter", lambda _: None)
     monkeypatch.setattr("lab.damage.BACK_SECONDS", 0)
     monkeypatch.setattr("lab.damage.forget", lambda *_: None)
-    return Lab.open(INVENTORY, tmp_path)
+    return Lab(INVENTORY, tmp_path)
 
 
 def test_what_a_killed_selftest_left_is_taken_out_newest_first(lab: Lab) -> None:

@@ -72,7 +72,7 @@ def test_gevent_is_not_here():
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
-    return Lab.open(load("rehearsal"), tmp_path)
+    return Lab(load("rehearsal"), tmp_path)
 
 
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> None:
