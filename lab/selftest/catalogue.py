@@ -1,30 +1,33 @@
-"""All defects of a lab: those of `tests/defects/`, for the hosts of an inventory."""
+"""All defects of a lab: those of `lab/selftest/defects/`, for the hosts of an inventory."""
 
 from __future__ import annotations
 
 import importlib
+import pkgutil
 
 from lab.errors import InputError
 from lab.inventory.models import Inventory
+from lab.selftest import defects as seeded
 from lab.selftest.defect import Defect
-
-FAMILIES = ("render", "host", "blind", "cluster", "services")
-"""Modules of `tests/defects/` in the order in which they are proven."""
+from lab.verify.layers import LAYERS
 
 
 def catalogue(inventory: Inventory) -> tuple[Defect, ...]:
-    """Every defect of the lab, family by family. Raises `InputError` for a lab with too few machines."""
+    """Every defect, the lowest layer's first. Raises `InputError` for a lab with too few machines."""
     if len(inventory.masters) < 3 or len(inventory.workers) < 2:
         raise InputError(
             f"selftest: {inventory.lab} has {len(inventory.masters)} masters and {len(inventory.workers)} "
             "workers; its defects need three and two",
             next_step="invoke selftest -i rehearsal",
         )
-    return tuple(
+    families = sorted(module.name for module in pkgutil.iter_modules(seeded.__path__))
+    found = (
         defect
-        for family in FAMILIES
-        for defect in importlib.import_module(f"tests.defects.{family}").defects(inventory)
+        for family in families
+        for defect in importlib.import_module(f"{seeded.__name__}.{family}").defects(inventory)
     )
+    order = [layer.name for layer in LAYERS]
+    return tuple(sorted(found, key=lambda defect: order.index(defect.layer)))
 
 
 def chosen(inventory: Inventory, selection: str) -> tuple[Defect, ...]:
