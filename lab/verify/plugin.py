@@ -59,9 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Before the node layer ask all hosts about themselves at the same time, while the workers still load."""
+    """Before a layer that looks at every host ask them all at the same time, while the workers still load."""
     config = session.config
-    if config.stash[CONTEXT].layer == "node" and not hasattr(config, "workerinput"):
+    if config.stash[CONTEXT].layer.every_host and not hasattr(config, "workerinput"):
         driver = config.stash[DRIVER]
         hosts = tuple(driver.inventory.hosts)
         threading.Thread(target=driver.facts.gather, args=(hosts,), name="facts", daemon=True).start()
@@ -177,7 +177,7 @@ def _blank(item: pytest.Item) -> dict[str, Any]:
         "id": short_id(item.nodeid),
         "checks": checks_of(item),
         "title": doc.rstrip("."),
-        "layer": item.config.stash[CONTEXT].layer,
+        "layer": item.config.stash[CONTEXT].layer.name,
         "host": _host(item),
         "outcome": Outcome.PASSED,
         "seconds": 0.0,
@@ -197,7 +197,7 @@ def _judge(
         return
     host = details.pop("host", "") or record["host"]
     record |= {"outcome": outcome, "host": host} | details
-    if outcome is Outcome.SKIPPED or item.config.stash[CONTEXT].layer == "render":
+    if outcome is Outcome.SKIPPED or not item.config.stash[CONTEXT].layer.needs_lab:
         return
     driver = item.config.stash[DRIVER]
     name = re.sub(r"[^\w.-]+", "_", record["id"])

@@ -10,7 +10,7 @@ from lab.checks.driver import Driver
 from lab.inventory.models import Inventory
 from lab.labs import Lab
 from lab.render.bundle import pins
-from lab.verify.layers import LAYERS
+from lab.verify.layers import Layer
 
 
 class Context(BaseModel):
@@ -22,12 +22,12 @@ class Context(BaseModel):
     """The inventory as JSON: tests see exactly what the command was given, by whatever file or provider."""
     root: Path
     folder: Path
-    layer: str
+    layer: Layer
     selection: str
     records: int
 
     @classmethod
-    def of(cls, lab: Lab, folder: Path, layer: str, selection: str, records: int) -> Context:
+    def of(cls, lab: Lab, folder: Path, layer: Layer, selection: str, records: int) -> Context:
         """The context of a lab's layer."""
         # defaults are left out: some of them (no keys of people) are no valid input when spelled out
         text = lab.inventory.model_dump_json(exclude_defaults=True)
@@ -38,5 +38,4 @@ class Context(BaseModel):
     def driver(self) -> Driver:
         """Open the lab again, in this process."""
         inventory = Inventory.model_validate_json(self.inventory)
-        layer = next(layer for layer in LAYERS if layer.name == self.layer)
-        return Driver(Lab(inventory, self.root), self.folder, pins(), offline=not layer.needs_lab)
+        return Driver(Lab(inventory, self.root), self.folder, pins(), offline=not self.layer.needs_lab)
