@@ -12,8 +12,9 @@ from rich.table import Table
 
 from lab.artifacts.provide import provide, stock
 from lab.commands.session import Session, session, shown, with_options
+from lab.damage import Journal
 from lab.errors import FailedError, PlumblineError, PreflightError
-from lab.faults import marker
+from lab.faults.recovery import heal_left_behind
 from lab.labs import Lab
 from lab.locks import exclusive
 from lab.operations.build import PHASES, Plan, build_lab
@@ -94,7 +95,7 @@ def build(inventory: str, provider: str, source: str, backend: str) -> None:
             try:
                 changed = build_lab(build)
                 # what could not be healed before its machine ran
-                marker.heal_left_behind(opened.lab, opened.console.say)
+                heal_left_behind(opened.lab, opened.console.say)
             finally:
                 if opened.run.events:
                     build.console.say(f"report: {write_run(opened.run.folder)}")
@@ -106,14 +107,14 @@ def build(inventory: str, provider: str, source: str, backend: str) -> None:
 def _heal(opened: Session) -> None:
     """Heal what a crashed run left, as far as its machines run; health is what the build makes itself.
 
-    Raises `PreflightError` for a fault that a living process holds or that this version does not know.
+    Raises `PreflightError` for damage that a living process does or that this version does not know.
     """
     try:
-        marker.heal_left_behind(opened.lab, opened.console.say)
+        heal_left_behind(opened.lab, opened.console.say)
     except PreflightError:
         raise
     except PlumblineError as error:
-        opened.console.say(f"a fault that was left behind is healed later: {error.message}")
+        opened.console.say(f"what was left broken is healed later: {error.message}")
 
 
 def summary(lab: Lab, opened: Session) -> None:
@@ -155,8 +156,8 @@ def destroy(inventory: str, provider: str, host: str) -> None:
             opened.console.say("machine removed" if changed else "there is no such machine", host)
             return
         changed = lab.provider.clean()
-        # a fault that was left behind went with its machines
-        marker.remove(lab)
+        # what was left broken went with its machines
+        Journal(lab).clear()
         close_connections(lab.keys.folder)
         for folder in (lab.folder / "ssh", lab.keys.folder / "hosts"):
             shutil.rmtree(folder, ignore_errors=True)

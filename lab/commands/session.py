@@ -106,7 +106,7 @@ class Session:
     console: Console
     run: Run
     healed: tuple[str, ...] = ()
-    """What was said about a fault that a crashed run had left."""
+    """What was said about damage that a crashed command had left."""
 
 
 def read(inventory: str, provider: str = "") -> Inventory:
@@ -125,7 +125,7 @@ def session(
 ) -> Iterator[Session]:
     """Console and run folder of a command; the log is closed at the end.
 
-    A fault that a crashed run left in the lab is healed first, but by a command that sees to it itself.
+    What a crashed command left broken in the lab is undone first, but for a command that sees to it itself.
     """
     from lab.console import Console
     from lab.faults.recovery import mend

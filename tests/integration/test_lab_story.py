@@ -125,14 +125,14 @@ def test_a_red_check_left_what_its_hosts_knew(proving: Proving) -> None:
 
 
 def test_a_killed_selftest_leaves_nothing_for_long(proving: Proving) -> None:
-    note = Keys(NAME).folder / "defects.json"
+    note = Keys(NAME).folder / "damage.json"
     process = proving.start("selftest", "--select", "sysctl-off")
     proving.until(process, lambda: proving.run("worker-1", "sysctl -n net.ipv4.ip_forward").strip() == "0")
     kill_all(process)
     assert note.exists()
     done = proving.invoke("verify", "--layer", "node", "--select", "L1-08")
     assert done.code == 0, done.output
-    assert "took out seeded defects that a selftest left behind: sysctl-off" in done.output
+    assert "healed seeded defect sysctl-off of worker-1, left behind by process" in done.output
     assert not note.exists()
 
 

@@ -31,7 +31,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         monkeypatch.setattr(building, "building", given)
         monkeypatch.setattr(building, "exclusive", lambda *_: nullcontext())
         monkeypatch.setattr(building, "check", lambda _: None)
-        monkeypatch.setattr("lab.faults.marker.heal_left_behind", lambda *_: None)
+        monkeypatch.setattr("lab.commands.building.heal_left_behind", lambda *_: None)
         yield made
     made.close()
 
@@ -72,7 +72,7 @@ def test_a_fault_that_cannot_be_healed_before_the_machines_run_is_healed_behind_
         if "build" not in story:
             raise FailedError("the lab has no network yet")
 
-    monkeypatch.setattr("lab.faults.marker.heal_left_behind", heal)
+    monkeypatch.setattr("lab.commands.building.heal_left_behind", heal)
 
     def build(_: object) -> bool:
         story.append("build")
@@ -89,7 +89,7 @@ def test_a_fault_of_a_living_process_is_not_built_over(run: Run, monkeypatch: py
     def heal(*_: object) -> None:
         raise PreflightError("fault power-off of master-2 is live")
 
-    monkeypatch.setattr("lab.faults.marker.heal_left_behind", heal)
+    monkeypatch.setattr("lab.commands.building.heal_left_behind", heal)
     monkeypatch.setattr(building, "build_lab", lambda _: pytest.fail("built"))
     with pytest.raises(Exit) as caught:
         building.build("rehearsal", "", "modules", "")
