@@ -11,7 +11,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from lab.artifacts.provide import provide, stock
-from lab.commands.session import Session, session, shown, with_options
+from lab.commands.session import Session, session, shown
 from lab.damage import Journal
 from lab.errors import FailedError, PlumblineError, PreflightError
 from lab.faults.recovery import heal_left_behind
@@ -139,7 +139,7 @@ def summary(lab: Lab, opened: Session) -> None:
         "  a shell in the lab's network    invoke shell",
         "  remove all of it                invoke destroy",
     ):
-        opened.console.show(escape(with_options(line)))
+        opened.console.show(escape(opened.hint(line)))
 
 
 @shown

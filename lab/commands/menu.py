@@ -12,6 +12,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import Task
 
 from lab.commands import run
+from lab.commands.hints import register
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def task(target: str, says: str, *options: Option, remainder: bool = False) -> T
         run(target, **bound.arguments)
 
     body.__name__ = target.rpartition(".")[2]
+    register(body.__name__, {item.name: item.default for item in options})
     body.__doc__ = says
     body.__signature__ = signature  # type: ignore[attr-defined]  # what inspect.signature reads
     return Task(

@@ -57,7 +57,6 @@ def left(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     before = signal.getsignal(signal.SIGTERM)
     yield path
     signal.signal(signal.SIGTERM, before)
-    session.read("rehearsal")
 
 
 def invoke(name: str, inventory: Path) -> None:
