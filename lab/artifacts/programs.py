@@ -58,8 +58,7 @@ def run(
         with _guard:
             _running.add(process)
         try:
-            assert process.stdout is not None
-            for line in process.stdout:
+            for line in process.stdout or ():
                 out.write(line)
                 out.flush()
                 if each_line:

@@ -30,9 +30,10 @@ class Front:
     @property
     def wanted(self) -> Ingress:
         """What the inventory says about it."""
-        if self.driver.inventory.ingress is None:
+        ingress = self.driver.inventory.ingress
+        if ingress is None:
             raise NotPartOfLab("ingress", "the inventory has no such section, so Traefik is not installed")
-        return self.driver.inventory.ingress
+        return ingress
 
     @property
     def address(self) -> str:
@@ -41,14 +42,17 @@ class Front:
 
     def name(self, label: str) -> str:
         """A host name of the ingress' domain."""
-        assert self.wanted
-        return f"{label}.{self.driver.inventory.ingress_domain}"
+        return f"{label}.{self._driver().inventory.ingress_domain}"
+
+    def _driver(self) -> Driver:
+        """The driver, when its lab has an ingress."""
+        _ = self.wanted  # raises without one
+        return self.driver
 
     @cached_property
     def tls(self) -> ssl.SSLContext:
         """A client that trusts the lab's CA and nobody else. Raises `CouldNotTell` without the CA."""
-        assert self.wanted
-        file = self.driver.lab.authority.certificate_file
+        file = self._driver().lab.authority.certificate_file
         try:
             return ssl.create_default_context(cafile=str(file))
         except OSError as error:
@@ -75,8 +79,8 @@ class Front:
 
     def replicas(self) -> list[Object]:
         """Traefik's pods that are not being deleted, by name."""
-        assert self.wanted
-        pods = self.driver.cluster.items(f"{NAMESPACE}/pods?labelSelector=app.kubernetes.io%2Fname%3Dtraefik")
+        selector = "app.kubernetes.io%2Fname%3Dtraefik"
+        pods = self._driver().cluster.items(f"{NAMESPACE}/pods?labelSelector={selector}")
         living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
         return sorted(living, key=lambda pod: str(pod["metadata"]["name"]))
 

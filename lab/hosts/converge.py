@@ -183,8 +183,8 @@ def _kubelet_change(wanted: dict[str, Any], held: dict[str, str]) -> list[HostCh
     text = yaml.safe_dump(settings | differing, sort_keys=True)
     file = File(KUBELET_CONFIG, text, held["owner"], held["mode"], ("restart kubelet",))
     change = _file_change(file, held)
-    assert change is not None
-    return [replace(change, sentence=f"{KUBELET_CONFIG}: {named}; then restart kubelet")]
+    sentence = f"{KUBELET_CONFIG}: {named}; then restart kubelet"
+    return [replace(change, sentence=sentence)] if change else []
 
 
 def apply(ssh: Ssh, host: str, changes: Iterable[HostChange]) -> None:

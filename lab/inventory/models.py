@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr
 
+from lab.errors import InputError
 from lab.inventory import providers
 from lab.inventory.proxmox import Proxmox
 from lab.inventory.ranges import AddressRange
@@ -202,8 +203,11 @@ class Inventory(Model):
 
     @cached_property
     def ingress_domain(self) -> str:
-        """The domain of the ingress: every name in it has its certificate. Raises without an ingress."""
-        assert self.ingress is not None
+        """The domain of the ingress, whose certificate is for each name in it. Raises `InputError` without."""
+        if self.ingress is None:
+            raise InputError(
+                f"{self.lab}: has no ingress", next_step="add the section ingress to the inventory"
+            )
         return self.ingress.domain or f"{self.lab}.internal"
 
     @cached_property

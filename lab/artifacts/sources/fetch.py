@@ -71,7 +71,8 @@ def request(url: str, headers: Mapping[str, str], *, seconds: float = SILENCE) -
     """Open a URL. Raises `urllib.error.HTTPError` for a refusal, `OSError` when there is no answer."""
     asked = urllib.request.Request(url, headers={"User-Agent": "plumbline", **headers})
     answer = urllib.request.urlopen(asked, timeout=seconds)
-    assert isinstance(answer, http.client.HTTPResponse)
+    if not isinstance(answer, http.client.HTTPResponse):
+        raise FailedError(f"{url}: is no address of HTTP", next_step="correct it in artifacts/catalogue.yaml")
     return answer
 
 
