@@ -203,7 +203,7 @@ class Inventory(Model):
 
     @cached_property
     def ingress_domain(self) -> str:
-        """The domain of the ingress, whose certificate is for each name in it. Raises `InputError` without."""
+        """The ingress' domain: its certificate is for each name in it. Raises `InputError` without one."""
         if self.ingress is None:
             raise InputError(
                 f"{self.lab}: has no ingress", next_step="add the section ingress to the inventory"

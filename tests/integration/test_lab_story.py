@@ -124,16 +124,18 @@ def test_a_red_check_left_what_its_hosts_knew(proving: Proving) -> None:
     assert wanted <= found, sorted(wanted - found)
 
 
-def test_a_killed_selftest_leaves_nothing_for_long(proving: Proving) -> None:
+@pytest.mark.parametrize("command", ["verify --layer node --select L1-08", "build", "status"])
+def test_a_killed_selftest_leaves_nothing_for_the_next_command(proving: Proving, command: str) -> None:
     note = Keys(NAME).folder / "damage.json"
     process = proving.start("selftest", "--select", "sysctl-off")
     proving.until(process, lambda: proving.run("worker-1", "sysctl -n net.ipv4.ip_forward").strip() == "0")
     kill_all(process)
     assert note.exists()
-    done = proving.invoke("verify", "--layer", "node", "--select", "L1-08")
+    done = proving.invoke(*command.split())
     assert done.code == 0, done.output
     assert "healed seeded defect sysctl-off of worker-1, left behind by process" in done.output
     assert not note.exists()
+    assert proving.run("worker-1", "sysctl -n net.ipv4.ip_forward").strip() == "1"
 
 
 def test_a_second_verify_is_refused_and_a_killed_ones_namespace_is_removed(proving: Proving) -> None:
