@@ -172,6 +172,12 @@ class Inventory(Model):
         """What is allowed but tight or unused, one line each."""
         return self._warnings
 
+    def told(self, notes: tuple[str, ...], warnings: tuple[str, ...]) -> Inventory:
+        """The same inventory with what there is to say about it."""
+        copy = self.model_copy()
+        copy._notes, copy._warnings = notes, warnings
+        return copy
+
     def named(self, role: HostRole) -> tuple[str, ...]:
         """Names of the hosts of a role, in the order of the file."""
         return tuple(name for name, host in self.hosts.items() if host.role is role)

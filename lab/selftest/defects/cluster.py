@@ -7,7 +7,7 @@ from shlex import quote
 from lab.cluster.etcd import etcdctl
 from lab.inventory.models import Inventory
 from lab.selftest.defect import KEPT, Breakage, edited, filtered
-from lab.selftest.kubectl import KUBECTL, kubectl, made, quoted, rewritten
+from lab.selftest.on_cluster import KUBECTL, kubectl, made, quoted, rewritten
 
 MASTER = "node-role.kubernetes.io/control-plane"
 LEARNER = "https://192.0.2.9:2380"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lab.checks.exclusion import EXCLUDED
 from lab.inventory.models import Inventory
 from lab.selftest.defect import KEPT, Breakage, filtered
-from lab.selftest.kubectl import KUBECTL, kubectl
+from lab.selftest.on_cluster import KUBECTL, kubectl
 
 SPACE = "-n metallb-system"
 
