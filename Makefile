@@ -1,8 +1,20 @@
 # `make help` lists the targets. Everything else is a task: `invoke --list`.
 SHELL := /bin/bash
 PYTHON ?= python3
-SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PLUMBLINE_SOURCE,PLUMBLINE_CACHE)
+# Proxies reach what is fetched as root; the tasks keep them from the lab (docs/proxies.md).
+PROXIES := http_proxy,https_proxy,all_proxy,no_proxy,HTTP_PROXY,HTTPS_PROXY,ALL_PROXY,NO_PROXY
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PLUMBLINE_SOURCE,PLUMBLINE_CACHE,$(PROXIES))
 INVOKE := $(SUDO) .venv/bin/invoke
+# apt reads the lower-case names alone.
+ifdef HTTP_PROXY
+export http_proxy ?= $(HTTP_PROXY)
+endif
+ifdef HTTPS_PROXY
+export https_proxy ?= $(HTTPS_PROXY)
+endif
+ifdef NO_PROXY
+export no_proxy ?= $(NO_PROXY)
+endif
 packages = $(shell sed 's/\#.*//' artifacts/$(1))
 
 .PHONY: help setup packages packages-test limits artifacts lab verify destroy test test-long test-fast test-unit lint format

@@ -2,6 +2,7 @@
 
 from invoke.collection import Collection
 
+from lab.commands.hints import register
 from lab.commands.menu import HOST, INVENTORY, JSON, LAB, REQUIRED, SELECT, SOURCE, Option, task
 
 THIS_HOST = Option("host", HOST.meaning, REQUIRED)
@@ -42,14 +43,22 @@ building = (
         Option("backend", "who makes Vagrant's machines: libvirt, virtualbox or lxc"),
     ),
     task("building.destroy", "Remove the lab, or one machine of it.", *LAB, HOST),
-    task(
-        "artifacts.artifacts",
-        "Show each component: version, source, digest, state.",
-        SOURCE,
-        Option("arch", "of which machines: amd64 or arm64; default: this machine's"),
-        Option("fetch", "bring what is missing", False),
-        JSON,
-    ),
+)
+show = task(
+    "artifacts.show",
+    "Show each component: version, source, digest, state.",
+    SOURCE,
+    Option("arch", "of which machines: amd64 or arm64; default: this machine's"),
+    Option("fetch", "bring what is missing", False),
+    JSON,
+)
+bundle = task(
+    "artifacts.bundle",
+    "Everything an inventory needs as one file, for machines without internet.",
+    *LAB,
+    SOURCE,
+    Option("to", "a file to write"),
+    Option("from_", "a file to fill the store from"),
 )
 proving = (
     task(
@@ -145,3 +154,7 @@ proxmox = (
 namespace = Collection(*inventory, *building, *proving, *reaching)
 namespace.add_collection(Collection("vagrant", *vagrant))
 namespace.add_collection(Collection("proxmox", *proxmox))
+made_of = Collection("artifacts", bundle)
+made_of.add_task(show, default=True)
+namespace.add_collection(made_of)
+register(namespace)

@@ -12,6 +12,7 @@ from lab.artifacts.compile import c_compiler
 from lab.artifacts.containerd_root import containerd_root_key
 from lab.artifacts.recipes import load_recipe
 from lab.artifacts.sources import SOURCES, Source, named_source
+from lab.artifacts.sources.mirror import MirrorSource
 from lab.artifacts.sources.modules import LAYER, ModulesSource
 from lab.artifacts.sources.upstream import UpstreamSource, answers
 from lab.artifacts.store import Entry, Key, Say, Store
@@ -38,8 +39,9 @@ def choose(source: str, store: Store, catalogue: Catalogue, arch: str, say: Say)
 
 def source_of(name: str, store: Store, catalogue: Catalogue, arch: str, say: Say) -> Source:
     """A source by name."""
-    kind = UpstreamSource if name == "upstream" else ModulesSource
-    return kind(store, catalogue, arch, say)
+    kinds = {kind.name: kind for kind in (UpstreamSource, ModulesSource, MirrorSource)}
+    made: Source = kinds[name](store, catalogue, arch, say)
+    return made
 
 
 def found(store: Store, origin: Source) -> dict[str, Entry]:

@@ -12,6 +12,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from lab import proxies
 from lab.artifacts.catalogue import RECIPES, load_catalogue
 from lab.artifacts.digests import file_digest
 from lab.artifacts.sources import named_source
@@ -58,12 +59,17 @@ def _ensure(store: Store, name: str, manifest: Manifest, source: str, say: Say) 
     def produce(work: Path) -> Mapping[str, Path]:
         from lab.artifacts.choice import choose
         from lab.artifacts.sources.fetch import fetch
+        from lab.artifacts.sources.mirror import missing
         from lab.artifacts.toolchain import host_arch
 
         target = work / f"{name}{_suffix(manifest)}"
         # decided here, because it costs time and a file that is at hand needs no source
-        if choose(source, store, load_catalogue(), host_arch(), say).name == "upstream":
-            fetch(manifest.url, manifest.sha256, target, say=say)
+        chosen = choose(source, store, load_catalogue(), host_arch(), say).name
+        if chosen == "mirror":
+            raise missing([name], "any")
+        if chosen == "upstream":
+            with proxies.fetching():
+                fetch(manifest.url, manifest.sha256, target, say=say)
         else:
             _out_of_module(store, name, manifest, target, say)
         return {target.name: target}

@@ -20,16 +20,18 @@ from lab.artifacts.choice import (
     root_key_of,
 )
 from lab.artifacts.containerd_root import containerd_root
+from lab.artifacts.mounts import take_away
 from lab.artifacts.payload import payload_key, payload_tree
-from lab.artifacts.rootfs import debian_tree
+from lab.artifacts.rootfs import debian_key, debian_tree
 from lab.artifacts.sources import Source
+from lab.artifacts.sources.mirror import MirrorSource, missing
 from lab.artifacts.sources.modules import IMAGE_TAR, LAYER
 from lab.artifacts.status import Row, status
 from lab.artifacts.stock import Stock
 from lab.artifacts.store import Entry, Say, Store
 from lab.errors import InputError
 
-__all__ = ["Provided", "Row", "foreign_stock", "program", "provide", "status", "stock"]
+__all__ = ["Provided", "Row", "foreign_stock", "program", "provide", "root_filesystem", "status", "stock"]
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,14 @@ def provide(
 ) -> Provided:
     """Make or find every artefact: about 25 minutes the first time on 2 cores, then under a second.
 
-    `source`: "upstream", "modules" or "auto" (then `PLUMBLINE_SOURCE` decides, if set); `packages`: Debian
-    packages that roles want in the root filesystem. May be interrupted at any time and continues from
-    the last finished component. Raises `InputError` for an unknown source or architecture, and what the
-    makers raise.
+    `source`: "upstream", "modules", "mirror" or "auto" (then `PLUMBLINE_SOURCE` decides, if set);
+    `packages`: Debian packages that roles want in the root filesystem. May be interrupted at any time and
+    continues from the last finished component. Raises `InputError` for an unknown source or architecture,
+    and what the makers raise.
     """
     check_arch(arch)
     store, catalogue = Store(), load_catalogue()
+    take_away(store.folder, say)
     origin = choose(source, store, catalogue, arch, say)
     programs.start_anew()
     debian, made = _make_all(store, origin, arch, packages, say)
@@ -106,7 +109,8 @@ def foreign_stock(source: str, arch: str, *, say: Say) -> Stock:
     known_arch(arch)
     store, catalogue = Store(), load_catalogue()
     origin = choose(source, store, catalogue, arch, say)
-    check_cross(store, catalogue, origin, arch)
+    if origin.name != MirrorSource.name:
+        check_cross(store, catalogue, origin, arch)
     return Stock(*_by_name(store, catalogue, {name: origin.make(name) for name in origin.components()}))
 
 
@@ -123,6 +127,13 @@ def program(name: str, *, source: str = "auto", arch: str = "amd64", say: Say) -
     return store.paths(origin.make(owners[0]))[name]
 
 
+def root_filesystem(store: Store, source: str, packages: Iterable[str], arch: str, *, say: Say) -> Path:
+    """`debian_tree`, which source mirror has or raises `FailedError` for."""
+    if source == MirrorSource.name and not store.find(debian_key(packages, arch)):
+        raise missing(["debian"], arch)
+    return debian_tree(store, packages, arch, say=say)
+
+
 def _make_all(
     store: Store, origin: Source, arch: str, packages: Iterable[str], say: Say
 ) -> tuple[Path, dict[str, Entry]]:
@@ -130,7 +141,7 @@ def _make_all(
     stop = threading.Event()
 
     def from_debian() -> Path:
-        tree = debian_tree(store, packages, arch, say=say)
+        tree = root_filesystem(store, origin.name, packages, arch, say=say)
         if LAYER in origin.components() and not stop.is_set():
             origin.make(LAYER)
         return tree

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from lab import proxies
 from lab.artifacts import apt, programs
 from lab.artifacts.catalogue import RECIPES, Inside, load_yaml
 from lab.artifacts.store import Key, Say, Store
@@ -108,6 +109,7 @@ def bootstrap(
         *apt.sources(recipe.suite),
     ]
     env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "SOURCE_DATE_EPOCH": EPOCH, "LC_ALL": "C.UTF-8"}
+    env |= proxies.apt_settings()
     log = store.folder / "logs" / f"{name}-{arch}.log"
     seconds = programs.run(command, log=log, cwd=tree.parent, env=env, apart=True)
     _clean(tree, recipe)

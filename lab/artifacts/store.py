@@ -27,6 +27,7 @@ import platformdirs
 
 from lab.artifacts.digests import file_digest, tree_digest
 from lab.artifacts.entries import Entry, Key, StoredFile
+from lab.artifacts.mounts import inside
 from lab.errors import FailedError
 
 MOUNTS = Path("/proc/self/mountinfo")
@@ -191,10 +192,8 @@ class Store:
         owners = {(self.folder / name).resolve(strict=True) for name in ("work", "trees")}
         if real.parent not in owners or path.is_symlink():
             raise FailedError(f"{path}: is no folder of the store {self.folder}, not removed")
-        for line in MOUNTS.read_text().splitlines():
-            mounted = line.split(" ")[4].replace("\\040", " ")
-            if mounted.startswith(f"{real}/"):
-                raise FailedError(f"{path}: {mounted} is mounted inside", next_step=f"umount {mounted}")
+        for mounted in inside(real, MOUNTS.read_text()):
+            raise FailedError(f"{path}: {mounted} is mounted inside", next_step=f"umount {mounted}")
         shutil.rmtree(real)
 
     def _adopt(self, path: Path) -> StoredFile:

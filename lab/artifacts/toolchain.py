@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import proxies
 from lab.artifacts import programs
 from lab.artifacts.catalogue import RECIPES
 from lab.artifacts.store import Key, Say, Store
@@ -34,7 +35,7 @@ def go_toolchain(store: Store, arch: str, *, say: Say) -> Toolchain:
     """The pinned toolchain, installed into the store the first time (70 MB).
 
     Module and build caches are ours: those of the user are neither read nor filled. How modules are
-    reached (GOPROXY, GONOSUMDB and the like) stays as the user set it.
+    reached (GOPROXY, GONOSUMDB and the like, proxies) stays as the user set it.
     """
 
     def produce(tree: Path) -> Mapping[str, str]:
@@ -42,7 +43,8 @@ def go_toolchain(store: Store, arch: str, *, say: Say) -> Toolchain:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
         command += ["--disable-pip-version-check", "--root-user-action=ignore"]
         command += ["--require-hashes", "--requirement", str(LOCK), "--target", str(tree)]
-        programs.run(command, log=store.folder / "logs" / "go.log", cwd=tree.parent)
+        log = store.folder / "logs" / "go.log"
+        programs.run(command, log=log, cwd=tree.parent, env={**os.environ, **proxies.settings()})
         return {"go": (tree / "go" / "VERSION").read_text().split()[0]}
 
     key = Key.of("go", host_arch(), {"lock": toolchain_pin()})
@@ -50,6 +52,7 @@ def go_toolchain(store: Store, arch: str, *, say: Say) -> Toolchain:
     root = store.tree_path(key) / "go"
     env = {name: value for name, value in os.environ.items() if not name.startswith(("GO", "CGO_"))}
     env |= {name: value for name, value in os.environ.items() if name in _HOW_MODULES_ARE_REACHED}
+    env |= proxies.settings()
     env |= {
         "PATH": f"{root / 'bin'}:{os.environ.get('PATH', '/usr/bin:/bin')}",
         "GOROOT": str(root),

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import urllib3
-from kubernetes import config
 from kubernetes.client import ApiClient, CoreV1Api
 from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import stream
@@ -22,7 +21,7 @@ from kubernetes.stream.ws_client import ERROR_CHANNEL
 from lab.checks.outcomes import CouldNotTell
 from lab.checks.outside import http_get
 from lab.checks.verbs import Refused
-from lab.cluster.api import Api, ApiError, Object, Unavailable
+from lab.cluster.api import Api, ApiError, Object, Unavailable, client
 
 T = TypeVar("T")
 
@@ -52,8 +51,7 @@ class Cluster:
         self._api = Api(kubeconfig)
 
     def _client(self) -> ApiClient:
-        made: ApiClient = config.new_client_from_config(str(self._kubeconfig))  # type: ignore[no-untyped-call]
-        return made
+        return client(self._kubeconfig)
 
     def request(self, method: str, path: str, body: Object | None = None) -> Object:
         """One request. Raises `Refused` when the API judged it, `CouldNotTell` when nobody could look."""

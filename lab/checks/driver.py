@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,6 +97,12 @@ class Driver:
                 next_step=f"invoke ssh {host}",
             )
         return result.stdout
+
+    def page(self, host: str, url: str) -> str:
+        """What a host reads at an HTTP address of the lab, past any proxy that its environment names."""
+        opener = "urllib.request.build_opener(urllib.request.ProxyHandler({}))"
+        program = f"import urllib.request; print({opener}.open({url!r}, timeout=10).read().decode())"
+        return self.read(host, f"python3 -c {shlex.quote(program)}")
 
     def machine(self, host: str) -> TestinfraHost:
         """A host in testinfra's words, over the same SSH connection, as root."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -17,10 +16,7 @@ from lab.render.roles import addons
 NODES = "kubectl get nodes -o wide"
 ETCD = "etcdctl endpoint status --cluster -w table"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
-METRICS = (
-    "import urllib.request as u; "
-    "print(u.urlopen('http://127.0.0.1:2381/metrics', timeout=10).read().decode())"
-)
+METRICS = "http://127.0.0.1:2381/metrics"
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 IN_FLIGHT = 50
@@ -117,7 +113,7 @@ def readyz(driver: Driver) -> None:
 
 def etcd_metrics(driver: Driver, host: str) -> str:
     """What etcd on a master tells Prometheus, which it does on the host itself only."""
-    return driver.read(host, f"python3 -c {shlex.quote(METRICS)}")
+    return driver.page(host, METRICS)
 
 
 def etcd_status(driver: Driver, *, through: str = "") -> list[dict[str, Any]]:

@@ -87,8 +87,7 @@ class Front:
     def metrics(self, pod: Object) -> str:
         """A replica's metrics, asked on its own machine."""
         url = f"http://{pod['status']['podIP']}:{INTERNAL_PORT}/metrics"
-        program = f"import urllib.request as u; print(u.urlopen('{url}', timeout=5).read().decode())"
-        return self.driver.read(pod["spec"]["nodeName"], f'python3 -c "{program}"')
+        return self.driver.page(pod["spec"]["nodeName"], url)
 
     def access_log(self, pod: Object) -> list[Object]:
         """The newest requests in a replica's access log."""

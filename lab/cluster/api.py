@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import urllib3
 from kubernetes import config
-from kubernetes.client import ApiClient
+from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
 
 from lab.errors import FailedError
@@ -44,11 +44,21 @@ class Unavailable(FailedError):
     """No API server answered."""
 
 
+def client(kubeconfig: Path) -> ApiClient:
+    """A client of the library; a lab's API is behind no proxy, whatever the environment says."""
+    settings = Configuration()
+    settings.proxy = None
+    made: ApiClient = config.new_client_from_config(  # type: ignore[no-untyped-call]
+        str(kubeconfig), client_configuration=settings
+    )
+    return made
+
+
 class Api:
     """One cluster's API, through the endpoint of a kubeconfig."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        self._client: ApiClient = config.new_client_from_config(str(kubeconfig))  # type: ignore[no-untyped-call]
+        self._client = client(kubeconfig)
         self._client.configuration.retries = False
         self._host: str = self._client.configuration.host
         self._resources: dict[str, dict[str, Object]] = {}

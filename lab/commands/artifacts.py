@@ -1,22 +1,35 @@
-"""artifacts: what the platform is made of, and where it comes from."""
+"""artifacts: what the platform is made of, and where it comes from; and all of it as one file."""
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import asdict
 from json import dumps
+from pathlib import Path
 
 from rich.console import Console as RichConsole
 from rich.table import Table
 
+from lab.artifacts.bundle import fetch_wheels, write
+from lab.artifacts.catalogue import load_catalogue
+from lab.artifacts.choice import source_of
+from lab.artifacts.manifests import load_manifests, manifest_key, provide_manifests
 from lab.artifacts.provide import foreign_stock, provide, status
+from lab.artifacts.rootfs import debian_key
+from lab.artifacts.store import Entry, Say, Store
 from lab.artifacts.toolchain import host_arch
-from lab.commands.session import shown
+from lab.artifacts.unbundle import take
+from lab.commands.session import read, shown
 from lab.console import Console
+from lab.errors import InputError
+from lab.inventory.models import Inventory
+from lab.providers.opening import stocked
+from lab.render.addons import addon_manifests
 from lab.render.roles import all_packages
 
 
 @shown
-def artifacts(source: str, arch: str, fetch: bool, json: bool) -> None:
+def show(source: str, arch: str, fetch: bool, json: bool) -> None:
     """Show each component; with `fetch`, bring what is missing first."""
     arch = arch or host_arch()
     if fetch:
@@ -37,3 +50,50 @@ def artifacts(source: str, arch: str, fetch: bool, json: bool) -> None:
         state = f"{row.state}; {row.note}" if row.note else row.state
         table.add_row(row.component, row.version, row.source, row.digest[:12], size, state)
     RichConsole().print(table)
+
+
+@shown
+def bundle(inventory: str, provider: str, source: str, to: str, from_: str) -> None:
+    """Write everything an inventory needs into one file, or fill the store from one."""
+    if bool(to) == bool(from_):
+        raise InputError(
+            "artifacts.bundle: takes either --to FILE or --from FILE",
+            next_step="invoke --help artifacts.bundle",
+        )
+    with Console() as console:
+        if to:
+            _write(read(inventory, provider), source, Path(to).absolute(), console.say)
+            return
+        listing, digest = take(Store(), Path(from_), say=console.say)
+        console.say(f"{len(listing.entries)} artefacts are in the store; list of digests: sha256 {digest}")
+
+
+def _write(inventory: Inventory, source: str, target: Path, say: Say) -> None:
+    if target.exists() or not target.parent.is_dir():
+        why = "is there already" if target.exists() else "its folder does not exist"
+        raise InputError(f"--to {target}: {why}", next_step="name a new file in a folder that exists")
+    made = provide(source=source, arch=host_arch(), packages=all_packages(), say=say)
+    for arch in stocked(inventory):
+        if arch.value != made.arch:
+            foreign_stock(made.source, arch.value, say=say)
+    provide_manifests(made.source, addon_manifests(inventory), say=say)
+    store = Store()
+    entries = _needed(store, inventory, made.source)
+    with tempfile.TemporaryDirectory(prefix="plumbline-") as folder:
+        wheels = fetch_wheels(Path(folder), say=say)
+        digest = write(store, entries, wheels, target, say=say)
+    size = target.stat().st_size / 2**20
+    say(f"{target}: {size:.0f} MiB, {len(entries)} artefacts and {len(wheels)} wheels of Python")
+    say(f"list of digests: sha256 {digest}")
+
+
+def _needed(store: Store, inventory: Inventory, source: str) -> list[Entry]:
+    """The entries behind an inventory: all components for each architecture that it has and for this machine
+    (kubectl, and the root filesystem that judges what is rendered), and the manifests of its add-ons."""
+    known = load_manifests()
+    keys = [debian_key(all_packages(), host_arch())]
+    keys += [manifest_key(name, known[name]) for name in addon_manifests(inventory)]
+    for arch in dict.fromkeys([host_arch(), *(arch.value for arch in stocked(inventory))]):
+        origin = source_of(source, store, load_catalogue(), arch, lambda _line: None)
+        keys += [key for name in origin.components() for key in origin.behind(name)]
+    return [entry for key in dict.fromkeys(keys) if (entry := store.find(key))]

@@ -10,7 +10,9 @@ from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
 
+from lab.artifacts.mounts import take_away
 from lab.artifacts.provide import provide, stock
+from lab.artifacts.store import cache_folder
 from lab.commands.session import Session, session, shown
 from lab.damage import Journal
 from lab.errors import FailedError, PlumblineError, PreflightError
@@ -162,6 +164,7 @@ def destroy(inventory: str, provider: str, host: str) -> None:
         for folder in (lab.folder / "ssh", lab.keys.folder / "hosts"):
             shutil.rmtree(folder, ignore_errors=True)
         lab.kubeconfig.unlink(missing_ok=True)
+        take_away(cache_folder(), opened.console.say)
         rest = lab.provider.leftovers()
         if rest:
             raise FailedError(

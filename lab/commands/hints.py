@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from inspect import signature
+
+from invoke.collection import Collection
 
 OF_A_LAB = ("inventory", "provider")
 """The options that say which lab is meant."""
 
 _taken: dict[str, dict[str, str]] = {}
-"""For each command of the menu the options of those that it takes, with their defaults."""
+"""For each command of the menu that is about a lab: which of these options it takes, with their defaults."""
 
 
-def register(command: str, defaults: Mapping[str, str]) -> None:
-    """The menu has a command with these options; one without an inventory is of no lab."""
-    if "inventory" in defaults:
-        _taken[command] = {name: defaults[name] for name in OF_A_LAB if name in defaults}
+def register(menu: Collection) -> None:
+    """Read off the menu which of its commands take a lab; `tasks.py` does it once, when it is complete."""
+    for name in menu.task_names:
+        defaults = {key: item.default for key, item in signature(menu[name].body).parameters.items()}
+        if "inventory" in defaults:
+            _taken[name] = {key: defaults[key] for key in OF_A_LAB if key in defaults}
 
 
 def with_options(text: str, chosen: Mapping[str, str]) -> str:
@@ -33,4 +38,4 @@ def with_options(text: str, chosen: Mapping[str, str]) -> str:
             said += f" -{option[0]} {value}" if value not in ("", default) else ""
         return said
 
-    return re.sub(r"\binvoke (?:[a-z]+\.)?(?P<name>[a-z]+)\b(?! -i)", completed, text)
+    return re.sub(r"\binvoke (?P<name>[a-z]+(?:\.[a-z]+)?)\b(?! -i)", completed, text)

@@ -12,7 +12,6 @@ from invoke.exceptions import Exit
 from invoke.tasks import Task
 
 from lab.commands import run
-from lab.commands.hints import register
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ REQUIRED = Parameter.empty
 VERBOSE = Option("verbose", "show the traceback of an error", False)
 INVENTORY = Option("inventory", "name in inventory/ or path of a file", "rehearsal")
 PROVIDER = Option("provider", "rehearse with another provider (lxc: on this machine)")
-SOURCE = Option("source", "where artefacts come from: auto, upstream or modules", "auto")
+SOURCE = Option("source", "where artefacts come from: auto, upstream, modules or mirror", "auto")
 HOST = Option("host", "name of a host")
 SELECT = Option("select", "rows, hosts or names")
 JSON = Option("json", "print JSON", False)
@@ -76,7 +75,6 @@ def task(target: str, says: str, *options: Option, remainder: bool = False) -> T
         run(target, **bound.arguments)
 
     body.__name__ = target.rpartition(".")[2]
-    register(body.__name__, {item.name: item.default for item in options})
     body.__doc__ = says
     body.__signature__ = signature  # type: ignore[attr-defined]  # what inspect.signature reads
     return Task(

@@ -15,12 +15,14 @@ from typing import Any
 from invoke.exceptions import Exit
 from rich.table import Table
 
+from lab import proxies
 from lab.artifacts.provide import program as find_program
 from lab.cluster import etcd
 from lab.cluster.api import ApiError, Unavailable
 from lab.cluster.workloads import is_ready
 from lab.commands.session import Session, open_lab, read, session, shown
 from lab.errors import FailedError, InputError, PlumblineError
+from lab.inventory.models import Inventory
 from lab.labs import Lab
 from lab.machines import State
 from lab.ssh import reachable
@@ -140,10 +142,19 @@ def ssh(inventory: str, provider: str, host: str, arguments: str) -> None:
 
 @shown
 def shell(inventory: str, provider: str) -> None:
-    """A shell inside the lab's network, with KUBECONFIG set."""
+    """A shell inside the lab's network, with KUBECONFIG set; the user's proxies are not for the lab."""
     with _inside(inventory, provider) as lab:
-        environment = {**os.environ, "KUBECONFIG": str(lab.fetch_kubeconfig())}
+        environment = proxies.beside(own_addresses(lab.inventory))
+        environment |= {"KUBECONFIG": str(lab.fetch_kubeconfig())}
         _become([os.environ.get("SHELL", "/bin/bash")], environment)
+
+
+def own_addresses(inventory: Inventory) -> list[str]:
+    """Everything of a lab that a client may ask, as `NO_PROXY` lists it: networks for what reads them, and
+    each host for what does not (curl before 7.86, wget)."""
+    networks = inventory.network.lan, inventory.kubernetes.pod_subnet, inventory.kubernetes.service_subnet
+    names = [f".{inventory.ingress_domain}", str(inventory.ingress.address)] if inventory.ingress else []
+    return [*map(str, networks), *inventory.addresses.values(), *inventory.hosts, *names, ".cluster.local"]
 
 
 def _silent(_line: str) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import local
-from lab.artifacts.provide import program
-from lab.artifacts.rootfs import debian_tree
+from lab.artifacts.provide import program, root_filesystem
+from lab.artifacts.sources import named_source
 from lab.artifacts.store import Say, Store
 from lab.artifacts.toolchain import host_arch
 from lab.local import Completed
@@ -45,7 +45,7 @@ class Programs:
         return cls(
             kubeadm=program("kubeadm", source=source, arch=host_arch(), say=say),
             containerd=program("containerd", source=source, arch=host_arch(), say=say),
-            debian=debian_tree(Store(), all_packages(), host_arch(), say=say),
+            debian=root_filesystem(Store(), named_source(source), all_packages(), host_arch(), say=say),
         )
 
     def in_debian(self, command: list[str], files: Mapping[str, str]) -> Completed:

@@ -205,8 +205,7 @@ def test_the_speaker_has_loaded_its_configuration(driver: Driver, host: str) -> 
     """The node's speaker says that its configuration is loaded and not stale."""
     # asked on the machine itself: its firewall shows the metrics to nodes alone
     url = f"http://{driver.inventory.hosts[host].address}:{METRICS_PORT}/metrics"
-    program = f"import urllib.request as u; print(u.urlopen('{url}', timeout=5).read().decode())"
-    metrics = driver.read(host, f'python3 -c "{program}"')
+    metrics = driver.page(host, url)
     wanted = {"metallb_k8s_client_config_loaded_bool": 1.0, "metallb_k8s_client_config_stale_bool": 0.0}
     seen = {name: value(metrics, name) for name in wanted}
     if None in seen.values():
@@ -222,8 +221,7 @@ def test_the_pools_have_room(driver: Driver) -> None:
     if not running:
         raise CouldNotTell("no controller of MetalLB runs", next_step="kubectl -n metallb-system get pods")
     url = f"http://{running[0]['status']['podIP']}:{METRICS_PORT}/metrics"
-    program = f"import urllib.request as u; print(u.urlopen('{url}', timeout=5).read().decode())"
-    text = driver.read(running[0]["spec"]["nodeName"], f'python3 -c "{program}"')
+    text = driver.page(running[0]["spec"]["nodeName"], url)
     total = {labels["pool"]: number for labels, number in samples(text, "metallb_allocator_addresses_total")}
     used = {
         labels["pool"]: number for labels, number in samples(text, "metallb_allocator_addresses_in_use_total")

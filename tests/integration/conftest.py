@@ -20,6 +20,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NAME = "proving"
 BUILD_SECONDS = 900
+DEAD_PROXIES = {
+    "HTTP_PROXY": "http://127.0.0.1:1",
+    "https_proxy": "http://127.0.0.1:1",
+    "ALL_PROXY": "socks5h://127.0.0.1:1",
+}
+"""Nobody listens there: a command that asks the lab by one of them fails."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +41,19 @@ class Proving:
     """The lab under test, reached by commands; looked at through the library."""
 
     inventory: Path
+    mounts: list[str]
+    """What was mounted before the lab was made."""
 
     def invoke(self, *arguments: str, seconds: float = BUILD_SECONDS) -> Done:
         """Run one task on the lab to its end."""
         done = subprocess.run(
-            self._argv(arguments), cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False
+            self._argv(arguments),
+            cwd=ROOT,
+            env={**os.environ, **DEAD_PROXIES},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
         )
         return Done(done.returncode, done.stdout + done.stderr)
 
@@ -48,6 +62,7 @@ class Proving:
         return subprocess.Popen(
             self._argv(arguments),
             cwd=ROOT,
+            env={**os.environ, **DEAD_PROXIES},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -113,6 +128,12 @@ class Proving:
         return False
 
 
+def mounts() -> list[str]:
+    """What is mounted on this machine, without the numbers of mountinfo."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return sorted(" ".join(line.split(" ")[2:]) for line in lines)
+
+
 def kill_all(process: subprocess.Popen[bytes]) -> None:
     """kill -9 of a task and of every process that it started, as the end of a machine would."""
     table = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
@@ -133,7 +154,10 @@ def proving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proving]:
     text = (ROOT / "inventory" / "rehearsal.yaml").read_text()
     assert "\nlab: rehearsal\n" in text
     inventory.write_text(text.replace("\nlab: rehearsal\n", f"\nlab: {NAME}\n"))
-    made = Proving(inventory)
-    made.invoke("destroy")  # what a run that was killed left
+    # what is still to be fetched is fetched here, as this machine does it
+    fetched = [sys.executable, "-m", "invoke", "render", "-i", str(inventory)]
+    subprocess.run(fetched, cwd=ROOT, check=True, capture_output=True, timeout=BUILD_SECONDS)
+    Proving(inventory, []).invoke("destroy")  # what a run that was killed left
+    made = Proving(inventory, mounts())
     yield made
     made.invoke("destroy")

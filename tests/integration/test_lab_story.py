@@ -14,7 +14,7 @@ import pytest
 
 from lab.operations.build import PHASES
 from lab.ssh import Keys
-from tests.integration.conftest import NAME, ROOT, Proving, kill_all
+from tests.integration.conftest import NAME, ROOT, Proving, kill_all, mounts
 
 MASTERS = ("master-1", "master-2", "master-3")
 NODES = (*MASTERS, "worker-1", "worker-2")
@@ -176,7 +176,7 @@ def test_destroy_leaves_nothing(proving: Proving) -> None:
     assert (
         mine not in subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
     )
-    assert "/plumbline/proving" not in Path("/proc/mounts").read_text()
+    assert mounts() == proving.mounts
     assert not Path("/var/lib/plumbline/proving").exists()
     assert not (ROOT / ".lab" / "proving" / "kubeconfig").exists()
     processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout

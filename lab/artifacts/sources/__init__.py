@@ -1,4 +1,7 @@
-"""Where artefacts come from: `modules` builds them here, `upstream` fetches the official ones."""
+"""Where artefacts come from.
+
+`modules` builds them here, `upstream` fetches the official ones, `mirror` takes what the store has.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from lab.artifacts.store import Entry, Key
 from lab.errors import InputError
 
 SOURCES = ("upstream", "modules")
+"""Those that `auto` chooses from."""
+NAMED = (*SOURCES, "mirror")
 
 
 class Source(Protocol):
@@ -25,6 +30,9 @@ class Source(Protocol):
     def key(self, name: str) -> Key | None:
         """The key of a component, or None while something that it is made of is missing."""
 
+    def behind(self, name: str) -> list[Key]:
+        """The keys of a component and of all that its own key is made of, as far as they are known."""
+
     def make(self, name: str) -> Entry:
         """The entry of a component, made if the store has none."""
 
@@ -32,9 +40,9 @@ class Source(Protocol):
 def named_source(source: str) -> str:
     """The source that the caller or the environment names, "" for auto."""
     wanted = os.environ.get("PLUMBLINE_SOURCE", "auto") if source == "auto" else source
-    if wanted not in (*SOURCES, "auto"):
+    if wanted not in (*NAMED, "auto"):
         raise InputError(
-            f"source: {wanted!r} is not one of auto, {', '.join(SOURCES)}",
+            f"source: {wanted!r} is not one of auto, {', '.join(NAMED)}",
             next_step="unset PLUMBLINE_SOURCE, or name one of them",
         )
     return "" if wanted == "auto" else wanted

@@ -48,6 +48,11 @@ class ModulesSource:
         complete = {part: entry for part, entry in entries.items() if entry}
         return self._image_key(name, component, complete) if len(complete) == len(entries) else None
 
+    def behind(self, name: str) -> list[Key]:
+        component = self._catalogue.components.get(name)
+        parts = _parts(component) if isinstance(component, Image) else []
+        return [key for part in (*parts, name) if (key := self.key(part))]
+
     def make(self, name: str) -> Entry:
         if name == LAYER:
             return self._make_layer()

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import proxies
 from lab.artifacts.catalogue import Catalogue, Component, Download, Image, Programs
 from lab.artifacts.sources.fetch import fetch, request
 from lab.artifacts.sources.modules import IMAGE_TAR, ModulesSource
@@ -57,6 +58,10 @@ class UpstreamSource:
         component = self._catalogue.components[name]
         return self._key(name, component) if _official(component) else self._modules.key(name)
 
+    def behind(self, name: str) -> list[Key]:
+        component = self._catalogue.components[name]
+        return [self._key(name, component)] if _official(component) else self._modules.behind(name)
+
     def make(self, name: str) -> Entry:
         component = self._catalogue.components[name]
         if not _official(component):
@@ -82,7 +87,8 @@ class UpstreamSource:
             file = _file(component, one, self._arch)
             self._say(f"{name}: fetching {file.url}")
             received = self._store.download_path(file.sha256)
-            fetch(file.url, file.sha256, received, say=self._say)
+            with proxies.fetching():
+                fetch(file.url, file.sha256, received, say=self._say)
             if one.program:
                 made[one.program] = work / one.program
                 shutil.copyfile(received, made[one.program])
@@ -97,7 +103,8 @@ class UpstreamSource:
         if not image.digest:
             raise FailedError(f"{name}: has no digest", next_step="add `digest` in artifacts/catalogue.yaml")
         self._say(f"{name}: pulling {image.tagged}@{image.digest}")
-        pull(image.tagged, image.digest, self._arch, self._store, work, work / IMAGE_TAR, say=self._say)
+        with proxies.fetching():
+            pull(image.tagged, image.digest, self._arch, self._store, work, work / IMAGE_TAR, say=self._say)
         return {IMAGE_TAR: work / IMAGE_TAR}
 
 
@@ -105,8 +112,9 @@ def answers(catalogue: Catalogue, arch: str) -> bool:
     """Whether the first official file of the catalogue can be had from here, within `PATIENCE`."""
     for _, component in catalogue.programs():
         for download in component.upstream:
+            url = _file(component, download, arch).url
             try:
-                with request(_file(component, download, arch).url, {"Range": "bytes=0-0"}, seconds=PATIENCE):
+                with proxies.fetching(), request(url, {"Range": "bytes=0-0"}, seconds=PATIENCE):
                     return True
             except (OSError, http.client.HTTPException):
                 return False

@@ -18,6 +18,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from lab import proxies
 from lab.errors import CommandError, FailedError, InputError
 from lab.local import Completed, run
 from lab.machines import Leftovers, Machine, Power, Problem, State, Traits
@@ -209,6 +210,7 @@ class VagrantProvider:
     def _vagrant(self, *arguments: str, seconds: float) -> Completed:
         """One command of Vagrant in the lab's folder. Raises `CommandError` with the end of its output."""
         settings = {
+            **proxies.settings(),  # `up` fetches boxes; to machines it talks by SSH alone
             "VAGRANT_CWD": str(self._folder),
             "VAGRANT_CHECKPOINT_DISABLE": "1",
             "VAGRANT_DEFAULT_PROVIDER": self._backend,

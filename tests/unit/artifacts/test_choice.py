@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab.artifacts import choice
-from lab.artifacts.catalogue import load_catalogue
+from lab.artifacts.catalogue import Catalogue, Image, Programs, load_catalogue
 from lab.artifacts.choice import check_cross, source_of
+from lab.artifacts.manifests import load_manifests, provide_manifests
+from lab.artifacts.provide import root_filesystem
+from lab.artifacts.sources.modules import IMAGE_TAR, LAYER_TAR
 from lab.artifacts.store import Store
-from lab.errors import PreflightError
+from lab.errors import FailedError, PreflightError
 
 
 @pytest.fixture
@@ -50,3 +54,66 @@ def test_only_what_is_missing_is_asked_for(machine: Path, store: Store) -> None:
 @pytest.mark.usefixtures("machine")
 def test_official_files_need_nothing(store: Store) -> None:
     check(store, "upstream")
+
+
+def test_a_mirror_takes_what_is_there_and_names_all_that_is_not(store: Store) -> None:
+    """Nothing is made or fetched for it: not even the recipe that another source would follow."""
+    catalogue = load_catalogue()
+
+    def produce(work: Path) -> dict[str, Path]:
+        (work / "crictl").write_text("program")
+        return {"crictl": work / "crictl"}
+
+    key = source_of("modules", store, catalogue, "amd64", print).key("crictl")
+    assert key
+    held = store.ensure(key, produce, say=print)
+    mirror = source_of("mirror", store, catalogue, "amd64", print)
+    assert mirror.make("crictl") == held
+    with pytest.raises(
+        FailedError, match=r"kubernetes, .*traefik, .*probe \(amd64\): not in the store"
+    ) as refused:
+        mirror.make("kubernetes")
+    assert "crictl" not in refused.value.message, "it is there"
+    assert "artifacts.bundle --from FILE" in refused.value.next_step
+
+
+@pytest.mark.parametrize("what", ["debian", "manifest"])
+def test_a_mirror_asks_nobody_for_what_no_component_is(what: str, store: Store, monkeypatch: Any) -> None:
+    monkeypatch.setenv("PLUMBLINE_CACHE", str(store.folder))
+    with pytest.raises(FailedError, match="source mirror neither builds nor fetches"):
+        if what == "debian":
+            root_filesystem(store, "mirror", [], "amd64", say=print)
+        else:
+            provide_manifests("mirror", list(load_manifests())[:1], say=print)
+
+
+@pytest.mark.parametrize("source", ["upstream", "modules"])
+def test_a_mirror_serves_whatever_source_the_bundle_was_made_by(source: str, store: Store) -> None:
+    catalogue = load_catalogue()
+    origin = source_of(source, store, catalogue, "amd64", print)
+    for name in origin.components():
+        for key in origin.behind(name):  # all but the key of an image that is put together of them
+            store.ensure(key, lambda work: whole(catalogue, key.name, work), say=print)  # noqa: B023
+        key = origin.behind(name)[-1]
+        store.ensure(key, lambda work: whole(catalogue, key.name, work), say=print)  # noqa: B023
+    wanted = {key for name in origin.components() for key in origin.behind(name)}
+    other = Store(store.folder.parent / "elsewhere")
+    for key in wanted:
+        other.ensure(key, lambda work: whole(catalogue, key.name, work), say=print)  # noqa: B023
+    mirror = source_of("mirror", other, catalogue, "amd64", print)
+    assert mirror.components() == origin.components()
+    assert {name: mirror.make(name).key for name in mirror.components()} == {
+        name: origin.key(name) for name in origin.components()
+    }
+
+
+def whole(catalogue: Catalogue, name: str, work: Path) -> dict[str, Path]:
+    """Files of a component under the names that others look for."""
+    component = catalogue.components.get(name)
+    names = {IMAGE_TAR} if isinstance(component, Image) else {LAYER_TAR}
+    if isinstance(component, Programs):
+        inside = [source for _, image in catalogue.images() for source in image.modules.programs.values()]
+        names = {*component.install, *(path.split("/")[1] for path in inside if path.startswith(f"{name}/"))}
+    for one in names:
+        (work / one).write_text(f"{name} {one}")
+    return {one: work / one for one in names}

@@ -19,8 +19,8 @@ from tests.world import INVENTORY
 
 MENU = {name: tasks.namespace[name] for name in tasks.namespace.task_names}
 NO_LAB = {
-    *("validate", "show", "init", "docs", "render", "seed", "phases", "artifacts", "report"),
-    *("vagrant.box", "proxmox.role", "proxmox.templates"),
+    *("validate", "show", "init", "docs", "render", "seed", "phases", "report"),
+    *("artifacts.show", "artifacts.bundle", "vagrant.box", "proxmox.role", "proxmox.templates"),
 }
 """They read files or make them, or ask the hypervisor for what belongs to no lab."""
 REMOVES = {"destroy"}

@@ -1,0 +1,173 @@
+"""Making artefacts leaves nothing mounted, whatever ends it and whenever.
+
+In a mount namespace of its own whose root is shared, as systemd makes it: what anything mounts outside a
+namespace of its own would show there, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.artifacts.provide import provide
+from lab.artifacts.store import cache_folder
+from lab.render.roles import all_packages
+from tests.integration.conftest import ROOT, kill_all
+
+MOUNTING = ("debian", "debian-layer", "containerd-root", "payload")
+"""What is made by programs that mount; all else comes from the store of this machine."""
+SEED = 23
+LATEST = 25.0
+"""Seconds after which a run is killed at the latest; it takes about a minute."""
+WHOLE_SECONDS = 300
+
+
+class Apart:
+    """A mount namespace that lives as long as this object, and a store in which `MOUNTING` is missing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.cache = folder / "cache"
+        self.cache.mkdir()
+        here = cache_folder()
+        same = here.stat().st_dev == folder.stat().st_dev
+        how = ["--link"] if same else ["--reflink=auto"]
+        subprocess.run(["cp", "--archive", *how, here / "objects", self.cache], check=True)
+        shutil.copytree(here / "entries", self.cache / "entries")
+        self.forget()
+        keeper = [
+            "unshare",
+            "--mount",
+            "sh",
+            "-ec",
+            "mount --make-rshared / && echo there && exec sleep 3600",
+        ]
+        self._keeper = subprocess.Popen(keeper, stdout=subprocess.PIPE, text=True)
+        assert self._keeper.stdout
+        assert self._keeper.stdout.readline() == "there\n"
+
+    def forget(self) -> None:
+        """Nothing that mounts has been made."""
+        for name in MOUNTING:
+            for entry in (self.cache / "entries").glob(f"{name}-a*.json"):
+                entry.unlink()
+
+    def mounts(self) -> list[str]:
+        """The lines of mountinfo, without their numbers."""
+        text = Path(f"/proc/{self._keeper.pid}/mountinfo").read_text()
+        return sorted(" ".join(line.split(" ")[2:]) for line in text.splitlines())
+
+    def fetch(self) -> subprocess.Popen[bytes]:
+        """`invoke artifacts --fetch` in there."""
+        enter = ["nsenter", f"--mount=/proc/{self._keeper.pid}/ns/mnt", "sh", "-ec", 'cd "$0" && exec "$@"']
+        return subprocess.Popen(
+            [
+                *enter,
+                str(ROOT),
+                sys.executable,
+                "-m",
+                "invoke",
+                "artifacts",
+                "--fetch",
+                "--source",
+                "modules",
+            ],
+            cwd=ROOT,
+            env={**os.environ, "PLUMBLINE_CACHE": str(self.cache)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def finish(self) -> str:
+        """Run it to its end; what it said on standard error."""
+        process = self.fetch()
+        said = process.communicate(timeout=WHOLE_SECONDS)[1].decode()
+        assert process.returncode == 0, said
+        return said
+
+    def end(self) -> None:
+        self._keeper.kill()
+        self._keeper.wait()
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Iterator[Apart]:
+    provide(packages=all_packages(), source="modules", say=print)
+    made = Apart(tmp_path)
+    yield made
+    made.end()
+    # with the namespace every mount in it is gone, so this removes files of the test alone
+    shutil.rmtree(made.cache)
+
+
+def killed(process: subprocess.Popen[bytes], after: float, whole: bool) -> bool:
+    """kill -9 of the harness, or of it and all its children; False when it had ended before."""
+    try:
+        process.wait(after)
+    except subprocess.TimeoutExpired:
+        if whole:
+            kill_all(process)
+        else:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+        return True
+    return False
+
+
+def test_nothing_is_mounted_that_was_not_before(apart: Apart) -> None:
+    before = apart.mounts()
+    apart.finish()
+    assert apart.mounts() == before
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.long)])
+def test_nothing_stays_mounted_after_kill_9_at_random_moments(apart: Apart, kills: int) -> None:
+    before = apart.mounts()
+    moments = random.Random(SEED)
+    done = 0
+    while done < kills:
+        after = moments.uniform(0.5, LATEST)
+        if killed(apart.fetch(), after, whole=bool(done % 2)):
+            done += 1
+        else:
+            apart.forget()
+        assert apart.mounts() == before, f"after kill {done}, {after:.1f} s into the run"
+    apart.finish()
+    assert apart.mounts() == before
+
+
+def test_what_an_older_version_left_is_taken_away_with_a_word(tmp_path: Path) -> None:
+    """In a namespace of its own: two mounts in a tree, and one that is the user's own disk."""
+    script = """
+import sys
+from pathlib import Path
+from lab.artifacts.mounts import take_away
+take_away(Path(sys.argv[1]), print)
+take_away(Path(sys.argv[1]), print)
+print(*(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()))
+"""
+    for folder in ("trees/debian-amd64-0/proc", "go"):
+        (tmp_path / folder).mkdir(parents=True)
+    mounts = 'cd $1; mount -t proc proc trees/debian-amd64-0/proc; mount -t tmpfs t go; shift; exec "$@"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-ec", mounts, "sh", tmp_path, sys.executable, "-c", script, tmp_path],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said, points = done.stdout.splitlines()
+    place = tmp_path / "trees/debian-amd64-0/proc"
+    assert said == f"unmounted {place}, which an older version left behind"
+    assert str(place) not in points.split()
+    assert str(tmp_path / "go") in points.split()
