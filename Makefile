@@ -30,7 +30,7 @@ lab: setup ## build the rehearsal lab on this machine
 verify: setup ## prove the rehearsal lab, layer by layer
 	@$(INVOKE) verify
 
-destroy: ## remove the rehearsal lab
+destroy: ## remove the rehearsal lab; it is disposable, so nobody is asked
 	@$(INVOKE) destroy
 
 test: setup packages-test lint test-unit artifacts ## everything, with real labs that are built and removed

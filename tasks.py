@@ -3,7 +3,7 @@
 from invoke.collection import Collection
 
 from lab.commands.hints import register
-from lab.commands.menu import HOST, INVENTORY, JSON, LAB, REQUIRED, SELECT, SOURCE, Option, task
+from lab.commands.menu import HOST, INVENTORY, JSON, LAB, REMOVAL, REQUIRED, SELECT, SOURCE, Option, task
 
 THIS_HOST = Option("host", HOST.meaning, REQUIRED)
 FAULT = Option("name", "name of a fault", REQUIRED)
@@ -32,7 +32,7 @@ inventory = (
     ),
 )
 building = (
-    task("building.preflight", "Check machine and provider before anything changes.", *LAB),
+    task("building.preflight", "Check machine and provider before anything changes.", *LAB, JSON),
     task("building.phases", "Print the phases of a build."),
     task("building.plan", "Print what build would change.", *LAB, SOURCE),
     task(
@@ -42,7 +42,7 @@ building = (
         SOURCE,
         Option("backend", "who makes Vagrant's machines: libvirt, virtualbox or lxc"),
     ),
-    task("building.destroy", "Remove the lab, or one machine of it.", *LAB, HOST),
+    task("destroying.destroy", "Remove the lab, or one machine of it.", *REMOVAL),
 )
 show = task(
     "artifacts.show",

@@ -59,6 +59,18 @@ class Console:
         """Print a table, a diff or a paragraph."""
         self.rich.print(what)
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the terminal to a question: the live part is off while the block runs."""
+        live = self._live.is_started
+        if live:
+            self._live.stop()
+        try:
+            yield
+        finally:
+            if live:
+                self._live.start()
+
     def note(self, key: str, state: str) -> None:
         """Say what a running piece of work is waiting for; seen on a terminal, and in the debug log."""
         with self._lock:

@@ -192,8 +192,8 @@ class Store:
         owners = {(self.folder / name).resolve(strict=True) for name in ("work", "trees")}
         if real.parent not in owners or path.is_symlink():
             raise FailedError(f"{path}: is no folder of the store {self.folder}, not removed")
-        for mounted in inside(real, MOUNTS.read_text()):
-            raise FailedError(f"{path}: {mounted} is mounted inside", next_step=f"umount {mounted}")
+        if mounted := inside(real, MOUNTS.read_text()):
+            raise FailedError(f"{path}: {mounted[0]} is mounted inside", next_step=f"umount {mounted[0]}")
         shutil.rmtree(real)
 
     def _adopt(self, path: Path) -> StoredFile:

@@ -30,6 +30,11 @@ class Member:
     peer: str
     learner: bool
 
+    @property
+    def client(self) -> str:
+        """The URL that its health is listed under: stacked members stand at one address with both ports."""
+        return f"https://{self.peer.split('/')[2].rpartition(':')[0]}:2379"
+
 
 def members(ssh: Ssh, master: str) -> tuple[Member, ...]:
     """The member list as `master`'s etcd knows it."""
@@ -63,11 +68,7 @@ def remove_stale(ssh: Ssh, through: str, address: str, name: str) -> bool:
         return False
     others = [member for member in listed if member not in stale and not member.learner]
     health = healthy(ssh, through)
-    sick = [
-        member.name or member.peer
-        for member in others
-        if not health.get(f"https://{member.peer.split('/')[2].split(':')[0]}:2379")
-    ]
+    sick = [member.name or member.peer for member in others if not health.get(member.client)]
     if sick:
         raise FailedError(
             f"etcd: removing {name} would leave {len(others) - len(sick)} of {len(others)} voters; "
@@ -75,5 +76,10 @@ def remove_stale(ssh: Ssh, through: str, address: str, name: str) -> bool:
             next_step=f"recover {sick[0]} first (invoke status; invoke build starts machines that are off)",
         )
     for member in stale:
-        ssh.run(through, etcdctl(f"member remove {member.id}"), seconds=15)
+        remove(ssh, through, member)
     return True
+
+
+def remove(ssh: Ssh, through: str, member: Member) -> None:
+    """Remove a member. Raises `CommandError` with etcd's own words when it refuses."""
+    ssh.run(through, etcdctl(f"member remove {member.id}"), seconds=15)

@@ -65,7 +65,7 @@ def _lab(lab: Lab, common: list[str], source: str) -> dict[str, Any]:
         if lab.inventory.ingress:
             figures["load"] = _load(lab, common)
     finally:
-        figures["destroy_seconds"] = measured("destroy", *common).seconds
+        figures["destroy_seconds"] = measured("destroy", *common, "--yes", lab.inventory.lab).seconds
     return figures
 
 

@@ -103,8 +103,8 @@ def inventory_of(hosts: int, lab: str) -> str:
                 "address": str(IPv4Address(first + number)),
                 "cpus": 4,
                 "memory_gib": 8,
-                "labels": {"example.com/rack": f"rack-{number % 7}"},
             }
+            | ({"labels": {"example.com/rack": f"rack-{number % 7}"}} if name != "haproxy" else {})
             for number, name in enumerate(names)
         },
     }

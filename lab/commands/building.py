@@ -1,21 +1,22 @@
-"""preflight, plan, build and destroy."""
+"""preflight, plan and build."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from json import dumps
+from typing import Any
 
+from invoke.exceptions import Exit
 from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
 
-from lab.artifacts.mounts import take_away
 from lab.artifacts.provide import provide, stock
-from lab.artifacts.store import cache_folder
-from lab.commands.session import Session, session, shown
-from lab.damage import Journal
-from lab.errors import FailedError, PlumblineError, PreflightError
+from lab.commands.hints import with_options
+from lab.commands.session import Session, open_lab, read, session, shown
+from lab.errors import PlumblineError, PreflightError
 from lab.faults.recovery import heal_left_behind
 from lab.labs import Lab
 from lab.locks import exclusive
@@ -24,8 +25,9 @@ from lab.operations.build import plan as make_plan
 from lab.providers.opening import stocked
 from lab.render.roles import all_packages
 from lab.report import write_run
-from lab.ssh import close_connections
+from lab.runs import mask
 from lab.steps.context import Build
+from lab.steps.preflight import examine
 from lab.steps.preflight import preflight as check
 
 
@@ -39,11 +41,44 @@ def building(opened: Session, source: str) -> Iterator[Build]:
 
 
 @shown
-def preflight(inventory: str, provider: str) -> None:
+def preflight(inventory: str, provider: str, json: bool) -> None:
     """Say whether this machine can take the lab; change nothing."""
+    if json:
+        _preflight_json(inventory, provider)
+        return
     with session("preflight", inventory, provider) as opened:
         count = check(opened.lab)
         opened.console.say(f"{opened.inventory.lab}: ready to make or start {count} machines")
+
+
+def _preflight_json(inventory: str, provider: str) -> None:
+    """The same as JSON, in the shape of docs/preflight.md, whatever is wrong."""
+    chosen = {"inventory": inventory, "provider": provider}
+    said: dict[str, Any] = {"lab": None, "ready": False, "machines": None, "findings": [], "error": None}
+    code = 0
+    try:
+        found = read(inventory, provider)
+        said["lab"] = found.lab
+        count, problems = examine(open_lab(found))
+        said |= {"ready": not problems, "machines": count}
+        said["findings"] = [asdict(problem) | {"state": "refused"} for problem in problems]
+        said["findings"] += [_warning(line) for line in found.warnings]
+        code = PreflightError.exit_code if problems else 0
+    except PlumblineError as error:
+        code = error.exit_code
+        texts = {"message": error.message, "next": error.next_step}
+        said["error"] = {"exit_code": code} | {
+            key: mask(with_options(text, chosen)) for key, text in texts.items()
+        }
+    print(dumps(said, indent=2))
+    if code:
+        raise Exit(code=code)
+
+
+def _warning(line: str) -> dict[str, str]:
+    """A warning of the inventory as a finding: its line ends with what to do."""
+    seen, _, fix = line.removeprefix("warning: ").rpartition("; ")
+    return {"subject": "inventory", "seen": seen, "wanted": "", "fix": fix, "state": "warning"}
 
 
 @shown
@@ -142,36 +177,3 @@ def summary(lab: Lab, opened: Session) -> None:
         "  remove all of it                invoke destroy",
     ):
         opened.console.show(escape(opened.hint(line)))
-
-
-@shown
-def destroy(inventory: str, provider: str, host: str) -> None:
-    """Remove the lab, or one machine of it; what this lab did not make is not touched."""
-    with (
-        session("destroy", inventory, provider, mends=False) as opened,
-        exclusive(opened.lab, "invoke destroy"),
-    ):
-        lab = opened.lab
-        if host:
-            lab.host(host)
-            changed = lab.provider.destroy(host)
-            opened.console.say("machine removed" if changed else "there is no such machine", host)
-            return
-        changed = lab.provider.clean()
-        # what was left broken went with its machines
-        Journal(lab).clear()
-        close_connections(lab.keys.folder)
-        for folder in (lab.folder / "ssh", lab.keys.folder / "hosts"):
-            shutil.rmtree(folder, ignore_errors=True)
-        lab.kubeconfig.unlink(missing_ok=True)
-        take_away(cache_folder(), opened.console.say)
-        rest = lab.provider.leftovers()
-        if rest:
-            raise FailedError(
-                f"{opened.inventory.lab}: left behind: {dict(rest.items)}",
-                next_step="invoke destroy once more",
-            )
-        said = (
-            "removed: no machine, process, mount or network of it is left" if changed else "nothing to remove"
-        )
-        opened.console.say(f"{opened.inventory.lab}: {said}")

@@ -5,8 +5,7 @@ Each imports what it needs itself: `validate` is run at every save of a file and
 
 from __future__ import annotations
 
-import sys
-
+from lab.commands import asking
 from lab.commands.session import ROOT, read, shown
 
 
@@ -34,8 +33,12 @@ def init(name: str, provider: str, lan: str, masters: str, workers: str) -> None
 
     answers = {"provider": provider, "lan": lan, "masters": masters, "workers": workers}
     given = {key: value for key, value in answers.items() if value}
-    path = write_inventory(name, given, ask=input if sys.stdin.isatty() else None)
+    path = write_inventory(name, given, ask=_ask if asking.somebody_there() else None)
     print(f"{path.relative_to(ROOT)}: written\n  next: invoke show -i {name}")
+
+
+def _ask(question: str) -> str:
+    return asking.answer(question, stopped="nothing was written")
 
 
 @shown

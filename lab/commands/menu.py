@@ -44,7 +44,10 @@ SOURCE = Option("source", "where artefacts come from: auto, upstream, modules or
 HOST = Option("host", "name of a host")
 SELECT = Option("select", "rows, hosts or names")
 JSON = Option("json", "print JSON", False)
+YES = Option("yes", "name of the lab: remove it without being asked, though it is not disposable")
+LOSE_QUORUM = Option("lose_quorum", "remove even a master that etcd cannot do without", False)
 LAB = (INVENTORY, PROVIDER)
+REMOVAL = (*LAB, HOST, YES, LOSE_QUORUM)
 
 
 def _no_options(task: str, arguments: Mapping[str, Any]) -> None:

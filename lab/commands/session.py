@@ -61,7 +61,8 @@ def shown(command: Callable[..., None]) -> Callable[..., None]:
             _tell(mask(with_options(f"error: {error}", chosen)))
             raise Exit(code=error.exit_code) from error
         except KeyboardInterrupt as error:
-            _tell("stopped. What was begun on a host goes on there; the same command again finishes it.")
+            begun = "stopped. What was begun on a host goes on there; the same command again finishes it."
+            _tell(str(error) or begun)
             raise Exit(code=INTERRUPTED) from error
         except BrokenPipeError as error:
             # the reader (`| head`) has gone; Python would complain once more when it closes the stream

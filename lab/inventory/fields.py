@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from lab.inventory import withdrawn
 from lab.inventory.problems import Loc, Problem, Source, Unfit, closest, shown
 from lab.inventory.shape import keys_at, meant, place, refused
 
@@ -33,6 +34,8 @@ def problems(error: ValidationError, source: Source) -> list[Problem]:
 def _problem(detail: ErrorDetails, source: Source) -> Problem:
     path = refused(detail)
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "extra_forbidden" and path in withdrawn.WITHDRAWN:
+        return withdrawn.problem(path, source)
     if kind == "extra_forbidden":
         close = meant(path)
         fix = f"did you mean {close}?" if close else f"known are: {', '.join(keys_at(path[:-1]))}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -27,7 +27,7 @@ QUESTIONS = (
     Question(key="provider", text=f"Who makes the machines ({', '.join(names())})", default="lxc"),
     Question(key="lan", text="Network of the machines", default="10.1.1.0/24"),
     Question(key="masters", text="Control plane machines (3, 5 or 7)", default="3"),
-    Question(key="workers", text="Workers", default="2"),
+    Question(key="workers", text="Workers", default="2", assumed="1"),
 )
 """What every new inventory must know; the first decides whose own questions follow."""
 
@@ -37,25 +37,31 @@ def init(
     answers: dict[str, str] | None = None,
     *,
     ask: Callable[[str], str] | None = None,
+    tell: Callable[[str], None] = print,
     folder: Path = files.FOLDER,
 ) -> Path:
     """Write `folder`/NAME.yaml and return its path.
 
     `answers` holds what was given as flags, by the keys of `QUESTIONS`; the rest is asked through `ask`
-    (question in, line out), or takes its default when there is nobody to ask. Raises `InputError` for an
-    answer that cannot be, and for a file that exists already: nothing is ever overwritten.
+    (question in, line out), or takes its default when there is nobody to ask. What is answered is judged at
+    once by the loader's own rules, the reason goes to `tell`, and it is asked again. Raises `InputError` for
+    a name or flag that cannot be, and for a file that exists already: nothing is ever overwritten.
     """
     path = folder / f"{name}.yaml"
     given = dict(answers or {})
-    every = [*QUESTIONS, *(item for provider in names() for item in rules_of(provider).init.questions)]
+    every = _every()
     if unknown := sorted(given.keys() - {question.key for question in every}):
         known = ", ".join(question.key for question in every)
         raise InputError(f"init: {', '.join(unknown)}: nothing to answer; known are: {known}")
     if path.exists():
         raise InputError(f"{files.display(path)}: exists already; choose another name, or edit it")
-    _answer(QUESTIONS, given, ask)
-    _answer(_of_provider(given).questions, given, ask)
-    text = written(name, given)
+    if ask:
+        _judge(name, given)
+        for question in QUESTIONS:
+            _answer(name, given, question, ask, tell)
+        for question in _of_provider(given).questions:
+            _answer(name, given, question, ask, tell)
+    text = written(name, {item.key: item.default for item in every} | given)
     parse(text, files.display(path))
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -65,16 +71,42 @@ def init(
     return path
 
 
-def _answer(questions: Iterable[Question], given: dict[str, str], ask: Callable[[str], str] | None) -> None:
-    for question in questions:
-        if question.key not in given:
-            said = ask(f"{question.text} [{question.default}]: ").strip() if ask else ""
-            given[question.key] = said or question.default
+def _every() -> list[Question]:
+    """The questions of all providers too."""
+    return [*QUESTIONS, *(item for name in names() for item in rules_of(name).init.questions)]
 
 
 def _of_provider(answers: Mapping[str, str]) -> Init:
     """What the chosen provider asks and writes; nothing for a name that is none, which is refused later."""
     return rules_of(answers["provider"]).init if answers["provider"] in names() else Init()
+
+
+def _answer(
+    name: str,
+    given: dict[str, str],
+    question: Question,
+    ask: Callable[[str], str],
+    tell: Callable[[str], None],
+) -> None:
+    """Keep the first answer that the rules take, unless there is one."""
+    while question.key not in given:
+        said = ask(f"{question.text} [{question.default}]: ").strip() or question.default
+        try:
+            _judge(name, given | {question.key: said})
+        except InputError as error:
+            tell(f"  {error.message}".replace("\n", "\n  "))
+        else:
+            given[question.key] = said
+
+
+def _judge(name: str, given: dict[str, str]) -> None:
+    """Raise `InputError` for answers that cannot be, whatever the answers still to come are."""
+    assumed = {item.key: item.assumed or item.default for item in _every()}
+    try:
+        parse(written(name, assumed | given), "")
+    except InputError as error:
+        # no file has these lines yet
+        raise InputError(re.sub(r"^:\d+: ", "", error.message, flags=re.MULTILINE)) from None
 
 
 def written(name: str, answers: dict[str, str]) -> str:
@@ -152,7 +184,7 @@ _TEXT = """\
 # Every field, its default and its limits: docs/inventory.md. Check with: invoke validate -i {name}
 lab: {name}
 provider: {provider}
-disposable: {disposable} # true allows faults that break the lab
+disposable: {disposable} # true: faults may break the lab, and destroy asks nobody
 
 network:
   lan: {lan} # every machine and every pool lies in it

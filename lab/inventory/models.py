@@ -31,9 +31,7 @@ from lab.inventory.sections import (
     LoadProfile,
     MetalLB,
     Model,
-    Observability,
     Ssh,
-    Storage,
     Thresholds,
     Verify,
 )
@@ -88,9 +86,21 @@ class Host(Model):
     mac: Mac | None = Field(
         None, description="MAC address, lower case; default: derived from lab and host name."
     )
-    cpus: Whole = Field(4, ge=1, le=256, description="Virtual CPUs.")
-    memory_gib: Whole = Field(8, ge=1, le=4096, description="Memory in GiB.")
-    disk_gib: Whole = Field(100, ge=4, le=65536, description="System disk in GiB.")
+    cpus: Whole = Field(
+        4,
+        ge=1,
+        le=256,
+        description="Virtual CPUs; an lxc machine shares all of this machine's, without a limit.",
+    )
+    memory_gib: Whole = Field(
+        8, ge=1, le=4096, description="Memory in GiB; an lxc machine shares this machine's, without a limit."
+    )
+    disk_gib: Whole = Field(
+        100,
+        ge=4,
+        le=65536,
+        description="System disk in GiB; an lxc machine writes to this machine's disk, without a limit.",
+    )
     hardware: Literal["vm", "raspberry-pi-5"] = Field("vm", description="What the machine is made of.")
     hypervisor: HostName | None = Field(
         None, description="Name of the hypervisor node that carries the machine."
@@ -109,7 +119,8 @@ class Host(Model):
         default_factory=lambda: HostPower(), description="How a machine that exists is switched."
     )
     labels: Mapping[LabelKey, LabelValue] = Field(
-        default_factory=dict, description="Kubernetes node labels, as text."
+        default_factory=dict,
+        description="Kubernetes node labels, as text; not for the load balancer, which is no node.",
     )
 
 
@@ -118,11 +129,14 @@ class Network(Model):
 
     lan: Net = Field(description="Network of all machines; every address lies in it.")
     gateway: Address = Field(description="Router of the LAN.")
-    management: Net | None = Field(None, description="Network of hypervisor and router.")
-    router: Address | None = Field(None, description="Router of the management network.")
+    management: Net | None = Field(
+        None, description="Network of hypervisor and router; machines are administered from there."
+    )
     nameservers: tuple[Address, ...] = Field((), description="DNS servers; default: the gateway.")
     time_servers: tuple[Server, ...] = Field(
-        ("pool.ntp.org",), min_length=1, description="NTP servers of the machines, names or addresses."
+        ("pool.ntp.org",),
+        min_length=1,
+        description="NTP servers, names or addresses; an lxc machine has this machine's clock.",
     )
     dhcp: AddressRange | None = Field(None, description="Addresses that a DHCP server of the LAN hands out.")
     vlan: Whole | None = Field(None, ge=1, le=4094, description="VLAN tag of the LAN, if it is tagged.")
@@ -133,7 +147,9 @@ class Inventory(Model):
 
     lab: DnsLabel = Field(description="Name of the lab; marks everything that belongs to it.")
     provider: ProviderName = Field(description="Who makes the machines.")
-    disposable: Switch = Field(False, description="Faults may be injected; the lab may be broken.")
+    disposable: Switch = Field(
+        False, description="Faults may be injected; the lab may be broken, and is destroyed unasked."
+    )
     network: Network
     hosts: Mapping[HostName, Host] = Field(min_length=1, description="Machines by name.")
     kubernetes: Kubernetes = Kubernetes()
@@ -144,8 +160,6 @@ class Inventory(Model):
     ingress: Ingress | None = Field(
         None, description="Traefik: HTTP and HTTPS by name; left out, it is not part of the lab."
     )
-    storage: Storage = Storage()
-    observability: Observability = Observability()
     hypervisors: Mapping[HostName, Hypervisor] = Field(
         default_factory=dict, description="Hypervisor nodes by name."
     )

@@ -23,12 +23,16 @@ class _Data(BaseModel):
 
 
 class Question(_Data):
-    """One thing that a new inventory must know; `quoted` when the answer may need quotes in YAML."""
+    """One thing that a new inventory must know; `quoted` when the answer may need quotes in YAML.
+
+    `assumed` stands in for it while earlier answers are judged: what leaves them the most room.
+    """
 
     key: str
     text: str
     default: str
     quoted: bool = False
+    assumed: str = ""
 
 
 class Init(_Data):

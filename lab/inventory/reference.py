@@ -9,6 +9,7 @@ from lab.inventory import files
 from lab.inventory.rules import RULES
 from lab.inventory.rules.versions import TESTED
 from lab.inventory.schema import Schema, tree
+from lab.inventory.withdrawn import WITHDRAWN
 
 FILE = files.FOLDER.parent / "docs" / "inventory.md"
 
@@ -21,9 +22,25 @@ it is `rehearsal`.
 - `invoke validate -i NAME` checks a file and tells everything that is wrong at once, one line each: file and
   line, place, value as written, rule, other owners of a clash, and what to write instead.
 - `invoke show -i NAME` prints the lab as it will be: every derived value, and what is left of each capacity.
-- `invoke init NAME` writes a new file.
+- `invoke init NAME` writes a new file. On a terminal it asks for what no option says, judges each answer by
+  the rules below as soon as it is given, and asks again; Enter takes the default, Ctrl-C writes nothing.
+  Without a terminal, what no option says has its default.
 - `--provider lxc` builds any inventory on this machine, as a lab called LAB-lxc that shares nothing with the
   original; what was replaced is told.
+
+```
+$ invoke init mine
+Who makes the machines (lxc, vagrant, proxmox, static) [lxc]: docker
+  provider: docker: must be one of lxc, vagrant, proxmox, static; write one of them
+Who makes the machines (lxc, vagrant, proxmox, static) [lxc]:
+Network of the machines [10.1.1.0/24]: 10.9.0.5/24
+  init: lan: 10.9.0.5/24: has host bits set; write 10.9.0.0/24
+Network of the machines [10.1.1.0/24]: 10.9.0.0/24
+Control plane machines (3, 5 or 7) [3]:
+Workers [2]: 3
+inventory/mine.yaml: written
+  next: invoke show -i mine
+```
 
 The file is YAML 1.2: `no`, `on`, `010`, `0x1F` and `1:30` are text; only `true`, `false`, `null` and decimal
 numbers are not. Unknown keys, repeated keys and tags are refused. Text that looks like a number or a truth
@@ -65,6 +82,10 @@ def reference() -> str:
         )
     parts.append("\n## Rules between fields\n\n")
     parts.extend(f"- {_first_sentence(rule.__doc__ or '')}\n" for rule in RULES)
+    parts.append(
+        "\n## Refused for now\n\nNo field is accepted that builds nothing. These are refused by name:\n\n"
+    )
+    parts.extend(f"- `{'.'.join(map(str, item.told))}`: {item.rule}.\n" for item in WITHDRAWN.values())
     parts.append("\nTested versions: ")
     parts.append("; ".join(f"{name} {', '.join(versions)}" for name, versions in TESTED.items()) + ".\n")
     return "".join(parts)

@@ -12,7 +12,8 @@ from typing import Any
 
 from lab.errors import InputError
 from lab.inventory.models import Host, Inventory, ProviderName
-from lab.inventory.providers import names, rules_of
+from lab.inventory.providers import Section, names, rules_of
+from lab.inventory.proxmox import Proxmox
 from lab.inventory.sections import Model
 
 
@@ -30,6 +31,10 @@ def _replaced(provider: str) -> dict[str, Any]:
         **{key: _typed(taken[key], values[0]) for key, values in rules.takes.items()},
         **{key: Host.model_fields[key].get_default(call_default_factory=True) for key in rules.refuses},
     }
+
+
+def _section(provider: str) -> Section | None:
+    return rules_of(provider).section
 
 
 def _typed(kind: Any, text: str) -> Any:
@@ -56,7 +61,8 @@ def rehearse(inventory: Inventory, provider: str) -> tuple[Inventory, tuple[str,
             f"--provider: {provider}: {rule}; use {possible}, or change the inventory's provider"
         )
     name = f"{inventory.lab[: 62 - len(provider)]}-{provider}"
-    replaced: dict[str, Any] = {"lab": name, "provider": stand_in, "hypervisors": {}, "disposable": True}
+    replaced: dict[str, Any] = {"lab": name, "provider": stand_in, "disposable": True}
+    replaced |= {"hypervisors": {}, **{section.key: None for section in map(_section, names()) if section}}
     lines: dict[str, list[str]] = {}
     _note(lines, "", inventory, replaced)
     if inventory.network.vlan is not None:
@@ -82,6 +88,8 @@ def _note(
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, Proxmox):
+        return str(value.host)
     if isinstance(value, Mapping):
         return ", ".join(value) or "none"
     return {None: "none", True: "true", False: "false"}.get(value, str(value))

@@ -20,7 +20,6 @@ from lab.inventory.types import (
     CommandLine,
     DnsLabel,
     Domain,
-    HostName,
     Login,
     Net,
     Number,
@@ -126,25 +125,6 @@ class Flannel(Model):
     # the interface is called flannel.VNI, and Linux takes 15 characters of a name
     vni: Whole = Field(1, ge=1, le=9_999_999, description="VXLAN network identifier.")
     port: Port = Field(8472, description="UDP port of the VXLAN.")
-
-
-class Storage(Model):
-    """Persistent volumes."""
-
-    kind: Literal["none", "local-path", "longhorn"] = Field("none", description="Who provides volumes.")
-
-
-class Exposure(Model):
-    """A service of the platform that people reach at a node's port."""
-
-    host: HostName = Field(description="Host whose address people use.")
-    port: Whole = Field(ge=30000, le=32767, description="NodePort.")
-
-
-class Observability(Model):
-    """Metrics, logs and alerts of the platform."""
-
-    grafana: Exposure | None = Field(None, description="Where Grafana is reached.")
 
 
 class HostPower(Model):

@@ -33,13 +33,11 @@ def show(inventory: Inventory) -> RenderableType:
 def _lab(inventory: Inventory) -> Table:
     kubernetes, network = inventory.kubernetes, inventory.network
     vlan = f", VLAN {network.vlan}" if network.vlan else ""
-    router = f", router {network.router}" if network.router else ""
-    grafana = inventory.observability.grafana
     facts = {
         "provider": f"{inventory.provider}{', disposable' if inventory.disposable else ''}",
         "API": f"https://{inventory.endpoint} through {inventory.balancer}",
         "LAN": f"{network.lan}, gateway {network.gateway}{vlan}",
-        "management": f"{network.management or 'none'}{router}",
+        "management": str(network.management or "none"),
         "DHCP": str(network.dhcp or "none"),
         "nameservers": ", ".join(str(server) for server in inventory.nameservers),
         "pods": f"{kubernetes.pod_subnet}, a /{kubernetes.node_mask} and {kubernetes.max_pods} pods a node",
@@ -47,8 +45,6 @@ def _lab(inventory: Inventory) -> Table:
         "versions": f"Kubernetes {kubernetes.version}, containerd {inventory.containerd.version}, "
         f"Flannel {inventory.flannel.version}, MetalLB {inventory.metallb.version}",
         "ingress": _ingress(inventory),
-        "storage": inventory.storage.kind,
-        "Grafana": f"http://{inventory.hosts[grafana.host].address}:{grafana.port}" if grafana else "none",
         "login": f"{inventory.ssh.user}, {len(inventory.ssh.authorized_keys)} keys besides the lab's own",
     }
     table = Table(title=f"lab {inventory.lab}", show_header=False, title_justify="left", box=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.errors import PreflightError
 from lab.labs import Lab
-from lab.machines import State
+from lab.machines import Problem, State
 from lab.steps.machines import outline
 
 
@@ -13,8 +13,8 @@ def states(lab: Lab) -> dict[str, State]:
     return {name: lab.provider.state(name) for name in lab.inventory.hosts}
 
 
-def preflight(lab: Lab) -> int:
-    """How many machines are still to be made or started. Raises `PreflightError` with all reasons.
+def examine(lab: Lab) -> tuple[int, list[Problem]]:
+    """How many machines are still to be made or started, and everything that speaks against it.
 
     A machine that runs has passed already, unless we did not make it: only the others count for memory and
     disk.
@@ -23,10 +23,15 @@ def preflight(lab: Lab) -> int:
     wanted = [name for name, state in found.items() if state is not State.RUNNING]
     existing = [name for name in found if name not in wanted and not lab.inventory.makes(name)]
     asked = [outline(lab.inventory, name) for name in (*wanted, *existing)]
-    problems = list(lab.provider.preflight(asked)) if asked else []
+    return len(wanted), list(lab.provider.preflight(asked)) if asked else []
+
+
+def preflight(lab: Lab) -> int:
+    """How many machines are still to be made or started. Raises `PreflightError` with all reasons."""
+    count, problems = examine(lab)
     if problems:
         raise PreflightError(
             "this machine cannot take the lab:\n  " + "\n  ".join(map(str, problems)),
             next_step="mend the above, then run the same command again",
         )
-    return len(wanted)
+    return count

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.inventory import load
+from lab.labs import Lab
 from lab.operations.build import PHASES
 from lab.ssh import Keys
 from tests.integration.conftest import NAME, ROOT, Proving, kill_all, mounts
@@ -158,9 +160,28 @@ def test_a_second_verify_is_refused_and_a_killed_ones_namespace_is_removed(provi
     assert namespaces().strip() == ""
 
 
-def test_the_first_master_is_rebuilt_when_it_was_deleted(proving: Proving) -> None:
+def test_the_first_master_leaves_etcd_in_order_and_is_made_anew(proving: Proving) -> None:
+    done = proving.invoke("destroy", "--host", "master-1")
+    assert done.code == 0, done.output
+    assert "3 voters (master-1, master-2, master-3; all healthy), 2 needed" in done.output
+    assert "etcd: member master-1 removed" in done.output
+    assert "Node object removed" in done.output
+    assert voters(proving) == ["master-2", "master-3"]
+    done = proving.invoke("destroy", "--host", "master-2")
+    assert done.code == 0, done.output
+    assert voters(proving) == ["master-3"]
+    refused = proving.invoke("destroy", "--host", "master-3")
+    assert (refused.code, "only voter" in refused.output) == (3, True), refused.output
+    done = proving.invoke("build")
+    assert done.code == 0, done.output
+    assert "dead etcd member removed" not in done.output
+    assert voters(proving) == list(MASTERS)
+
+
+def test_a_master_is_made_anew_when_somebody_deleted_it(proving: Proving) -> None:
+    """Behind the back of the cluster, as a broken disk would."""
     before = inits(proving)
-    assert proving.invoke("destroy", "--host", "master-1").code == 0
+    assert Lab(load(str(proving.inventory)), ROOT).provider.destroy("master-1")
     done = proving.invoke("build")
     assert done.code == 0, done.output
     assert "dead etcd member removed" in done.output

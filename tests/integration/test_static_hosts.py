@@ -134,7 +134,7 @@ def iron(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iron]:
     network = LxcProvider(NAME, MACHINES / NAME, IPv4Interface("10.1.1.1/24"), ())
     made = Iron(owner, " ".join(key.public.split()[:2]), folder)
     owner.clean()
-    made.invoke("destroy")
+    made.invoke("destroy", "--yes", NAME)
     seed = USER_DATA.format(private=json.dumps(key.private), public=key.public, key=Keys(NAME).own().public)
     files = {
         "user-data": seed,
@@ -151,7 +151,7 @@ def iron(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iron]:
         wait_for("SSH of old-iron", lambda: _answers(interface), seconds=60)
         yield made
     finally:
-        made.invoke("destroy")
+        made.invoke("destroy", "--yes", NAME)
         owner.clean()
         network.clean()
 
@@ -237,7 +237,10 @@ def test_a_mixed_lab_is_built_proven_and_let_go(iron: Iron) -> None:
     done = iron.invoke("verify", "--layer", "node", "--layer", "cluster")
     assert done.code == 0, done.stdout + done.stderr
 
-    done = iron.invoke("destroy")
+    refused = iron.invoke("destroy")
+    assert refused.code == 2, refused.stdout + refused.stderr
+    assert f"next: invoke destroy -i {iron.inventory()} --yes {NAME}" in refused.stderr
+    done = iron.invoke("destroy", "--yes", NAME)
     assert done.code == 0, done.stdout + done.stderr
     assert iron.owner.state("old-iron") is State.RUNNING, "a machine that exists is never switched off"
     left = iron.on_iron(

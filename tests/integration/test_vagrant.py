@@ -31,6 +31,7 @@ VAGRANT_SECONDS = 300
 INVENTORY = """
 lab: by-vagrant
 provider: vagrant
+disposable: true
 network: {lan: 10.1.1.0/24, gateway: 10.1.1.1}
 kubernetes: {single_master: true}
 metallb: {pools: [{name: default, addresses: [10.1.1.100-10.1.1.110]}]}

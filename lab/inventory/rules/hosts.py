@@ -84,18 +84,12 @@ def hypervisors(inventory: Inventory) -> Iterator[Problem]:
             yield Problem(("hypervisors", name), "carries no machine", fix, warning=True)
 
 
-def exposed(inventory: Inventory) -> Iterator[Problem]:
-    """A service that people reach at a node's port names a Kubernetes node."""
-    grafana = inventory.observability.grafana
-    if grafana is None or grafana.host in inventory.nodes:
-        return
-    path: Loc = ("observability", "grafana", "host")
-    fix = _meant(grafana.host, inventory.nodes, f"write {next(iter(inventory.workers), 'a worker')}")
-    if grafana.host not in inventory.hosts:
-        yield Problem(path, "there is no host of that name", fix, depends=(("hosts",),))
-    elif inventory.hosts[grafana.host].role is HostRole.LOAD_BALANCER:
-        rule = "is no Kubernetes node, so no NodePort answers there"
-        yield Problem(path, rule, fix, others=(host(grafana.host, "role"),))
+def labelled(inventory: Inventory) -> Iterator[Problem]:
+    """Labels are a Kubernetes node's; the load balancer is none."""
+    for name, machine in inventory.hosts.items():
+        if machine.labels and machine.role is HostRole.LOAD_BALANCER:
+            rule = "nothing would be labelled: a load balancer is no Kubernetes node"
+            yield Problem(host(name, "labels"), rule, "remove it", others=(host(name, "role"),))
 
 
 def _meant(word: str, known: Iterable[str], otherwise: str) -> str:
@@ -103,4 +97,4 @@ def _meant(word: str, known: Iterable[str], otherwise: str) -> str:
     return f"did you mean {near}?" if near else otherwise
 
 
-RULES = (addresses, cards, numbers, places, hypervisors, exposed)
+RULES = (addresses, cards, numbers, places, hypervisors, labelled)

@@ -126,18 +126,9 @@ def usable(inventory: Inventory) -> Iterator[Problem]:
 
 
 def routers(inventory: Inventory) -> Iterator[Problem]:
-    """The gateway stands in the LAN, the router in the management network."""
+    """The gateway stands in the LAN."""
     network = inventory.network
-    yield from _inside(GATEWAY, inventory.network.gateway, LAN, network.lan, "the LAN")
-    if network.router and not network.management:
-        fix = "add network.management, or remove the router"
-        yield Problem(
-            ("network", "router"), "there is no management network to stand in", fix, depends=(MANAGEMENT,)
-        )
-    elif network.router and network.management:
-        yield from _inside(
-            ("network", "router"), network.router, MANAGEMENT, network.management, "the management network"
-        )
+    yield from _inside(GATEWAY, network.gateway, LAN, network.lan, "the LAN")
 
 
 def _inside(path: Loc, address: object, owner: Loc, net: IPv4Network, what: str) -> Iterator[Problem]:

@@ -49,6 +49,16 @@ def reached(inventory: Inventory) -> Iterator[Problem]:
         yield Problem(_owner(name, machine), rule, section.fix, depends=((section.key,),))
 
 
+def unused(inventory: Inventory) -> Iterator[Problem]:
+    """A lab without a machine of a provider has no section for it: nothing would read it."""
+    used = set(map(inventory.provided_by, inventory.hosts))
+    for name in names():
+        rules = rules_of(name)
+        if rules.section and name not in used and getattr(inventory, rules.section.key) is not None:
+            rule, fix = f"no machine of this lab is made on {rules.title}", "remove the section"
+            yield Problem((rules.section.key,), rule, fix, depends=(("provider",), ("hosts",)))
+
+
 def pis(inventory: Inventory) -> Iterator[Problem]:
     """A Raspberry Pi is a Raspberry Pi: it exists already, and is what it is."""
     for name, machine in inventory.hosts.items():
@@ -129,4 +139,4 @@ def spread(inventory: Inventory) -> Iterator[Problem]:
             yield Problem(path, rule, f"move a master to {free[0]}", depends=read, value="", warning=True)
 
 
-RULES = (makes, reached, pis, one_network, tagged, wakes, spread)
+RULES = (makes, reached, unused, pis, one_network, tagged, wakes, spread)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.artifacts.mounts import MOUNTINFO, inside
 from tests.integration.conftest import ROOT, Done
 
 NAME = "airgap"
@@ -76,6 +78,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     assert done.returncode == 0, done.stderr
     yield made
     made.bundle.unlink()
+    assert inside(made.cache, MOUNTINFO.read_text()) == []
+    shutil.rmtree(made.cache)
 
 
 def test_an_empty_store_says_what_is_missing_and_asks_nobody(site: Site) -> None:

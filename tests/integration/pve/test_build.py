@@ -45,7 +45,6 @@ def cut(double: Backed) -> str:
     found["hosts"] = {name: found["hosts"][name] | {"os": "debian-12"} for name in HOSTS}
     for number, name in enumerate(HOSTS[1:]):
         found["hosts"][name]["hypervisor"] = NODES[number % 3]
-    found.pop("observability", None)
     return str(yaml.safe_dump(found, sort_keys=False))
 
 

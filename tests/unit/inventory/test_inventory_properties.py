@@ -54,8 +54,8 @@ def inventories(draw: st.DrawFn) -> dict[str, Any]:
             "address": str(lan.network_address + last),
             "cpus": pick.randint(2, 64),
             "memory_gib": pick.randint(2, 64),
-            "labels": {key: pick.choice(VALUES) for key in ("rack", "example.com/site")[: pick.randrange(3)]},
         }
+        | (labels(pick) if role != "load-balancer" else {})
         for name, role, last in zip(names, roles, pick.sample(range(2, 120), count), strict=True)
     }
     start, size = pick.randint(130, 200), pick.randint(1, 50)
@@ -78,6 +78,12 @@ def inventories(draw: st.DrawFn) -> dict[str, Any]:
     for section, values in pick.sample(sorted(MORE.items()), pick.randrange(len(MORE) + 1)):
         data[section] = data.get(section, {}) | deepcopy(pick.choice(values))
     return data
+
+
+def labels(pick: Random) -> dict[str, Any]:
+    """None, one or two labels of a node."""
+    keys = ("rack", "example.com/site")[: pick.randrange(3)]
+    return {"labels": {key: pick.choice(VALUES) for key in keys}}
 
 
 MORE: dict[str, list[dict[str, Any]]] = {

@@ -21,6 +21,7 @@ from lab.inventory.rules import RULES
 from lab.inventory.rules.capacity import rows
 from lab.inventory.schema import schema
 from lab.inventory.show import show
+from lab.inventory.withdrawn import WITHDRAWN
 
 
 def keys(model: Any) -> Iterator[str]:
@@ -36,6 +37,8 @@ def test_schema_and_reference_know_every_field() -> None:
     for key in keys(Inventory):
         assert f'"{key}"' in text
         assert f"`{key}`" in page
+    for item in WITHDRAWN.values():
+        assert f"`{dotted(item.told)}`" in page
     for rule in RULES:
         assert (rule.__doc__ or "").split("\n")[0][:60] in " ".join(page.split())
 
@@ -73,7 +76,6 @@ def test_show_prints_every_machine_with_its_derived_values() -> None:
         assert name in text
         assert str(lab.interface(name)) in text
         assert lab.mac(name) in text
-    assert "http://10.1.1.31:30000" in text
     assert "https://10.1.1.50:6443" in text
 
 

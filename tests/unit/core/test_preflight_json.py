@@ -1,0 +1,104 @@
+"""`invoke preflight --json`: one shape on standard output, whatever is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from invoke.exceptions import Exit
+
+from lab.commands import building
+from lab.errors import FailedError
+from lab.inventory.models import Inventory
+from lab.labs import Lab
+from lab.machines import Problem
+from tests.fakes import FakeProvider
+from tests.unit.core.terminal import without_terminal
+from tests.world import inventory
+
+KEYS = ["lab", "ready", "machines", "findings", "error"]
+FINDING = {"subject", "seen", "wanted", "fix", "state"}
+INVALID = Path(__file__).parents[2] / "fixtures" / "inventory" / "invalid"
+
+
+def asked(
+    provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> tuple[int, dict[str, Any]]:
+    """Exit code and what was printed, of a lab of the fakes."""
+    wanted = inventory()
+    wanted._warnings = ("warning: x.yaml:3: hypervisors.pve: carries no machine; remove it",)
+    monkeypatch.setattr(building, "read", lambda *_: wanted)
+    monkeypatch.setattr(building, "open_lab", lambda found: lab_of(found, provider))
+    code = 0
+    try:
+        building.preflight("rehearsal", "", json=True)
+    except Exit as left:
+        code = left.code or 0
+    told = json.loads(capfd.readouterr().out)
+    assert list(told) == KEYS
+    assert all(set(finding) == FINDING for finding in told["findings"])
+    return code, told
+
+
+def lab_of(found: Inventory, provider: FakeProvider) -> Lab:
+    return Lab(found, Path("/nowhere"), provider)
+
+
+def test_a_machine_that_can_take_it_is_ready_and_warnings_are_told(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, told = asked(FakeProvider(), monkeypatch, capfd)
+    assert code == 0
+    assert (told["lab"], told["ready"], told["machines"], told["error"]) == ("test", True, 6, None)
+    [finding] = told["findings"]
+    assert finding == {
+        "subject": "inventory",
+        "state": "warning",
+        "seen": "x.yaml:3: hypervisors.pve: carries no machine",
+        "wanted": "",
+        "fix": "remove it",
+    }
+
+
+def test_every_refusal_is_a_finding_and_the_exit_code_is_preflights(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    problems = [
+        Problem("free memory", "100 MiB", "2100 MiB for 6 machines", "use fewer hosts"),
+        Problem("command lxc-start", "missing", "installed", "apt-get install lxc"),
+    ]
+    code, told = asked(FakeProvider(problems=problems), monkeypatch, capfd)
+    assert code == 3
+    assert told["ready"] is False
+    refused = [finding for finding in told["findings"] if finding["state"] == "refused"]
+    assert [(item["subject"], item["seen"], item["wanted"], item["fix"]) for item in refused] == [
+        (item.subject, item.seen, item.wanted, item.fix) for item in problems
+    ]
+
+
+def test_a_provider_that_cannot_be_asked_is_an_error_in_the_same_shape(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Gone(FakeProvider):
+        def preflight(self, machines: object) -> list[Problem]:  # noqa: ARG002
+            raise FailedError("pve-1: no answer", next_step="invoke preflight")
+
+    code, told = asked(Gone(), monkeypatch, capfd)
+    assert code == 1
+    assert (told["lab"], told["ready"], told["machines"]) == ("test", False, None)
+    assert told["error"] == {"exit_code": 1, "message": "pve-1: no answer", "next": "invoke preflight"}
+
+
+@pytest.mark.parametrize("name", ["storage-later", "document-second-colon", "address-duplicate"])
+def test_a_wrong_inventory_is_told_as_json_alone(name: str) -> None:
+    path = INVALID / f"{name}.yaml"
+    done = without_terminal("preflight", "--json", "-i", str(path))
+    told = json.loads(done.stdout)
+    assert done.returncode == 2
+    assert list(told) == KEYS
+    assert (told["lab"], told["ready"], told["machines"], told["findings"]) == (None, False, None, [])
+    assert told["error"]["exit_code"] == 2
+    assert f"{name}.yaml:" in told["error"]["message"]
+    assert done.stderr == ""
