@@ -3,9 +3,11 @@
 from invoke.collection import Collection
 
 from lab.commands.hints import register
-from lab.commands.menu import HOST, INVENTORY, JSON, LAB, REMOVAL, REQUIRED, SELECT, SOURCE, Option, task
+from lab.commands.menu import HOST, INVENTORY, JSON, LAB, REQUIRED, SELECT, SOURCE, Option, operating, task
 
 THIS_HOST = Option("host", HOST.meaning, REQUIRED)
+YES = Option("yes", "name of the lab: do not ask, though it is not disposable")
+LOSE_QUORUM = Option("lose_quorum", "remove even a master that etcd cannot do without", False)
 FAULT = Option("name", "name of a fault", REQUIRED)
 PRODUCTION = Option("inventory", INVENTORY.meaning, "production")
 
@@ -31,18 +33,13 @@ inventory = (
         Option("to", "where the card's first partition is mounted"),
     ),
 )
+OPERATIONS = {
+    "build": (SOURCE, Option("backend", "who makes Vagrant's machines: libvirt, virtualbox or lxc")),
+    "destroy": (HOST, YES, LOSE_QUORUM),
+}
 building = (
-    task("building.preflight", "Check machine and provider before anything changes.", *LAB, JSON),
-    task("building.phases", "Print the phases of a build."),
-    task("building.plan", "Print what build would change.", *LAB, SOURCE),
-    task(
-        "building.build",
-        "Converge the lab: make what is missing, change what differs.",
-        *LAB,
-        SOURCE,
-        Option("backend", "who makes Vagrant's machines: libvirt, virtualbox or lxc"),
-    ),
-    task("destroying.destroy", "Remove the lab, or one machine of it.", *REMOVAL),
+    task("examining.preflight", "Check machine and provider before anything changes.", *LAB, JSON),
+    *operating(OPERATIONS),
 )
 show = task(
     "artifacts.show",

@@ -1,6 +1,6 @@
 """A lab without machines: hosts that boot from the seed they are given and answer as real ones do.
 
-Every phase of a build runs against it unchanged; only provider, SSH and API are fakes.
+Every step of a build runs against it unchanged; only provider, SSH and API are fakes.
 """
 
 from __future__ import annotations

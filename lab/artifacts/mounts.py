@@ -29,15 +29,19 @@ def inside(folder: Path, text: str) -> list[Path]:
     return [point for point in reversed(mount_points(text)) if real in point.parents]
 
 
+def left_behind(store: Path) -> list[Path]:
+    """What is mounted inside the trees of a store, in the order in which it can be taken away."""
+    text = MOUNTINFO.read_text()
+    return [point for place in PLACES for point in inside(store / place, text)]
+
+
 def take_away(store: Path, say: Callable[[str], None]) -> None:
     """Unmount what is mounted inside the trees of a store: of this version all of it lives in namespaces that
     end with their programs, older ones could leave /proc there.
 
     Raises `FailedError` with the command when it cannot be done.
     """
-    text = MOUNTINFO.read_text()
-    left = [point for place in PLACES for point in inside(store / place, text)]
-    for point in left:
+    for point in left_behind(store):
         try:
             run(["umount", str(point)], timeout=SECONDS)
         except CommandError as error:

@@ -40,23 +40,7 @@ def run(
     started = time.monotonic()
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as out:
-        try:
-            process = subprocess.Popen(
-                [*(APART if apart else WITH_PARENT), *command],
-                cwd=cwd,
-                env=None if env is None else dict(env),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-            )
-        except FileNotFoundError as error:
-            raise PreflightError(
-                f"{error.filename}: no such program", next_step="apt-get install util-linux"
-            ) from None
-        with _guard:
-            _running.add(process)
+        process = _begin([*(APART if apart else WITH_PARENT), *command], cwd, env)
         try:
             for line in process.stdout or ():
                 out.write(line)
@@ -65,14 +49,39 @@ def run(
                     each_line(line.rstrip("\n"))
             code = process.wait()
         finally:
-            with _guard:
-                _running.discard(process)
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            _end(process)
     if code:
         raise CommandError("", " ".join(command), code, tail(log), next_step=f"less {log}")
     return time.monotonic() - started
+
+
+def _begin(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None) -> subprocess.Popen[str]:
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=None if env is None else dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+    except FileNotFoundError as error:
+        raise PreflightError(
+            f"{error.filename}: no such program", next_step="apt-get install util-linux"
+        ) from None
+    with _guard:
+        _running.add(process)
+    return process
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with _guard:
+        _running.discard(process)
+    if process.poll() is None:
+        process.kill()
+        process.wait()
 
 
 def start_anew() -> None:

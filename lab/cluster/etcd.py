@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lab.errors import FailedError
@@ -57,16 +58,21 @@ def healthy(ssh: Ssh, master: str) -> dict[str, bool]:
     return {entry["endpoint"]: bool(entry["health"]) for entry in found}
 
 
+def stale(listed: Iterable[Member], address: str) -> list[Member]:
+    """Members at an address (IPv4, as text)."""
+    return [member for member in listed if f"//{address}:" in member.peer]
+
+
 def remove_stale(ssh: Ssh, through: str, address: str, name: str) -> bool:
     """Remove the dead member of a machine that is to join again; True when there was one.
 
     Raises `FailedError` when the removal would cost the quorum: each other voter must be healthy.
     """
     listed = members(ssh, through)
-    stale = [member for member in listed if f"//{address}:" in member.peer]
-    if not stale:
+    dead = stale(listed, address)
+    if not dead:
         return False
-    others = [member for member in listed if member not in stale and not member.learner]
+    others = [member for member in listed if member not in dead and not member.learner]
     health = healthy(ssh, through)
     sick = [member.name or member.peer for member in others if not health.get(member.client)]
     if sick:
@@ -75,7 +81,7 @@ def remove_stale(ssh: Ssh, through: str, address: str, name: str) -> bool:
             f"not healthy: {', '.join(sick)}",
             next_step=f"recover {sick[0]} first (invoke status; invoke build starts machines that are off)",
         )
-    for member in stale:
+    for member in dead:
         remove(ssh, through, member)
     return True
 

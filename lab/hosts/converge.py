@@ -21,6 +21,7 @@ from lab.hosts.changes import HostChange, actions
 from lab.render import firewall
 from lab.render.bundle import SYSCTL_FILE, Bundle, File
 from lab.render.components import KUBELET_CONFIG
+from lab.render.roles import Unit
 from lab.ssh import Ssh
 
 STATES = {"missing": "is missing", "differs": "was changed by hand"}
@@ -109,34 +110,37 @@ def compare(wanted: Bundle, facts: HostFacts) -> tuple[HostChange, ...]:
     elif facts.firewall:
         sentence = f"load {firewall.FILE}: table {firewall.TABLE} {STATES[facts.firewall]}"
         changes.append(HostChange(sentence, commands=actions(("reload nftables",))))
-    for name, value in wanted.sysctls.items():
-        seen = facts.sysctls[name]
-        if seen != value:
-            changes.append(
-                HostChange(
-                    f"sysctl {name}: {seen} -> {value}",
-                    commands=(("sysctl", "--quiet", "-w", f"{name}={value}"),),
-                )
-            )
-    for unit in wanted.units:
-        seen_unit = facts.units[unit.name]
-        if seen_unit["enabled"] != "enabled":
-            changes.append(
-                HostChange(f"enable {unit.name}", commands=(("systemctl", "enable", "--quiet", unit.name),))
-            )
-        expected = unit.started_by == "boot" or facts.joined
-        if expected and seen_unit["active"] not in ("active", "activating", "reloading"):
-            changes.append(
-                HostChange(
-                    f"start {unit.name} (it is {seen_unit['active']})",
-                    commands=(("systemctl", "start", unit.name),),
-                )
-            )
+    changes += _sysctl_changes(wanted, facts)
+    changes += [change for unit in wanted.units for change in _unit_changes(unit, facts)]
     if SYSCTL_FILE in written:
-        changes.append(
-            HostChange(f"load {SYSCTL_FILE}", commands=(("sysctl", "--quiet", "--load", SYSCTL_FILE),))
-        )
+        load = ("sysctl", "--quiet", "--load", SYSCTL_FILE)
+        changes.append(HostChange(f"load {SYSCTL_FILE}", commands=(load,)))
     return tuple(changes)
+
+
+def _sysctl_changes(wanted: Bundle, facts: HostFacts) -> list[HostChange]:
+    """Kernel settings that have another value now."""
+    return [
+        HostChange(
+            f"sysctl {name}: {facts.sysctls[name]} -> {value}",
+            commands=(("sysctl", "--quiet", "-w", f"{name}={value}"),),
+        )
+        for name, value in wanted.sysctls.items()
+        if facts.sysctls[name] != value
+    ]
+
+
+def _unit_changes(unit: Unit, facts: HostFacts) -> list[HostChange]:
+    """A unit is enabled, and started where it should run by now."""
+    seen, changes = facts.units[unit.name], []
+    if seen["enabled"] != "enabled":
+        enable = ("systemctl", "enable", "--quiet", unit.name)
+        changes.append(HostChange(f"enable {unit.name}", commands=(enable,)))
+    expected = unit.started_by == "boot" or facts.joined
+    if expected and seen["active"] not in ("active", "activating", "reloading"):
+        start = ("systemctl", "start", unit.name)
+        changes.append(HostChange(f"start {unit.name} (it is {seen['active']})", commands=(start,)))
+    return changes
 
 
 def _not_locked_out(wanted: Bundle, facts: HostFacts) -> None:

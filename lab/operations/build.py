@@ -1,192 +1,123 @@
-"""The build: a visible list of phases, and the steps that the decisions make of it."""
+"""Converge the lab: make what is missing, change what differs.
+
+What is done is decided by what is found, so a build that was interrupted anywhere is finished by another.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Mapping
 
-from lab.cluster.apply import COMPARE_SECONDS, ObjectChange
-from lab.errors import PlumblineError
+from rich.console import RenderableType
+from rich.table import Table
+
 from lab.machines import State
-from lab.render.roles import addons
-from lab.steps import control_plane, hosts, machines, services
+from lab.steps import addons, control_plane, hosts, joining, machines
 from lab.steps.context import Build
 from lab.steps.decide import Decision, Origin, decide
-from lab.steps.engine import Step, execute
+from lab.steps.engine import Stages, Step
 from lab.steps.gather import gather
-from lab.steps.preflight import states
-
-PHASES = (
-    ("machine", "make machines, or switch them on; the balancer and the founding master first"),
-    ("boot", "wait for SSH and for cloud-init to end well"),
-    ("converge", "write what differs from the roles, run its on-change action"),
-    ("init", "found the cluster on one master, if no host is a part of one"),
-    ("api", "wait for a ready API server behind the balancer"),
-    ("addon", "apply kubelet settings, coredns, flannel, metallb, traefik while nodes join"),
-    ("join", "workers all at once, masters one after the other"),
-    ("nodes", "wait until every node is Ready"),
-    ("ready", "wait until every add-on runs its newest version"),
-)
-"""Name and meaning, in the order of a fresh build; steps of different hosts overlap."""
+from lab.steps.operation import Operation
+from lab.steps.preflight import preflight, states
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a build would change: by host, and by add-on."""
-
-    decisions: dict[str, Decision]
-    objects: dict[str, list[ObjectChange]]
-    addons_unknown: bool
-    """No API server answers yet, so add-ons will be applied as a whole."""
-    untold: PlumblineError | None = None
-    """Why add-ons were not compared: the API, or a webhook of it, did not serve. What differs on the
-    hosts is often the cause, so it is told all the same."""
-
-    @property
-    def empty(self) -> bool:
-        """Whether the lab is what the inventory says."""
-        hosts_differ = any(decision.sentences() for decision in self.decisions.values())
-        objects_differ = any(self.objects.values())
-        return not (hosts_differ or objects_differ or self.addons_unknown or self.untold)
-
-
-def plan(build: Build) -> Plan:
-    """Facts, then decisions; changes nothing."""
+def steps(build: Build) -> Stages:
+    """Machines, hosts, the cluster's birth, joins, add-ons; steps of different hosts overlap."""
     inventory = build.lab.inventory
-    facts = gather(build, tuple(inventory.hosts))
-    decisions = decide(inventory, build.bundles, facts)
-    if not facts.joined(inventory.masters):
-        return Plan(decisions, {role.name: [] for role in addons(inventory)}, addons_unknown=True)
-    try:
-        control_plane.api_answers(build, COMPARE_SECONDS)
-        return Plan(decisions, services.planned(build), addons_unknown=False)
-    except PlumblineError as error:
-        return Plan(decisions, {}, addons_unknown=False, untold=error)
-
-
-def build_lab(build: Build) -> bool:
-    """Converge the whole lab; True when something was changed."""
-    inventory, provider = build.lab.inventory, build.lab.provider
-    changed = provider.prepare()
-    provider.enter()
-    changed |= _switch_on(build)
+    found = states(build.lab)
+    yield [machines.preparing(build, found)]
+    # before anything is decided: a machine that is off may hold the cluster
+    idle = {name: state for name, state in found.items() if state in machines.AWAKENED}
+    if idle:
+        yield [step for name, state in idle.items() for step in machines.awakening(build, name, state)]
     facts = gather(build, tuple(inventory.hosts))
     build.fresh = {name for name, state in facts.states.items() if state is State.ABSENT}
     decisions = decide(inventory, build.bundles, facts)
-    return execute(steps(build, decisions), build.console, build.run, build.stop) or changed
+    first = _hosts(build, decisions)
+    if _founder(decisions):
+        yield first + _cluster(build, decisions, first, None)
+        return
+    # a cluster that lives is looked at when its hosts are in order
+    yield first
+    yield _cluster(build, decisions, first, addons.compared(build))
 
 
-def _switch_on(build: Build) -> bool:
-    """Start machines that exist and do not run, before anything is decided: they may hold the cluster."""
-    idle = [name for name, state in states(build.lab).items() if state in (State.OFF, State.PAUSED)]
-    switched = [_machine_step(build, name, frozenset()) for name in idle]
-    return execute(
-        [*switched, *(_boot_step(build, name) for name in idle)], build.console, build.run, build.stop
-    )
+def _hosts(build: Build, decisions: Mapping[str, Decision]) -> list[Step]:
+    """Hosts as their bundles say, up to an API that answers.
 
-
-def _machine_step(build: Build, name: str, needs: frozenset[str]) -> Step:
-    return Step("machine", name, "machine", needs, partial(_changed, build, name))
-
-
-def _changed(build: Build, name: str) -> tuple[bool, str]:
-    return machines.start(build, name), ""
-
-
-def _boot_step(build: Build, name: str) -> Step:
-    def run() -> tuple[bool, str]:
-        machines.booted(build, name)
-        return False, ""
-
-    return Step("boot", name, "first boot", frozenset({f"machine:{name}"}), run)
-
-
-def steps(build: Build, decisions: dict[str, Decision]) -> list[Step]:
-    """The steps of a build in the order of the inventory; what needs what is their only order.
-
-    On few cores the machines compete, so those that nothing waits for start when the founding master is up.
+    On few cores machines compete, so those that nothing waits for start when the founding master is up.
     """
-    inventory = build.lab.inventory
-    founder = next((name for name, item in decisions.items() if item.cluster is Origin.INIT), None)
-    fresh = {name for name, item in decisions.items() if item.machine}
-    first = {inventory.balancer, founder} & fresh
-    found: list[Step] = []
+    balancer = build.lab.inventory.balancer
+    founder = _founder(decisions)
+    leading = [name for name in (balancer, founder) if name in build.fresh]
+    steps: list[Step] = []
     for name, item in decisions.items():
-        later = frozenset(f"boot:{other}" for other in first) if name not in first else frozenset()
-        if name in fresh:
-            found += [_machine_step(build, name, later), _boot_step(build, name)]
-        elif item.resize:
-            found.append(
-                Step("machine", name, "; ".join(item.resize), frozenset(), partial(_changed, build, name))
-            )
-        if name in fresh or item.host:
-            found.append(
-                _step(
-                    "converge",
-                    name,
-                    "converge",
-                    {f"boot:{name}"} & {f"boot:{x}" for x in fresh},
-                    partial(hosts.converge, build, name),
-                )
-            )
-    converged = {step.key for step in found if step.phase == "converge"}
-    api_needs: set[str] = {f"converge:{inventory.balancer}"} & converged
+        if name in build.fresh:
+            later = [] if name in leading else [f"boot:{other}" for other in leading]
+            steps += machines.making(build, name, later)
+            steps.append(hosts.converging(build, name, needs=[f"boot:{name}"], new=True))
+            continue
+        if item.resize:
+            steps.append(machines.resizing(build, name, item.resize))
+        if item.host:
+            steps.append(hosts.converging(build, name, item.host))
+    converged = {step.key for step in steps if step.phase == "converge"}
+    needs = {f"converge:{balancer}"} & converged
     if founder:
-        needs = {f"converge:{founder}", f"converge:{inventory.balancer}"} & converged
-        found.append(
-            _step("init", founder, "kubeadm init", needs, partial(control_plane.found, build, founder))
-        )
-        api_needs |= {f"init:{founder}"}
-    found.append(
-        _step("api", "", "API behind the balancer", api_needs, partial(control_plane.api_answers, build))
-    )
-    previous = "api"
-    if founder is None:  # a new cluster is born with them
-        previous = "addon-kubelet"
-        settings = partial(services.apply_kubelet_configuration, build)
-        found.append(_step(previous, "", "kubelet settings", {"api"}, settings))
-    found += _joins(build, decisions, converged, previous)
-    for role in addons(inventory):
-        found.append(
-            _step(
-                f"addon-{role.name}",
-                "",
-                f"add-on {role.name}",
-                {previous},
-                partial(services.apply_addon, build, role),
-            )
-        )
-        previous = f"addon-{role.name}"
-    everything = {step.key for step in found if step.phase in ("join", "converge")} | {previous}
-    found.append(_step("nodes", "", "all nodes Ready", everything, partial(services.nodes, build)))
-    for role in addons(inventory):
-        found.append(
-            _step(
-                f"ready-{role.name}",
-                "",
-                f"{role.name} ready",
-                {"nodes"},
-                partial(services.addon_ready, build, role),
-            )
-        )
-    return found
+        wanted = needs | {f"converge:{founder}"} & converged
+        steps.append(control_plane.founding(build, founder, wanted, leftover=decisions[founder].leftover))
+        needs |= {f"init:{founder}"}
+    return [*steps, control_plane.answering(build, needs)]
 
 
-def _joins(build: Build, decisions: dict[str, Decision], converged: set[str], first: str) -> Iterable[Step]:
-    """Workers join together; masters in a row, because etcd takes one learner at a time."""
+def _founder(decisions: Mapping[str, Decision]) -> str | None:
+    return next((name for name, item in decisions.items() if item.cluster is Origin.INIT), None)
+
+
+def _cluster(
+    build: Build, decisions: Mapping[str, Decision], first: Iterable[Step], seen: addons.Compared | None
+) -> list[Step]:
+    """Nodes join while add-ons are applied; then all of it is waited for."""
+    applied = addons.applying(build, seen)
+    before = {step.key for step in (*first, *applied)}
+    joins: list[Step] = []
     previous: set[str] = set()
     for name, item in decisions.items():
         if item.cluster is not Origin.JOIN:
             continue
-        needs = {first} | ({f"converge:{name}"} & converged)
-        if name in build.lab.inventory.masters:
-            needs |= previous
-            previous = {f"join:{name}"}
-        yield _step("join", name, "kubeadm join", needs, partial(control_plane.join, build, name))
+        needs = {"api"} | ({f"converge:{name}", addons.KUBELET} & before)
+        former = joining.NOTHING if seen is None else joining.former_life(build, name)
+        master = name in build.lab.inventory.masters
+        # etcd takes one learner at a time, so masters join in a row
+        after = previous if master else set()
+        joins.append(joining.joining(build, name, former, needs, after, leftover=item.leftover))
+        previous = {f"join:{name}"} if master else previous
+    return [*joins, *applied, *addons.waiting(build, [*first, *joins, *applied])]
 
 
-def _step(
-    phase: str, host: str, title: str, needs: Iterable[str], run: Callable[[], tuple[bool, str]]
-) -> Step:
-    return Step(phase, host, title, frozenset(needs), run)
+def told(build: Build, _changed: bool) -> Iterable[RenderableType]:
+    """Machines, the API's address, the kubeconfig and what to type next."""
+    inventory = build.lab.inventory
+    build.lab.fetch_kubeconfig()
+    table = Table(box=None, pad_edge=False)
+    for title in ("machine", "role", "address"):
+        table.add_column(title)
+    for name, host in inventory.hosts.items():
+        table.add_row(name, host.role.value, str(host.address))
+    yield table
+    yield from (
+        "",
+        f"API         https://{inventory.endpoint}",
+        f"kubeconfig  {build.lab.kubeconfig}",
+        f"took        {build.console.elapsed:.1f} s; evidence in {build.run.folder}",
+        "",
+        "next:",
+        "  prove it, layer by layer        invoke verify",
+        "  use it                          invoke kubectl -- get nodes -o wide",
+        "  a shell in the lab's network    invoke shell",
+        "  remove all of it                invoke destroy",
+    )
+
+
+OPERATION = Operation(
+    steps, check=preflight, nothing="nothing to change: the lab is what the inventory says", told=told
+)

@@ -102,27 +102,13 @@ def host_context(inventory: Inventory, traits: Traits, pins: Pins, name: str) ->
 def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundle:
     """Everything that host `name` must be."""
     roles = host_roles(inventory, name)
-    context = host_context(inventory, traits, pins, name)
-    host = inventory.hosts[name]
-    files = [
-        File(path, render(item.template, **context, **more), item.owner, item.mode, item.on_change)
-        for role in roles
-        for item in role.files
-        if not item.os or host.os in item.os
-        if not (item.full_machines_only and traits.shares_kernel)
-        for path, more in _instances(inventory, item)
-    ]
     listen = firewall.listening(inventory, name)
+    sysctls = _sysctls(roles, traits)
+    modules = () if traits.shares_kernel else _union(role.modules for role in roles)
+    files = _files(inventory, traits, roles, name, host_context(inventory, traits, pins, name))
     for file in files:
         if file.path == firewall.FILE:
             firewall.guard(name, file.text, listen)
-    sysctls = {
-        key: value
-        for role in roles
-        for key, value in sorted(role.sysctls.items())
-        if not (traits.shares_kernel and _is_the_hosts(roles, key))
-    }
-    modules = () if traits.shares_kernel else _union(role.modules for role in roles)
     files.append(_lines(SYSCTL_FILE, [f"{key} = {value}" for key, value in sysctls.items()]))
     files.append(_lines(MODULES_FILE, list(modules)))
     return Bundle(
@@ -131,12 +117,7 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
         packages=_union(role.packages for role in roles),
         modules=modules,
         sysctls=sysctls,
-        units=tuple(
-            unit
-            for role in roles
-            for unit in role.units
-            if not (unit.full_machines_only and traits.shares_kernel)
-        ),
+        units=_units(roles, traits),
         binaries=tuple(item for role in roles for item in role.binaries),
         listen=listen,
         closed=firewall.closed(inventory, name),
@@ -145,6 +126,39 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
         kubelet=kubelet_settings(inventory, traits) if name in inventory.nodes else {},
         kernel_options=tuple(option for role in roles for option in role.kernel_options),
         module_packages=_union(role.module_packages for role in roles),
+    )
+
+
+def _files(
+    inventory: Inventory, traits: Traits, roles: tuple[Role, ...], name: str, context: dict[str, Any]
+) -> list[File]:
+    """The files of a host's roles, rendered."""
+    return [
+        File(path, render(item.template, **context, **more), item.owner, item.mode, item.on_change)
+        for role in roles
+        for item in role.files
+        if not item.os or inventory.hosts[name].os in item.os
+        if not (item.full_machines_only and traits.shares_kernel)
+        for path, more in _instances(inventory, item)
+    ]
+
+
+def _sysctls(roles: tuple[Role, ...], traits: Traits) -> dict[str, str]:
+    """The kernel settings of a host's roles; those of a shared kernel are not a container's."""
+    return {
+        key: value
+        for role in roles
+        for key, value in sorted(role.sysctls.items())
+        if not (traits.shares_kernel and _is_the_hosts(roles, key))
+    }
+
+
+def _units(roles: tuple[Role, ...], traits: Traits) -> tuple[Unit, ...]:
+    return tuple(
+        unit
+        for role in roles
+        for unit in role.units
+        if not (unit.full_machines_only and traits.shares_kernel)
     )
 
 

@@ -1,8 +1,7 @@
-"""What every phase may use, and the facts that decisions are made from."""
+"""What every step may use, and the facts that decisions are made from."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,22 +19,34 @@ from lab.render.addons import addon_manifests, objects
 from lab.render.bundle import Bundle, Pins, bundle, pins
 from lab.render.roles import Role, addons
 from lab.runs import Run
-from lab.steps.engine import Stopped
+from lab.steps.engine import Engine, Stopped
 
 
 @dataclass
 class Build:
-    """One build (or plan): the lab, its artefacts and its evidence."""
+    """One operation at work, or its plan: the lab, its artefacts and its evidence."""
 
     lab: Lab
-    provided: Provided
+    provided: Provided | None
+    """None for an operation that asks for no artefacts."""
     console: Console
     run: Run
     stocks: Mapping[str, Stock] = field(default_factory=dict)
     """Programs and images by architecture, for machines that get them over SSH."""
-    stop: threading.Event = field(default_factory=threading.Event)
     fresh: set[str] = field(default_factory=set)
     """Machines that this build makes: they cannot be a part of anything yet."""
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs the steps."""
+        return Engine(self.console, self.run)
+
+    @property
+    def artefacts(self) -> Provided:
+        """The artefacts. Raises `LookupError` where the operation asked for none: a defect of ours."""
+        if self.provided is None:
+            raise LookupError("a step uses artefacts that its operation did not ask for")
+        return self.provided
 
     @cached_property
     def pins(self) -> Pins:
@@ -60,7 +71,7 @@ class Build:
     def manifests(self) -> dict[str, Path]:
         """Upstream's manifests of the add-ons."""
         return provide_manifests(
-            self.provided.source, addon_manifests(self.lab.inventory), say=self.console.say
+            self.artefacts.source, addon_manifests(self.lab.inventory), say=self.console.say
         )
 
     @cached_property
@@ -78,7 +89,7 @@ class Build:
         return self.lab.api
 
     def noting(self, key: str) -> Callable[[str], None]:
-        """A function that tells what a running step sees, and ends the step when the build is stopped."""
+        """A function that tells what a running step sees, and ends it when the operation is stopped."""
 
         def note(state: str) -> None:
             self.console.note(key, state)
@@ -87,8 +98,8 @@ class Build:
         return note
 
     def check(self) -> None:
-        """End this step when the build is being stopped."""
-        if self.stop.is_set():
+        """End this step when the operation is being stopped."""
+        if self.engine.stop.is_set():
             raise Stopped
 
 

@@ -1,4 +1,4 @@
-"""From facts to changes: pure, so that `plan` prints exactly what `build` does."""
+"""From facts to decisions about hosts: pure. The steps that carry them out say what they will change."""
 
 from __future__ import annotations
 
@@ -26,26 +26,16 @@ class Origin(StrEnum):
 class Decision:
     """What a build does about one host.
 
-    `machine` says how it comes to run ("" when it runs), `resize` what differs about the machine itself,
-    `host` what differs on it, `cluster` whether and how kubeadm runs, `leftover` that kubeadm began there
-    before and did not end well.
+    `state` is the machine's, `resize` what differs about the machine itself, `host` what differs on it,
+    `cluster` whether and how kubeadm runs, `leftover` that kubeadm began there before and did not end well.
     """
 
     name: str
-    machine: str
+    state: State
     host: tuple[HostChange, ...]
     cluster: Origin
     leftover: bool
     resize: tuple[str, ...] = ()
-
-    def sentences(self) -> tuple[str, ...]:
-        """What will be done, a line each."""
-        said = [self.machine] if self.machine else []
-        said += self.resize
-        said += [change.sentence for change in self.host]
-        said += ["kubeadm: finish or undo what an earlier run began"] if self.leftover else []
-        said += [self.cluster.value] if self.cluster is not Origin.NONE else []
-        return tuple(said)
 
 
 def decide(inventory: Inventory, bundles: dict[str, Bundle], facts: Facts) -> dict[str, Decision]:
@@ -85,11 +75,6 @@ def founding_master(inventory: Inventory, facts: Facts) -> str | None:
 def _decide(inventory: Inventory, wanted: Bundle, facts: Facts, name: str, founder: str | None) -> Decision:
     state = facts.states[name]
     seen = facts.hosts.get(name)
-    machine = {
-        State.ABSENT: "make the machine and boot it for the first time",
-        State.OFF: "switch the machine on",
-        State.PAUSED: "resume the machine",
-    }.get(state, "")
     needs_cluster = inventory.hosts[name].role is not HostRole.LOAD_BALANCER
     if state is State.ABSENT:
         joined = False
@@ -102,7 +87,7 @@ def _decide(inventory: Inventory, wanted: Bundle, facts: Facts, name: str, found
         origin = Origin.INIT if name == founder else Origin.JOIN
     return Decision(
         name=name,
-        machine=machine,
+        state=state,
         host=compare(wanted, seen) if seen else (),
         cluster=origin,
         leftover=seen is not None and needs_cluster and seen.touched,

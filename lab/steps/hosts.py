@@ -2,8 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+
+from lab.hosts.changes import HostChange
 from lab.hosts.converge import apply, compare, look
 from lab.steps.context import Build
+from lab.steps.engine import Step
+
+
+def converging(
+    build: Build,
+    name: str,
+    changes: Iterable[HostChange] = (),
+    needs: Iterable[str] = (),
+    *,
+    new: bool = False,
+) -> Step:
+    """A host is brought to its bundle; `changes` are what differs now.
+
+    A new machine is as its first boot makes it. What that does not bring, programs and images, comes here.
+    """
+    told = tuple(changes)
+    will = tuple(change.sentence for change in told)
+    if new and not build.lab.provider.traits_of(name).layered:
+        will = ("bring its programs and images",)
+    diffs = tuple(change.diff for change in told if change.diff)
+    run = partial(converge, build, name)
+    return Step("converge", name, "converge", frozenset(needs), run, will=will, diffs=diffs)
 
 
 def converge(build: Build, name: str) -> tuple[bool, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from lab.inventory.models import Inventory
 from lab.machines import Machine, Power, State, Volume
 from lab.render.cloudinit import first_boot
 from lab.steps.context import Build
+from lab.steps.engine import Step
 from lab.waits import still, wait_for
 
 RESULT = "/run/cloud-init/result.json"
@@ -20,6 +22,55 @@ BOOT_SECONDS = 240
 """A first boot took under 10 s when six machines shared two cores; a slow disk may need minutes."""
 
 CONSOLE_LINES = 3
+
+MADE = "make the machine and boot it for the first time"
+AWAKENED = {State.OFF: "switch the machine on", State.PAUSED: "resume the machine"}
+"""What is done to a machine that exists and does not run."""
+
+
+def preparing(build: Build, states: Mapping[str, State]) -> Step:
+    """What all machines share is made, and entered: everything later reaches the lab through it."""
+
+    def run() -> tuple[bool, str]:
+        changed = build.lab.provider.prepare()
+        build.lab.provider.enter()
+        return changed, ""
+
+    fresh = all(state is State.ABSENT for state in states.values())
+    will = ("make what its machines share",) if fresh else ()
+    return Step("prepare", "", "what the machines share", frozenset(), run, will=will, enters=True)
+
+
+def making(build: Build, name: str, needs: Iterable[str]) -> list[Step]:
+    """A machine is made, and boots for the first time."""
+    return [_machine(build, name, needs, (MADE,)), booting(build, name)]
+
+
+def awakening(build: Build, name: str, state: State) -> list[Step]:
+    """A machine that exists is switched on, and boots."""
+    return [_machine(build, name, (), (AWAKENED[state],)), booting(build, name)]
+
+
+def resizing(build: Build, name: str, sentences: tuple[str, ...]) -> Step:
+    """A machine gets the size that it should have."""
+    return _machine(build, name, (), sentences)
+
+
+def _machine(build: Build, name: str, needs: Iterable[str], will: tuple[str, ...]) -> Step:
+    def run() -> tuple[bool, str]:
+        return start(build, name), ""
+
+    return Step("machine", name, "machine", frozenset(needs), run, will=will)
+
+
+def booting(build: Build, name: str) -> Step:
+    """Wait for a machine of this operation to have booted."""
+
+    def run() -> tuple[bool, str]:
+        booted(build, name)
+        return False, ""
+
+    return Step("boot", name, "first boot", frozenset({f"machine:{name}"}), run)
 
 
 def outline(inventory: Inventory, name: str) -> Machine:
@@ -43,7 +94,7 @@ def machine(build: Build, name: str) -> Machine:
     if name in inventory.nodes:
         # containerd's overlay snapshotter cannot live on an overlay
         volumes = (
-            Volume("/var/lib/containerd", build.provided.containerd_root, DATABASES),
+            Volume("/var/lib/containerd", build.artefacts.containerd_root, DATABASES),
             Volume("/var/lib/kubelet"),
             Volume("/var/lib/etcd"),
         )

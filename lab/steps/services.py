@@ -21,20 +21,20 @@ READY_SECONDS = 300
 KUBELET_CONFIGMAP = "/api/v1/namespaces/kube-system/configmaps/kubelet-config"
 
 
-def planned(build: Build) -> dict[str, list[ObjectChange]]:
-    """What applying each add-on, and the kubelets' settings, would change; changes nothing."""
-    settings = kubelet_configuration(build)
-    wanted = [("kubelet", [settings] if settings else [])]
-    wanted += [(role.name, items) for role, items in build.addon_objects]
-    found = {
-        name: [change for item in items if (change := changed(build.api, item))] for name, items in wanted
-    }
-    for role, _ in build.addon_objects:
-        assert role.addon is not None
-        for certificate in role.addon.certificates:
-            change = certificate_change(build.api, certificate, build.lab.authority)
-            found[role.name] += [change] if change else []
-    return found
+def kubelet_changes(build: Build) -> list[ObjectChange]:
+    """What the kubelets' settings would change in the cluster; changes nothing."""
+    wanted = kubelet_configuration(build)
+    change = changed(build.api, wanted) if wanted else None
+    return [change] if change else []
+
+
+def addon_changes(build: Build, role: Role) -> list[ObjectChange]:
+    """What applying an add-on would change; changes nothing."""
+    assert role.addon is not None
+    items = next(found for known, found in build.addon_objects if known is role)
+    found = [changed(build.api, item) for item in items]
+    found += [certificate_change(build.api, item, build.lab.authority) for item in role.addon.certificates]
+    return [change for change in found if change]
 
 
 def kubelet_configuration(build: Build) -> Object | None:
@@ -81,9 +81,11 @@ def apply_addon(build: Build, role: Role) -> tuple[bool, str]:
 
 
 def nodes(build: Build) -> tuple[bool, str]:
-    """Wait until every node of the inventory is Ready."""
-    _wait(build, "all nodes Ready", "nodes-ready", lambda: nodes_ready(build.api, build.lab.inventory.nodes))
-    return False, f"{len(build.lab.inventory.nodes)} nodes"
+    """Wait until every node of the inventory is Ready, but for those of which a step has failed."""
+    failed = {key.partition(":")[2] for key in build.engine.lost}
+    wanted = [name for name in build.lab.inventory.nodes if name not in failed]
+    _wait(build, "all nodes Ready", "nodes", lambda: nodes_ready(build.api, wanted))
+    return False, f"{len(wanted)} nodes"
 
 
 def addon_ready(build: Build, role: Role) -> tuple[bool, str]:

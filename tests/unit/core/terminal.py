@@ -12,8 +12,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab.waits import NotYet, wait_for
-
 ROOT = Path(__file__).parents[3]
 SECONDS = 60.0
 CTRL_C, CTRL_D = "\x03", "\x04"
@@ -43,31 +41,29 @@ class Terminal:
         return self.text[begin : self._seen]
 
     def type(self, keys: str) -> None:
-        """Press these keys, once the program has nothing to do but read them.
-
-        Python notices a Ctrl-C that comes between its prompt and its read only with the next key.
-        """
-        wait_for("a program that reads", self._idle, seconds=SECONDS, interval=0.01)
+        """Press these keys."""
         os.write(self._side, keys.encode())
 
-    def end(self) -> int:
-        """Read to the end; the exit code."""
-        while self._read():
+    def end(self, pressing: str = "") -> int:
+        """Read to the end; the exit code. `pressing` is typed again while nothing comes.
+
+        A Ctrl-C that arrives between the question and its read is noticed only when the read returns, as a
+        person notices too.
+        """
+        while self._read(pressing):
             pass
         _, status = os.waitpid(self._pid, 0)
         os.close(self._side)
         return os.waitstatus_to_exitcode(status)
 
-    def _idle(self) -> None:
-        # field 3 of proc(5), behind a name that may hold spaces and brackets
-        state = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()[0]
-        if state != "S":
-            raise NotYet(f"state {state}")
-
-    def _read(self) -> bool:
+    def _read(self, pressing: str = "") -> bool:
         """Read what there is; False at the end. Fails after `SECONDS` of silence."""
-        ready, _, _ = select.select([self._side], [], [], SECONDS)
-        assert ready, f"silence: {self.text}"
+        for _ in range(int(SECONDS)):
+            if select.select([self._side], [], [], 1)[0]:
+                break
+            self.type(pressing)
+        else:
+            raise AssertionError(f"silence: {self.text}")
         try:
             data = os.read(self._side, 65536)
         except OSError:  # the other side is closed

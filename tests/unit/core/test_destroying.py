@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from invoke.exceptions import Exit
 
-from lab.commands import asking, destroying
+from lab.commands import asking, operating
 from lab.commands.session import Session
 from lab.console import Console
 from lab.errors import FailedError
 from lab.hosts.converge import ETCD_DATA
 from lab.inventory.models import Inventory
 from lab.labs import Lab
-from lab.operations.build import build_lab
+from lab.operations.build import steps as building
 from lab.runs import Run
-from lab.ssh import Keys, Result
+from lab.ssh import Result
 from tests.unit.core.terminal import CTRL_C, CTRL_D, Terminal
 from tests.world import INVENTORY, World, inventory
 
@@ -40,16 +40,22 @@ class Site:
     def destroy(self, host: str = "", yes: str = "", lose_quorum: bool = False) -> int:
         """The exit code."""
         try:
-            destroying.destroy("rehearsal", "", host, yes, lose_quorum)
+            operating.operate("destroy", "rehearsal", "", False, host=host, yes=yes, lose_quorum=lose_quorum)
         except Exit as left:
             return left.code or 0
         return 0
 
     def lab(self) -> Lab:
-        made = Lab(self.world.inventory, self.folder, self.world.provider)
-        made.__dict__["ssh"] = self.world.ssh
-        made.__dict__["keys"] = Keys("test")
-        return made
+        world = self.world
+        return Lab(world.inventory, self.folder, world.provider, ssh=world.ssh, api=world.api)
+
+    def plan(self, **options: object) -> int:
+        """The exit code of `invoke plan --of destroy`."""
+        try:
+            operating.plan("destroy", "rehearsal", "", **options)
+        except Exit as left:
+            return left.code or 0
+        return 0
 
     def input(self, question: str) -> str:
         self.asked.append(question)
@@ -64,7 +70,7 @@ class Site:
     def build(self) -> None:
         made = self.world.build()
         try:
-            build_lab(made)
+            made.engine.execute(building(made))
         finally:
             made.run.close()
 
@@ -85,12 +91,11 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         finally:
             run.close()
 
-    monkeypatch.setattr(destroying, "session", opened)
-    monkeypatch.setattr(destroying, "exclusive", lambda *_: nullcontext())
-    monkeypatch.setattr(destroying, "_api", lambda *_: made.world.api)
-    monkeypatch.setattr(asking, "somebody_there", lambda: made.terminal)
+    monkeypatch.setattr(operating, "session", opened)
     monkeypatch.setattr("builtins.input", made.input)
+    monkeypatch.setattr(asking, "somebody_there", lambda: made.terminal)
     made.world.ssh.on("", f"test -d {ETCD_DATA}", "")
+    made.world.ssh.on("", "cat /etc/kubernetes/admin.conf", "a kubeconfig")
     yield made
 
 
@@ -111,7 +116,7 @@ def test_any_other_answer_removes_nothing(site: Site, said: str, capfd: pytest.C
     site.answers = [said]
     assert site.destroy() == 2
     assert site.removed() == []
-    assert "nothing was removed" in capfd.readouterr().err
+    assert "nothing was changed" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("stopped", [KeyboardInterrupt(), EOFError()], ids=["ctrl-c", "ctrl-d"])
@@ -122,7 +127,7 @@ def test_who_stops_at_the_question_has_removed_nothing(
     assert site.destroy() == 130
     assert site.removed() == []
     told = capfd.readouterr().err
-    assert "stopped: nothing was removed" in told
+    assert "stopped: nothing was changed" in told
     assert "goes on there" not in told
 
 
@@ -266,30 +271,91 @@ def test_a_word_about_the_quorum_needs_a_master(
     assert "next: invoke destroy --host master-1 --lose-quorum" in capfd.readouterr().err
 
 
+# --- the plan
+
+
+@disposable
+def test_the_plan_of_a_removal_has_all_that_is_destroyed(
+    site: Site, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert site.plan(host="master-1") == operating.SOMETHING_TO_DO
+    told = [" ".join(line.split()[1:]) for line in capfd.readouterr().out.splitlines()]
+    assert told == [
+        "master-1 etcd: 3 voters (master-1, master-2, master-3; all healthy), 2 needed",
+        "master-1 etcd: its member is removed first; after it: 2 voters (master-2, master-3; all healthy), 2 "
+        "needed: no further loss survived until another joins",
+        "master-1 remove the machine with all data",
+        "master-1 delete the Node object master-1",
+    ]
+    assert site.plan() == operating.SOMETHING_TO_DO
+    told = [" ".join(line.split()[1:]) for line in capfd.readouterr().out.splitlines()]
+    assert told[:6] == [f"{name}: remove the machine with all data" for name in sorted(TOY.hosts)]
+    assert site.removed() == []
+    assert site.world.ssh.commands("member remove") == []
+
+
+def test_a_plan_asks_nobody(site: Site) -> None:
+    assert site.plan() == site.plan(host="worker-1") == operating.SOMETHING_TO_DO
+    assert site.asked == []
+
+
+@disposable
+def test_the_plan_of_a_removal_that_is_refused_is_refused(
+    site: Site, capfd: pytest.CaptureFixture[str]
+) -> None:
+    site.world.switch_off("master-2")
+    assert site.plan(host="master-1") == 3
+    assert "would lose its quorum" in capfd.readouterr().err
+    assert site.plan(host="master-1", lose_quorum=True) == operating.SOMETHING_TO_DO
+    assert "as --lose-quorum says: etcd would lose its quorum" in capfd.readouterr().out
+
+
+def test_where_nothing_is_the_plan_says_so(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
+    assert site.destroy(yes="test") == 0
+    assert site.plan() == site.plan(host="master-1") == 0
+    assert capfd.readouterr().out.count("nothing to remove") == 2
+
+
+@disposable
+@pytest.mark.parametrize("done", ["member", "machine"])
+def test_a_removal_that_was_killed_is_finished_by_the_same_command(site: Site, done: str) -> None:
+    world = site.world
+    world.etcd.pop("master-1")
+    if done == "machine":
+        world.lose("master-1")
+    assert site.destroy(host="master-1") == 0
+    assert "master-1" not in world.provider.states
+    assert world.api.deleted == ["/api/v1/nodes/master-1"]
+    assert site.plan(host="master-1") == 0
+
+
 # --- a real terminal
 
 PROGRAM = """
+from contextlib import contextmanager
 from pathlib import Path
 import sys
 from invoke.exceptions import Exit
-from lab.commands import destroying
-from lab.commands.session import Session, shown
+from lab.commands import operating
+from lab.commands.session import Session
 from lab.console import Console
 from lab.labs import Lab
 from lab.machines import State
+from lab.runs import Run
 from tests.fakes import FakeProvider
 from tests.world import inventory
 
-found = inventory()
-lab = Lab(found, Path(sys.argv[1]), FakeProvider(states=dict.fromkeys(found.hosts, State.RUNNING)))
+found, folder = inventory(), Path(sys.argv[1])
+lab = Lab(found, folder, FakeProvider(states=dict.fromkeys(found.hosts, State.RUNNING)))
 
-@shown
-def command():
+@contextmanager
+def session(*_, **__):
     with Console() as console:
-        destroying._all(Session(found, lab, console, None), False)
+        yield Session(found, lab, console, Run(folder, found.lab, "destroy"))
 
+operating.session = session
 try:
-    command()
+    operating.operate("destroy", "test", "", False)
 except Exit as left:
     sys.exit(left.code)
 """
@@ -299,10 +365,10 @@ except Exit as left:
     ("keys", "code", "told"),
     [
         ("test\n", 0, "test: removed"),
-        ("rehearsal\n", 2, "nothing was removed: the answer was rehearsal"),
+        ("rehearsal\n", 2, "nothing was changed: the answer was rehearsal"),
         ("tesx\x7ft\n", 0, "test: removed"),
-        (CTRL_C, 130, "stopped: nothing was removed"),
-        (CTRL_D, 130, "stopped: nothing was removed"),
+        (CTRL_C, 130, "stopped: nothing was changed"),
+        (CTRL_D, 130, "stopped: nothing was changed"),
     ],
     ids=["its name", "another", "corrected", "ctrl-c", "ctrl-d"],
 )
@@ -312,6 +378,6 @@ def test_the_question_has_the_terminal_for_itself(tmp_path: Path, keys: str, cod
     terminal.until("6 machines (haproxy, master-1")
     terminal.until("Type the name of the lab to go on [test]: ")
     terminal.type(keys)
-    assert terminal.end() == code
+    assert terminal.end(keys if keys == CTRL_C else "") == code
     assert told in terminal.text
     assert "Traceback" not in terminal.text

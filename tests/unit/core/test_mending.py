@@ -11,7 +11,7 @@ import pytest
 from invoke.context import Context
 
 import tasks
-from lab.commands import building, session
+from lab.commands import operating, session
 from lab.damage import Entry, Journal
 from lab.faults import recovery
 from lab.labs import Lab
@@ -19,8 +19,8 @@ from tests.world import INVENTORY
 
 MENU = {name: tasks.namespace[name] for name in tasks.namespace.task_names}
 NO_LAB = {
-    *("validate", "show", "init", "docs", "render", "seed", "phases", "report"),
-    *("artifacts.show", "artifacts.bundle", "vagrant.box", "proxmox.role", "proxmox.templates"),
+    *("validate", "show", "init", "docs", "render", "seed", "artifacts.show", "artifacts.bundle", "report"),
+    *("vagrant.box", "proxmox.role", "proxmox.templates"),
 }
 """They read files or make them, or ask the hypervisor for what belongs to no lab."""
 REMOVES = {"destroy"}
@@ -52,7 +52,7 @@ def left(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         raise AssertionError("the lab was touched and not healed")
 
     monkeypatch.setattr(recovery, "heal_left_behind", healed)
-    monkeypatch.setattr(building, "heal_left_behind", healed)
+    monkeypatch.setattr(operating, "heal_left_behind", healed)
     monkeypatch.setattr("lab.labs.provider_for", touched)
     before = signal.getsignal(signal.SIGTERM)
     yield path
@@ -62,6 +62,8 @@ def left(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 def invoke(name: str, inventory: Path) -> None:
     """Run a command that is given the lab."""
     known = [option for option in MENU[name].help if option in GIVEN or option == "inventory"]
+    if name == "plan":  # its own options are those of every operation
+        known = ["inventory"]
     given: dict[str, Any] = {option: GIVEN.get(option, str(inventory)) for option in known}
     context = Context()
     context.remainder = ""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from invoke.exceptions import Exit
 
-from lab.commands import building
+from lab.commands import examining
 from lab.errors import FailedError
 from lab.inventory.models import Inventory
 from lab.labs import Lab
@@ -29,11 +29,11 @@ def asked(
     """Exit code and what was printed, of a lab of the fakes."""
     wanted = inventory()
     wanted._warnings = ("warning: x.yaml:3: hypervisors.pve: carries no machine; remove it",)
-    monkeypatch.setattr(building, "read", lambda *_: wanted)
-    monkeypatch.setattr(building, "open_lab", lambda found: lab_of(found, provider))
+    monkeypatch.setattr(examining, "read", lambda *_: wanted)
+    monkeypatch.setattr(examining, "open_lab", lambda found: lab_of(found, provider))
     code = 0
     try:
-        building.preflight("rehearsal", "", json=True)
+        examining.preflight("rehearsal", "", json=True)
     except Exit as left:
         code = left.code or 0
     told = json.loads(capfd.readouterr().out)

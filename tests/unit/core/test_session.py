@@ -118,7 +118,7 @@ def test_the_exit_code_of_a_program_we_became_is_kept() -> None:
 
 
 def test_a_reader_that_has_gone_is_no_defect() -> None:
-    """As in `invoke phases | head -1`: nothing is said about it, and the exit code is the shell's for it."""
+    """As in `invoke plan | head -1`: nothing is said about it, and the exit code is the shell's for it."""
     read_end, write_end = os.pipe()
     os.close(read_end)
     program = """

@@ -15,7 +15,9 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 import tasks
+from lab import operations
 from lab.commands import menu
+from lab.steps.operation import Operation
 
 ROOT = Path(__file__).parents[3]
 MENU = {name: tasks.namespace[name] for name in tasks.namespace.task_names}
@@ -124,6 +126,56 @@ def test_to_validate_an_inventory_little_is_loaded() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[1:] == ["[]"]
+
+
+def test_each_operation_has_a_line_in_the_menu_with_the_options_that_its_steps_take() -> None:
+    assert set(tasks.OPERATIONS) == set(operations.names())
+    for name, options in tasks.OPERATIONS.items():
+        found = operations.find(name)
+        taken = {
+            key
+            for key, value in inspect.signature(found.steps).parameters.items()
+            if value.kind is inspect.Parameter.KEYWORD_ONLY
+        }
+        asks = found.stake is not Operation.stake
+        of_the_frame = ({"source", "backend"} if found.artefacts else set()) | ({"yes"} if asks else set())
+        assert {option.name for option in options} - of_the_frame == taken
+        assert asks <= ("yes" in {option.name for option in options}), "who asks takes a yes"
+
+
+def test_an_option_means_the_same_in_every_operation() -> None:
+    known = [option for options in tasks.OPERATIONS.values() for option in options]
+    assert len({option.name for option in known}) == len(set(known))
+
+
+def test_the_help_of_an_operation_is_the_docstring_of_its_file() -> None:
+    for name in operations.names():
+        assert MENU[name].__doc__ == import_module(f"lab.operations.{name}").__doc__.strip()  # type: ignore[union-attr]
+        assert "dry_run" in MENU[name].help
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"of": "upgrad"}, "--of upgrad: no such operation; there are: build, destroy"),
+        ({"of": "build", "host": "worker-1"}, "--host: build takes no such option"),
+        ({"of": "destroy", "source": "modules"}, "--source: destroy takes no such option"),
+    ],
+)
+def test_a_plan_refuses_what_the_operation_does_not_take(
+    given: dict[str, str], said: str, asked: list[tuple[str, dict[str, object]]]
+) -> None:
+    with pytest.raises(Exit, match=said) as refused:
+        MENU["plan"].body(Context(), **given)
+    assert refused.value.code == 2
+    assert asked == []
+
+
+def test_a_plan_hands_on_what_the_operation_takes(asked: list[tuple[str, dict[str, object]]]) -> None:
+    MENU["plan"].body(Context(), of="destroy", host="worker-1")
+    [(_, given)] = asked
+    assert given["host"] == "worker-1"
+    assert not {"source", "backend"} & set(given)
 
 
 def test_the_menu_stays_a_menu() -> None:

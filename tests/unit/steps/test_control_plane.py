@@ -9,7 +9,7 @@ from lab.errors import CommandError, DeadlineError, FailedError
 from lab.hosts.converge import ETCD_DATA, KUBELET_CONF, compare
 from lab.machines import State
 from lab.ssh import Result
-from lab.steps import control_plane
+from lab.steps import control_plane, joining
 from lab.steps.context import Build
 from lab.steps.gather import gather
 from tests.fakes import FakeClock
@@ -57,7 +57,7 @@ def test_the_init_document_is_that_of_the_host_and_holds_no_secret(up: World, bu
 
 def test_a_join_of_a_member_does_nothing(up: World, build: Build) -> None:
     up.becomes_member("master-1", founding=True)
-    assert control_plane.join(build, "master-1") == (False, "")
+    assert joining.join(build, "master-1") == (False, "")
     assert up.verbs() == []
     assert up.ssh.commands("token create") == []
 
@@ -70,20 +70,20 @@ def test_nobody_joins_a_cluster_whose_endpoint_is_not_the_balancer(
     up.becomes_member("master-1", founding=True)
     held = {"kind": "ClusterConfiguration"} | ({"controlPlaneEndpoint": endpoint} if endpoint else {})
     data = {"ClusterConfiguration": yaml.safe_dump(held)}
-    up.api.objects[control_plane.KUBEADM_CONFIG] = {"metadata": {"name": "kubeadm-config"}, "data": data}
+    up.api.objects[joining.KUBEADM_CONFIG] = {"metadata": {"name": "kubeadm-config"}, "data": data}
     with pytest.raises(FailedError, match=f"is {endpoint or 'not set'}, .* 10.1.1.50:6443") as refused:
-        control_plane.join(build, "worker-1")
+        joining.join(build, "worker-1")
     assert "kubeadm-config" in refused.value.next_step
     assert "certs apiserver" in refused.value.next_step
     assert up.verbs() == []
     held["controlPlaneEndpoint"] = "10.1.1.50:6443"
-    up.api.objects[control_plane.KUBEADM_CONFIG]["data"]["ClusterConfiguration"] = yaml.safe_dump(held)
-    assert control_plane.join(build, "worker-1") == (True, "")
+    up.api.objects[joining.KUBEADM_CONFIG]["data"]["ClusterConfiguration"] = yaml.safe_dump(held)
+    assert joining.join(build, "worker-1") == (True, "")
 
 
 def test_a_worker_joins_with_a_token_and_without_a_certificate_key(up: World, build: Build) -> None:
     up.becomes_member("master-1", founding=True)
-    assert control_plane.join(build, "worker-1") == (True, "")
+    assert joining.join(build, "worker-1") == (True, "")
     [(_, _, document)] = up.kubeadm_runs
     assert document["discovery"]["bootstrapToken"]["token"] == TOKEN
     assert document["discovery"]["bootstrapToken"]["apiServerEndpoint"] == "10.1.1.50:6443"
@@ -93,7 +93,7 @@ def test_a_worker_joins_with_a_token_and_without_a_certificate_key(up: World, bu
 
 def test_a_master_joins_with_a_certificate_key_that_is_removed_afterwards(up: World, build: Build) -> None:
     up.becomes_member("master-1", founding=True)
-    control_plane.join(build, "master-2")
+    joining.join(build, "master-2")
     [(_, _, document)] = up.kubeadm_runs
     assert document["controlPlane"]["certificateKey"] == CERTIFICATE_KEY
     assert [host for host, _ in up.ssh.commands(" kubeadm-certs --ignore-not-found")] == ["master-1"]
@@ -102,13 +102,13 @@ def test_a_master_joins_with_a_certificate_key_that_is_removed_afterwards(up: Wo
 def test_a_node_of_a_former_life_is_removed_before_the_join_and_told(up: World, build: Build) -> None:
     up.becomes_member("master-1", founding=True)
     up.api.objects["/api/v1/nodes/worker-1"] = {"metadata": {"name": "worker-1"}}
-    assert control_plane.join(build, "worker-1") == (True, "former Node object removed")
+    assert joining.join(build, "worker-1") == (True, "former Node object removed")
 
 
 def test_a_half_finished_join_is_undone_first(up: World, build: Build) -> None:
     up.becomes_member("master-1", founding=True)
     up.hosts["worker-1"].exists = {KUBELET_CONF}
-    changed, remark = control_plane.join(build, "worker-1")
+    changed, remark = joining.join(build, "worker-1")
     assert changed
     assert remark == "after undoing a half-finished join"
     asked = [
@@ -121,7 +121,7 @@ def test_a_half_finished_join_is_undone_first(up: World, build: Build) -> None:
 def test_a_master_with_only_etcd_data_left_is_undone_too(up: World, build: Build) -> None:
     up.becomes_member("master-1", founding=True)
     up.hosts["master-2"].exists = {ETCD_DATA}
-    control_plane.join(build, "master-2")
+    joining.join(build, "master-2")
     assert [host for host, _ in up.ssh.commands("kubeadm reset")] == ["master-2"]
 
 
@@ -133,7 +133,7 @@ def test_nothing_is_removed_and_nobody_joins_when_the_quorum_would_go(up: World,
     with pytest.raises(
         FailedError, match="removing master-3 would leave 1 of 2 voters; not healthy: master-2"
     ):
-        control_plane.join(build, "master-3")
+        joining.join(build, "master-3")
     assert set(up.etcd) == {"master-1", "master-2", "master-3"}
     assert up.verbs() == []
     assert up.api.deleted == []
@@ -144,7 +144,7 @@ def test_a_join_goes_through_a_master_whose_api_server_is_ready(up: World, build
         up.becomes_member(f"master-{number}", founding=number == 1)
     up.ssh.on("master-1", "get --raw /readyz", DeadlineError("master-1: `kubectl`", 10, "still running"))
     up.ssh.on("master-2", "get --raw /readyz", Result(1, "", "connection refused"))
-    control_plane.join(build, "worker-1")
+    joining.join(build, "worker-1")
     assert [host for host, _ in up.ssh.commands("token create")] == ["master-3"]
 
 
@@ -152,7 +152,7 @@ def test_a_join_without_a_ready_master_is_refused(up: World, build: Build) -> No
     up.becomes_member("master-1", founding=True)
     up.ssh.on("", "get --raw /readyz", Result(1, "", "connection refused"))
     with pytest.raises(FailedError, match="no master of the cluster is ready") as refused:
-        control_plane.join(build, "worker-1")
+        joining.join(build, "worker-1")
     assert "invoke status" in refused.value.next_step
     assert up.ssh.commands("token create") == []
 
@@ -212,5 +212,5 @@ def test_a_failed_join_shows_the_end_of_kubeadms_own_output(up: World, build: Bu
     up.becomes_member("master-1", founding=True)
     up.failing = {"worker-1"}
     with pytest.raises(CommandError, match="it went wrong") as failed:
-        control_plane.join(build, "worker-1")
+        joining.join(build, "worker-1")
     assert failed.value.host == "worker-1"

@@ -95,6 +95,12 @@ def decided(
     return decide(lab(), bundles(), facts(masters, workers, balancer))
 
 
+def wanted(item: Decision) -> bool:
+    """Whether anything is to be done about a host."""
+    runs = item.state is State.RUNNING
+    return not runs or bool(item.host or item.resize or item.leftover) or item.cluster is not Origin.NONE
+
+
 def origins(decisions: dict[str, Decision]) -> dict[str, str]:
     return {name: item.cluster.name.lower() for name, item in decisions.items()}
 
@@ -109,12 +115,12 @@ def test_a_fresh_lab_is_founded_by_the_first_master() -> None:
         "worker-1": "join",
         "worker-2": "join",
     }
-    assert all(item.machine == "make the machine and boot it for the first time" for item in found.values())
+    assert {item.state for item in found.values()} == {State.ABSENT}
 
 
 def test_a_finished_lab_needs_nothing() -> None:
     found = decided((JOINED,) * 3, (JOINED,) * 2)
-    assert not any(item.sentences() for item in found.values())
+    assert not any(wanted(item) for item in found.values())
 
 
 @pytest.mark.parametrize("lost", [0, 1, 2])
@@ -148,7 +154,6 @@ def test_a_master_on_which_an_init_has_begun_goes_on_with_it(begun: Seen, where:
     founder = found[f"master-{where + 1}"]
     assert founder.cluster is Origin.INIT
     assert founder.leftover
-    assert founder.sentences()[-2:] == ("kubeadm: finish or undo what an earlier run began", "kubeadm init")
 
 
 def test_a_half_finished_join_is_a_leftover_and_joins() -> None:
@@ -172,9 +177,9 @@ def test_nothing_is_founded_while_a_machine_is_off_that_might_hold_the_cluster(h
 
 def test_a_machine_that_is_off_is_switched_on_and_judged_when_it_runs() -> None:
     found = decided((OFF, JOINED, JOINED), (PAUSED, JOINED), OFF)
-    assert found["master-1"].sentences() == ("switch the machine on",)
-    assert found["worker-1"].sentences() == ("resume the machine",)
-    assert found["haproxy"].sentences() == ("switch the machine on",)
+    assert (found["master-1"].state, found["worker-1"].state) == (State.OFF, State.PAUSED)
+    for name in ("master-1", "worker-1", "haproxy"):
+        assert (found[name].host, found[name].cluster) == ((), Origin.NONE)
 
 
 def test_a_balancer_that_is_off_holds_no_cluster() -> None:
@@ -199,7 +204,8 @@ def test_a_change_that_an_earlier_run_still_owes_is_a_part_of_the_plan() -> None
     found = facts((JOINED,) * 3, (JOINED,) * 2)
     owing = replace(found.hosts["haproxy"], pending=[["systemctl", "reload", "haproxy"]])
     decisions = decide(lab(), bundles(), Facts(found.states, found.hosts | {"haproxy": owing}))
-    assert decisions["haproxy"].sentences() == ("finish what an earlier run began: systemctl reload haproxy",)
+    [change] = decisions["haproxy"].host
+    assert change.sentence == "finish what an earlier run began: systemctl reload haproxy"
 
 
 def judged(masters: tuple[Seen, ...], workers: tuple[Seen, ...]) -> str | None:
@@ -245,10 +251,10 @@ def test_decisions_hold_together_whatever_is_found(
     assert sum(item.cluster is Origin.INIT for item in found.values()) <= 1
     for name, seen in everyone.items():
         item = found[name]
-        assert bool(item.machine) == (seen.state is not State.RUNNING)
+        assert item.state is seen.state
         assert (item.cluster is Origin.NONE) == (seen in (JOINED, OFF, PAUSED) or name == "haproxy")
         assert item.leftover == (seen in BEGUN)
-    assert (not any(item.sentences() for item in found.values())) == (
+    assert (not any(wanted(item) for item in found.values())) == (
         balancer == BLANK and all(seen == JOINED for seen in (*masters, *workers))
     )
 

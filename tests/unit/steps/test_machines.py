@@ -31,7 +31,7 @@ def test_only_a_kubernetes_node_gets_the_volumes_of_containerd_kubelet_and_etcd(
     volumes = {volume.path: volume for volume in machines.machine(build, "worker-1").volumes}
     assert set(volumes) == {"/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd"}
     images = volumes["/var/lib/containerd"]
-    assert images.seed == build.provided.containerd_root
+    assert images.seed == build.artefacts.containerd_root
     assert images.private, "databases that are written to must not be shared"
     assert volumes["/var/lib/etcd"].seed is None
 
@@ -112,7 +112,7 @@ def test_a_boot_that_never_ends_tells_host_deadline_and_last_state(
 
 def test_a_boot_is_left_when_the_build_is_stopped(world: World, build: Build) -> None:
     booting(world, NOT_REACHABLE)
-    build.stop.set()
+    build.engine.stop.set()
     with pytest.raises(Stopped):
         machines.booted(build, "master-1")
 

@@ -8,10 +8,12 @@ import pytest
 import yaml
 
 from lab.cluster.api import ApiError
+from lab.cluster.apply import ObjectChange
 from lab.errors import DeadlineError
 from lab.render.components import kubelet_settings
 from lab.render.roles import Role, addons
 from lab.steps import hosts, services
+from lab.steps.addons import KUBELET, applying, compared
 from lab.steps.context import Build
 from lab.steps.engine import Stopped
 from tests.fakes import FakeClock
@@ -49,20 +51,56 @@ def test_an_add_on_that_is_as_it_should_be_is_not_changed(up: World, build: Buil
 
 
 def test_the_plan_names_what_applying_would_change_and_nothing_else(up: World, build: Build) -> None:
-    first = services.planned(build)
-    assert [item.name for item in first["coredns"]] == ["Deployment/kube-system/coredns"]
-    assert first["coredns"][0].before
-    assert all(not item.before for item in first["metallb"])
+    [coredns] = services.addon_changes(build, role("coredns"))
+    assert coredns.name == "Deployment/kube-system/coredns"
+    assert coredns.before
+    assert all(not item.before for item in services.addon_changes(build, role("metallb")))
     assert up.api.applied == []
     for item in addons(build.lab.inventory):
         services.apply_addon(build, item)
-    assert services.planned(build) == {
-        "kubelet": [],
-        "coredns": [],
-        "flannel": [],
-        "metallb": [],
-        "traefik": [],
-    }
+    assert compared(build) == {name: [] for name in ("kubelet", "coredns", "flannel", "metallb", "traefik")}
+
+
+def test_a_step_of_an_add_on_says_what_it_creates_and_changes_and_is_there_only_then(
+    up: World, build: Build
+) -> None:
+    steps = {step.key: step for step in applying(build, compared(build))}
+    assert list(steps) == ["addon-coredns", "addon-flannel", "addon-metallb", "addon-traefik"]
+    assert steps["addon-coredns"].will == ("change Deployment/kube-system/coredns",)
+    assert "create Namespace/metallb-system" in steps["addon-metallb"].will
+    assert len(steps["addon-coredns"].diffs) == 1
+    assert steps["addon-metallb"].diffs == (), "a new object's diff would be the whole object"
+    for item in addons(build.lab.inventory):
+        services.apply_addon(build, item)
+    assert applying(build, compared(build)) == []
+    up.api.objects.pop("/apis/apps/v1/namespaces/metallb-system/daemonsets/speaker")
+    [step] = applying(build, compared(build))
+    assert step.will == ("create DaemonSet/metallb-system/speaker",)
+
+
+def test_an_add_on_of_which_nobody_can_tell_is_a_step_that_says_why(up: World, build: Build) -> None:
+    up.api.answers = False
+    steps = applying(build, compared(build))
+    assert steps[0].key == KUBELET
+    assert {step.will for step in steps} == {()}
+    assert all(isinstance(step.unknown, DeadlineError) for step in steps)
+
+
+def test_the_other_add_ons_are_compared_though_a_webhook_of_one_does_not_serve(
+    up: World, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(_: Build, wanted: Role) -> list[ObjectChange]:
+        if wanted.name == "metallb":
+            raise DeadlineError(
+                "dry run of IPAddressPool/metallb-system/default", 20, "failed calling webhook"
+            )
+        return []
+
+    monkeypatch.setattr(services, "addon_changes", silent)
+    [step] = applying(build, compared(build))
+    assert (step.key, step.will) == ("addon-metallb", ())
+    assert "failed calling webhook" in str(step.unknown)
+    assert up.api.applied == []
 
 
 def test_drift_of_one_object_is_planned_as_a_diff(up: World, build: Build) -> None:
@@ -70,7 +108,7 @@ def test_drift_of_one_object_is_planned_as_a_diff(up: World, build: Build) -> No
         services.apply_addon(build, item)
     path = "/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools/default"
     up.api.objects[path]["spec"]["addresses"] = ["10.1.1.200-10.1.1.210"]
-    [change] = services.planned(build)["metallb"]
+    [change] = services.addon_changes(build, role("metallb"))
     assert change.name == "IPAddressPool/metallb-system/default"
     assert "-  - 10.1.1.200-10.1.1.210" in change.diff
     assert "+  - 10.1.1.100-10.1.1.150" in change.diff
@@ -83,6 +121,12 @@ def test_nodes_are_waited_for_and_the_missing_ones_named(up: World, build: Build
         DeadlineError, match="all nodes Ready: not within 300 s; last seen: not joined: worker-2"
     ):
         services.nodes(build)
+
+
+def test_a_node_of_which_a_step_has_failed_is_not_waited_for(up: World, build: Build) -> None:
+    up.lose("worker-2")
+    build.engine.lost |= {"boot:worker-2", "addon-metallb"}
+    assert services.nodes(build) == (False, "4 nodes")
 
 
 def test_a_workload_is_waited_for_and_named(up: World, build: Build, clock: FakeClock) -> None:
@@ -115,7 +159,7 @@ def test_an_api_that_goes_away_while_it_is_waited_for_is_not_the_end(
 
 def test_a_wait_is_left_when_the_build_is_stopped(up: World, build: Build) -> None:
     up.lose("worker-1")
-    build.stop.set()
+    build.engine.stop.set()
     with pytest.raises(Stopped):
         services.nodes(build)
 
@@ -161,7 +205,7 @@ def with_kubelet_settings(up: World, **changes: Any) -> None:
 
 def test_kubelet_settings_that_are_in_the_cluster_are_left_alone(up: World, build: Build) -> None:
     with_kubelet_settings(up)
-    assert services.planned(build)["kubelet"] == []
+    assert services.kubelet_changes(build) == []
     assert services.apply_kubelet_configuration(build) == (False, "")
 
 
@@ -169,13 +213,13 @@ def test_a_changed_kubelet_setting_is_planned_and_applied_beside_kubeadms_own(
     up: World, build: Build
 ) -> None:
     with_kubelet_settings(up, containerLogMaxSize="99Mi")
-    [change] = services.planned(build)["kubelet"]
+    [change] = services.kubelet_changes(build)
     assert "-    containerLogMaxSize: 99Mi" in change.diff
     assert "+    containerLogMaxSize: 10Mi" in change.diff
     assert services.apply_kubelet_configuration(build) == (True, "")
     assert settings_of(up)["containerLogMaxSize"] == "10Mi"
     assert settings_of(up)["clusterDomain"] == "cluster.local"
-    assert services.planned(build)["kubelet"] == []
+    assert services.kubelet_changes(build) == []
 
 
 def test_a_cluster_without_kubelet_settings_is_not_given_any(build: Build) -> None:

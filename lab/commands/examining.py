@@ -1,0 +1,56 @@
+"""preflight: what speaks against a build, as lines or as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from json import dumps
+from typing import Any
+
+from invoke.exceptions import Exit
+
+from lab.commands.hints import with_options
+from lab.commands.session import open_lab, read, session, shown
+from lab.errors import PlumblineError, PreflightError
+from lab.runs import mask
+from lab.steps.preflight import examine
+from lab.steps.preflight import preflight as check
+
+
+@shown
+def preflight(inventory: str, provider: str, json: bool) -> None:
+    """Say whether this machine can take the lab; change nothing."""
+    if json:
+        _preflight_json(inventory, provider)
+        return
+    with session("preflight", inventory, provider) as opened:
+        count = check(opened.lab)
+        opened.console.say(f"{opened.inventory.lab}: ready to make or start {count} machines")
+
+
+def _preflight_json(inventory: str, provider: str) -> None:
+    """The same as JSON, in the shape of docs/preflight.md, whatever is wrong."""
+    said: dict[str, Any] = {"lab": None, "ready": False, "machines": None, "findings": [], "error": None}
+    code = 0
+    try:
+        found = read(inventory, provider)
+        said["lab"] = found.lab
+        count, problems = examine(open_lab(found))
+        said |= {"ready": not problems, "machines": count}
+        said["findings"] = [asdict(problem) | {"state": "refused"} for problem in problems]
+        said["findings"] += [_warning(line) for line in found.warnings]
+        code = PreflightError.exit_code if problems else 0
+    except PlumblineError as error:
+        code = error.exit_code
+        texts = {"message": error.message, "next": error.next_step}
+        chosen = {"inventory": inventory, "provider": provider}
+        texts = {key: mask(with_options(text, chosen)) for key, text in texts.items()}
+        said["error"] = {"exit_code": code} | texts
+    print(dumps(said, indent=2))
+    if code:
+        raise Exit(code=code)
+
+
+def _warning(line: str) -> dict[str, str]:
+    """A warning of the inventory as a finding: its line ends with what to do."""
+    seen, _, fix = line.removeprefix("warning: ").rpartition("; ")
+    return {"subject": "inventory", "seen": seen, "wanted": "", "fix": fix, "state": "warning"}

@@ -1,0 +1,90 @@
+"""Add-ons and the kubelets' settings as steps: applied where they differ, waited for in any case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+
+from lab.cluster.apply import COMPARE_SECONDS, ObjectChange
+from lab.errors import FailedError, PlumblineError
+from lab.render.roles import addons
+from lab.steps import services
+from lab.steps.context import Build
+from lab.steps.control_plane import api_answers
+from lab.steps.engine import Step
+
+KUBELET = "addon-kubelet"
+"""Key of the step that brings the kubelets' settings into the cluster, where nodes that join take them."""
+
+Compared = Mapping[str, Sequence[ObjectChange] | PlumblineError]
+"""What applying would change, by name of the add-on (or `kubelet`); or why nobody can tell."""
+
+
+def compared(build: Build) -> Compared:
+    """Compare what the cluster has with what it should have, all at the same time; changes nothing."""
+    asked = {"kubelet": partial(services.kubelet_changes, build)}
+    asked |= {role.name: partial(services.addon_changes, build, role) for role, _ in build.addon_objects}
+    if "api" in build.engine.lost:
+        return dict.fromkeys(asked, FailedError("the API was not reached"))
+    try:
+        api_answers(build, COMPARE_SECONDS)
+    except PlumblineError as error:
+        return dict.fromkeys(asked, error)
+    with ThreadPoolExecutor(len(asked)) as pool:
+        looks = {name: pool.submit(look) for name, look in asked.items()}
+    found: dict[str, Sequence[ObjectChange] | PlumblineError] = {}
+    for name, answer in looks.items():
+        try:
+            found[name] = answer.result()
+        except PlumblineError as error:
+            found[name] = error
+    return found
+
+
+def applying(build: Build, seen: Compared | None) -> list[Step]:
+    """A step for the kubelets' settings and for each add-on that differs, or of which nobody can tell.
+
+    `seen` is None for a cluster that is yet to be founded: it is born with the settings, and without add-ons.
+    """
+    steps: list[Step] = []
+    if seen and seen["kubelet"]:
+        run = partial(services.apply_kubelet_configuration, build)
+        steps.append(_step(KUBELET, "kubelet settings", run, (), seen["kubelet"]))
+    previous: tuple[str, ...] = ()
+    for role in addons(build.lab.inventory):
+        there = seen[role.name] if seen else None
+        if there is None or there:
+            run = partial(services.apply_addon, build, role)
+            steps.append(_step(f"addon-{role.name}", f"add-on {role.name}", run, previous, there))
+            previous = (steps[-1].key,)
+    return steps
+
+
+def _step(
+    key: str,
+    title: str,
+    run: Callable[[], tuple[bool, str]],
+    after: Iterable[str],
+    seen: Sequence[ObjectChange] | PlumblineError | None,
+) -> Step:
+    step = Step(key, "", title, frozenset({"api"}), run, frozenset(after))
+    if seen is None:
+        return replace(step, will=(f"apply {title}",))
+    if isinstance(seen, PlumblineError):
+        return replace(step, unknown=seen)
+    will = tuple(f"{'change' if item.before else 'create'} {item.name}" for item in seen)
+    return replace(step, will=will, diffs=tuple(item.diff for item in seen if item.before))
+
+
+def waiting(build: Build, before: Iterable[Step]) -> list[Step]:
+    """Wait for the nodes when all of `before` has ended, well or not, then for each add-on."""
+    ended = frozenset(step.key for step in before)
+    run = partial(services.nodes, build)
+    steps = [Step("nodes", "", "all nodes Ready", frozenset({"api"}), run, ended)]
+    for role in addons(build.lab.inventory):
+        needs = {"nodes"} | ({f"addon-{role.name}"} & ended)
+        run = partial(services.addon_ready, build, role)
+        steps.append(Step(f"ready-{role.name}", "", f"{role.name} ready", frozenset(needs), run))
+    return steps

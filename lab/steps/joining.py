@@ -1,0 +1,193 @@
+"""Nodes join the cluster: kubeadm join, after what is left of a former life of the host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import yaml
+
+from lab.cluster import etcd, kubeadm
+from lab.cluster.api import patiently
+from lab.errors import DeadlineError, FailedError, PlumblineError
+from lab.hosts.converge import HostFacts, look
+from lab.render.kubeadm import join as join_document
+from lab.render.kubeadm import reset as reset_document
+from lab.steps.context import Build
+from lab.steps.control_plane import LEFTOVER
+from lab.steps.decide import Origin
+from lab.steps.engine import Step
+
+KUBEADM_CONFIG = "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
+
+
+@dataclass(frozen=True)
+class Former:
+    """What the cluster still has of a host's former life; None where nobody could tell."""
+
+    member: bool | None
+    """A member of etcd at its address."""
+    node: bool | None
+    """A Node object of its name."""
+
+
+NOTHING = Former(member=False, node=False)
+UNTOLD = Former(member=None, node=None)
+
+
+def former_life(build: Build, name: str) -> Former:
+    """What the cluster still has of a host that is no part of it; changes nothing."""
+    master = name in build.lab.inventory.masters
+    try:
+        address = str(build.lab.inventory.hosts[name].address)
+        asked = _living_master(build) if master else ""
+        member = master and bool(etcd.stale(etcd.members(build.lab.ssh, asked), address))
+        return Former(member, build.api.get(f"/api/v1/nodes/{name}") is not None)
+    except PlumblineError:
+        return UNTOLD
+
+
+def joining(
+    build: Build, name: str, former: Former, needs: Iterable[str], after: Iterable[str], *, leftover: bool
+) -> Step:
+    """A node joins. What the cluster has of its former life is removed first, and nothing else."""
+    # what an earlier run began may register itself at any moment
+    known = UNTOLD if leftover else former
+    will = (*((LEFTOVER,) if leftover else ()), *_removals(build, name, known), Origin.JOIN.value)
+    run = partial(join, build, name, known)
+    return Step("join", name, "kubeadm join", frozenset(needs), run, frozenset(after), will=will)
+
+
+def _removals(build: Build, name: str, former: Former) -> tuple[str, ...]:
+    member = {
+        True: f"remove the dead etcd member of {name}",
+        None: "remove its dead etcd member, if there is one",
+    }
+    node = {
+        True: f"delete the former Node object {name}",
+        None: "delete its former Node object, if there is one",
+    }
+    told = [member.get(former.member)] if name in build.lab.inventory.masters else []
+    return tuple(sentence for sentence in (*told, node.get(former.node)) if sentence)
+
+
+def _same_endpoint(build: Build) -> None:
+    """A cluster with another endpoint would tie every new node to it: the balancer would stand beside it."""
+    inventory = build.lab.inventory
+    held = patiently("kubeadm's configuration", lambda: build.api.get(KUBEADM_CONFIG))
+    if held is None:  # kubeadm itself says then that nobody can join
+        return
+    cluster = yaml.safe_load(held["data"]["ClusterConfiguration"])
+    endpoint = cluster.get("controlPlaneEndpoint", "")
+    if endpoint != inventory.endpoint:
+        raise FailedError(
+            f"{inventory.lab}: the cluster's controlPlaneEndpoint is {endpoint or 'not set'}, and the "
+            f"inventory's balancer is {inventory.endpoint}: no node can join it",
+            next_step=f"write controlPlaneEndpoint: {inventory.endpoint} into ConfigMap kubeadm-config; "
+            "then on each master remove /etc/kubernetes/pki/apiserver.crt and apiserver.key, and run kubeadm "
+            f"init phase certs apiserver --control-plane-endpoint {inventory.endpoint}",
+        )
+
+
+def join(build: Build, name: str, former: Former = UNTOLD) -> tuple[bool, str]:
+    """`kubeadm join` of a node, continued where an earlier build left it.
+
+    Before a master joins, the dead etcd member of its address goes; before any node joins, the Node object
+    of its former life goes, for kubeadm refuses a name that is Ready. Raises `FailedError` rather than remove
+    what `former` says is not there. Secrets live for this join alone.
+    """
+    lab, inventory = build.lab, build.lab.inventory
+    seen = look(lab.ssh, build.bundles[name])
+    if seen.joined:
+        return False, ""
+    _same_endpoint(build)
+    remarks = []
+    master = _living_master(build)
+    control_plane = name in inventory.masters
+    if seen.kubeadm != "running":
+        if seen.touched:
+            kubeadm.reset(lab.ssh, name, reset_document(lab.provider.traits_of(name)))
+            remarks.append("after undoing a half-finished join")
+        remarks += _take_out(build, name, master, former)
+        secrets = kubeadm.join_secrets(lab.ssh, master, control_plane=control_plane)
+        document = join_document(inventory, lab.provider.traits_of(name), build.pins, name, secrets)
+        try:
+            kubeadm.start(lab.ssh, name, "join", document)
+            kubeadm.finish(lab.ssh, name, build.noting(f"join:{name}"))
+        finally:
+            # a stopped build leaves the join at work on the host: its secrets die by themselves
+            if not build.engine.stop.is_set():
+                kubeadm.forget(lab.ssh, master, secrets)
+    else:
+        remarks.append("continued")
+        kubeadm.finish(lab.ssh, name, build.noting(f"join:{name}"))
+    return True, "; ".join(remarks)
+
+
+def _take_out(build: Build, name: str, master: str, former: Former) -> list[str]:
+    """Remove what the cluster still has of the host's former life; what was removed."""
+    lab, removed = build.lab, []
+    if name in lab.inventory.masters:
+        address, listed = str(lab.inventory.hosts[name].address), etcd.members(lab.ssh, master)
+        there = etcd.stale(listed, address)
+        if there and former.member is False:
+            raise _appeared(name, "etcd has a member at its address")
+        _no_other_learner(name, listed, address)
+        if there and etcd.remove_stale(lab.ssh, master, address, name):
+            removed.append("dead etcd member removed")
+    path = f"/api/v1/nodes/{name}"
+    if former.node is False:
+        if patiently(f"Node {name}", lambda: build.api.get(path)):
+            raise _appeared(name, "the cluster has a Node object of its name")
+    elif patiently(f"former Node {name} removed", lambda: build.api.delete(path)):
+        removed.append("former Node object removed")
+    return removed
+
+
+def _no_other_learner(name: str, listed: Iterable[etcd.Member], address: str) -> None:
+    learners = [
+        item.name or item.peer for item in listed if item.learner and f"//{address}:" not in item.peer
+    ]
+    if learners:
+        raise FailedError(
+            f"{name}: etcd takes one new member at a time; {learners[0]} has begun to join and has no vote",
+            next_step="invoke build again, when that one has joined or is gone",
+        )
+
+
+def _appeared(name: str, what: str) -> FailedError:
+    return FailedError(
+        f"{name}: {what}, which was not there when this was planned; it is not removed",
+        next_step="invoke plan, then invoke build again: they decide by what they find",
+    )
+
+
+def _living_master(build: Build) -> str:
+    """A master that is a part of the cluster and whose own API server is ready."""
+    lab = build.lab
+    for name in lab.inventory.masters:
+        facts = _look(build, name)
+        if facts is None or not facts.joined:
+            continue
+        address = f"https://{lab.inventory.hosts[name].address}:{lab.inventory.kubernetes.api_port}"
+        if _answers(build, name, f"{kubeadm.KUBECTL} --server {address} get --raw /readyz"):
+            return name
+    raise FailedError(
+        "no master of the cluster is ready, so nothing can join",
+        next_step="invoke status",
+    )
+
+
+def _answers(build: Build, name: str, command: str) -> bool:
+    try:
+        return build.lab.ssh.try_run(name, command, seconds=10).code == 0
+    except (FailedError, DeadlineError):
+        return False
+
+
+def _look(build: Build, name: str) -> HostFacts | None:
+    try:
+        return look(build.lab.ssh, build.bundles[name])
+    except (FailedError, DeadlineError):
+        return None
