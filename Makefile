@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 # Proxies reach what is fetched as root; the tasks keep them from the lab (docs/proxies.md).
 PROXIES := http_proxy,https_proxy,all_proxy,no_proxy,HTTP_PROXY,HTTPS_PROXY,ALL_PROXY,NO_PROXY
-SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PLUMBLINE_SOURCE,PLUMBLINE_CACHE,$(PROXIES))
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PLUMBLINE_SOURCE,PLUMBLINE_CACHE,REGISTRY_AUTH_FILE,$(PROXIES))
 INVOKE := $(SUDO) .venv/bin/invoke
 # apt reads the lower-case names alone.
 ifdef HTTP_PROXY
@@ -17,7 +17,7 @@ export no_proxy ?= $(NO_PROXY)
 endif
 packages = $(shell sed 's/\#.*//' artifacts/$(1))
 
-.PHONY: help setup packages packages-test limits artifacts lab verify destroy test test-long test-fast test-unit lint format
+.PHONY: help setup packages packages-test lxc-net limits modules artifacts lab verify destroy test test-long test-fast test-unit lint format
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -53,18 +53,28 @@ test-unit: .venv/locked
 format: .venv/locked ## format the code
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
 
+# Another apt may be at work (a fresh cloud machine updates itself), and a file that was there before is kept.
+APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold
 define install
 	@dpkg-query -W -f '$${db:Status-Abbrev}\n' $(1) 2>&1 | grep -qv '^ii' \
-	  && { $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
-	       apt-get install -q -y --no-install-recommends $(1); } || true
+	  && { $(APT) update && $(APT) install -y --no-install-recommends $(1); } || true
 	@dpkg-query -W $(1) > /dev/null
 endef
 
-packages:
+packages: lxc-net
 	$(call install,$(call packages,packages.txt))
 
+# The package starts a bridge with NAT and a DNS server on this machine, which no lab uses. Whoever has the
+# package, or the file, has decided already.
+lxc-net:
+	@dpkg-query -W -f '$${db:Status-Status}' lxc 2> /dev/null | grep -q . || test -e /etc/default/lxc-net \
+	  || echo 'USE_LXC_BRIDGE="false" # by Plumbline: its labs have a bridge of their own' \
+	  | $(SUDO) tee /etc/default/lxc-net > /dev/null
+
+# Some distributions lack some of these; the tests that need them say so and are skipped.
+wanted-test = $(call packages,packages-test.txt)
 packages-test:
-	$(call install,$(call packages,packages-test.txt))
+	$(call install,$(or $(shell apt-cache --generate pkgnames 2> /dev/null | grep -Fx "$$(printf '%s\n' $(wanted-test))"),$(wanted-test)))
 
 .venv/locked: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11; next: make PYTHON=python3.11"; exit 3; }
@@ -72,8 +82,25 @@ packages-test:
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
+modules = $(shell sed 's/\#.*//' artifacts/modules.txt | awk '{ print $$1 }')
+
 # Containers share these with this machine; 16 systemd machines need far more than the default of 128.
-limits:
+limits: modules
 	@test $$(sysctl -n fs.inotify.max_user_instances) -ge 8192 || { \
 	  printf 'fs.inotify.max_user_instances = 8192\nfs.inotify.max_user_watches = 1048576\n' \
 	  | $(SUDO) tee /etc/sysctl.d/90-plumbline.conf > /dev/null && $(SUDO) sysctl -q -p /etc/sysctl.d/90-plumbline.conf; }
+
+# What the kernel has built in is no module and needs nothing. br_netfilter would let this machine's firewall see
+# what its own bridges carry: that stays as it was, and a lab has a setting of its own.
+modules:
+	@list=$$(for name in $(modules); do \
+	    PATH=$$PATH:/usr/sbin:/sbin modprobe --quiet --show-depends $$name 2> /dev/null | grep -q ^insmod && echo $$name; done); \
+	  test -n "$$list" || exit 0; \
+	  test "$$list" = "$$(cat /etc/modules-load.d/plumbline.conf 2> /dev/null)" \
+	    || echo "$$list" | $(SUDO) tee /etc/modules-load.d/plumbline.conf > /dev/null; \
+	  test -e /proc/sys/net/bridge -o -e /etc/sysctl.d/90-plumbline-bridge.conf \
+	    || printf 'net.bridge.bridge-nf-call-%s = 0\n' arptables ip6tables iptables \
+	    | $(SUDO) tee /etc/sysctl.d/90-plumbline-bridge.conf > /dev/null; \
+	  $(SUDO) modprobe --all $$list; \
+	  test ! -e /etc/sysctl.d/90-plumbline-bridge.conf \
+	    || $(SUDO) sysctl -q -p /etc/sysctl.d/90-plumbline-bridge.conf

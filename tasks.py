@@ -44,6 +44,7 @@ building = (
 show = task(
     "artifacts.show",
     "Show each component: version, source, digest, state.",
+    Option("inventory", "whose registry mirrors are asked first (containerd.mirrors)"),
     SOURCE,
     Option("arch", "of which machines: amd64 or arm64; default: this machine's"),
     Option("fetch", "bring what is missing", False),
@@ -107,10 +108,10 @@ proving = (
     ),
     task(
         "bench.bench",
-        "Measure a lab that does not exist yet (build, memory, destroy), or an inventory; print JSON.",
+        "Measure a lab that does not exist yet, an inventory, or fetching from upstream; print JSON.",
         *LAB,
         SOURCE,
-        Option("what", "lab (built and destroyed) or inventory (no lab needed)", "lab"),
+        Option("what", "lab (built and destroyed), inventory or artifacts (no lab needed)", "lab"),
     ),
 )
 reaching = (

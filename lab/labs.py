@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import CommandError, DeadlineError, FailedError, InputError
+from lab.inventory.addon_sections import domain
 from lab.inventory.models import Host, Inventory
 from lab.local import own_network
 from lab.machines import Provider
 from lab.providers.opening import provider_for
 from lab.ssh import Keys, Ssh, ssh_for
+from lab.waits import be_patient
 
 if TYPE_CHECKING:
     from lab.authority import Authority
@@ -43,6 +45,12 @@ class Lab:
         self.inventory, self.root = inventory, root
         self._layers, self._backend = layers, backend
         self._provider, self._ssh, self._api = provider, ssh, api
+
+    @classmethod
+    def open(cls, inventory: Inventory, root: Path, backend: str = "") -> Lab:
+        """The lab of a command: the process waits as patiently as the inventory says from here on."""
+        be_patient(inventory.patience)
+        return cls(inventory, root, backend=backend)
 
     def with_layers(self, layers: tuple[Path, ...]) -> Lab:
         """The same lab, able to make machines that lie on these trees."""
@@ -90,10 +98,10 @@ class Lab:
 
     @cached_property
     def authority(self) -> Authority:
-        """The CA of the ingress' certificates; an inventory with an ingress has one."""
+        """The CA of what the lab serves by name."""
         from lab.authority import Authority  # cryptography is slow to import, and few commands need it
 
-        return Authority(self.keys.folder / "ca", self.inventory.ingress_domain)
+        return Authority(self.keys.folder / "ca", domain(self.inventory))
 
     @cached_property
     def ssh(self) -> Ssh:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import CommandError, DeadlineError, FailedError
+from lab.waits import patient
 
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
 _OWN_NETWORK = "/proc/thread-self/ns/net"
@@ -65,7 +66,7 @@ def run(
     check: bool = True,
     env: Mapping[str, str] | None = None,
 ) -> Completed:
-    """Run `argv` to its end and give back what it printed. `timeout` is in seconds.
+    """Run `argv` to its end and give back what it printed. `timeout` is in seconds, times the lab's patience.
 
     The program gets a process group of its own, so a deadline or Ctrl-C ends its children too and a
     Ctrl-C on the terminal never reaches them first. Without `input` it reads from nowhere. `env` replaces
@@ -74,7 +75,7 @@ def run(
     Raises `CommandError` for another exit code than 0 (not with `check=False`), `DeadlineError` after
     `timeout` seconds, `FailedError` when there is no such program.
     """
-    shown = shlex.join(argv)
+    shown, timeout = shlex.join(argv), patient(timeout)
     try:
         process = subprocess.Popen(
             list(argv),

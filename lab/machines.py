@@ -75,6 +75,8 @@ class Problem:
     seen: str
     wanted: str
     fix: str
+    stops: bool = True
+    """A warning does not stop a build."""
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.seen}; wanted: {self.wanted}; fix: {self.fix}"

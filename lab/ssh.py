@@ -26,6 +26,7 @@ from platformdirs import user_data_path
 from lab.errors import CommandError, DeadlineError, FailedError
 from lab.inventory.models import Inventory
 from lab.runs import mask
+from lab.waits import patient
 
 log = logging.getLogger("plumbline")
 
@@ -161,8 +162,8 @@ class Ssh:
             "    StrictHostKeyChecking yes",
             "    HostKeyAlgorithms ssh-ed25519",
             "    PreferredAuthentications publickey",
-            "    ConnectTimeout 3",
-            "    ServerAliveInterval 5",
+            f"    ConnectTimeout {patient(3):.0f}",
+            f"    ServerAliveInterval {patient(5):.0f}",
             "    ServerAliveCountMax 3",
             "    ControlMaster auto",
             f"    ControlPath {sockets}/%C",
@@ -181,8 +182,9 @@ class Ssh:
         """Run `command` as root on `host` and give back its end, whatever it was.
 
         `stdin` is text, or a file whose bytes are sent. Raises `FailedError` when the host cannot be reached,
-        `DeadlineError` after `seconds`.
+        `DeadlineError` after `seconds`, times the lab's patience.
         """
+        seconds = patient(seconds)
         log.debug("%s: $ %s", host, command)
         with stdin.open("rb") if isinstance(stdin, Path) else nullcontext() as file:
             given: dict[str, Any] = {"stdin": file} if file else {"input": stdin}

@@ -10,6 +10,19 @@ from lab.errors import DeadlineError, PlumblineError
 
 T = TypeVar("T")
 
+_factor = 1.0
+
+
+def be_patient(factor: float) -> None:
+    """From here on this process waits `factor` times as long for everything: the inventory's `patience`."""
+    global _factor
+    _factor = factor
+
+
+def patient(seconds: float) -> float:
+    """Seconds that a wait or a command really gets on this lab's machines."""
+    return seconds * _factor
+
 
 class NotYet(Exception):
     """Raised by a probe: what it saw instead of what is waited for."""
@@ -26,8 +39,9 @@ def wait_for(
     """Call `probe` until it returns; give back what it returned.
 
     The probe raises `NotYet(state)` to go on waiting. Every other exception is hopeless and ends the
-    wait at once. Raises `DeadlineError` with the last state after `seconds`.
+    wait at once. Raises `DeadlineError` with the last state after `seconds`, times the lab's patience.
     """
+    seconds = patient(seconds)
     deadline = time.monotonic() + seconds
     while True:
         try:

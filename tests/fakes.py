@@ -155,12 +155,6 @@ class FakeSsh(Ssh):
         return [(call.host, call.command) for call in self.calls if piece in call.command]
 
 
-CLUSTER_WIDE = (
-    *("Namespace", "CustomResourceDefinition", "ValidatingWebhookConfiguration"),
-    *("ClusterRole", "ClusterRoleBinding", "IngressClass"),
-)
-
-
 class FakeApi(Api):
     """An API server: objects by path, server-side apply, and refusals that were asked for."""
 
@@ -182,7 +176,8 @@ class FakeApi(Api):
         if item["kind"] in self.unknown_kinds:
             raise NotYet(f"the API server does not serve {item['kind']}")
         root = f"/apis/{item['apiVersion']}" if "/" in item["apiVersion"] else f"/api/{item['apiVersion']}"
-        space = f"/namespaces/{item['metadata']['namespace']}" if item["kind"] not in CLUSTER_WIDE else ""
+        namespace = item["metadata"].get("namespace")
+        space = f"/namespaces/{namespace}" if namespace else ""
         return f"{root}{space}/{item['kind'].lower()}s/{item['metadata']['name']}"
 
     def get(self, path: str) -> Object | None:
@@ -229,9 +224,11 @@ class FakeApi(Api):
 
 def _status(item: Object, generation: int) -> Object:
     """Workloads of a fake cluster are ready at once."""
-    if item["kind"] == "Deployment":
+    if item["kind"] in ("Deployment", "StatefulSet"):
         count = item["spec"].get("replicas", 1)
         return {"readyReplicas": count, "updatedReplicas": count, "observedGeneration": generation}
+    if item["kind"] == "Job":
+        return {"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]}
     return {
         "desiredNumberScheduled": 1,
         "numberReady": 1,

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from lab.addons import addons
 from lab.artifacts.provide import Provided
 from lab.cluster.kubeadm import JOINED
 from lab.console import Console
@@ -34,7 +35,10 @@ from lab.ssh import Result
 from lab.steps.context import Build
 from tests.fakes import Call, FakeApi, FakeProvider, FakeSsh
 
-MANIFESTS = Path(__file__).parent / "fixtures" / "manifests"
+MANIFESTS = {
+    addon.manifest: addon.folder / "fixtures" / "manifest.yaml" for addon in addons() if addon.manifest
+}
+"""Upstream's manifests as they were recorded."""
 TOKEN = "abcdef.0123456789abcdef"
 CERTIFICATE_KEY = "0123456789abcdef" * 4
 INVENTORY = """
@@ -163,9 +167,7 @@ class World:
         nowhere = Path("/nowhere")
         provided = Provided("modules", "amd64", {}, {}, {}, nowhere, nowhere, nowhere)
         made = Build(lab, provided, Console(), Run(self.folder, self.inventory.lab, "build"))
-        made.__dict__["manifests"] = {
-            f"{name}-manifest": MANIFESTS / f"{name}.yaml" for name in ("flannel", "metallb")
-        }
+        made.__dict__["manifests"] = MANIFESTS
         return made
 
     def lose(self, name: str) -> None:

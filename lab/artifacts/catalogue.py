@@ -183,6 +183,15 @@ def load_catalogue(path: Path = CATALOGUE) -> Catalogue:
     return load_yaml(path, Catalogue)
 
 
+def line_of(pin: str) -> str:
+    """FILE:LINE of artifacts/ where a digest is pinned, as an editor opens it; "" if none does."""
+    for path in sorted(RECIPES.glob("*.yaml")):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if pin in line:
+                return f"artifacts/{path.name}:{number}"
+    return ""
+
+
 def load_yaml(path: Path, model: type[M]) -> M:
     """Read a YAML file into a model; raises `InputError` with file, field, value and rule."""
     try:

@@ -14,6 +14,7 @@ from lab.artifacts.recipes import load_recipe
 from lab.artifacts.sources import SOURCES, Source, named_source
 from lab.artifacts.sources.mirror import MirrorSource
 from lab.artifacts.sources.modules import LAYER, ModulesSource
+from lab.artifacts.sources.registry import Mirrors
 from lab.artifacts.sources.upstream import UpstreamSource, answers
 from lab.artifacts.store import Entry, Key, Say, Store
 from lab.artifacts.toolchain import MACHINE, host_arch
@@ -23,23 +24,29 @@ BINFMT = Path("/proc/sys/fs/binfmt_misc")
 """Where the kernel shows what it runs by an emulator (binfmt_misc)."""
 
 
-def choose(source: str, store: Store, catalogue: Catalogue, arch: str, say: Say) -> Source:
+def choose(
+    source: str, store: Store, catalogue: Catalogue, arch: str, say: Say, mirrors: Mirrors | None = None
+) -> Source:
     """The source to use. `auto`: the one that is complete here already, else upstream if it answers."""
     named = named_source(source)
     if named:
-        return source_of(named, store, catalogue, arch, say)
+        return source_of(named, store, catalogue, arch, say, mirrors)
     for one in SOURCES:
-        candidate = source_of(one, store, catalogue, arch, say)
+        candidate = source_of(one, store, catalogue, arch, say, mirrors)
         if len(found(store, candidate)) == len(candidate.components()):
             return candidate
     chosen = "upstream" if answers(catalogue, arch) else "modules"
     say(f"source: {chosen} (upstream {'answers' if chosen == 'upstream' else 'does not answer'})")
-    return source_of(chosen, store, catalogue, arch, say)
+    return source_of(chosen, store, catalogue, arch, say, mirrors)
 
 
-def source_of(name: str, store: Store, catalogue: Catalogue, arch: str, say: Say) -> Source:
-    """A source by name."""
-    kinds = {kind.name: kind for kind in (UpstreamSource, ModulesSource, MirrorSource)}
+def source_of(
+    name: str, store: Store, catalogue: Catalogue, arch: str, say: Say, mirrors: Mirrors | None = None
+) -> Source:
+    """A source by name; `mirrors` of registries are for the one that pulls images."""
+    if name == UpstreamSource.name:
+        return UpstreamSource(store, catalogue, arch, say, mirrors)
+    kinds = {kind.name: kind for kind in (ModulesSource, MirrorSource)}
     made: Source = kinds[name](store, catalogue, arch, say)
     return made
 

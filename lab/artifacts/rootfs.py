@@ -20,6 +20,7 @@ from lab.errors import FailedError, PreflightError
 EPOCH = "1723507200"
 # Raised when the same recipe would now give another tree.
 REVISION = 2
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 class RootfsRecipe(BaseModel):
@@ -91,9 +92,15 @@ def bootstrap(
     store: Store, tree: Path, packages: Sequence[str], arch: str, *, variant: str, name: str
 ) -> float:
     """Make a Debian tree and clean it; gives back the seconds it took."""
+    recipe = load_recipe()
     if not shutil.which("mmdebstrap"):
         raise PreflightError("mmdebstrap: not installed", next_step="apt-get install mmdebstrap")
-    recipe = load_recipe()
+    lines = apt.sources(recipe.suite)
+    if not lines and not KEYRING.exists():
+        raise PreflightError(
+            f"{KEYRING}: missing, so nothing from Debian's archive can be trusted",
+            next_step="apt-get install debian-archive-keyring gpg",
+        )
     command = [
         "mmdebstrap",
         "--mode=root",
@@ -104,9 +111,11 @@ def bootstrap(
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.exclude),
         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
         *(f"--aptopt={option}" for option in apt.proxy_options()),
+        # with lines of this machine's own, the keys that it trusts
+        *(() if lines else (f"--keyring={KEYRING}",)),
         recipe.suite,
         str(tree),
-        *apt.sources(recipe.suite),
+        *lines,
     ]
     env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "SOURCE_DATE_EPOCH": EPOCH, "LC_ALL": "C.UTF-8"}
     env |= proxies.apt_settings()

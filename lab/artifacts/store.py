@@ -15,6 +15,7 @@ a build killed at any moment leaves only `work/`, and perhaps an object or a tre
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -88,7 +89,8 @@ class Store:
         """What is wrong with an artefact, "" if nothing.
 
         The quick check compares size and time of each file, and the time of a tree's top folder; `full`
-        reads and digests every byte.
+        reads and digests every byte. A store may be copied by what keeps whole seconds alone (tar, some
+        file systems).
         """
         for name, file in entry.files.items():
             path = self.object_path(file)
@@ -96,7 +98,7 @@ class Store:
                 seen = path.stat()
             except OSError:
                 return f"{name}: {path} is gone"
-            if (seen.st_size, seen.st_mtime_ns) != (file.size, file.mtime_ns):
+            if seen.st_size != file.size or not _same_time(seen.st_mtime_ns, file.mtime_ns):
                 return f"{name}: {path} was changed after it was stored"
             if full and file_digest(path) != file.sha256:
                 return f"{name}: {path} no longer has its digest"
@@ -104,7 +106,7 @@ class Store:
             path = self.tree_path(entry.key)
             if not path.is_dir():
                 return f"{path} is gone"
-            if path.stat().st_mtime_ns != entry.tree.mtime_ns:
+            if not _same_time(path.stat().st_mtime_ns, entry.tree.mtime_ns):
                 return f"{path}: something in it was added or removed"
             if full and tree_digest(path)[0] != entry.tree.sha256:
                 return f"{path} was changed after it was stored"
@@ -164,6 +166,14 @@ class Store:
             work.mkdir()
             try:
                 yield work
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                free = shutil.disk_usage(self.folder).free >> 20
+                raise FailedError(
+                    f"{key.name}: {self.folder}: the disk is full ({free} MiB are free)",
+                    next_step="df -h; free some space, or PLUMBLINE_CACHE=/another/folder",
+                ) from None
             finally:
                 self._remove(work)
 
@@ -227,6 +237,11 @@ class Store:
 
     def _entry_path(self, key: Key) -> Path:
         return self.folder / "entries" / f"{key.slug}.json"
+
+
+def _same_time(seen: int, kept: int) -> bool:
+    """Whether a time in nanoseconds is the one that was kept, or that one without its part of a second."""
+    return seen in (kept, kept - kept % 10**9)
 
 
 def flush(path: Path) -> None:

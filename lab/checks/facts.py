@@ -15,6 +15,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from lab.addons import selected
 from lab.checks.outcomes import CouldNotTell
 from lab.errors import CommandError, DeadlineError, FailedError
 from lab.hosts import programs
@@ -27,7 +28,6 @@ AT_ONCE = 6
 """Hosts asked at the same time: enough to hide the round trips, few enough for two cores."""
 
 KUBELET_CONFIG = "/var/lib/kubelet/config.yaml"
-SUBNET = "/run/flannel/subnet.env"
 RESOLVER = "/etc/resolv.conf"
 
 EVERYWHERE = ("system", "files", "sysctls", "modules", "units", "sockets", "links", "default_link")
@@ -96,7 +96,11 @@ def request_for(inventory: Inventory, bundle: Bundle) -> dict[str, Any]:
         "units": [unit.name for unit in bundle.units],
         "versions": VERSIONS,
         "packages": list(bundle.packages),
-        "texts": [KUBELET_CONFIG, SUBNET, RESOLVER],
+        "texts": [
+            KUBELET_CONFIG,
+            RESOLVER,
+            *(path for addon in selected(inventory) for path in addon.on_hosts.texts),
+        ],
     }
 
 

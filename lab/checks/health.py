@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from lab.addons import selected
 from lab.checks.driver import Driver
 from lab.checks.outcomes import Mismatch
 from lab.checks.outside import Answer, http_get
 from lab.checks.verbs import Refused, agrees, becomes, holds, nothing, succeeds
 from lab.inventory.models import HostRole, Inventory
-from lab.render.roles import addons
 
 NODES = "kubectl get nodes -o wide"
 ETCD = "etcdctl endpoint status --cluster -w table"
@@ -26,8 +26,7 @@ writing (a lab of 16 machines makes about 20 writes a second)."""
 
 def system_namespaces(inventory: Inventory) -> list[str]:
     """The control plane's namespace and those of the lab's add-ons."""
-    ready = [reference for role in addons(inventory) if role.addon for reference in role.addon.ready]
-    return sorted({"kube-system", *(reference.split("/")[1] for reference in ready)})
+    return sorted({"kube-system", *(name for addon in selected(inventory) for name in addon.namespaces)})
 
 
 def nodes(driver: Driver) -> None:

@@ -1,15 +1,13 @@
-"""A small site behind the ingress: two apps, several host names and paths, served by every replica."""
+"""A small site behind the ingress: two apps, several host names and paths, served by every replica of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from lab.checks.ingress_client import Front
+from lab.checks.ingress import Ingress
 from lab.checks.objects import ingress, service, steadfast
-from lab.checks.verbs import becomes
-from lab.checks.workspace import Workspace, is_ready, workspace
+from lab.checks.workspace import Workspace, workspace
 
 ROUTES = {
     ("shop", "/"): "front",
@@ -21,12 +19,11 @@ ROUTES = {
 APPS = ("front", "back")
 PODS = 2
 """Of each app."""
-POD = "kubectl -n traefik get pods -o wide"
 
 
 @contextmanager
-def site(front: Front, purpose: str) -> Iterator[Workspace]:
-    """The site in a namespace of its own, when every replica of Traefik serves it; gone at the end.
+def site(front: Ingress, purpose: str) -> Iterator[Workspace]:
+    """The site in a namespace of its own, when every replica of the ingress serves it; gone at the end.
 
     The name `void` leads to a service without pods.
     """
@@ -42,38 +39,7 @@ def site(front: Front, purpose: str) -> Iterator[Workspace]:
         space.create("ingresses", ingress("site", hosts))
         for app in APPS:
             space.await_pods(app, PODS)
-        # both: Traefik learns of one app's pods before it learns of the other's
-        await_route(front, space, "shop", "front")
-        await_route(front, space, "blog", "back")
+        # both: an ingress learns of one app's pods before it learns of the other's
+        front.await_route(space, "shop", "front")
+        front.await_route(space, "blog", "back")
         yield space
-
-
-def await_route(front: Front, space: Workspace, label: str, app: str) -> None:
-    """Wait until every replica of Traefik leads a host name to an app whose pods are there."""
-    becomes(
-        "replicas of Traefik that serve the route",
-        lambda: _serving(front, space, label, app),
-        lambda seen: len(seen) == front.wanted.replicas and set(seen.values()) == {app},
-        within=30,
-        expected=f"all {front.wanted.replicas}",
-        command=POD,
-    )
-
-
-def _serving(front: Front, space: Workspace, label: str, app: str) -> dict[str, str]:
-    """What each replica, asked by itself from inside the cluster, gives for a host name."""
-    asker = space.pods(app)[0]["metadata"]["name"]
-    found = {}
-    for pod in front.replicas():
-        if is_ready(pod):
-            url = f"https://{pod['status']['podIP']}:8443/"
-            command = ["/probe", "http", url, "--host", front.name(label), "--insecure"]
-            (answer,) = front.driver.cluster.execute(space.name, asker, command).lines()
-            found[pod["metadata"]["name"]] = _app(answer)
-    return found
-
-
-def _app(answer: dict[str, Any]) -> str:
-    """The app in an answer of the probe's client; its status or error when no app answered."""
-    body, start = str(answer.get("body", "")), '{"pod":"'
-    return body.removeprefix(start).partition("-")[0] if body.startswith(start) else str(answer.get("error"))

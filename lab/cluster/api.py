@@ -18,7 +18,7 @@ from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
 
 from lab.errors import FailedError
-from lab.waits import NotYet, wait_for
+from lab.waits import NotYet, patient, wait_for
 
 T = TypeVar("T")
 Object = dict[str, Any]
@@ -69,9 +69,10 @@ class Api:
     ) -> Object:
         """One request; the decoded answer. Raises `ApiError` with the status, `Unavailable` without one."""
         headers = {"Accept": "application/json", "Content-Type": content}
+        timeouts = tuple(map(patient, TIMEOUT))
         try:
             response = self._client.rest_client.request(  # type: ignore[no-untyped-call]
-                method, self._host + path, headers=headers, body=body, _request_timeout=TIMEOUT
+                method, self._host + path, headers=headers, body=body, _request_timeout=timeouts
             )
             text = response.read()
         except ApiException as error:

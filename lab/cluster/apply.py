@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
+from lab.addons.model import Secret
 from lab.cluster import webhooks
 from lab.cluster.api import Api, ApiError, Object, Unavailable
 from lab.errors import DeadlineError
-from lab.render.roles import AddonSecret
 from lab.waits import NotYet, wait_for
 
 COMPARE_SECONDS = 20
@@ -99,7 +99,7 @@ def apply(api: Api, item: Object, note: Callable[[str], None], *, seconds: float
         raise DeadlineError(error.subject, error.seconds, last, next_step=error.next_step) from error
 
 
-def ensure_secret(api: Api, wanted: AddonSecret) -> bool:
+def ensure_secret(api: Api, wanted: Secret) -> bool:
     """Make the random secret of an add-on when it is missing; its value is never known here afterwards."""
     path = f"/api/v1/namespaces/{wanted.namespace}/secrets"
     if api.get(f"{path}/{wanted.name}") is not None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import base64
 
+from lab.addons.model import Certificate
 from lab.authority import Authority
 from lab.cluster.api import Api, Object
 from lab.cluster.apply import ObjectChange, title
-from lab.render.roles import AddonCertificate
 
 FIELD = "tls.crt"
 
 
-def certificate_change(api: Api, wanted: AddonCertificate, authority: Authority) -> ObjectChange | None:
+def certificate_change(api: Api, wanted: Certificate, authority: Authority) -> ObjectChange | None:
     """What `ensure_certificate` would do, None when nothing. Changes nothing in the cluster."""
     live = api.get(_path(wanted))
     fault = authority.fault(_certificate(live)) if live else ""
@@ -23,7 +23,7 @@ def certificate_change(api: Api, wanted: AddonCertificate, authority: Authority)
     return ObjectChange(title(_secret(wanted, "", "")), before, after)
 
 
-def ensure_certificate(api: Api, wanted: AddonCertificate, authority: Authority) -> bool:
+def ensure_certificate(api: Api, wanted: Certificate, authority: Authority) -> bool:
     """Make the secret when it is missing, of another CA or domain, or near its end; whether it was made."""
     if certificate_change(api, wanted, authority) is None:
         return False
@@ -32,7 +32,7 @@ def ensure_certificate(api: Api, wanted: AddonCertificate, authority: Authority)
     return True
 
 
-def _path(wanted: AddonCertificate) -> str:
+def _path(wanted: Certificate) -> str:
     return f"/api/v1/namespaces/{wanted.namespace}/secrets/{wanted.name}"
 
 
@@ -40,7 +40,7 @@ def _certificate(secret: Object) -> str:
     return base64.b64decode(secret.get("data", {}).get(FIELD, "")).decode(errors="replace")
 
 
-def _secret(wanted: AddonCertificate, certificate: str, key: str) -> Object:
+def _secret(wanted: Certificate, certificate: str, key: str) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Secret",

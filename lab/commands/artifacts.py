@@ -29,15 +29,17 @@ from lab.render.roles import all_packages
 
 
 @shown
-def show(source: str, arch: str, fetch: bool, json: bool) -> None:
-    """Show each component; with `fetch`, bring what is missing first."""
+def show(inventory: str, source: str, arch: str, fetch: bool, json: bool) -> None:
+    """Show each component; with `fetch`, bring what is missing first, by the mirrors of an inventory if one
+    is named."""
     arch = arch or host_arch()
+    mirrors = read(inventory).containerd.mirrors if inventory else {}
     if fetch:
         with Console() as console:
             if arch == host_arch():
-                provide(source=source, packages=all_packages(), say=console.say)
+                provide(source=source, packages=all_packages(), mirrors=mirrors, say=console.say)
             else:
-                foreign_stock(source, arch, say=console.say)
+                foreign_stock(source, arch, mirrors=mirrors, say=console.say)
     rows = status(source=source, arch=arch, packages=all_packages())
     if json:
         print(dumps([asdict(row) for row in rows], indent=2))
@@ -72,10 +74,11 @@ def _write(inventory: Inventory, source: str, target: Path, say: Say) -> None:
     if target.exists() or not target.parent.is_dir():
         why = "is there already" if target.exists() else "its folder does not exist"
         raise InputError(f"--to {target}: {why}", next_step="name a new file in a folder that exists")
-    made = provide(source=source, arch=host_arch(), packages=all_packages(), say=say)
+    mirrors = inventory.containerd.mirrors
+    made = provide(source=source, arch=host_arch(), packages=all_packages(), mirrors=mirrors, say=say)
     for arch in stocked(inventory):
         if arch.value != made.arch:
-            foreign_stock(made.source, arch.value, say=say)
+            foreign_stock(made.source, arch.value, mirrors=mirrors, say=say)
     provide_manifests(made.source, addon_manifests(inventory), say=say)
     store = Store()
     entries = _needed(store, inventory, made.source)

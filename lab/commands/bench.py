@@ -1,4 +1,4 @@
-"""bench: how long a lab or an inventory takes and what it weighs, as JSON."""
+"""bench: how long a lab, an inventory or fetching takes and what it weighs, as JSON."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.artifacts.provide import provide
+from lab.checks.ingress import has_ingress
+from lab.commands.bench_artifacts import bench_artifacts
 from lab.commands.bench_inventory import bench_inventory
 from lab.commands.measured import measured
 from lab.commands.session import open_lab, read, shown
@@ -19,18 +21,20 @@ from lab.machines import State
 from lab.render.roles import all_packages
 from lab.steps.preflight import states
 
-KINDS = ("lab", "inventory")
+KINDS = ("lab", "inventory", "artifacts")
 
 
 @shown
 def bench(inventory: str, provider: str, source: str, what: str) -> None:
-    """Print the figures of a lab, or of an inventory without one. Raises `InputError` for another word."""
+    """Print the figures of a lab, an inventory or fetching. Raises `InputError` for another word."""
     if what not in KINDS:
         raise InputError(f"--what {what}: must be one of {', '.join(KINDS)}")
     found = read(inventory, provider)
     common = ["-i", inventory, *(["-p", provider] if provider else [])]
     figures = {"what": what, "lab": found.lab, "cores": os.cpu_count()}
-    if what == "inventory":
+    if what == "artifacts":
+        figures |= bench_artifacts()
+    elif what == "inventory":
         figures |= bench_inventory(found, common, source)
     else:
         figures |= _lab(open_lab(found), common, source)
@@ -62,7 +66,7 @@ def _lab(lab: Lab, common: list[str], source: str) -> dict[str, Any]:
         figures["memory_mib"] = free - _available_mib()
         figures["second_build_seconds"] = measured("build", *common, "-s", source).seconds
         figures["plan_seconds"] = measured("plan", *common, "-s", source).seconds
-        if lab.inventory.ingress:
+        if has_ingress(lab.inventory):
             figures["load"] = _load(lab, common)
     finally:
         figures["destroy_seconds"] = measured("destroy", *common, "--yes", lab.inventory.lab).seconds

@@ -7,10 +7,12 @@ from json import dumps
 from typing import Any
 
 from invoke.exceptions import Exit
+from rich.markup import escape
 
 from lab.commands.hints import with_options
 from lab.commands.session import open_lab, read, session, shown
 from lab.errors import PlumblineError, PreflightError
+from lab.machines import Problem
 from lab.runs import mask
 from lab.steps.preflight import examine
 from lab.steps.preflight import preflight as check
@@ -23,7 +25,9 @@ def preflight(inventory: str, provider: str, json: bool) -> None:
         _preflight_json(inventory, provider)
         return
     with session("preflight", inventory, provider) as opened:
-        count = check(opened.lab)
+        count, warnings = check(opened.lab)
+        for warning in warnings:
+            opened.console.say(escape(f"warning: {warning}"))
         opened.console.say(f"{opened.inventory.lab}: ready to make or start {count} machines")
 
 
@@ -35,10 +39,11 @@ def _preflight_json(inventory: str, provider: str) -> None:
         found = read(inventory, provider)
         said["lab"] = found.lab
         count, problems = examine(open_lab(found))
-        said |= {"ready": not problems, "machines": count}
-        said["findings"] = [asdict(problem) | {"state": "refused"} for problem in problems]
+        refused = any(problem.stops for problem in problems)
+        said |= {"ready": not refused, "machines": count}
+        said["findings"] = [_finding(problem) for problem in problems]
         said["findings"] += [_warning(line) for line in found.warnings]
-        code = PreflightError.exit_code if problems else 0
+        code = PreflightError.exit_code if refused else 0
     except PlumblineError as error:
         code = error.exit_code
         texts = {"message": error.message, "next": error.next_step}
@@ -48,6 +53,11 @@ def _preflight_json(inventory: str, provider: str) -> None:
     print(dumps(said, indent=2))
     if code:
         raise Exit(code=code)
+
+
+def _finding(problem: Problem) -> dict[str, str]:
+    texts = {key: value for key, value in asdict(problem).items() if key != "stops"}
+    return texts | {"state": "refused" if problem.stops else "warning"}
 
 
 def _warning(line: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from lab.checks.driver import Driver
-from lab.checks.ingress_client import Front
+from lab.checks.ingress import ingress
 from lab.checks.sample_apps import site
 from lab.commands.session import Session, session, shown
 from lab.damage import undamaged
@@ -29,7 +29,7 @@ def load(inventory: str, provider: str, profile: str, workers: int, bind: str, c
     with session("load", inventory, provider) as opened:
         wanted = profile_of(opened.inventory, profile)
         with undamaged(opened.lab, "invoke load"), opened.lab.inside():
-            front = Front(Driver(opened.lab, opened.run.folder, pins()))
+            front = ingress(Driver(opened.lab, opened.run.folder, pins()))
             with site(front, "load"):
                 target = target_of(front)
                 opened.console.say(f"{wanted.users} users, {wanted.seconds} s, from {workers} processes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -81,27 +82,32 @@ def equipped(opened: Session, operation: Operation, options: dict[str, Any]) -> 
     if not operation.artefacts:
         yield Build(opened.lab, None, opened.console, opened.run)
         return
-    provided = provide(source=source, packages=all_packages(), say=opened.console.say)
+    say, mirrors = opened.console.say, opened.inventory.containerd.mirrors
+    provided = provide(source=source, packages=all_packages(), mirrors=mirrors, say=say)
     lab = opened.lab.with_layers((provided.payload, provided.debian))
-    stocks = {arch.value: stock(provided, arch, say=opened.console.say) for arch in stocked(opened.inventory)}
+    stocks = {
+        arch.value: stock(provided, arch, mirrors=mirrors, say=say) for arch in stocked(opened.inventory)
+    }
     yield Build(lab, provided, opened.console, opened.run, stocks)
 
 
 def _plan(name: str, inventory: str, provider: str, options: dict[str, Any]) -> None:
     operation = find(name)
+    options.pop("yes", None)
     with (
         session("plan", inventory, provider, options.get("backend", "")) as opened,
         equipped(opened, operation, options) as build,
     ):
-        options.pop("yes", None)
         steps = listed(operation.steps(build, **options))
         _print(build, steps)
         for step in steps:
             if step.unknown:
                 raise step.unknown
-        if something_to_do(steps):
-            raise Exit(code=SOMETHING_TO_DO)
-        opened.console.say(operation.nothing)
+        empty = not something_to_do(steps)
+        if empty:
+            opened.console.say(operation.nothing)
+    if not empty:
+        raise Exit(code=SOMETHING_TO_DO)
 
 
 def _print(build: Build, steps: Iterable[Step]) -> None:
@@ -133,10 +139,12 @@ def _act(opened: Session, build: Build, operation: Operation, options: dict[str,
 
 
 def _keep_evidence(build: Build, error: PlumblineError) -> None:
-    """What the hosts of the steps that failed know right now, as far as they let us in."""
+    """What the hosts of the steps that failed, and those that the error names, know right now."""
     if not build.engine.failures:
         return
-    hosts = list(dict.fromkeys(step.host for step, _ in build.engine.failures if step and step.host))
+    failed = {step.host for step, _ in build.engine.failures if step}
+    named = set(re.findall(r"[\w-]+", error.message))
+    hosts = [name for name in build.lab.inventory.hosts if name in failed | named]
     with build.console.working("evidence", "what the hosts concerned know"):
         folder = evidence.collect(Driver(build.lab, build.run.folder, pins()), hosts, "evidence", str(error))
     build.console.say(f"evidence: {build.run.folder / folder}")

@@ -22,6 +22,7 @@ from lab.cluster.api import ApiError, Unavailable
 from lab.cluster.workloads import is_ready
 from lab.commands.session import Session, open_lab, read, session, shown
 from lab.errors import FailedError, InputError, PlumblineError
+from lab.inventory.addon_sections import of_lab
 from lab.inventory.models import Inventory
 from lab.labs import Lab
 from lab.machines import State
@@ -153,7 +154,7 @@ def own_addresses(inventory: Inventory) -> list[str]:
     """Everything of a lab that a client may ask, as `NO_PROXY` lists it: networks for what reads them, and
     each host for what does not (curl before 7.86, wget)."""
     networks = inventory.network.lan, inventory.kubernetes.pod_subnet, inventory.kubernetes.service_subnet
-    names = [f".{inventory.ingress_domain}", str(inventory.ingress.address)] if inventory.ingress else []
+    names = [name for _, section in of_lab(inventory) for name in section.served(inventory)]
     return [*map(str, networks), *inventory.addresses.values(), *inventory.hosts, *names, ".cluster.local"]
 
 

@@ -132,7 +132,7 @@ def session(
     run = Run(ROOT, found.lab, name)
     try:
         with Console() as console:
-            lab = Lab(found, ROOT, backend=backend)
+            lab = Lab.open(found, ROOT, backend)
             healed = mend(lab, console.say) if mends else ()
             yield Session(found, lab, console, run, healed, {"inventory": inventory, "provider": provider})
     except BaseException:
@@ -147,6 +147,6 @@ def open_lab(inventory: Inventory) -> Lab:
     from lab.faults.recovery import mend
     from lab.labs import Lab
 
-    lab = Lab(inventory, ROOT)
+    lab = Lab.open(inventory, ROOT)
     mend(lab, lambda line: print(line, file=sys.stderr))
     return lab

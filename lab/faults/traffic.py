@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from lab.checks import health
 from lab.checks.driver import Driver
 from lab.checks.history import Contradiction, Event, Operation, judge
-from lab.checks.ingress_client import Front
+from lab.checks.ingress import has_ingress, ingress
 from lab.checks.outcomes import CouldNotTell
 from lab.checks.outside import http_get
 from lab.checks.verbs import Refused, becomes
@@ -196,8 +196,8 @@ def probers(driver: Driver, name: str, address: str) -> list[Prober]:
     found = [Prober(API, api_probe(driver), limit=limits.api_gap_seconds)]
     if address:
         found.append(Prober(ADDRESS, echo_probe(address), limit=limits.address_gap_seconds))
-    if address and driver.inventory.ingress:
-        front = Front(driver)
+    if address and has_ingress(driver.inventory):
+        front = ingress(driver)
         ask = echo_probe(front.address, 443, name=front.name(name), tls=front.tls)
         found.append(Prober(INGRESS, ask))
     return found

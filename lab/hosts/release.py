@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import shlex
 
+from lab.addons import selected
 from lab.cluster.kubeadm import UNIT
+from lab.inventory.addon_sections import pod_interfaces
 from lab.inventory.models import Inventory
 from lab.machines import Traits
 from lab.render import kubeadm
@@ -18,11 +20,10 @@ from lab.ssh import Ssh
 STAYING = ("base", "time", "raspberry-pi")
 """Roles whose files, packages and units stay on the machine."""
 FOLDERS = (
-    *("/etc/kubernetes", "/etc/cni/net.d", "/etc/containerd", "/opt/cni/bin", "/run/flannel"),
+    *("/etc/kubernetes", "/etc/cni/net.d", "/etc/containerd", "/opt/cni/bin"),
     *("/var/lib/cni", "/var/lib/containerd", "/var/lib/etcd", "/var/lib/kubelet"),
 )
 """Emptied. Volumes of applications (such as /opt/local-path-provisioner) are their owners' and stay."""
-LINKS = ("cni0", "flannel.1")
 SECONDS = 300.0
 _DOCUMENT = "/run/plumbline/reset.yaml"
 
@@ -41,6 +42,10 @@ def script(inventory: Inventory, name: str) -> str:
     units = [unit.name for role in leaving for unit in role.units]
     files = [item.path for role in leaving for item in role.files if not item.each]
     files += [item.path for role in leaving for item in role.binaries]
+    own = [addon.on_hosts for addon in selected(inventory)]
+    files += [item.path for parts in own for item in parts.programs]
+    folders = (*FOLDERS, *(folder for item in own for folder in item.folders))
+    chains = "|".join(("KUBE-", *(chain for item in own for chain in item.chains)))
     steps = [f"install -d -m 700 /run/plumbline && cat > {_DOCUMENT}"]
     steps += [f"systemctl stop {UNIT} kubelet 2>/dev/null || true"]
     steps += [
@@ -51,12 +56,12 @@ def script(inventory: Inventory, name: str) -> str:
     steps += [
         "grep -Eo ' /(var/lib/kubelet|run/containerd|run/netns/cni-)[^ ]*' /proc/mounts | sort -r | "
         "while read -r mount; do umount --lazy $mount; done",
-        f"for folder in {shlex.join(FOLDERS)}; do test ! -d $folder || "
+        f"for folder in {shlex.join(folders)}; do test ! -d $folder || "
         "find $folder -xdev -mindepth 1 -delete; done",
         f"rm -f {shlex.join([*files, _DOCUMENT])}",
-        *(f"ip link delete {link} 2>/dev/null || true" for link in LINKS),
+        *(f"ip link delete {link} 2>/dev/null || true" for link in pod_interfaces(inventory)),
         *(
-            f"if command -v {tables} >/dev/null; then {tables}-save | grep -Ev 'KUBE-|FLANNEL' | "
+            f"if command -v {tables} >/dev/null; then {tables}-save | grep -Ev '{chains}' | "
             f"{tables}-restore; fi"
             for tables in ("iptables", "ip6tables")
         ),

@@ -10,17 +10,16 @@ from pathlib import Path
 
 from lab.errors import InputError
 from lab.inventory import files
+from lab.inventory.addon_sections import NewLab, sections
 from lab.inventory.document import meaning
 from lab.inventory.loading import parse
 from lab.inventory.problems import Unfit
 from lab.inventory.providers import Init, Question, names, rules_of
-from lab.inventory.ranges import parse_network
+from lab.inventory.ranges import AddressRange, parse_network
 from lab.inventory.rehearsal import stand_ins
 from lab.inventory.rules.networks import free_network
 
 _BARE = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9]")
-POOL_SIZE = 50
-"""Addresses for services, if the LAN has as many."""
 
 
 QUESTIONS = (
@@ -110,7 +109,8 @@ def _judge(name: str, given: dict[str, str]) -> None:
 
 
 def written(name: str, answers: dict[str, str]) -> str:
-    """The text of a new inventory; addresses go to gateway, balancer, masters, workers and pool in turn.
+    """The text of a new inventory; addresses go to gateway, balancer, masters, workers and what
+    add-ons hand out in turn.
 
     Raises `InputError` when an answer is no number or network, or the LAN is too small.
     """
@@ -126,6 +126,7 @@ def written(name: str, answers: dict[str, str]) -> str:
     if pool > last:
         rule = f"has no room for {1 + masters + workers} machines and a pool"
         raise InputError(f"init: lan: {lan}: {rule}; choose a larger network, or fewer machines")
+    new = NewLab(AddressRange(IPv4Address(pool), IPv4Address(last)), workers)
     names = ["haproxy", *_numbered("master", masters), *_numbered("worker", workers)]
     own = _of_provider(answers)
     values = answers | {item.key: _text(answers[item.key]) for item in own.questions if item.quoted}
@@ -144,8 +145,7 @@ def written(name: str, answers: dict[str, str]) -> str:
         pods=pods,
         services=free_network(12, [lan, pods]),
         own=own.text.format(**values),
-        ingress=_ingress(pool, last, workers),
-        pool=f"{IPv4Address(pool)}-{IPv4Address(min(last, pool + POOL_SIZE - 1))}",
+        addons="\n".join(filter(None, (section.written(new) for _, section in sections()))),
         hosts=hosts,
     )
 
@@ -153,14 +153,6 @@ def written(name: str, answers: dict[str, str]) -> str:
 def _text(word: str) -> str:
     """A word as YAML reads it back as text, whatever it holds."""
     return word if _BARE.fullmatch(word) and meaning(word) is word else json.dumps(word)
-
-
-def _ingress(pool: int, last: int, workers: int) -> str:
-    """An ingress on the first address of the pool, if that leaves one for services."""
-    if pool == last:
-        return ""
-    replicas = "" if workers > 1 else "  replicas: 1 # each needs a worker of its own\n"
-    return f"{_INGRESS.format(address=IPv4Address(pool))}{replicas}"
 
 
 def _count(answers: dict[str, str], key: str) -> int:
@@ -175,10 +167,6 @@ def _numbered(name: str, count: int) -> list[str]:
 
 _ROLES = {"haproxy": "load-balancer", "master": "control-plane", "worker": "worker"}
 _SMALL = ", cpus: 2, memory_gib: 2, disk_gib: 20"
-_INGRESS = """
-ingress: # HTTP and HTTPS by name; without this section there is none
-  address: {address}
-"""
 _TEXT = """\
 # yaml-language-server: $schema=schema.json
 # Every field, its default and its limits: docs/inventory.md. Check with: invoke validate -i {name}
@@ -195,10 +183,6 @@ kubernetes: # must not overlap each other, the LAN or any network your machines 
   pod_subnet: {pods}
   service_subnet: {services}
 
-metallb:
-  pools:
-    - name: default
-      addresses: [{pool}] # nobody else may use them, and no DHCP server hand them out
-{ingress}
+{addons}
 hosts:
 {hosts}"""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from lab.errors import InputError
 from lab.inventory import document, fields, files, rules, salvage
+from lab.inventory.complete import inventory_model
 from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, Problem, Source, line_of
 from lab.inventory.rehearsal import rehearse
@@ -51,7 +52,7 @@ def parse(text: str, name: str, *, provider: str | None = None) -> Inventory:
 def _judged(data: Any, source: Source) -> tuple[Inventory | None, list[Problem]]:
     """The model of the data, or of what can be used of it (None: nothing), and all there is to say."""
     try:
-        inventory = Inventory.model_validate(data)
+        inventory = inventory_model().model_validate(data)
     except ValidationError as error:
         found = fields.problems(error, source)
         left, replaced = salvage.salvage(data)

@@ -11,26 +11,22 @@ from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Interface
-from typing import Literal
+from typing import Literal, Self, TypeVar
 
 from pydantic import Field, PrivateAttr
 
-from lab.errors import InputError
-from lab.inventory import providers
+from lab.inventory.providers import ProviderName, rules_of
 from lab.inventory.proxmox import Proxmox
-from lab.inventory.ranges import AddressRange
 from lab.inventory.reaction import REACTIONS, Reaction
 from lab.inventory.sections import (
     Containerd,
-    Flannel,
     HostPower,
     Hypervisor,
-    Ingress,
     Kubernetes,
     LoadBalancer,
     LoadProfile,
-    MetalLB,
     Model,
+    Network,
     Ssh,
     Thresholds,
     Verify,
@@ -43,21 +39,11 @@ from lab.inventory.types import (
     LabelKey,
     LabelValue,
     Mac,
-    Net,
-    Server,
+    Number,
     Switch,
     System,
     Whole,
 )
-
-
-class ProviderName(StrEnum):
-    """Who makes the machines."""
-
-    # the folders of lab/providers/
-    _ignore_ = "_members"
-    _members = vars()
-    _members.update({name.upper(): name for name in providers.names()})
 
 
 class HostRole(StrEnum):
@@ -124,42 +110,33 @@ class Host(Model):
     )
 
 
-class Network(Model):
-    """The LAN of the machines and the networks around it."""
-
-    lan: Net = Field(description="Network of all machines; every address lies in it.")
-    gateway: Address = Field(description="Router of the LAN.")
-    management: Net | None = Field(
-        None, description="Network of hypervisor and router; machines are administered from there."
-    )
-    nameservers: tuple[Address, ...] = Field((), description="DNS servers; default: the gateway.")
-    time_servers: tuple[Server, ...] = Field(
-        ("pool.ntp.org",),
-        min_length=1,
-        description="NTP servers, names or addresses; an lxc machine has this machine's clock.",
-    )
-    dhcp: AddressRange | None = Field(None, description="Addresses that a DHCP server of the LAN hands out.")
-    vlan: Whole | None = Field(None, ge=1, le=4094, description="VLAN tag of the LAN, if it is tagged.")
+S = TypeVar("S", bound=Model)
 
 
 class Inventory(Model):
-    """One lab."""
+    """One lab.
+
+    The sections of add-ons are fields as well, which their folders bring: a file is read into
+    `lab.inventory.complete.inventory_model()`, and code asks for a section by its class.
+    """
 
     lab: DnsLabel = Field(description="Name of the lab; marks everything that belongs to it.")
     provider: ProviderName = Field(description="Who makes the machines.")
     disposable: Switch = Field(
         False, description="Faults may be injected; the lab may be broken, and is destroyed unasked."
     )
+    patience: Number = Field(
+        1.0,
+        ge=1,
+        le=60,
+        description="How many times longer everything may take on slow machines before it is given up; the "
+        "thresholds stay.",
+    )
     network: Network
     hosts: Mapping[HostName, Host] = Field(min_length=1, description="Machines by name.")
     kubernetes: Kubernetes = Kubernetes()
     containerd: Containerd = Containerd()
     load_balancer: LoadBalancer = LoadBalancer()
-    flannel: Flannel = Flannel()
-    metallb: MetalLB
-    ingress: Ingress | None = Field(
-        None, description="Traefik: HTTP and HTTPS by name; left out, it is not part of the lab."
-    )
     hypervisors: Mapping[HostName, Hypervisor] = Field(
         default_factory=dict, description="Hypervisor nodes by name."
     )
@@ -186,11 +163,31 @@ class Inventory(Model):
         """What is allowed but tight or unused, one line each."""
         return self._warnings
 
-    def told(self, notes: tuple[str, ...], warnings: tuple[str, ...]) -> Inventory:
+    def told(self, notes: tuple[str, ...], warnings: tuple[str, ...]) -> Self:
         """The same inventory with what there is to say about it."""
         copy = self.model_copy()
         copy._notes, copy._warnings = notes, warnings
         return copy
+
+    def section(self, kind: type[S]) -> S:
+        """The section of an add-on by its class. Raises `LookupError` when the lab has none."""
+        found = self.find(kind)
+        if found is None:
+            raise LookupError(f"{self.lab}: the inventory has no section of {kind.__module__}")
+        return found
+
+    def find(self, kind: type[S]) -> S | None:
+        """The section of an add-on by its class; None when the lab has none."""
+        values = (getattr(self, key) for key in type(self).model_fields)
+        return next((value for value in values if isinstance(value, kind)), None)
+
+    def number(self, path: str) -> int:
+        """The number at SECTION.KEY. Raises `LookupError` when there is none."""
+        section, _, key = path.partition(".")
+        found = getattr(getattr(self, section, None), key, None)
+        if not isinstance(found, int):
+            raise LookupError(f"{path}: the inventory has no number there")
+        return found
 
     def named(self, role: HostRole) -> tuple[str, ...]:
         """Names of the hosts of a role, in the order of the file."""
@@ -220,15 +217,6 @@ class Inventory(Model):
     def endpoint(self) -> str:
         """The control plane endpoint, host:port: always the balancer, even before a single master."""
         return f"{self.hosts[self.balancer].address}:{self.kubernetes.api_port}"
-
-    @cached_property
-    def ingress_domain(self) -> str:
-        """The ingress' domain: its certificate is for each name in it. Raises `InputError` without one."""
-        if self.ingress is None:
-            raise InputError(
-                f"{self.lab}: has no ingress", next_step="add the section ingress to the inventory"
-            )
-        return self.ingress.domain or f"{self.lab}.internal"
 
     @cached_property
     def load_profiles(self) -> Mapping[str, LoadProfile]:
@@ -266,6 +254,18 @@ class Inventory(Model):
         }
 
     @cached_property
+    def api_environment(self) -> Mapping[str, str]:
+        """By what a pod reaches the API before, and without, kube-proxy: through the balancer.
+
+        On a fresh node the API's ClusterIP does not work yet, and what starts early would wait 30 s for it.
+        """
+        return {
+            "KUBERNETES_SERVICE_HOST": self.addresses[self.balancer],
+            "KUBERNETES_SERVICE_PORT": str(self.kubernetes.api_port),
+            **self.client_environment,
+        }
+
+    @cached_property
     def nameservers(self) -> tuple[IPv4Address, ...]:
         """DNS servers of the machines."""
         return self.network.nameservers or (self.network.gateway,)
@@ -286,7 +286,7 @@ class Inventory(Model):
 
     def makes(self, name: str) -> bool:
         """Whether the machine is made, with the MAC address we give it, or exists already."""
-        return providers.rules_of(self.provided_by(name)).makes
+        return rules_of(self.provided_by(name)).makes
 
     def interface(self, name: str) -> IPv4Interface:
         """Address and prefix length of a host."""

@@ -7,6 +7,7 @@ the inventory and is never imported here: names and rules are data.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
@@ -88,3 +89,11 @@ def names() -> tuple[str, ...]:
 def rules_of(name: str) -> ProviderRules:
     """The rules of a provider that exists."""
     return ProviderRules.model_validate(read((FOLDER / name / FILE).read_text()))
+
+
+class ProviderName(StrEnum):
+    """Who makes the machines."""
+
+    _ignore_ = "_members"
+    _members = vars()
+    _members.update({name.upper(): name for name in names()})

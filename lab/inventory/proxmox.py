@@ -86,7 +86,10 @@ class Proxmox(Model):
 
     host: Server = Field(description="Name or address of a node of the cluster.")
     port: Port = Field(8006, description="Port of its API.")
-    token: Token = Field(description="API token, USER@REALM!NAME; its secret comes from the environment.")
+    token: Token = Field(
+        description="API token, USER@REALM!NAME; its secret comes from the environment.",
+        examples=["plumbline@pve!build"],
+    )
     ca_file: Text | None = Field(None, description="The cluster's authority, a copy of pve-root-ca.pem.")
     fingerprint: Fingerprint | None = Field(
         None, description="The server's certificate, instead of an authority."

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 
 from lab.inventory import files
-from lab.inventory.rules import RULES
-from lab.inventory.rules.versions import TESTED
+from lab.inventory.rules import rules
+from lab.inventory.rules.versions import versioned
 from lab.inventory.schema import Schema, tree
+from lab.inventory.tested import tested
 from lab.inventory.withdrawn import WITHDRAWN
 
 FILE = files.FOLDER.parent / "docs" / "inventory.md"
@@ -81,13 +82,13 @@ def reference() -> str:
             f"\n## {f'`{title}`' if title else 'Top of the file'}\n\n{meaning}\n\n{_table(model, root)}"
         )
     parts.append("\n## Rules between fields\n\n")
-    parts.extend(f"- {_first_sentence(rule.__doc__ or '')}\n" for rule in RULES)
+    parts.extend(f"- {_first_sentence(rule.__doc__ or '')}\n" for rule in rules())
     parts.append(
         "\n## Refused for now\n\nNo field is accepted that builds nothing. These are refused by name:\n\n"
     )
     parts.extend(f"- `{'.'.join(map(str, item.told))}`: {item.rule}.\n" for item in WITHDRAWN.values())
     parts.append("\nTested versions: ")
-    parts.append("; ".join(f"{name} {', '.join(versions)}" for name, versions in TESTED.items()) + ".\n")
+    parts.append("; ".join(f"{key} {', '.join(tested(key))}" for key in versioned()) + ".\n")
     return "".join(parts)
 
 

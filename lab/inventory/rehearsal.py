@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Any
 
 from lab.errors import InputError
-from lab.inventory.models import Host, Inventory, ProviderName
-from lab.inventory.providers import Section, names, rules_of
+from lab.inventory.models import Host, Inventory
+from lab.inventory.providers import ProviderName, Section, names, rules_of
 from lab.inventory.proxmox import Proxmox
 from lab.inventory.sections import Model
 
@@ -73,8 +73,9 @@ def rehearse(inventory: Inventory, provider: str) -> tuple[Inventory, tuple[str,
         hosts[host_name] = host.model_copy(update=instead)
         _note(lines, "", host, instead, of=host_name)
     notes = (f"{change} ({', '.join(who)})" if who else change for change, who in lines.items())
-    kept = {key: getattr(inventory, key) for key in Inventory.model_fields}
-    return Inventory.model_validate(kept | replaced | {"hosts": hosts}), tuple(notes)
+    model = type(inventory)
+    kept = {key: getattr(inventory, key) for key in model.model_fields}
+    return model.model_validate(kept | replaced | {"hosts": hosts}), tuple(notes)
 
 
 def _note(

@@ -14,35 +14,14 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from lab.inventory import shape
+from lab.inventory.complete import inventory_model
 from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, Problem
+from lab.inventory.stand_ins import stand_in
 from lab.inventory.types import ANY_NAME
 
 PASSES = 6
 """A stand-in for a whole section needs stand-ins for its keys: an inventory is six levels deep."""
-_STAND_INS: dict[str, Any] = {
-    "lab": "refused",
-    "provider": "lxc",
-    "network": {},
-    "lan": "192.0.2.0/24",
-    "gateway": "192.0.2.1",
-    "hosts": {"refused": {}},
-    "role": "worker",
-    "address": "192.0.2.2",
-    "metallb": {},
-    "pools": [{}],
-    "name": "refused",
-    "addresses": ["192.0.2.3"],
-    "host": "refused",
-    "port": 30000,
-    "token": "refused@pve!refused",
-    "url": "https://refused.invalid",
-    "checksum": f"sha256:{'0' * 64}",
-    "cpus": 1,
-    "memory_gib": 1,
-    "disk_gib": 1,
-}
-"""For each key without default. The addresses are documentation's (RFC 5737), which no lab has."""
 
 
 def salvage(data: Any) -> tuple[Inventory | None, set[Loc]]:
@@ -53,12 +32,15 @@ def salvage(data: Any) -> tuple[Inventory | None, set[Loc]]:
     left, replaced = deepcopy(data), set[Loc]()
     for _ in range(PASSES):
         try:
-            return Inventory.model_validate(left, context=ANY_NAME), replaced
+            return inventory_model().model_validate(left, context=ANY_NAME), replaced
         except ValidationError as error:
             if not isinstance(left, dict):
                 return None, replaced
-            for detail in error.errors(include_url=False, include_context=False):
-                _replace(left, detail, replaced)
+            try:
+                for detail in error.errors(include_url=False, include_context=False):
+                    _replace(left, detail, replaced)
+            except LookupError:  # a type of an add-on's that only it knows values of
+                return None, replaced
     return None, replaced
 
 
@@ -89,7 +71,7 @@ def _replace(data: dict[str, Any], detail: ErrorDetails, replaced: set[Loc]) -> 
             return  # gone with something above it
     key = path[-1]
     if isinstance(parent, list) and isinstance(key, int):
-        parent[key] = {} if path[-2] == "pools" else _STAND_INS["addresses"][0]
+        parent[key] = stand_in(path)
     elif isinstance(parent, dict):
         if detail["type"] == "extra_forbidden":
             meant = shape.meant(path)
@@ -99,14 +81,15 @@ def _replace(data: dict[str, Any], detail: ErrorDetails, replaced: set[Loc]) -> 
         if _is_named(path):
             parent[key] = {}
         elif _required(path):
-            parent[key] = deepcopy(_STAND_INS[str(key)])
+            parent[key] = stand_in(path)
 
 
 def _replaceable(path: Loc) -> Loc:
     """The nearest place at or above `path` that may be left out or has a stand-in."""
     while len(path) > 1:
         here = shape.place(path)
-        in_list = isinstance(path[-1], int) and path[-2] in ("pools", "addresses")
+        # an optional list is left out as a whole
+        in_list = isinstance(path[-1], int) and _required(path[:-1])
         if in_list or _is_named(path) or (here and here.field):
             break
         path = path[:-1]

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from lab.inventory import files
-from lab.inventory.models import Inventory
+from lab.inventory.complete import inventory_model
 
 FILE = files.FOLDER / "schema.json"
 
@@ -26,7 +26,7 @@ def schema() -> str:
 
 def tree() -> Schema:
     """The schema as data. Names that the models refuse are refused, and no title repeats a key."""
-    generated: Schema = Inventory.model_json_schema()
+    generated: Schema = inventory_model().model_json_schema()
     for model in (generated, *generated["$defs"].values()):
         model.pop("title", None)
         for field in model.get("properties", {}).values():

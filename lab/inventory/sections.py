@@ -1,4 +1,4 @@
-"""The sections of an inventory beside its machines: cluster, add-ons, access and limits.
+"""The sections of an inventory beside its machines and add-ons: cluster, access and limits.
 
 Field descriptions are the reference page of the inventory and the editor's completion.
 """
@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lab.inventory.ranges import AddressRange
 from lab.inventory.reaction import Name as Reaction
+from lab.inventory.tested import default_version
 from lab.inventory.types import (
     Address,
     Bridge,
     CommandLine,
-    DnsLabel,
     Domain,
     Login,
     Net,
@@ -27,6 +27,7 @@ from lab.inventory.types import (
     PublicKey,
     Registry,
     Seconds,
+    Server,
     Switch,
     Url,
     Version,
@@ -44,7 +45,7 @@ class Model(BaseModel):
 class Kubernetes(Model):
     """The cluster."""
 
-    version: VersionV = Field("v1.31.0", description="Kubernetes version.")
+    version: VersionV = Field(default_version("kubernetes"), description="Kubernetes version.")
     pod_subnet: Net = Field(IPv4Network("10.244.0.0/16"), description="Addresses of pods.")
     service_subnet: Net = Field(IPv4Network("10.96.0.0/12"), description="Addresses of services.")
     node_mask: Whole = Field(
@@ -72,7 +73,9 @@ class Kubernetes(Model):
 class Containerd(Model):
     """The container runtime."""
 
-    version: Version = Field("1.7.28", description="containerd version.")
+    version: Version = Field(
+        default_version("containerd").removeprefix("v"), description="containerd version."
+    )
     mirrors: Mapping[Registry, tuple[Url, ...]] = Field(
         default_factory=dict,
         description="Mirrors of a registry in the order in which they are tried, before the registry itself.",
@@ -92,47 +95,30 @@ class LoadBalancer(Model):
     timeout_tunnel_seconds: Seconds = Field(14400, description="Idle time of watches, exec and logs.")
 
 
-class Pool(Model):
-    """Addresses that MetalLB hands out."""
-
-    name: DnsLabel = Field(description="Name of the pool.")
-    addresses: tuple[AddressRange, ...] = Field(min_length=1, description="Ranges (A-B) or networks (A/N).")
-    auto_assign: Switch = Field(True, description="Hand out to services that ask for no pool.")
-
-
-class MetalLB(Model):
-    """Load balancer addresses by ARP (layer 2)."""
-
-    version: VersionV = Field("v0.15.2", description="MetalLB version.")
-    pools: tuple[Pool, ...] = Field(min_length=1, description="Address pools, each announced on the LAN.")
-
-
-class Ingress(Model):
-    """Traefik: HTTP and HTTPS by name behind one address; left out, it is not part of the lab."""
-
-    address: Address = Field(description="Its address, one of a MetalLB pool.")
-    domain: Domain | None = Field(
-        None, description="Its certificate is for this domain and all names in it; default: LAB.internal."
-    )
-    replicas: Whole = Field(2, ge=1, le=16, description="Pods, each on a worker of its own.")
-    version: VersionV = Field("v3.7.13", description="Traefik version.")
-
-
-class Flannel(Model):
-    """The pod network."""
-
-    version: VersionV = Field("v0.28.10", description="Flannel version.")
-    # the interface is called flannel.VNI, and Linux takes 15 characters of a name
-    vni: Whole = Field(1, ge=1, le=9_999_999, description="VXLAN network identifier.")
-    port: Port = Field(8472, description="UDP port of the VXLAN.")
-
-
 class HostPower(Model):
     """How a machine that exists already is switched; a person is asked before each use."""
 
     on: CommandLine = Field("", description="Command on this machine that gives it power (a PoE port, IPMI).")
     off: CommandLine = Field("", description="Command on this machine that takes its power away.")
     wake_on_lan: Switch = Field(False, description="A wake-up packet to its mac switches it on.")
+
+
+class Network(Model):
+    """The LAN of the machines and the networks around it."""
+
+    lan: Net = Field(description="Network of all machines; every address lies in it.")
+    gateway: Address = Field(description="Router of the LAN.")
+    management: Net | None = Field(
+        None, description="Network of hypervisor and router; machines are administered from there."
+    )
+    nameservers: tuple[Address, ...] = Field((), description="DNS servers; default: the gateway.")
+    time_servers: tuple[Server, ...] = Field(
+        ("pool.ntp.org",),
+        min_length=1,
+        description="NTP servers, names or addresses; an lxc machine has this machine's clock.",
+    )
+    dhcp: AddressRange | None = Field(None, description="Addresses that a DHCP server of the LAN hands out.")
+    vlan: Whole | None = Field(None, ge=1, le=4094, description="VLAN tag of the LAN, if it is tagged.")
 
 
 class Hypervisor(Model):

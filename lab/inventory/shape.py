@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from lab.inventory.models import Inventory
+from lab.inventory.complete import inventory_model
 from lab.inventory.problems import Loc, closest
 
 
@@ -55,7 +55,7 @@ class Place:
 
 def place(path: Loc) -> Place | None:
     """The place of a path in the models; None where they know no such key."""
-    here = Place(Inventory)
+    here = Place(inventory_model())
     for part in path:
         model = here.model
         if model is not None:

@@ -9,16 +9,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from lab.addons import selected
+from lab.inventory.addon_sections import of_lab, versions
 from lab.inventory.models import Inventory
 from lab.inventory.rules.capacity import TIGHT, rows
 
 
 def show(inventory: Inventory) -> RenderableType:
-    """Lab, machines, pools, capacity, and what was replaced or is tight."""
+    """Lab, machines, what add-ons show, capacity, and what was replaced or is tight."""
     parts: list[RenderableType] = [
         _lab(inventory),
         _machines(inventory),
-        _pools(inventory),
+        *(table for _, section in of_lab(inventory) for table in section.tables(inventory)),
         _capacity(inventory),
     ]
     for title, lines, style in (
@@ -42,23 +44,15 @@ def _lab(inventory: Inventory) -> Table:
         "nameservers": ", ".join(str(server) for server in inventory.nameservers),
         "pods": f"{kubernetes.pod_subnet}, a /{kubernetes.node_mask} and {kubernetes.max_pods} pods a node",
         "services": f"{kubernetes.service_subnet}, domain {kubernetes.dns_domain}",
-        "versions": f"Kubernetes {kubernetes.version}, containerd {inventory.containerd.version}, "
-        f"Flannel {inventory.flannel.version}, MetalLB {inventory.metallb.version}",
-        "ingress": _ingress(inventory),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions(inventory).items()),
+        "add-ons": ", ".join(addon.title for addon in selected(inventory)),
+        **{key: value for _, section in of_lab(inventory) for key, value in section.rows(inventory).items()},
         "login": f"{inventory.ssh.user}, {len(inventory.ssh.authorized_keys)} keys besides the lab's own",
     }
     table = Table(title=f"lab {inventory.lab}", show_header=False, title_justify="left", box=None)
     for name, value in facts.items():
         _row(table, name, value)
     return table
-
-
-def _ingress(inventory: Inventory) -> str:
-    found = inventory.ingress
-    if not found:
-        return "none"
-    names = f"https://*.{inventory.ingress_domain}"
-    return f"{names} at {found.address}, Traefik {found.version}, {found.replicas} replicas"
 
 
 def _machines(inventory: Inventory) -> Table:
@@ -87,17 +81,6 @@ def _machines(inventory: Inventory) -> Table:
             str(machine.disk_gib),
             f"{inventory.provided_by(name)}{place}{vmid}, {kind}{machine.os} {machine.arch}{labels}",
         )
-    return table
-
-
-def _pools(inventory: Inventory) -> Table:
-    table = Table(title="address pools", title_justify="left")
-    for title in ("pool", "ranges", "addresses", "handed out"):
-        table.add_column(title, justify="right" if title == "addresses" else "left")
-    for pool in inventory.metallb.pools:
-        ranges = ", ".join(str(addresses) for addresses in pool.addresses)
-        size = sum(len(addresses) for addresses in pool.addresses)
-        _row(table, pool.name, ranges, str(size), "by itself" if pool.auto_assign else "when named")
     return table
 
 

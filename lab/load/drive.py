@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.checks.ingress_client import Front
+from lab.checks.ingress import Ingress, has_ingress
 from lab.checks.sample_apps import ROUTES
 from lab.errors import InputError
 from lab.inventory.models import Inventory
@@ -14,9 +14,9 @@ from lab.load.generator import Target
 
 def profile_of(inventory: Inventory, name: str) -> LoadProfile:
     """A profile by its name. Raises `InputError` with the names there are, or without an ingress."""
-    if inventory.ingress is None:
+    if not has_ingress(inventory):
         raise InputError(
-            "ingress: the inventory has no such section, so there is nothing to load",
+            "ingress: no add-on of the inventory provides one, so there is nothing to load",
             next_step="add ingress.address to the inventory and build",
         )
     if name not in inventory.load_profiles:
@@ -25,7 +25,7 @@ def profile_of(inventory: Inventory, name: str) -> LoadProfile:
     return inventory.load_profiles[name]
 
 
-def target_of(front: Front) -> Target:
+def target_of(front: Ingress) -> Target:
     """The site's URLs with the app behind each, at the ingress' address."""
     _ = front.tls  # raises without the CA
     routes = {f"https://{front.name(label)}{path}": app for (label, path), app in ROUTES.items()}

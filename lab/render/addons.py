@@ -2,104 +2,72 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lab.addons import AddOn, selected
 from lab.errors import FailedError
+from lab.inventory.addon_sections import section_of
 from lab.inventory.models import Inventory
 from lab.own_yaml import LOADER
 from lab.render.bundle import pins
-from lab.render.roles import Addon, addons
 from lab.render.templates import render
 
 Object = dict[str, Any]
 
 CRD = "CustomResourceDefinition"
+PATCH, OBJECTS = "patch.yaml", "objects.yaml"
+"""Templates in an add-on's folder: partial objects that are merged by kind, namespace and name into those of
+its manifest, or applied as they are where there is none; and whole objects of our own."""
 WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 
 
-def objects(inventory: Inventory, addon: Addon, manifests: Mapping[str, Path]) -> list[Object]:
+def objects(inventory: Inventory, addon: AddOn, manifests: Mapping[str, Path]) -> list[Object]:
     """All objects of an add-on in the order in which they can be applied.
 
     Webhooks come last: an object of ours that a webhook would judge can then be made before its server
     runs (our own rules have judged it already), and later changes are judged by both.
     """
     found = _documents(manifests[addon.manifest].read_text()) if addon.manifest else []
-    context = addon_context(inventory)
-    for patch in _documents(render(f"addons/{addon.patches}", **context)) if addon.patches else []:
+    for patch in rendered(inventory, addon, PATCH):
         if addon.manifest:
             found = _patched(found, patch)
         else:
             found.append(patch)
-    if addon.objects:
-        found += _documents(render(f"addons/{addon.objects}", **context))
-    return sorted(found, key=_rank)
+    return sorted([*found, *rendered(inventory, addon, OBJECTS)], key=_rank)
+
+
+def is_partial(addon: AddOn) -> bool:
+    """Whether an add-on's objects are parts of objects that somebody else, as kubeadm, has made whole."""
+    return addon.has(f"{PATCH}.j2") and not addon.manifest
 
 
 def addon_manifests(inventory: Inventory) -> list[str]:
     """Names of the artefacts that the add-ons' objects come from."""
-    return [role.addon.manifest for role in addons(inventory) if role.addon and role.addon.manifest]
+    return [addon.manifest for addon in selected(inventory) if addon.manifest]
 
 
-def addon_context(inventory: Inventory) -> dict[str, Any]:
-    """The values add-on templates may use."""
-    network = {
-        "Network": str(inventory.kubernetes.pod_subnet),
-        "SubnetLen": inventory.kubernetes.node_mask,
-        "EnableNFTables": False,
-        "Backend": {"Type": "vxlan", "VNI": inventory.flannel.vni, "Port": inventory.flannel.port},
-    }
-    chain = {
-        "name": "cbr0",
-        # the plugin built from Go modules (v0.9.1) knows nothing newer; newer plugins know it too
-        "cniVersion": "0.3.1",
-        "plugins": [
-            {"type": "flannel", "delegate": {"hairpinMode": True, "isDefaultGateway": True}},
-            {"type": "portmap", "capabilities": {"portMappings": True}},
-        ],
-    }
-    files = {"net-conf.json": _json(network), "cni-conf.json": _json(chain)}
-    # On a fresh node these start before kube-proxy has made the API's ClusterIP work, and would wait
-    # 30 s for it. By the balancer they need no kube-proxy; cut off from it, a speaker goes on announcing.
-    api = {
-        "KUBERNETES_SERVICE_HOST": str(inventory.hosts[inventory.balancer].address),
-        "KUBERNETES_SERVICE_PORT": str(inventory.kubernetes.api_port),
-        **inventory.client_environment,
-    }
-    probe = inventory.reaction.member_milliseconds
-    # read by the speaker that is built here (artifacts/metallb); upstream's image does not know it
-    members = {"PLUMBLINE_MEMBER_PROBE_MILLISECONDS": str(probe)} if probe else {}
+def addon_values(inventory: Inventory, addon: AddOn) -> dict[str, Any]:
+    """The values that the templates of an add-on may use: the platform's, its section, and its own."""
+    images, section = pins().images, section_of(addon)
     return {
         "inventory": inventory,
-        "forwarding": {
-            "image": pins().images["probe"],
-            # behind a ClusterIP there is somebody only where kube-proxy has written its rules
-            "command": [
-                "/probe",
-                "await",
-                f"--link=flannel.{inventory.flannel.vni}",
-                f"{inventory.kubernetes.service_subnet[1]}:443",
-            ],
-        },
-        "api_environment": _environment(api),
-        "speaker_environment": _environment(api | members),
-        "flannel_files": files,
-        # flanneld and its installer read these files once, so a changed file must change the pods
-        "flannel_digest": sha256("".join(files.values()).encode()).hexdigest()[:16],
+        "section": getattr(inventory, addon.section) if addon.section else None,
+        "images": images,
+        "api_environment": inventory.api_environment,
+        **(section.values(inventory, images) if section else {}),
     }
 
 
-def _environment(values: Mapping[str, str]) -> list[Object]:
-    return [{"name": name, "value": value} for name, value in values.items()]
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, indent=2) + "\n"
+def rendered(inventory: Inventory, addon: AddOn, template: str) -> list[Object]:
+    """The objects of one of its templates; none when it has no such template."""
+    if not addon.has(f"{template}.j2"):
+        return []
+    text = render(f"addons/{addon.folder.name}/{template}", **addon_values(inventory, addon))
+    return _documents(text)
 
 
 def _documents(text: str) -> list[Object]:

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, collapse_addresses
 from typing import Any
 
+from lab.addons import selected
+from lab.addons.model import Listen
+from lab.addons.model import Port as Declared
 from lab.errors import FailedError
+from lab.inventory.addon_sections import pod_interfaces
 from lab.inventory.models import HostRole, Inventory
 from lab.machines import Traits
-from lab.render.roles import Listen, RolePort, addons, host_roles
+from lab.render.roles import host_roles
 
 FILE = "/etc/nftables.conf"
 SSH_PORT = 22
@@ -27,11 +31,11 @@ class Port:
 
 
 def listening(inventory: Inventory, name: str) -> tuple[Port, ...]:
-    """The ports of a host that listen: those of its roles and, on a node, of the cluster's."""
-    roles = host_roles(inventory, name)
+    """The ports of a host that listen: those of its roles and, on a node, of the add-ons."""
+    found: list[Listen] = [item for role in host_roles(inventory, name) for item in role.listen]
     if inventory.hosts[name].role is not HostRole.LOAD_BALANCER:
-        roles += addons(inventory)
-    return tuple(_port(inventory, item) for role in roles for item in role.listen)
+        found += [item for addon in selected(inventory) for item in addon.ports]
+    return tuple(_port(inventory, item) for item in found)
 
 
 def closed(inventory: Inventory, name: str) -> tuple[Port, ...]:
@@ -39,12 +43,8 @@ def closed(inventory: Inventory, name: str) -> tuple[Port, ...]:
     return tuple(_port(inventory, item) for role in host_roles(inventory, name) for item in role.closed)
 
 
-def _port(inventory: Inventory, item: RolePort) -> Port:
-    numbers = {
-        "kubernetes.api_port": inventory.kubernetes.api_port,
-        "flannel.port": inventory.flannel.port,
-    }
-    number = item.port if isinstance(item.port, int) else numbers[item.port]
+def _port(inventory: Inventory, item: Declared) -> Port:
+    number = item.port if isinstance(item.port, int) else inventory.number(item.port)
     return Port(number, item.protocol, item.sources if isinstance(item, Listen) else ())
 
 
@@ -77,7 +77,7 @@ def pod_traffic(inventory: Inventory, name: str) -> dict[str, Any] | None:
     if inventory.hosts[name].role is HostRole.LOAD_BALANCER:
         return None
     return {
-        "interfaces": ["cni0", f"flannel.{inventory.flannel.vni}"],
+        "interfaces": list(pod_interfaces(inventory)),
         "subnet": str(inventory.kubernetes.pod_subnet),
     }
 

@@ -17,6 +17,16 @@ IGNORED_IN_CONTAINERS = [
     "FileContent--proc-sys-net-bridge-bridge-nf-call-iptables",
 ]
 """Preflight checks of kubeadm that look at the kernel's configuration or at the host's own settings."""
+TIMEOUTS = {
+    "controlPlaneComponentHealthCheck": 240,
+    "discovery": 300,
+    "etcdAPICall": 120,
+    "kubeletHealthCheck": 240,
+    "kubernetesAPICall": 60,
+    "tlsBootstrap": 300,
+    "upgradeManifests": 300,
+}
+"""Seconds that kubeadm waits by itself (v1beta4, type Timeouts: the defaults of SetDefaultsTimeouts)."""
 IGNORED_ALWAYS = ["HTTPProxyCIDR"]
 """kubeadm 1.31.0 built with a current Go refuses its own bracketed IPv4 URL in this check."""
 
@@ -36,6 +46,7 @@ def _values(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> dict
     arguments = [{"name": "node-ip", "value": str(host.address)}]
     arguments += [{"name": "node-labels", "value": labels}] if labels else []
     return host_context(inventory, traits, pins, name) | {
+        "timeouts": timeouts(inventory),
         "ignored_checks": _ignored(traits),
         "kubelet_args": arguments,
         "kubelet": kubelet_settings(inventory, traits),
@@ -76,6 +87,13 @@ def join(inventory: Inventory, traits: Traits, pins: Pins, name: str, secrets: J
     return render("kubeadm/join.yaml", **values)
 
 
+def timeouts(inventory: Inventory) -> dict[str, dict[str, str]]:
+    """kubeadm's own time-outs, as long as the lab is patient; nothing when it is as impatient as kubeadm."""
+    if inventory.patience == 1:
+        return {}
+    return {"timeouts": {name: f"{round(value * inventory.patience)}s" for name, value in TIMEOUTS.items()}}
+
+
 def reset(traits: Traits) -> str:
     """The document with which a host forgets a half-finished init or join."""
     return render("kubeadm/reset.yaml", ignored_checks=_ignored(traits))
@@ -83,7 +101,9 @@ def reset(traits: Traits) -> str:
 
 def upgrade(inventory: Inventory, traits: Traits) -> str:
     """The document with which a node is brought to the inventory's version, the first master or another."""
-    return render("kubeadm/upgrade.yaml", inventory=inventory, ignored_checks=_ignored(traits))
+    ignored = _ignored(traits)
+    values = {"inventory": inventory, "ignored_checks": ignored, "timeouts": timeouts(inventory)}
+    return render("kubeadm/upgrade.yaml", **values)
 
 
 def _ignored(traits: Traits) -> list[str]:

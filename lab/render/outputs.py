@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from lab.addons import selected
 from lab.inventory.models import Inventory
 from lab.machines import Traits
 from lab.own_yaml import DUMPER
@@ -15,7 +16,6 @@ from lab.render.addons import objects
 from lab.render.bundle import Pins, bundle
 from lab.render.cloudinit import first_boot
 from lab.render.kubeadm import JoinSecrets
-from lab.render.roles import addons
 from lab.ssh import Keys
 
 PLACEHOLDER = JoinSecrets("abcdef.0123456789abcdef", f"sha256:{'0' * 64}", "0" * 64)
@@ -51,10 +51,9 @@ def is_seed(path: str) -> bool:
 
 def cluster_outputs(inventory: Inventory, manifests: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
     """The objects of each add-on, a file an add-on."""
-    for role in addons(inventory):
-        if role.addon is not None:
-            items = objects(inventory, role.addon, manifests)
-            yield f"cluster/{role.name}.yaml", yaml.dump_all(items, Dumper=DUMPER, sort_keys=False)
+    for addon in selected(inventory):
+        items = objects(inventory, addon, manifests)
+        yield f"cluster/{addon.name}.yaml", yaml.dump_all(items, Dumper=DUMPER, sort_keys=False)
 
 
 def everything(

@@ -1,4 +1,4 @@
-"""Roles: what a host, or the cluster, must be. One YAML file a role, pure data.
+"""Roles: what a host must be. One YAML file a role, pure data; what the cluster must be besides are add-ons.
 
 From the same data come the host's first boot, its convergence and its checks.
 """
@@ -11,8 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
+from lab.addons.model import Data, Listen, Port
 from lab.inventory.models import Host, HostRole, Inventory
 from lab.own_yaml import read
 
@@ -20,12 +21,6 @@ ROLES = Path(__file__).parents[2] / "roles"
 
 Action = Annotated[str, StringConstraints(pattern=r"^(daemon-reload|(re|try-re)?(load|start) [a-z0-9-]+)$")]
 """What to do when a file changes: daemon-reload, or reload, restart, try-restart of a unit."""
-
-
-class Data(BaseModel):
-    """Frozen; an unknown key of a role file is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class RoleFile(Data):
@@ -61,62 +56,17 @@ class Unit(Data):
     """Not in a container, which has no such task of its own."""
 
 
-class RolePort(Data):
-    """A port: a number, or the field of the inventory that holds it."""
-
-    port: Annotated[int, Field(ge=1, le=65535)] | Literal["kubernetes.api_port", "flannel.port"]
-    protocol: Literal["tcp", "udp"]
-
-
-class Listen(RolePort):
-    """A port that listens, and who may reach it: the firewall lets in nobody else.
-
-    `operators` are the LAN, the management network, the networks of `ssh.networks` and those by which the
-    machine's provider reaches it; nobody named means that only the host itself may.
-    """
+class RoleListen(Listen):
+    """A port that listens, from a machine's first boot or from kubeadm on."""
 
     after: Literal["boot", "kubeadm"] = "boot"
-    sources: tuple[Literal["operators", "nodes", "masters"], ...] = Field(alias="from")
-
-
-class AddonSecret(Data):
-    """A random secret that an add-on's parts share, made on the cluster when it is missing."""
-
-    namespace: str
-    name: str
-    key: str
-
-
-class AddonCertificate(Data):
-    """A TLS secret for the ingress' domain, signed by the lab's CA; renewed long before it ends."""
-
-    namespace: str
-    name: str
-
-
-class Addon(Data):
-    """The manifests of a cluster role.
-
-    `manifest` is an artefact (upstream's own objects), `patches` a template of partial objects merged into
-    it by kind, namespace and name, `objects` a template of further objects, `ready` the workloads
-    (kind/namespace/name) that must be available.
-    """
-
-    manifest: str = ""
-    patches: str = ""
-    objects: str = ""
-    secrets: tuple[AddonSecret, ...] = ()
-    certificates: tuple[AddonCertificate, ...] = ()
-    ready: tuple[str, ...]
 
 
 class Role(Data):
     """One role file."""
 
     name: str
-    hosts: Literal["all", "nodes", "control-plane", "worker", "load-balancer", "raspberry-pi", "cluster"]
-    part: Literal["", "ingress"] = ""
-    """Section of the inventory that makes a cluster role a part of the lab; empty: of every lab."""
+    hosts: Literal["all", "nodes", "control-plane", "worker", "load-balancer", "raspberry-pi"]
     packages: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     sysctls: Mapping[str, str] = Field(default_factory=dict)
@@ -128,9 +78,8 @@ class Role(Data):
     module_packages: tuple[str, ...] = ()
     """Packages that hold kernel modules on some releases: installed where a module is missing."""
     units: tuple[Unit, ...] = ()
-    listen: tuple[Listen, ...] = ()
-    closed: tuple[RolePort, ...] = ()
-    addon: Addon | None = None
+    listen: tuple[RoleListen, ...] = ()
+    closed: tuple[Port, ...] = ()
 
     def applies_to(self, host: Host) -> bool:
         """Whether a machine of the inventory has this role."""
@@ -145,10 +94,7 @@ class Role(Data):
         return any(fnmatch(name, pattern) for pattern in self.host_sysctls)
 
 
-ORDER = (
-    *("base", "time", "raspberry-pi", "kubernetes", "control-plane", "worker", "load-balancer"),
-    *("coredns", "flannel", "metallb", "traefik"),
-)
+ORDER = ("base", "time", "raspberry-pi", "kubernetes", "control-plane", "worker", "load-balancer")
 """The order in which roles are applied; a role file that is not named here is not part of the platform."""
 
 
@@ -161,16 +107,7 @@ def load_roles() -> tuple[Role, ...]:
 def host_roles(inventory: Inventory, name: str) -> tuple[Role, ...]:
     """The roles of a machine."""
     host = inventory.hosts[name]
-    return tuple(role for role in load_roles() if role.hosts != "cluster" and role.applies_to(host))
-
-
-def addons(inventory: Inventory) -> tuple[Role, ...]:
-    """The cluster roles of a lab, in the order in which they are applied."""
-    return tuple(
-        role
-        for role in load_roles()
-        if role.addon is not None and (not role.part or getattr(inventory, role.part) is not None)
-    )
+    return tuple(role for role in load_roles() if role.applies_to(host))
 
 
 def all_packages() -> tuple[str, ...]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+
+from lab.addons import FOLDER as ADDONS
 
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
@@ -41,11 +44,18 @@ def to_yaml(value: dict[str, Any]) -> str:
     return yaml.safe_dump(value, default_flow_style=False, sort_keys=True).rstrip() if value else ""
 
 
+def variables(values: Mapping[str, str]) -> list[dict[str, str]]:
+    """Environment variables as a container of Kubernetes lists them."""
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
 @cache
 def environment() -> Environment:
     """The one environment of all templates."""
     made = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=ChoiceLoader(
+            [FileSystemLoader(TEMPLATES), PrefixLoader({"addons": FileSystemLoader(ADDONS)})]
+        ),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -54,11 +64,12 @@ def environment() -> Environment:
     )
     made.filters["quote"] = quote
     made.filters["yaml"] = to_yaml
+    made.filters["variables"] = variables
     return made
 
 
 def render(template: str, **values: Any) -> str:
-    """The text of `template` (a path below templates/, without .j2).
+    """The text of `template` (a path below templates/, or addons/NAME/..., without .j2).
 
     Raises `jinja2.UndefinedError` for a name that has no value.
     """

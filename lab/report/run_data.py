@@ -9,16 +9,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lab.checks.record import Timeline
+from lab.inventory.addon_sections import versions as named_versions
 from lab.inventory.models import Inventory
 
 
 def versions(inventory: Inventory) -> dict[str, str]:
     """What the lab should run, and what looked at it."""
     return {
-        "Kubernetes": inventory.kubernetes.version,
-        "containerd": inventory.containerd.version,
-        "Flannel": inventory.flannel.version,
-        "MetalLB": inventory.metallb.version,
+        **named_versions(inventory),
         "Python": platform.python_version(),
         "pytest": version("pytest"),
         "kernel of this machine": platform.release(),

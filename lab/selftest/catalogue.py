@@ -1,10 +1,11 @@
-"""All defects of a lab: those of `lab/selftest/defects/`, for the hosts of an inventory."""
+"""All defects of a lab, for its hosts: those of `lab/selftest/defects/` and of its add-ons."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
 
+from lab.addons import selected
 from lab.errors import InputError
 from lab.inventory.models import Inventory
 from lab.selftest import defects as seeded
@@ -21,11 +22,9 @@ def catalogue(inventory: Inventory) -> tuple[Defect, ...]:
             next_step="invoke selftest -i rehearsal",
         )
     families = sorted(module.name for module in pkgutil.iter_modules(seeded.__path__))
-    found = (
-        defect
-        for family in families
-        for defect in importlib.import_module(f"{seeded.__name__}.{family}").defects(inventory)
-    )
+    modules = [f"{seeded.__name__}.{family}" for family in families]
+    modules += [f"{addon.module}.defects" for addon in selected(inventory) if addon.has("defects.py")]
+    found = (defect for module in modules for defect in importlib.import_module(module).defects(inventory))
     order = [layer.name for layer in LAYERS]
     return tuple(sorted(found, key=lambda defect: order.index(defect.layer)))
 

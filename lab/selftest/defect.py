@@ -62,6 +62,11 @@ class Breakage(Defect):
         return self.at or self.host
 
 
+def breakage(*, name: str, title: str, layer: str, row: str, says: str, **fields: object) -> Breakage:
+    """A breakage whose other fields come in part from a helper, such as `edited`, by their names."""
+    return Breakage(name=name, title=title, layer=layer, row=row, says=says, **fields)  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Slip(Defect):
     """A mistake in a file of this checkout: in a copy of it, `old` is replaced by `new` once."""

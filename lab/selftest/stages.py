@@ -21,6 +21,7 @@ from lab.verify.layers import named
 from lab.verify.run import ROOT, examine
 
 PARTS = (
+    "addons",
     "artifacts",
     "inventory",
     "lab",
@@ -118,7 +119,7 @@ class OnCopy:
 
     def undo(self) -> list[str]:
         """Copy the originals anew."""
-        for part in ("lab", "roles", "templates"):
+        for part in ("addons", "lab", "roles", "templates"):
             for original in (ROOT / part).rglob("*"):
                 copy = self._root / part / original.relative_to(ROOT / part)
                 if original.is_file() and copy.exists() and copy.read_bytes() != original.read_bytes():

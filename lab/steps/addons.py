@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
+from lab.addons import selected
 from lab.cluster.apply import COMPARE_SECONDS, ObjectChange
 from lab.errors import FailedError, PlumblineError
-from lab.render.roles import addons
 from lab.steps import services
 from lab.steps.context import Build
 from lab.steps.control_plane import api_answers
@@ -25,7 +25,7 @@ Compared = Mapping[str, Sequence[ObjectChange] | PlumblineError]
 def compared(build: Build) -> Compared:
     """Compare what the cluster has with what it should have, all at the same time; changes nothing."""
     asked = {"kubelet": partial(services.kubelet_changes, build)}
-    asked |= {role.name: partial(services.addon_changes, build, role) for role, _ in build.addon_objects}
+    asked |= {addon.name: partial(services.addon_changes, build, addon) for addon in build.addon_objects}
     if "api" in build.engine.lost:
         return dict.fromkeys(asked, FailedError("the API was not reached"))
     try:
@@ -46,19 +46,22 @@ def compared(build: Build) -> Compared:
 def applying(build: Build, seen: Compared | None) -> list[Step]:
     """A step for the kubelets' settings and for each add-on that differs, or of which nobody can tell.
 
+    An add-on needs the steps of those that it names in `needs`; what needs nothing of each other runs side by
+    side, and one that fails keeps only those back that need it.
+
     `seen` is None for a cluster that is yet to be founded: it is born with the settings, and without add-ons.
     """
     steps: list[Step] = []
     if seen and seen["kubelet"]:
         run = partial(services.apply_kubelet_configuration, build)
         steps.append(_step(KUBELET, "kubelet settings", run, (), seen["kubelet"]))
-    previous: tuple[str, ...] = ()
-    for role in addons(build.lab.inventory):
-        there = seen[role.name] if seen else None
+    for addon in selected(build.lab.inventory):
+        there = seen[addon.name] if seen else None
         if there is None or there:
-            run = partial(services.apply_addon, build, role)
-            steps.append(_step(f"addon-{role.name}", f"add-on {role.name}", run, previous, there))
-            previous = (steps[-1].key,)
+            run = partial(services.apply_addon, build, addon)
+            # what differs of those it needs comes first; what is in order has no step
+            needs = {f"addon-{name}" for name in addon.needs} & {step.key for step in steps}
+            steps.append(_step(f"addon-{addon.name}", f"add-on {addon.name}", run, needs, there))
     return steps
 
 
@@ -66,10 +69,10 @@ def _step(
     key: str,
     title: str,
     run: Callable[[], tuple[bool, str]],
-    after: Iterable[str],
+    needs: Iterable[str],
     seen: Sequence[ObjectChange] | PlumblineError | None,
 ) -> Step:
-    step = Step(key, "", title, frozenset({"api"}), run, frozenset(after))
+    step = Step(key, "", title, frozenset({"api", *needs}), run)
     if seen is None:
         return replace(step, will=(f"apply {title}",))
     if isinstance(seen, PlumblineError):
@@ -83,8 +86,8 @@ def waiting(build: Build, before: Iterable[Step]) -> list[Step]:
     ended = frozenset(step.key for step in before)
     run = partial(services.nodes, build)
     steps = [Step("nodes", "", "all nodes Ready", frozenset({"api"}), run, ended)]
-    for role in addons(build.lab.inventory):
-        needs = {"nodes"} | ({f"addon-{role.name}"} & ended)
-        run = partial(services.addon_ready, build, role)
-        steps.append(Step(f"ready-{role.name}", "", f"{role.name} ready", frozenset(needs), run))
+    for addon in selected(build.lab.inventory):
+        needs = {"nodes"} | ({f"addon-{addon.name}"} & ended)
+        run = partial(services.addon_ready, build, addon)
+        steps.append(Step(f"ready-{addon.name}", "", f"{addon.name} ready", frozenset(needs), run))
     return steps

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from lab.addons import AddOn, selected
 from lab.artifacts.manifests import provide_manifests
 from lab.artifacts.provide import Provided
 from lab.artifacts.stock import Stock
@@ -17,7 +18,6 @@ from lab.labs import Lab
 from lab.machines import State
 from lab.render.addons import addon_manifests, objects
 from lab.render.bundle import Bundle, Pins, bundle, pins
-from lab.render.roles import Role, addons
 from lab.runs import Run
 from lab.steps.engine import Engine, Stopped
 
@@ -75,13 +75,10 @@ class Build:
         )
 
     @cached_property
-    def addon_objects(self) -> list[tuple[Role, list[Object]]]:
-        """Each cluster role with its objects, in the order in which they are applied."""
-        return [
-            (role, objects(self.lab.inventory, role.addon, self.manifests))
-            for role in addons(self.lab.inventory)
-            if role.addon is not None
-        ]
+    def addon_objects(self) -> dict[AddOn, list[Object]]:
+        """Each add-on of the lab with its objects, in the order in which they are applied."""
+        inventory = self.lab.inventory
+        return {addon: objects(inventory, addon, self.manifests) for addon in selected(inventory)}
 
     @property
     def api(self) -> Api:

@@ -84,9 +84,7 @@ class StepsFailedError(PlumblineError):
         errors = [error for _, error in failures]
         message = errors[0].message
         if len(errors) > 1:
-            told = [
-                f"\n  {step or 'what comes next'}: {_indented(error.message)}" for step, error in failures
-            ]
+            told = [f"\n  {step or 'what comes next'}: {_brief(step, error)}" for step, error in failures]
             message = f"{len(errors)} steps failed:{''.join(told)}"
         message += "".join(f"\n  not done: {step}: {reason}" for step, reason in undone.items())
         super().__init__(message, next_step=next((e.next_step for e in errors if e.next_step), ""))
@@ -94,8 +92,10 @@ class StepsFailedError(PlumblineError):
         self.exit_code = codes.pop() if len(codes) == 1 else FailedError.exit_code
 
 
-def _indented(text: str) -> str:
-    return text.replace("\n", "\n    ")
+def _brief(step: Step | None, error: PlumblineError) -> str:
+    """What an error says beside its step, which names the host already."""
+    host = f"{step.host}: " if step and step.host else ""
+    return error.message.removeprefix(host).replace("\n", "\n    ")
 
 
 def listed(stages: Stages) -> list[Step]:
@@ -234,7 +234,7 @@ class Engine:
             try:
                 changed, remark = step.run()
             except PlumblineError as error:
-                why = escape(error.message.partition("\n")[0])
+                why = escape(_brief(step, error).partition("\n")[0])
                 self.console.say(f"[red]{escape(step.title)}: failed[/red]: {why}", step.host)
                 event["error"] = error.message
                 raise

@@ -129,8 +129,11 @@ def booted(build: Build, name: str) -> None:
     logs = f"invoke logs --host {name}"
 
     def probe() -> None:
-        if build.lab.provider.state(name) is not State.RUNNING:
-            raise FailedError(f"{name}: the machine stopped while it booted", next_step=logs)
+        state = build.lab.provider.state(name)
+        if state is State.PAUSED:
+            raise FailedError(f"{name}: was paused while it booted", next_step="invoke build lets it go on")
+        if state is not State.RUNNING:
+            raise FailedError(f"{name}: is {state} while it should boot", next_step=logs)
         try:
             said = build.lab.ssh.run(name, _ended(build.lab.inventory, name), seconds=20)
         except (FailedError, DeadlineError) as error:

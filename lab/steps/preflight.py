@@ -14,7 +14,7 @@ def states(lab: Lab) -> dict[str, State]:
 
 
 def examine(lab: Lab) -> tuple[int, list[Problem]]:
-    """How many machines are still to be made or started, and everything that speaks against it.
+    """How many machines are still to be made or started, and everything that speaks against it or warns.
 
     A machine that runs has passed already, unless we did not make it: only the others count for memory and
     disk.
@@ -26,12 +26,16 @@ def examine(lab: Lab) -> tuple[int, list[Problem]]:
     return len(wanted), list(lab.provider.preflight(asked)) if asked else []
 
 
-def preflight(lab: Lab) -> int:
-    """How many machines are still to be made or started. Raises `PreflightError` with all reasons."""
+def preflight(lab: Lab) -> tuple[int, list[Problem]]:
+    """How many machines are still to be made or started, and warnings.
+
+    Raises `PreflightError` with all reasons.
+    """
     count, problems = examine(lab)
-    if problems:
+    reasons = [problem for problem in problems if problem.stops]
+    if reasons:
         raise PreflightError(
-            "this machine cannot take the lab:\n  " + "\n  ".join(map(str, problems)),
+            "this machine cannot take the lab:\n  " + "\n  ".join(map(str, reasons)),
             next_step="mend the above, then run the same command again",
         )
-    return count
+    return count, problems

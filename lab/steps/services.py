@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
+from lab.addons import AddOn
 from lab.cluster.api import ApiError, Object, Unavailable, patiently
 from lab.cluster.apply import ObjectChange, apply, changed, ensure_secret
 from lab.cluster.certificates import certificate_change, ensure_certificate
 from lab.cluster.workloads import nodes_ready, workload_ready
 from lab.render.components import kubelet_settings
-from lab.render.roles import Role
 from lab.steps.context import Build
 from lab.waits import NotYet, wait_for
 
@@ -28,12 +28,10 @@ def kubelet_changes(build: Build) -> list[ObjectChange]:
     return [change] if change else []
 
 
-def addon_changes(build: Build, role: Role) -> list[ObjectChange]:
+def addon_changes(build: Build, addon: AddOn) -> list[ObjectChange]:
     """What applying an add-on would change; changes nothing."""
-    assert role.addon is not None
-    items = next(found for known, found in build.addon_objects if known is role)
-    found = [changed(build.api, item) for item in items]
-    found += [certificate_change(build.api, item, build.lab.authority) for item in role.addon.certificates]
+    found = [changed(build.api, item) for item in build.addon_objects[addon]]
+    found += [certificate_change(build.api, item, build.lab.authority) for item in addon.certificates]
     return [change for change in found if change]
 
 
@@ -62,12 +60,10 @@ def apply_kubelet_configuration(build: Build) -> tuple[bool, str]:
     return wanted is not None and apply(build.api, wanted, build.noting("addon-kubelet")), ""
 
 
-def apply_addon(build: Build, role: Role) -> tuple[bool, str]:
+def apply_addon(build: Build, addon: AddOn) -> tuple[bool, str]:
     """Apply an add-on's objects; whether something was changed, and how many objects."""
-    addon = role.addon
-    assert addon is not None
-    items = next(found for known, found in build.addon_objects if known is role)
-    note = build.noting(f"addon-{role.name}")
+    items = build.addon_objects[addon]
+    note = build.noting(f"addon-{addon.name}")
     count = 0
     namespaces = [item for item in items if item["kind"] == "Namespace"]
     count += sum(apply(build.api, item, note) for item in namespaces)
@@ -88,14 +84,13 @@ def nodes(build: Build) -> tuple[bool, str]:
     return False, f"{len(wanted)} nodes"
 
 
-def addon_ready(build: Build, role: Role) -> tuple[bool, str]:
-    """Wait until the workloads of an add-on run their newest version everywhere."""
-    assert role.addon is not None
-    for reference in role.addon.ready:
+def addon_ready(build: Build, addon: AddOn) -> tuple[bool, str]:
+    """Wait until the workloads of an add-on run their newest version everywhere, and its jobs are done."""
+    for reference in addon.ready:
         _wait(
             build,
-            f"{role.name}: {reference}",
-            f"ready-{role.name}",
+            f"{addon.name}: {reference}",
+            f"ready-{addon.name}",
             partial(workload_ready, build.api, reference),
         )
     return False, ""

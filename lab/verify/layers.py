@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from lab.addons import FOLDER as ADDONS
 from lab.errors import InputError
 from lab.inventory.models import Inventory
+
+TESTS = Path(__file__).resolve().parents[2] / "tests" / "acceptance"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One storey: its tests are the files `tests/acceptance/test_<number>_<name>*.py`.
+    """One storey: its tests are the files `test_<number>_<name>*.py` of tests/acceptance and of add-ons.
 
     `workers` is how many processes run it: more than one only where no test disturbs another. `disturbs` says
     that it breaks machines, `every_host` that each host must have been looked at by one of its checks;
@@ -31,6 +35,11 @@ class Layer:
     def pattern(self) -> str:
         """Glob of the layer's files."""
         return f"test_{self.number:02d}_{self.name}*.py"
+
+    @property
+    def files(self) -> list[Path]:
+        """The layer's files, by name."""
+        return sorted((*TESTS.glob(self.pattern), *ADDONS.glob(f"*/{self.pattern}")), key=lambda f: f.name)
 
 
 LAYERS = (

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from lab.addons import addons, selected
 from lab.checks.driver import Driver
 from lab.checks.evidence import collect
 from lab.checks.facts import Facts
@@ -124,6 +125,16 @@ def hosts_of(inventory: Inventory, group: str) -> tuple[str, ...]:
         "balancer": inventory.named(HostRole.LOAD_BALANCER),
     }
     return groups[group]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The checks of an add-on that is not part of the lab say so, before anything is made for them."""
+    inventory = item.config.stash[DRIVER].inventory
+    own = [addon for addon in addons() if item.path.is_relative_to(addon.folder)]
+    if own and own[0] not in selected(inventory):
+        missing = f"the inventory has no such section, so {own[0].title} is not installed"
+        raise NotPartOfLab(own[0].section, missing)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

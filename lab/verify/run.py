@@ -29,7 +29,6 @@ from lab.verify.session import Context
 from lab.verify.stream import RecordStream, blind
 
 ROOT = Path(__file__).parents[2]
-TESTS = ROOT / "tests" / "acceptance"
 
 SILENCE_SECONDS = 600.0
 """Longest time without a word of a layer's process, beside that of the load profile that it runs; the longest
@@ -146,7 +145,6 @@ def examine(lab: Lab, folder: Path, console: Console, layer: Layer, selection: s
 
 def _listen(lab: Lab, folder: Path, console: Console, layer: Layer, selection: str) -> list[Record]:
     """Run the layer's files by pytest and turn what it says into records."""
-    files = sorted(TESTS.glob(layer.pattern))
     reader, writer = os.pipe()
     context = Context.of(lab, folder, layer, selection, writer)
     path = folder / "verify" / f"{layer.name}.json"
@@ -157,10 +155,11 @@ def _listen(lab: Lab, folder: Path, console: Console, layer: Layer, selection: s
     # a selection is short: the start of workers would cost more time than they save
     workers = 1 if selection else layer.workers
     command = [
-        *(sys.executable, "-m", "pytest", "-p", "lab.verify.plugin", "-p", "no:cacheprovider"),
+        *(sys.executable, "-m", "pytest", "-p", "lab.verify.plugin", "-p", "lab.verify.fixtures"),
+        *("-p", "no:cacheprovider"),
         *("--plumbline-context", str(path), "--rootdir", str(ROOT), "--tb=short"),
         *(("-p", "xdist.plugin", "-n", str(workers), "--dist", "loadfile") if workers > 1 else ()),
-        *map(str, files),
+        *map(str, layer.files),
     ]
     with path.with_suffix(".log").open("w") as log:
         # a session of its own: an interrupt reaches it once, from here, and it has time to unwind

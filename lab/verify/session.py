@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from lab.checks.driver import Driver
-from lab.inventory.models import Inventory
+from lab.inventory.complete import inventory_model
 from lab.labs import Lab
 from lab.render.bundle import pins
 from lab.verify.layers import Layer
@@ -37,5 +37,5 @@ class Context(BaseModel):
 
     def driver(self) -> Driver:
         """Open the lab again, in this process."""
-        inventory = Inventory.model_validate_json(self.inventory)
-        return Driver(Lab(inventory, self.root), self.folder, pins(), offline=not self.layer.needs_lab)
+        inventory = inventory_model().model_validate_json(self.inventory)
+        return Driver(Lab.open(inventory, self.root), self.folder, pins(), offline=not self.layer.needs_lab)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import re
 import tomllib
@@ -15,6 +14,7 @@ import yaml
 from lab.checks.driver import Driver
 from lab.checks.outcomes import NotPartOfLab
 from lab.checks.verbs import agrees, holds, nothing
+from lab.inventory.addon_sections import of_lab
 from lab.inventory.models import Inventory
 from lab.render import kubeadm
 from lab.render.bundle import Bundle, bundle
@@ -106,7 +106,7 @@ def test_no_file_of_ours_flushes_all_firewall_rules(driver: Driver, host: str) -
 
 @pytest.mark.check("L0-09")
 def test_no_two_networks_overlap(inventory: Inventory) -> None:
-    """LAN, pods and services are disjoint, and every MetalLB pool lies inside the LAN and holds no host."""
+    """LAN, pods and services are disjoint, and ranges that are handed out lie in the LAN and hold no host."""
     ranges = {
         "network.lan": inventory.network.lan,
         "kubernetes.pod_subnet": inventory.kubernetes.pod_subnet,
@@ -119,12 +119,13 @@ def test_no_two_networks_overlap(inventory: Inventory) -> None:
     ]
     nothing("overlapping networks", clashes, rule="none", command="invoke validate")
     hosts = {host.address: name for name, host in inventory.hosts.items()}
-    for pool in inventory.metallb.pools:
-        for addresses in pool.addresses:
-            outside = [end for end in (addresses.first, addresses.last) if end not in inventory.network.lan]
-            nothing(f"ends of pool {pool.name} outside the LAN", outside, rule="none")
-            inside = [name for address, name in hosts.items() if addresses.first <= address <= addresses.last]
-            nothing(f"hosts inside pool {pool.name}", inside, rule="none", command="invoke validate")
+    handed_out = (item for _, section in of_lab(inventory) for item in section.lan_ranges(inventory))
+    for item in handed_out:
+        addresses = item.addresses
+        outside = [end for end in (addresses.first, addresses.last) if end not in inventory.network.lan]
+        nothing(f"ends of {item.what} outside the LAN", outside, rule="none")
+        inside = [name for address, name in hosts.items() if address in addresses]
+        nothing(f"hosts inside {item.what}", inside, rule="none", command="invoke validate")
 
 
 @pytest.mark.check("L0-10")
@@ -158,6 +159,14 @@ def test_the_masters_can_lose_one(inventory: Inventory) -> None:
     holds("masters", number >= 3 and number % 2 == 1, expected="odd, at least 3", seen=number)
 
 
+@pytest.mark.check("L0-10")
+def test_kubeadm_is_given_the_networks(driver: Driver) -> None:
+    """kubeadm's document has the inventory's pod and service networks."""
+    found, wanted = cluster_configuration(driver)["networking"], driver.inventory.kubernetes
+    agrees("podSubnet", found["podSubnet"], str(wanted.pod_subnet))
+    agrees("serviceSubnet", found["serviceSubnet"], str(wanted.service_subnet))
+
+
 @pytest.mark.check("L0-15")
 def test_nodes_may_be_silent_for_longer_than_a_dead_connection(driver: Driver) -> None:
     """A node may be silent for longer than a dead HTTP/2 connection takes to be noticed."""
@@ -183,6 +192,25 @@ def test_containerd_is_told_what_the_kubelet_expects(driver: Driver, host: str) 
     agrees("sandbox_image", cri["sandbox_image"], driver.pins.images["pause"])
 
 
+@pytest.mark.check("L0-21")
+def test_kubeadm_waits_as_patiently_as_the_lab(driver: Driver) -> None:
+    """kubeadm's time-outs are its own times the lab's patience, in each document that can hold them."""
+    master, worker = driver.inventory.masters[0], driver.inventory.workers[0]
+    # the second is another lab's, so that a lab with kubeadm's own times proves something too
+    for factor in (driver.inventory.patience, driver.inventory.patience + 1):
+        lab = driver.inventory.model_copy(update={"patience": factor})
+        wanted = {"timeouts": {key: f"{round(value * factor)}s" for key, value in kubeadm.TIMEOUTS.items()}}
+        texts = {
+            "init.yaml": kubeadm.init(lab, driver.traits[master], driver.pins, master),
+            "join.yaml": kubeadm.join(lab, driver.traits[worker], driver.pins, worker, SECRET),
+            "upgrade.yaml": kubeadm.upgrade(lab, driver.traits[master]),
+        }
+        for name, text in texts.items():
+            document = next(yaml.safe_load_all(text))
+            seen = {key: value for key, value in document.items() if key == "timeouts"}
+            agrees(f"{name} for patience {factor:g}", seen, {} if factor == 1 else wanted)
+
+
 @pytest.mark.check("L0-19")
 @pytest.mark.each("all")
 def test_no_secret_is_in_a_rendered_file(driver: Driver, host: str) -> None:
@@ -197,30 +225,3 @@ def test_etcd_is_told_to_check_its_data(driver: Driver) -> None:
     given = arguments(cluster_configuration(driver)["etcd"]["local"])
     wanted = {"experimental-initial-corrupt-check": "true", "experimental-compact-hash-check-enabled": "true"}
     agrees("flags of etcd", {key: given.get(key) for key in wanted}, wanted)
-
-
-@pytest.mark.check("L0-13")
-def test_flannel_is_given_the_pod_subnet(driver: Driver) -> None:
-    """Flannel's network equals the pod subnet, over vxlan."""
-    from lab.render.addons import addon_context
-
-    network = json.loads(addon_context(driver.inventory)["flannel_files"]["net-conf.json"])
-    agrees("Network", network["Network"], str(driver.inventory.kubernetes.pod_subnet))
-    agrees("Backend", network["Backend"]["Type"], "vxlan")
-    agrees("podSubnet", cluster_configuration(driver)["networking"]["podSubnet"], network["Network"])
-
-
-@pytest.mark.check("L0-14")
-def test_every_pool_is_announced(driver: Driver) -> None:
-    """Every MetalLB pool of the inventory is rendered and named by an L2Advertisement."""
-    from lab.render.addons import addon_context
-    from lab.render.templates import render
-
-    text = render("addons/metallb/pools.yaml", **addon_context(driver.inventory))
-    items = [item for item in yaml.safe_load_all(text) if item]
-    pools = [item["metadata"]["name"] for item in items if item["kind"] == "IPAddressPool"]
-    announced = [
-        name for item in items if item["kind"] == "L2Advertisement" for name in item["spec"]["ipAddressPools"]
-    ]
-    agrees("pools", pools, [pool.name for pool in driver.inventory.metallb.pools])
-    agrees("announced pools", sorted(announced), sorted(pools))

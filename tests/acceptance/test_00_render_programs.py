@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lab.addons import addons, selected
 from lab.artifacts.catalogue import load_catalogue
 from lab.artifacts.manifests import provide_manifests
 from lab.checks.driver import Driver
@@ -20,9 +21,8 @@ from lab.checks.verbs import agrees, holds, nothing
 from lab.cluster import kubeadm
 from lab.local import Completed
 from lab.providers.opening import outputs as provider_files
-from lab.render.addons import addon_manifests, objects
+from lab.render.addons import addon_manifests, is_partial, objects
 from lab.render.outputs import PLACEHOLDER, host_outputs
-from lab.render.roles import addons, load_roles
 from lab.ssh import Keys, Ssh
 from lab.verify.first_boot import NETWORK, Judged, judge
 from lab.verify.programs import FILE, INSIDE, Programs
@@ -54,11 +54,7 @@ def manifests(driver: Driver) -> dict[str, Path]:
 @pytest.fixture(scope="session")
 def applied(driver: Driver, manifests: dict[str, Path]) -> dict[str, list[Object]]:
     """The objects of each add-on."""
-    return {
-        role.name: objects(driver.inventory, role.addon, manifests)
-        for role in addons(driver.inventory)
-        if role.addon
-    }
+    return {addon.name: objects(driver.inventory, addon, manifests) for addon in selected(driver.inventory)}
 
 
 @pytest.fixture(scope="session")
@@ -267,9 +263,7 @@ def test_manifests_match_the_schemas_of_the_api(
     """Every object of every add-on fits the pinned API, without unknown fields and removed versions."""
     everything = [item for items in applied.values() for item in items]
     schemas = Schemas.load(manifests["kubernetes-openapi"], everything)
-    patched = {
-        role.name for role in load_roles() if role.addon and role.addon.patches and not role.addon.manifest
-    }
+    patched = {addon.name for addon in addons() if is_partial(addon)}
     wrong = {
         name: errors
         for name, items in applied.items()
@@ -291,12 +285,12 @@ def test_a_joins_document_holds_no_secret(files: dict[str, str]) -> None:
 
 @pytest.mark.check("L0-20")
 def test_replicas_are_kept_on_different_nodes(applied: dict[str, list[Object]]) -> None:
-    """CoreDNS, and every deployment of several replicas, must not run twice on one node."""
-    crowded = []
-    for items in applied.values():
+    """A deployment of several replicas, or of as many as others chose, must not run twice on one node."""
+    crowded, patched = [], {addon.name for addon in addons() if is_partial(addon)}
+    for name, items in applied.items():
         for item in items:
-            several = item["kind"] == "Deployment" and item["spec"].get("replicas", 1) > 1
-            if several or item["metadata"]["name"] == "coredns":
+            least = 2 if name in patched else 1
+            if item["kind"] == "Deployment" and item["spec"].get("replicas", least) > 1:
                 pod = item["spec"]["template"]["spec"]
                 apart = pod.get("affinity", {}).get("podAntiAffinity") or pod.get("topologySpreadConstraints")
                 crowded += [] if apart else [item["metadata"]["name"]]

@@ -172,39 +172,6 @@ def test_there_is_room_on_the_disks(driver: Driver, facts: Facts, host: str) -> 
         )
 
 
-@pytest.mark.check("L1-25")
-@pytest.mark.each("nodes")
-def test_the_mtu_leaves_room_for_the_overlay(driver: Driver, facts: Facts, host: str) -> None:
-    """flannel.1 is 50 bytes below the network card, and every pod's link has Flannel's MTU."""
-    own = facts.link_of(str(driver.inventory.hosts[host].address))
-    overlay = facts.link("flannel.1")
-    holds("flannel.1", overlay is not None, expected="an interface", seen="none", command="ip -d link")
-    assert overlay is not None
-    assert own is not None
-    # the vxlan header over IPv4: 14 + 20 + 8 + 8 bytes
-    agrees("MTU of flannel.1", overlay["mtu"], own["mtu"] - 50, command="ip link show flannel.1")
-    subnet = re.search(r"FLANNEL_MTU=(\d+)", facts["texts"]["/run/flannel/subnet.env"] or "")
-    agrees(
-        "FLANNEL_MTU", subnet and int(subnet.group(1)), overlay["mtu"], command="cat /run/flannel/subnet.env"
-    )
-    pods = {
-        link["name"]: link["mtu"]
-        for link in facts["links"]
-        if link["master"] == "cni0" and link["mtu"] != overlay["mtu"]  # an empty bridge has 1500 itself
-    }
-    nothing("pod links with another MTU", pods, rule=str(overlay["mtu"]), command="ip link show master cni0")
-
-
-@pytest.mark.check("L1-25")
-def test_the_overlay_has_one_mtu_everywhere(driver: Driver) -> None:
-    """flannel.1 has the same MTU on every node."""
-    found = {
-        facts.host: (facts.link("flannel.1") or {"mtu": "none"})["mtu"]
-        for facts in driver.all_facts(driver.inventory.nodes)
-    }
-    holds("MTU of flannel.1", len(set(found.values())) == 1, expected="one value", seen=found)
-
-
 @pytest.mark.check("L1-29")
 @pytest.mark.each("nodes")
 def test_the_resolver_leads_somewhere(facts: Facts) -> None:

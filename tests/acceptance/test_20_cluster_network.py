@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from lab.addons import selected
 from lab.checks.driver import Driver
 from lab.checks.items import Measure
 from lab.checks.objects import HTTP, deployment, service
@@ -20,8 +21,6 @@ from lab.inventory.models import Inventory
 
 PROXY_HEALTH = 10256
 """kube-proxy's health port: an HTTP server of the host's own on every node."""
-MEMBERLIST = 7946
-"""Port over which MetalLB's speakers watch each other."""
 CONNECT = """
 import json, socket, sys
 lost = {}
@@ -203,13 +202,22 @@ def test_full_packets_cross_the_overlay(driver: Driver, probes: dict[str, Object
 
 @pytest.mark.check("L1-19")
 @pytest.mark.each("nodes")
-def test_overlay_and_memberlist_ports_are_open_between_nodes(driver: Driver, host: str) -> None:
-    """The node listens for the overlay and for MetalLB's members, and reaches every other member."""
+def test_ports_of_add_ons_are_open_between_nodes(driver: Driver, host: str) -> None:
+    """The node listens on every port that an add-on declares, and reaches the TCP ones of all other nodes."""
     facts, inventory = driver.facts.get(host), driver.inventory
-    wanted = [(inventory.flannel.port, "udp"), (MEMBERLIST, "tcp"), (MEMBERLIST, "udp")]
+    wanted = {
+        (
+            item.port if isinstance(item.port, int) else inventory.number(item.port),
+            item.protocol,
+        ): item.sources
+        for addon in selected(inventory)
+        for item in addon.ports
+    }
     silent = [f"{port}/{protocol}" for port, protocol in wanted if not facts.listens(port, protocol)]
     nothing("silent ports", silent, rule="none", command="ss -lntu", host=host)
     others = {str(inventory.hosts[name].address): name for name in inventory.nodes if name != host}
-    said = driver.read(host, f"python3 -c {shlex.quote(CONNECT)} {MEMBERLIST} {' '.join(others)}")
-    lost = {others[address]: error for address, error in json.loads(said).items()}
-    nothing(f"members that {host} does not reach on {MEMBERLIST}/tcp", lost, rule="none", host=host)
+    for (port, protocol), sources in wanted.items():
+        if protocol == "tcp" and "nodes" in sources:
+            said = driver.read(host, f"python3 -c {shlex.quote(CONNECT)} {port} {' '.join(others)}")
+            lost = {others[address]: error for address, error in json.loads(said).items()}
+            nothing(f"nodes that {host} does not reach on {port}/tcp", lost, rule="none", host=host)

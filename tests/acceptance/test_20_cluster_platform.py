@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
 
 import pytest
 import yaml
@@ -11,7 +10,7 @@ import yaml
 from lab.checks import health
 from lab.checks.driver import Driver
 from lab.checks.facts import Facts
-from lab.checks.verbs import agrees, becomes, nothing
+from lab.checks.verbs import becomes, nothing
 from lab.checks.workspace import Object
 from lab.inventory.models import Inventory
 from lab.render.components import KUBELET_CONFIG, kubelet_settings
@@ -89,28 +88,6 @@ def ready_addresses(driver: Driver, space: str) -> dict[str, list[str]]:
                 held += endpoint["addresses"]
         held.sort()
     return found
-
-
-@pytest.mark.check("L2-14")
-def test_dns_does_not_ask_itself(driver: Driver) -> None:
-    """CoreDNS passes what is not the cluster's on to the machine's resolver, never to itself."""
-    item = driver.cluster.get("/api/v1/namespaces/kube-system/configmaps/coredns") or {"data": {}}
-    service = driver.cluster.get("/api/v1/namespaces/kube-system/services/kube-dns") or {"spec": {}}
-    lines = re.findall(r"^\s*forward\s.*$", item["data"].get("Corefile", ""), re.MULTILINE)
-    command = "kubectl -n kube-system get configmap coredns -o yaml"
-    agrees("Corefile: a place to forward to", bool(lines), True, command=command)
-    own = service["spec"].get("clusterIP")
-    loops = [line.strip() for line in lines if any(is_loop(word, own) for word in line.split()[2:])]
-    nothing("Corefile: lines that lead back to CoreDNS", loops, rule="none", command=command)
-
-
-def is_loop(target: str, own: str | None) -> bool:
-    """Whether a target of `forward` is this machine or the cluster's own DNS."""
-    text = target.removeprefix("dns://").partition(":")[0]
-    try:
-        return text == own or ip_address(text).is_loopback
-    except ValueError:
-        return False
 
 
 @pytest.mark.check("P2-02")

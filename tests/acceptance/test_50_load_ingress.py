@@ -14,7 +14,7 @@ from lab.checks import health
 from lab.checks.closed_loop import Visits, visiting
 from lab.checks.drain import drained
 from lab.checks.driver import Driver
-from lab.checks.ingress_client import Front
+from lab.checks.ingress import Ingress
 from lab.checks.items import Measure
 from lab.checks.outcomes import CouldNotTell, NotPartOfLab
 from lab.checks.sample_apps import APPS, PODS, site
@@ -50,14 +50,14 @@ class Loaded:
 
 
 @pytest.fixture(scope="session")
-def space(front: Front) -> Iterator[Workspace]:
+def space(front: Ingress) -> Iterator[Workspace]:
     """The site that is asked."""
     with site(front, "load") as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def loaded(front: Front, space: Workspace) -> Loaded:
+def loaded(front: Ingress, space: Workspace) -> Loaded:
     """One run of the default profile from one process."""
     driver = front.driver
     profile = driver.inventory.load_profiles["default"]
@@ -125,7 +125,7 @@ def test_the_generator_was_not_the_bottleneck(loaded: Loaded, measure: Measure) 
 
 
 @pytest.mark.check("L5-04")
-def test_the_ceiling_of_the_generator_is_known(front: Front, space: Workspace, measure: Measure) -> None:
+def test_the_ceiling_of_the_generator_is_known(front: Ingress, space: Workspace, measure: Measure) -> None:
     """One process at full speed, and wrk on the same URL in the same run, make requests that succeed."""
     assert space
     for one in ceilings(target_of(front), new_folder(front.driver.folder, "ceiling")):
@@ -139,7 +139,7 @@ def test_the_ceiling_of_the_generator_is_known(front: Front, space: Workspace, m
 
 @pytest.mark.check("L5-05")
 @pytest.mark.check("L5-06")
-def test_several_processes_load_together(front: Front, space: Workspace, measure: Measure) -> None:
+def test_several_processes_load_together(front: Ingress, space: Workspace, measure: Measure) -> None:
     """Two processes share the users; both are waited for, report, and leave the warm-up out."""
     assert space
     profile = front.driver.inventory.load_profiles["default"].model_copy(update=SHORT)
@@ -215,7 +215,7 @@ def test_nothing_flaps_under_load(loaded: Loaded) -> None:
 
 
 @pytest.mark.check("L5-09")
-def test_a_worker_is_drained_under_load(front: Front, space: Workspace, measure: Measure) -> None:
+def test_a_worker_is_drained_under_load(front: Ingress, space: Workspace, measure: Measure) -> None:
     """While users ask, a worker is drained and taken back; 99 % succeed, and no gap exceeds ten seconds."""
     driver = front.driver
     if not driver.inventory.disposable:

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from lab.addons import selected
 from lab.artifacts.manifests import provide_manifests
 from lab.inventory import load
 from lab.inventory.loading import parse
 from lab.inventory.models import Inventory
 from lab.machines import Traits
-from lab.render.addons import addon_manifests, objects
+from lab.render.addons import addon_manifests, is_partial, objects
 from lab.render.bundle import pins
 from lab.render.outputs import host_outputs
-from lab.render.roles import addons
 from lab.ssh import Keys
 from lab.verify import first_boot
 from lab.verify.first_boot import NETWORK
@@ -49,7 +49,7 @@ def manifests() -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def schemas(manifests: dict[str, Path]) -> Schemas:
     lab = load("rehearsal")
-    known = [item for role in addons(lab) if role.addon for item in objects(lab, role.addon, manifests)]
+    known = [item for addon in selected(lab) for item in objects(lab, addon, manifests)]
     return Schemas.load(manifests["kubernetes-openapi"], known)
 
 
@@ -121,8 +121,6 @@ def test_the_programs_and_the_api_take_any_inventory(
 ) -> None:
     lab = parse(as_yaml(data), "any.yaml")
     judge(programs, lab, Traits())
-    for role in addons(lab):
-        if role.addon:
-            partial = bool(role.addon.patches) and not role.addon.manifest
-            for item in objects(lab, role.addon, manifests):
-                assert schemas.errors(item, partial=partial) == []
+    for addon in selected(lab):
+        for item in objects(lab, addon, manifests):
+            assert schemas.errors(item, partial=is_partial(addon)) == []

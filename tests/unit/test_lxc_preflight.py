@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from lab.local import Completed
+from lab.providers.lxc import preflight
 from lab.providers.lxc.preflight import HostFacts, cgroup_kind, judge, oom_score_restricted
+from lab.providers.lxc.system import SUPPORTED, unknown_system
+from lab.render.roles import host_roles
+from tests.world import inventory
 
 GOOD = HostFacts(
     root=True,
@@ -38,7 +45,10 @@ def test_a_good_machine_has_no_problem() -> None:
             replace(GOOD, missing_commands=("lxc-start", "nsenter", "unshare")),
             ("lxc-start, nsenter, unshare", "apt-get install --no-install-recommends lxc util-linux"),
         ),
-        (replace(GOOD, missing_features=("vxlan: Unknown device type",)), ("vxlan", "Unknown device type")),
+        (
+            replace(GOOD, missing_features=("vxlan: Unknown device type",)),
+            ("kernel module vxlan: Unknown device type", "make limits, or modprobe vxlan", "reboot"),
+        ),
         (replace(GOOD, cgroup="v1 without systemd"), ("v1 without systemd", "name=systemd")),
         (replace(GOOD, cgroup="none"), ("cgroups: none",)),
         (replace(GOOD, kmsg=False), ("/dev/kmsg", "mknod")),
@@ -100,3 +110,69 @@ def test_the_version_of_the_cgroups(mounts: str, kind: str) -> None:
 )
 def test_oom_score_is_restricted_without_cap_sys_resource(bounding: str, restricted: bool) -> None:
     assert oom_score_restricted(f"Name:\tx\nCapBnd:\t{bounding}\nCapAmb:\t0\n") is restricted
+
+
+def test_images_on_another_file_system_are_counted_once_and_the_way_out_is_named() -> None:
+    tight = replace(GOOD, disk_mib=6 * 614 + 1799)
+    assert problems(tight) == []
+    (problem,) = judge(tight, 6, off=6, absent=6, copied_mib=1800)
+    assert (
+        problem.wanted
+        == "5484 MiB for 6 more machines, 1800 MiB of it for images, which lie on another file system"
+    )
+    assert "PLUMBLINE_CACHE" in problem.fix
+    assert judge(tight, 6, off=6, absent=0, copied_mib=1800) == []
+
+
+def test_a_copy_is_due_only_between_file_systems_and_only_once(tmp_path: Path) -> None:
+    assert preflight.copied_mib(tmp_path / "lab", tmp_path / "cache") == 0
+    assert preflight.copied_mib(tmp_path / "lab", Path("/proc")) == preflight.IMAGES_MIB
+    (tmp_path / "lab/seeds").mkdir(parents=True)
+    assert preflight.copied_mib(tmp_path / "lab", Path("/proc")) == 0
+
+
+def test_every_module_that_a_role_loads_on_a_machine_is_looked_for_on_the_host() -> None:
+    """Containers load none, so the host's kernel must have it already."""
+    lab = inventory()
+    needed = {module for name in lab.hosts for role in host_roles(lab, name) for module in role.modules}
+    assert needed
+    assert needed <= set(preflight.modules())
+
+
+def test_a_module_is_missing_when_its_command_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fails(argv: Sequence[str], **_: object) -> Completed:
+        script = argv[-2]
+        if "bridge-nf-call-iptables" in script:
+            return Completed(1, "", "")
+        return (
+            Completed(2, "", "RTNETLINK: Unknown device type\nmore")
+            if "vxlan" in script
+            else Completed(0, "", "")
+        )
+
+    monkeypatch.setattr(preflight, "run", fails)
+    assert preflight._missing_features(tmp_path) == (
+        "vxlan: RTNETLINK: Unknown device type",
+        "br_netfilter: `grep -qx 1 /proc/sys/net/bridge/bridge-nf-call-iptables` fails",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("system", SUPPORTED, ids="-".join)
+def test_a_supported_system_is_taken_without_a_word(system: tuple[str, str]) -> None:
+    assert unknown_system({"ID": system[0], "VERSION_ID": system[1]}) == []
+
+
+@pytest.mark.parametrize(
+    "release",
+    [
+        {"ID": "fedora", "VERSION_ID": "42", "PRETTY_NAME": "Fedora Linux 42"},
+        {"ID": "debian", "PRETTY_NAME": "Debian GNU/Linux trixie/sid"},
+        {},
+    ],
+)
+def test_another_system_is_warned_of_and_not_refused(release: dict[str, str]) -> None:
+    [problem] = unknown_system(release)
+    assert not problem.stops
+    assert problem.seen == release.get("PRETTY_NAME", "unknown")
+    assert "Debian 12" in problem.wanted

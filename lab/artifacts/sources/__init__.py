@@ -27,6 +27,9 @@ class Source(Protocol):
     def origin(self, name: str) -> str:
         """The source that a component really comes from."""
 
+    def fetched(self, name: str) -> bool:
+        """Whether a component only has to be received: several of those are at work at a time."""
+
     def key(self, name: str) -> Key | None:
         """The key of a component, or None while something that it is made of is missing."""
 

@@ -42,6 +42,9 @@ class MirrorSource:
     def origin(self, name: str) -> str:
         return self._maker.origin(name)
 
+    def fetched(self, _name: str) -> bool:
+        return False
+
     def key(self, name: str) -> Key | None:
         return self._maker.key(name)
 

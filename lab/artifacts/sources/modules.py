@@ -34,6 +34,9 @@ class ModulesSource:
     def origin(self, name: str) -> str:
         return "debian" if name == LAYER else self.name
 
+    def fetched(self, _name: str) -> bool:
+        return False
+
     def ready(self, name: str) -> bool:
         """Whether the store has a component."""
         return self._found(name) is not None

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
 import shutil
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab import proxies
 from lab.artifacts.catalogue import Catalogue, Component, Download, Image, Programs
-from lab.artifacts.sources.fetch import fetch, request
 from lab.artifacts.sources.modules import IMAGE_TAR, ModulesSource
-from lab.artifacts.sources.registry import pull
+from lab.artifacts.sources.registry import Mirrors, Pull
 from lab.artifacts.store import Entry, Key, Say, Store
 from lab.errors import FailedError
 
@@ -39,8 +38,11 @@ class UpstreamSource:
 
     name = "upstream"
 
-    def __init__(self, store: Store, catalogue: Catalogue, arch: str, say: Say) -> None:
+    def __init__(
+        self, store: Store, catalogue: Catalogue, arch: str, say: Say, mirrors: Mirrors | None = None
+    ) -> None:
         self._store, self._catalogue, self._arch, self._say = store, catalogue, arch, say
+        self._mirrors = mirrors or {}
         self._modules = ModulesSource(store, catalogue, arch, say)
 
     def components(self) -> list[str]:
@@ -53,6 +55,9 @@ class UpstreamSource:
 
     def origin(self, name: str) -> str:
         return self.name if _official(self._catalogue.components[name]) else self._modules.origin(name)
+
+    def fetched(self, name: str) -> bool:
+        return _official(self._catalogue.components[name])
 
     def key(self, name: str) -> Key | None:
         component = self._catalogue.components[name]
@@ -78,22 +83,28 @@ class UpstreamSource:
         if isinstance(component, Image):
             inputs |= {"reference": component.tagged, "digest": component.digest}
         else:
-            inputs |= {"files": [vars(_file(component, one, self._arch)) for one in component.upstream]}
+            inputs |= {
+                "files": [vars(official_file(component, one, self._arch)) for one in component.upstream]
+            }
         return Key.of(name, self._arch, inputs)
 
     def _download(self, name: str, component: Programs, work: Path) -> Mapping[str, Path]:
+        # brings an HTTP client along, and whoever has everything fetches nothing
+        from lab.artifacts.sources.fetch import fetch
+
         made: dict[str, Path] = {}
         for one in component.upstream:
-            file = _file(component, one, self._arch)
+            file = official_file(component, one, self._arch)
             self._say(f"{name}: fetching {file.url}")
             received = self._store.download_path(file.sha256)
-            with proxies.fetching():
-                fetch(file.url, file.sha256, received, say=self._say)
+            with _named(name), proxies.fetching():
+                fetch(file.url, file.sha256, received, say=lambda line: self._say(f"{name}: {line}"))
             if one.program:
                 made[one.program] = work / one.program
                 shutil.copyfile(received, made[one.program])
             else:
-                made |= extract(received, file.members, work, file.url)
+                with _named(name):
+                    made |= extract(received, file.members, work, file.url)
             for program in made.values():
                 program.chmod(0o755)
             received.unlink()
@@ -102,22 +113,38 @@ class UpstreamSource:
     def _pull(self, name: str, image: Image, work: Path) -> Mapping[str, Path]:
         if not image.digest:
             raise FailedError(f"{name}: has no digest", next_step="add `digest` in artifacts/catalogue.yaml")
-        self._say(f"{name}: pulling {image.tagged}@{image.digest}")
-        with proxies.fetching():
-            pull(image.tagged, image.digest, self._arch, self._store, work, work / IMAGE_TAR, say=self._say)
+        pull = Pull(
+            component=name,
+            reference=image.tagged,
+            digest=image.digest,
+            arch=self._arch,
+            mirrors=self._mirrors,
+            work=work,
+            log=self._store.folder / "logs" / f"{name}.log",
+            say=self._say,
+        )
+        with _named(name):
+            pull.to(work / IMAGE_TAR)
         return {IMAGE_TAR: work / IMAGE_TAR}
+
+
+@contextmanager
+def _named(component: str) -> Iterator[None]:
+    """Put the component before what an error says of an address."""
+    try:
+        yield
+    except FailedError as error:
+        raise FailedError(f"{component}: {error.message}", next_step=error.next_step) from error
 
 
 def answers(catalogue: Catalogue, arch: str) -> bool:
     """Whether the first official file of the catalogue can be had from here, within `PATIENCE`."""
+    from lab.artifacts.sources.fetch import can_be_had
+
     for _, component in catalogue.programs():
         for download in component.upstream:
-            url = _file(component, download, arch).url
-            try:
-                with proxies.fetching(), request(url, {"Range": "bytes=0-0"}, seconds=PATIENCE):
-                    return True
-            except (OSError, http.client.HTTPException):
-                return False
+            with proxies.fetching():
+                return can_be_had(official_file(component, download, arch).url, PATIENCE)
     return False
 
 
@@ -146,7 +173,7 @@ def _official(component: Component) -> bool:
     return bool(component.digest) if isinstance(component, Image) else bool(component.upstream)
 
 
-def _file(component: Programs, download: Download, arch: str) -> OfficialFile:
+def official_file(component: Programs, download: Download, arch: str) -> OfficialFile:
     values = {"version": component.version, "number": component.version.removeprefix("v"), "arch": arch}
     return OfficialFile(
         download.url.format(**values),

@@ -6,26 +6,29 @@ that a refused value is never judged twice. The order is the order of the messag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
+from lab.inventory.addon_sections import Rule, of_lab, sections
 from lab.inventory.models import Inventory
 from lab.inventory.problems import Problem
-from lab.inventory.rules import capacity, cluster, hosts, ingress, networks, pools, providers, versions
+from lab.inventory.rules import capacity, cluster, hosts, networks, ports, providers, ranges, versions
 
-Rule = Callable[[Inventory], Iterator[Problem]]
-
-RULES: tuple[Rule, ...] = (
+_PLATFORM: tuple[Rule, ...] = (
     *versions.RULES,
     *networks.RULES,
     *hosts.RULES,
     *providers.RULES,
     *cluster.RULES,
-    *pools.RULES,
-    *ingress.RULES,
+    *ports.RULES,
+    *ranges.RULES,
     *capacity.RULES,
 )
 
 
+def rules() -> tuple[Rule, ...]:
+    """All rules: the platform's and, after them, those of every add-on."""
+    return (*_PLATFORM, *(rule for _, section in sections() for rule in section.rules))
+
+
 def check(inventory: Inventory) -> list[Problem]:
     """All problems and warnings of an inventory whose fields are right one by one."""
-    return [problem for rule in RULES for problem in rule(inventory)]
+    own = (rule for _, section in of_lab(inventory) for rule in section.rules)
+    return [problem for rule in (*_PLATFORM, *own) for problem in rule(inventory)]

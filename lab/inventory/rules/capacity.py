@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, Problem
 from lab.inventory.rules.hosts import host
-from lab.inventory.rules.networks import LAN, PODS
+from lab.inventory.rules.networks import LAN, PODS, ranges
 
 TIGHT = 0.85
 """Above this share a warning: one more machine of the usual size will not fit (figure ours)."""
@@ -51,9 +51,8 @@ def rows(inventory: Inventory) -> list[Row]:
     if kubernetes.node_mask >= kubernetes.pod_subnet.prefixlen:
         parts = 1 << (kubernetes.node_mask - kubernetes.pod_subnet.prefixlen)
         found.append(Row(PODS, "pod network", "nodes", len(inventory.nodes), parts, refuses=False))
-    pods = sum(len(addresses) for pool in inventory.metallb.pools for addresses in pool.addresses)
-    dhcp = len(inventory.network.dhcp) if inventory.network.dhcp else 0
-    need = len(inventory.hosts) + 1 + pods + dhcp
+    handed_out = ranges(inventory)
+    need = len(inventory.hosts) + 1 + sum(len(area.addresses) for area in handed_out)
     found.append(
         Row(
             LAN,
@@ -62,7 +61,7 @@ def rows(inventory: Inventory) -> list[Row]:
             need,
             max(lan.num_addresses - 2, 0),
             refuses=False,
-            read=(("metallb",), ("hosts",)),
+            read=(*(area.path for area in handed_out), ("hosts",)),
         )
     )
     return found

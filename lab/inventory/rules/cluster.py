@@ -1,4 +1,4 @@
-"""The cluster: its members, the sizes of its networks, its ports and the balancer's times."""
+"""The cluster: its members, the sizes of its networks and the balancer's times."""
 
 from __future__ import annotations
 
@@ -11,25 +11,8 @@ from lab.inventory.rules.networks import PODS, SERVICES
 
 HOSTS: Loc = ("hosts",)
 NODE_MASK: Loc = ("kubernetes", "node_mask")
-API_PORT: Loc = ("kubernetes", "api_port")
 MAX_MASTERS = 7
 """More members make etcd slower and no safer (etcd FAQ, v3.5)."""
-PORTS = {
-    22: "SSH",
-    2379: "etcd",
-    2380: "etcd",
-    2381: "etcd's metrics",
-    4194: "cAdvisor, which must stay closed",
-    7472: "MetalLB's metrics",
-    7946: "MetalLB",
-    10248: "the kubelet's health",
-    10249: "kube-proxy's metrics",
-    10250: "the kubelet",
-    10255: "the kubelet's read-only port, which must stay closed",
-    10256: "kube-proxy",
-    10257: "the controller manager",
-    10259: "the scheduler",
-}
 
 
 def members(inventory: Inventory) -> Iterator[Problem]:
@@ -122,17 +105,6 @@ def subnets(inventory: Inventory) -> Iterator[Problem]:
         yield Problem(path, rule, f"write {room} or less, or a shorter node_mask", others=(NODE_MASK,))
 
 
-def ports(inventory: Inventory) -> Iterator[Problem]:
-    """The API's port is nobody else's on masters and balancer; the VXLAN's is not MetalLB's."""
-    port = inventory.kubernetes.api_port
-    if port in PORTS:
-        yield Problem(API_PORT, f"is the port of {PORTS[port]}", "write 6443")
-    elif 30000 <= port <= 32767:
-        yield Problem(API_PORT, "lies in the range of NodePorts, 30000-32767", "write 6443")
-    if inventory.flannel.port == 7946:
-        yield Problem(("flannel", "port"), "is the port of MetalLB", "write 8472")
-
-
 def balancer_times(inventory: Inventory) -> Iterator[Problem]:
     """HAProxy's times, by kubeadm's document on high availability.
 
@@ -152,4 +124,4 @@ def balancer_times(inventory: Inventory) -> Iterator[Problem]:
         yield Problem(tunnel, rule, f"write {max(14400, times.timeout_idle_seconds)}", others=(idle,))
 
 
-RULES = (members, master_sizes, subnets, ports, balancer_times)
+RULES = (members, master_sizes, subnets, balancer_times)

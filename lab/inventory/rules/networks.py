@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from itertools import combinations
 
+from lab.inventory.addon_sections import of_lab
 from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, Problem
 from lab.inventory.ranges import AddressRange
@@ -49,7 +50,7 @@ def networks(inventory: Inventory) -> list[tuple[Area, IPv4Network]]:
 
 
 def overlaps(inventory: Inventory) -> Iterator[Problem]:
-    """No two networks share an address, and no pool or DHCP range reaches into another network than the LAN.
+    """No two networks share an address, and no range of addresses reaches into another network than the LAN.
 
     An overlap works most of the time: a node's address must first fall into another node's part
     (kubernetes-sigs/provider-aws-test-infra#576), so every pair is compared.
@@ -73,11 +74,11 @@ def overlaps(inventory: Inventory) -> Iterator[Problem]:
 
 
 def ranges(inventory: Inventory) -> list[Area]:
-    """The ranges inside the LAN: MetalLB's pools and the DHCP server's."""
+    """The ranges inside the LAN: those that add-ons hand out and the DHCP server's."""
     found = [
-        Area(("metallb", "pools", i, "addresses", j), f"pool {pool.name}", addresses, 2)
-        for i, pool in enumerate(inventory.metallb.pools)
-        for j, addresses in enumerate(pool.addresses)
+        Area(item.path, item.what, item.addresses, 2)
+        for _, section in of_lab(inventory)
+        for item in section.lan_ranges(inventory)
     ]
     if inventory.network.dhcp:
         found.append(Area(DHCP, "the DHCP range", inventory.network.dhcp, 2))

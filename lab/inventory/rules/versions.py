@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lab.inventory.complete import inventory_model
 from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, Problem
-
-TESTED: dict[str, tuple[str, ...]] = {
-    "kubernetes": ("v1.31.0",),
-    "containerd": ("1.7.28",),
-    "flannel": ("v0.28.10",),
-    "metallb": ("v0.15.2",),
-    "ingress": ("v3.7.13",),
-}
-"""Component and its versions; one is added here when `invoke verify` has passed with it."""
+from lab.inventory.tested import tested
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -22,19 +15,28 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.removeprefix("v").split("."))
 
 
+def versioned() -> tuple[str, ...]:
+    """The sections that name a version of a component."""
+    return tuple(key for key in inventory_model().model_fields if tested(key))
+
+
 def tested_versions(inventory: Inventory) -> Iterator[Problem]:
     """Each component has a version of the tested set."""
-    for component, tested in TESTED.items():
-        section = getattr(inventory, component)
-        if section is None or section.version in tested:
+    for key in versioned():
+        section = getattr(inventory, key)
+        known = {numbers(version): version.removeprefix("v") for version in tested(key)}
+        if section is None or numbers(section.version) in known:
             continue
-        version = section.version
-        path: Loc = (component, "version")
-        rule = f"is not among the tested versions of {component}: {', '.join(tested)}"
-        if component == "containerd" and numbers(version) >= (2,):
+        # some write a version with its v and some without: as the section does
+        v = "v" * section.version.startswith("v")
+        path: Loc = (key, "version")
+        rule = (
+            f"is not among the tested versions of {key}: {', '.join(v + number for number in known.values())}"
+        )
+        if key == "containerd" and numbers(section.version) >= (2,):
             rule = "reads another configuration format (version 3) than the one written here; " + rule
-        newer = numbers(version) > numbers(tested[-1])
-        yield Problem(path, f"{rule}; it is {'newer' if newer else 'older'}", f"write {tested[-1]}")
+        newer = numbers(section.version) > max(known)
+        yield Problem(path, f"{rule}; it is {'newer' if newer else 'older'}", f"write {v}{known[max(known)]}")
 
 
 def grace_period(inventory: Inventory) -> Iterator[Problem]:

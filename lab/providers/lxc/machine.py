@@ -19,6 +19,7 @@ from lab.local import run
 from lab.machines import Machine, Volume
 from lab.providers.lxc.config import INIT, SYSCTLS, config_text, init_text
 from lab.providers.lxc.mark import MachineMark, write_mark
+from lab.providers.lxc.seeds import within_reach
 
 SEED = "var/lib/cloud/seed/nocloud"
 # cloud-init 22.4 does not pass `accept-ra: false` on to networkd, which then waits 12 s at every boot for a
@@ -27,7 +28,7 @@ _NETWORKD = "etc/systemd/network/10-cloud-init-eth0.network.d/plumbline.conf"
 _NETWORKD_TEXT = "[Network]\nIPv6AcceptRA=no\nLinkLocalAddressing=no\n"
 _PROC_SYS = Path("/proc/sys")
 _NEW, _GONE = ".new-", ".gone-"
-_SECONDS = 300.0  # a copy of some GB, when the artefact store is on another filesystem
+_SECONDS = 300.0  # some thousand hard links, or as many files that go
 
 
 def build(machines: Path, lab: str, machine: Machine, layers: Sequence[Path]) -> None:
@@ -37,7 +38,7 @@ def build(machines: Path, lab: str, machine: Machine, layers: Sequence[Path]) ->
     new.mkdir(parents=True, mode=0o700)
     _fill_upper(new / "upper", lab, machine)
     for number, volume in enumerate(machine.volumes):
-        _fill_volume(new / "volumes" / str(number), volume)
+        _fill_volume(new / "volumes" / str(number), volume, machines.parent)
     for key in SYSCTLS:
         setting = new / "sysctl" / key
         setting.parent.mkdir(parents=True, exist_ok=True)
@@ -124,15 +125,14 @@ def _make_folders(root: Path, below: Path) -> None:
             folder.chmod(0o755)
 
 
-def _fill_volume(folder: Path, volume: Volume) -> None:
+def _fill_volume(folder: Path, volume: Volume, home: Path) -> None:
     """A volume from its seed: one file for all machines where it is only read, a copy where it is written."""
     folder.parent.mkdir(exist_ok=True)
     if volume.seed is None:
         folder.mkdir(mode=0o700)  # as etcd and kubelet make theirs
         return
-    same = volume.seed.stat().st_dev == folder.parent.stat().st_dev
-    how = ["--link"] if same else ["--reflink=auto"]  # no hard links between filesystems
-    run(["cp", "--archive", *how, "--", str(volume.seed), str(folder)], timeout=_SECONDS)
-    for private in volume.private if same else ():
+    seed = within_reach(volume.seed, home)
+    run(["cp", "--archive", "--link", "--", str(seed), str(folder)], timeout=_SECONDS)
+    for private in volume.private:
         (folder / private).unlink()
-        run(["cp", "--archive", "--", str(volume.seed / private), str(folder / private)], timeout=_SECONDS)
+        run(["cp", "--archive", "--", str(seed / private), str(folder / private)], timeout=_SECONDS)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.local import run
 from lab.machines import Problem
+from lab.providers.lxc.seeds import SEEDS
 
 # 16 machines with Kubernetes on them took 3.4 GB of memory and 4.2 GB of disk together (measured: Debian 12,
 # Kubernetes 1.31, Flannel, MetalLB), 6 machines under 2 GB; the rest is room for pods and logs.
@@ -27,8 +29,13 @@ PACKAGES = {
     "nsenter": "util-linux",
     "unshare": "util-linux",
     "mount": "mount",
+    "nft": "nftables",
+    "iptables-nft": "iptables",
 }
-_LINKS = ("bridge", "veth", "vxlan")
+MODULES = Path(__file__).resolve().parents[3] / "artifacts" / "modules.txt"
+IMAGES_MIB = 1800
+"""The image store that every node starts from (measured: 1763 MiB). Where it lies on another file system, a
+lab has a copy of its own, for all its nodes together."""
 _SECONDS = 20.0
 _CAP_SYS_RESOURCE = 24  # linux/capability.h
 
@@ -57,7 +64,7 @@ def gather(home: Path) -> HostFacts:
     """Look at this machine. Kernel features are tried out, in namespaces that end with the attempt."""
     root = os.geteuid() == 0
     missing = tuple(command for command in PACKAGES if shutil.which(command) is None)
-    folder = next(parent for parent in (home, *home.parents) if parent.is_dir())
+    folder = _existing(home)
     memory = Path("/proc/meminfo").read_text().split("MemAvailable:")[1].split()[0]
     return HostFacts(
         root=root,
@@ -73,10 +80,11 @@ def gather(home: Path) -> HostFacts:
     )
 
 
-def judge(facts: HostFacts, machines: int, *, off: int, absent: int) -> list[Problem]:
+def judge(facts: HostFacts, machines: int, *, off: int, absent: int, copied_mib: int = 0) -> list[Problem]:
     """All reasons why a machine with these facts cannot carry a lab of so many machines.
 
-    `off` of them do not run yet and will need memory, `absent` of them do not exist yet and will need disk.
+    `off` of them do not run yet and will need memory, `absent` of them do not exist yet and will need disk;
+    `copied_mib` is what all of them together will have copied.
     """
     problems = []
     if not facts.root:
@@ -94,7 +102,12 @@ def judge(facts: HostFacts, machines: int, *, off: int, absent: int) -> list[Pro
             )
         )
     problems += [
-        Problem(f"kernel feature {feature}", why, "available", f"modprobe {feature}, or a kernel that has it")
+        Problem(
+            f"kernel module {feature}",
+            why,
+            "loaded, or built into the kernel",
+            f"make limits, or modprobe {feature}; after an update of the kernel: reboot",
+        )
         for feature, _, why in (missing.partition(": ") for missing in facts.missing_features)
     ]
     if facts.cgroup not in ("v1", "v2"):
@@ -105,20 +118,24 @@ def judge(facts: HostFacts, machines: int, *, off: int, absent: int) -> list[Pro
         )
     if not facts.kmsg:
         problems.append(Problem("/dev/kmsg", "missing", "kubelet reads it", "mknod -m 600 /dev/kmsg c 1 11"))
-    problems += _resources(facts, machines, off, absent)
+    problems += _resources(facts, machines, off, absent, copied_mib)
     return problems
 
 
-def _resources(facts: HostFacts, machines: int, off: int, absent: int) -> list[Problem]:
-    disk = f"free disk at {facts.disk_folder}"
-    problems = [
-        Problem(subject, f"{seen} MiB", f"{each * count} MiB for {count} more machines", fix)
-        for subject, seen, each, count, fix in (
-            ("free memory", facts.memory_mib, MEMORY_MIB, off, "end other programs, or use fewer hosts"),
-            (disk, facts.disk_mib, DISK_MIB, absent, "free some disk space, or use fewer hosts"),
-        )
-        if seen < each * count
-    ]
+def _resources(facts: HostFacts, machines: int, off: int, absent: int, copied_mib: int) -> list[Problem]:
+    problems = []
+    if facts.memory_mib < MEMORY_MIB * off:
+        wanted = f"{MEMORY_MIB * off} MiB for {off} more machines"
+        fix = "end other programs, or use fewer hosts"
+        problems.append(Problem("free memory", f"{facts.memory_mib} MiB", wanted, fix))
+    if absent and facts.disk_mib < DISK_MIB * absent + copied_mib:
+        wanted = f"{DISK_MIB * absent + copied_mib} MiB for {absent} more machines"
+        fix = "free some disk space, or use fewer hosts"
+        if copied_mib:
+            wanted += f", {copied_mib} MiB of it for images, which lie on another file system"
+            fix += "; with PLUMBLINE_CACHE on this file system nothing is copied"
+        subject = f"free disk at {facts.disk_folder}"
+        problems.append(Problem(subject, f"{facts.disk_mib} MiB", wanted, fix))
     for key, seen, (fixed, each) in (
         ("fs.inotify.max_user_instances", facts.inotify_instances, INOTIFY_INSTANCES),
         ("fs.inotify.max_user_watches", facts.inotify_watches, INOTIFY_WATCHES),
@@ -128,6 +145,17 @@ def _resources(facts: HostFacts, machines: int, off: int, absent: int) -> list[P
             wanted = f"{need} for {machines} machines"
             problems.append(Problem(key, str(seen), wanted, f"sysctl -w {key}={need}"))
     return problems
+
+
+def copied_mib(home: Path, cache: Path) -> int:
+    """MiB of images that a lab in `home` has still to copy: the store `cache` is on another file system."""
+    if (home / SEEDS).is_dir() or _existing(home).stat().st_dev == _existing(cache).stat().st_dev:
+        return 0
+    return IMAGES_MIB
+
+
+def _existing(folder: Path) -> Path:
+    return next(parent for parent in (folder, *folder.parents) if parent.is_dir())
 
 
 def cgroup_kind(mounts: str) -> str:
@@ -156,29 +184,27 @@ def _limit(name: str) -> int | None:
 
 
 def _missing_features(folder: Path) -> tuple[str, ...]:
-    """Kernel features that fail when tried: `name: reason`. A module that exists is loaded by trying."""
-    tried = {kind: _try_link(kind) for kind in _LINKS} | {"overlay": _try_overlay(folder)}
-    return tuple(f"{feature}: {why}" for feature, why in tried.items() if why)
+    """Kernel modules whose effect is missing: `name: reason`. Most modules are loaded by trying.
+
+    Their list may say nothing: what is built in is not on it. Each command has namespaces of its own, and an
+    empty folder on the lab's file system as its working folder.
+    """
+    found = []
+    for module, command in modules().items():
+        with tempfile.TemporaryDirectory(prefix=".plumbline-probe-", dir=folder) as scratch:
+            for part in ("lower", "upper", "work", "merged"):
+                Path(scratch, part).mkdir()
+            inside = ["sh", "-c", f'cd "$0" && {command}', scratch]
+            done = run(["unshare", "--net", "--mount", *inside], timeout=_SECONDS, check=False)
+        if done.code:
+            found.append(f"{module}: {_first_line(done.stderr) or f'`{command}` fails'}")
+    return tuple(found)
 
 
-def _try_link(kind: str) -> str:
-    """Make a link of the kind in a network namespace that ends at once; "" or why it failed."""
-    details = ["id", "1", "dstport", "4789"] if kind == "vxlan" else []
-    argv = ["unshare", "--net", "ip", "link", "add", "name", "probe", "type", kind, *details]
-    done = run(argv, timeout=_SECONDS, check=False)
-    return "" if done.code == 0 else _first_line(done.stderr) or f"exit code {done.code}"
-
-
-def _try_overlay(folder: Path) -> str:
-    """Mount an overlay whose upper folder is on the lab's filesystem; "" or why it failed."""
-    with tempfile.TemporaryDirectory(prefix=".plumbline-probe-", dir=folder) as scratch:
-        parts = {name: Path(scratch, name) for name in ("lower", "upper", "work", "merged")}
-        for part in parts.values():
-            part.mkdir()
-        options = f"lowerdir={parts['lower']},upperdir={parts['upper']},workdir={parts['work']}"
-        mount = ["mount", "-t", "overlay", "-o", options, "overlay", str(parts["merged"])]
-        done = run(["unshare", "--mount", *mount], timeout=_SECONDS, check=False)
-    return "" if done.code == 0 else _first_line(done.stderr) or f"exit code {done.code}"
+def modules() -> Mapping[str, str]:
+    """The command that works if the kernel has what a module brings, by the module's name."""
+    lines = [line.partition(" ") for line in MODULES.read_text().splitlines()]
+    return {name: command.strip() for name, _, command in lines if command and not name.startswith("#")}
 
 
 def _first_line(text: str) -> str:

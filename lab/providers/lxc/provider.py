@@ -10,6 +10,7 @@ from functools import cached_property
 from ipaddress import IPv4Interface
 from pathlib import Path
 
+from lab.artifacts.store import cache_folder
 from lab.errors import CommandError, FailedError, PreflightError
 from lab.machines import Leftovers, Machine, Power, Problem, State, Traits
 from lab.providers.lxc import machine as lxc_machine
@@ -20,6 +21,8 @@ from lab.providers.lxc.mark import LAB_MARK, MachineMark, new_lab_mark, own_mach
 from lab.providers.lxc.monitors import end_monitors, monitors
 from lab.providers.lxc.network import LabNetwork
 from lab.providers.lxc.ownership import strangers, unusable_paths
+from lab.providers.lxc.seeds import remove as remove_seeds
+from lab.providers.lxc.system import unknown_system
 
 _START_SECONDS = 60.0
 _MONITOR_PATIENCE = 5.0  # seconds a monitor gets to tidy up; it took under 0.1 s for each of 6 at once
@@ -66,7 +69,10 @@ class LxcProvider:
         facts = lxc_preflight.gather(self._home)
         states = [self.state(name) if facts.root else State.ABSENT for name in names]
         off = sum(state not in (State.RUNNING, State.PAUSED) for state in states)
-        problems = lxc_preflight.judge(facts, len(names), off=off, absent=states.count(State.ABSENT))
+        absent = states.count(State.ABSENT)
+        copied = lxc_preflight.copied_mib(self._home, cache_folder()) if facts.root else 0
+        problems = lxc_preflight.judge(facts, len(names), off=off, absent=absent, copied_mib=copied)
+        problems += unknown_system()
         problems += unusable_paths([self._home, *self._layers])
         if facts.root and not facts.missing_commands:
             problems += strangers(self._lab, self._home, self._network, names)
@@ -116,6 +122,7 @@ class LxcProvider:
         with contextlib.suppress(OSError):
             if self._machines.exists():
                 self._machines.rmdir()
+                remove_seeds(self._home)
             (self._home / LAB_MARK).unlink(missing_ok=True)
             self._home.rmdir()
             if self._home.parent.name == "plumbline":  # /var/lib/plumbline, made with the first lab

@@ -6,8 +6,8 @@ from shlex import quote
 
 from lab.cluster.etcd import etcdctl
 from lab.inventory.models import Inventory
-from lab.selftest.defect import KEPT, Breakage, edited, filtered
-from lab.selftest.on_cluster import KUBECTL, kubectl, made, quoted, rewritten
+from lab.selftest.defect import Breakage, edited, filtered
+from lab.selftest.on_cluster import KUBECTL, kubectl, made, rewritten
 
 MASTER = "node-role.kubernetes.io/control-plane"
 LEARNER = "https://192.0.2.9:2380"
@@ -137,50 +137,12 @@ def _etcd(lab: Inventory) -> list[Breakage]:
 
 
 def _add_ons(lab: Inventory) -> list[Breakage]:
-    dns = "-n kube-system scale deployment coredns --replicas"
-    flannel = "-n kube-flannel patch daemonset kube-flannel-ds --type merge -p"
-    selector = '{"spec":{"template":{"spec":{"nodeSelector":{"kubernetes.io/hostname":%s}}}}}'
-    controller = "-n metallb-system scale deployment controller --replicas"
     failing = (
         '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"defect"},"spec":{"containers":[{"name":"defect",'
         f'"image":"registry.k8s.io/pause:3.10","command":["/nothing"]}}],"nodeName":"{lab.workers[0]}",'
         '"terminationGracePeriodSeconds":0}}'
     )
     return [
-        _breakage(
-            "dns-on-one-node",
-            "CoreDNS has one replica",
-            "L2-14",
-            "",
-            "Ready replicas of CoreDNS",
-            **kubectl(lab, f"{dns}=1", f"{dns}=2"),
-        ),
-        _breakage(
-            "dns-forwards-to-itself",
-            "CoreDNS asks itself for names outside the cluster",
-            "L2-14",
-            "",
-            "forward.*127.0.0.1",
-            **rewritten(
-                lab,
-                "dns-forwards-to-itself",
-                "configmap/coredns",
-                "kube-system",
-                r"s|forward \. [^ ]*|forward . 127.0.0.1|",
-            ),
-        ),
-        _breakage(
-            "dns-without-endpoints",
-            "the service of the cluster's DNS selects no pod",
-            "P2-01",
-            "",
-            "kube-system/kube-dns: none",
-            **kubectl(
-                lab,
-                '-n kube-system patch service kube-dns -p \'{"spec":{"selector":{"k8s-app":"defect"}}}\'',
-                '-n kube-system patch service kube-dns -p \'{"spec":{"selector":{"k8s-app":"kube-dns"}}}\'',
-            ),
-        ),
         _breakage(
             "proxy-mode",
             "kube-proxy is told to work in another mode",
@@ -214,27 +176,6 @@ def _add_ons(lab: Inventory) -> list[Breakage]:
             ),
         ),
         _breakage(
-            "flannel-on-one-node",
-            "Flannel does not run on every node",
-            "L2-08",
-            "",
-            "kube-flannel/kube-flannel-ds: 1 of",
-            settles=True,
-            **kubectl(
-                lab,
-                f"{flannel} {quote(selector % quoted(lab.workers[0]))}",
-                f"{flannel} {quote(selector % 'null')}",
-            ),
-        ),
-        _breakage(
-            "controller-gone",
-            "MetalLB's controller was scaled to nothing",
-            "L2-08",
-            "",
-            "metallb-system/controller: 0 of 0",
-            **kubectl(lab, f"{controller}=0", f"{controller}=1"),
-        ),
-        _breakage(
             "crash-loop",
             "a pod of the platform cannot start",
             "L2-08",
@@ -247,9 +188,7 @@ def _add_ons(lab: Inventory) -> list[Breakage]:
 
 
 def _network(lab: Inventory) -> list[Breakage]:
-    first, second, third = lab.masters[:3]
-    worker, other = lab.workers[:2]
-    routes = f"{KEPT}/routes"
+    second, third = lab.masters[1:3]
     return [
         _breakage(
             "api-server-silent",
@@ -260,41 +199,11 @@ def _network(lab: Inventory) -> list[Breakage]:
             **filtered('iifname != "lo" tcp dport 6443 reject with tcp reset'),
         ),
         _breakage(
-            "member-port-closed",
-            "the speakers of one node cannot be reached by the others",
-            "L1-19",
-            first,
-            f"does not reach on 7946/tcp.*{other}",
-            at=other,
-            **filtered("tcp dport 7946 reject with tcp reset"),
-        ),
-        _breakage(
             "pods-cut-from-host",
             "a firewall keeps pods from their own host",
             "L2-11",
             second,
             f"pod on {second} does not reach.*{second}",
             **filtered('iifname "cni0" tcp dport 10256 reject with tcp reset'),
-        ),
-        _breakage(
-            "routes-lost",
-            "a node lost its routes to the other nodes' pods",
-            "L2-10",
-            "",
-            f"{worker} ->",
-            at=worker,
-            damage=f"mkdir -p {KEPT} && ip -4 route show dev flannel.1 | grep via > {routes}"
-            f" && while read -r route; do ip route del $route dev flannel.1; done < {routes}",
-            repair=f"test ! -e {routes} || while read -r route; do ip route replace $route dev flannel.1;"
-            f" done < {routes}; rm -f {routes}",
-        ),
-        _breakage(
-            "overlay-too-narrow",
-            "full packets do not fit into the overlay",
-            "L2-13",
-            other,
-            f"1400 bytes from {other}",
-            damage="ip link set flannel.1 mtu 1300",
-            repair="ip link set flannel.1 mtu 1450",
         ),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.inventory.models import Inventory
-from lab.selftest.defect import Breakage, edited, served
+from lab.selftest.defect import Breakage, served
 
 TABLE = "inet plumbline"
 FIREWALL = "/etc/nftables.conf"
@@ -74,26 +74,8 @@ def _firewall(lab: Inventory) -> list[Breakage]:
 
 
 def _network(lab: Inventory) -> list[Breakage]:
-    third = lab.masters[2]
     worker, other = lab.workers[:2]
     return [
-        _host(
-            "overlay-mtu",
-            "the pod network's MTU is wrong",
-            "L1-25",
-            worker,
-            "MTU of flannel.1.*1400",
-            damage="ip link set flannel.1 mtu 1400",
-            repair="ip link set flannel.1 mtu 1450",
-        ),
-        _host(
-            "pod-mtu",
-            "new pods would get another MTU than the overlay has",
-            "L1-25",
-            third,
-            "FLANNEL_MTU.*1500",
-            **edited("pod-mtu", "/run/flannel/subnet.env", "s/FLANNEL_MTU=.*/FLANNEL_MTU=1500/"),
-        ),
         _host(
             "read-only-port",
             "something listens on the kubelet's read-only port",

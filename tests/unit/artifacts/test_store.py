@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -143,6 +145,38 @@ def test_a_file_that_is_gone_is_found_out(store: Store, key: Key) -> None:
     assert "is gone" in store.damage(entry)
 
 
+@pytest.mark.parametrize("tool", ["tar", "cp"])
+def test_a_copied_store_is_as_good_as_the_first(store: Store, key: Key, tmp_path: Path, tool: str) -> None:
+    """GNU tar keeps whole seconds in its own default format, cp every nanosecond."""
+
+    def produce(folder: Path) -> Mapping[str, str]:
+        (folder / "etc").mkdir(parents=True)
+        (folder / "etc/hostname").write_text("one")
+        os.utime(folder, ns=(0, 1_700_000_000_123_456_789))
+        return {}
+
+    tree = Key.of("tree", "amd64", {"version": "1"})
+    entry = store.ensure(key, producer("one"), say=quiet)
+    os.utime(store.paths(entry)["program"], ns=(0, entry.files["program"].mtime_ns))
+    store.ensure_tree(tree, produce, say=quiet)
+    copy = tmp_path / "copy"
+    if tool == "tar":
+        copy.mkdir()
+        packed = subprocess.run(
+            ["tar", "--format=gnu", "-C", str(store.folder), "-c", "."], capture_output=True, check=True
+        )
+        subprocess.run(["tar", "-C", str(copy), "-x"], input=packed.stdout, check=True)
+    else:
+        subprocess.run(["cp", "--archive", str(store.folder), str(copy)], check=True)
+    second = Store(copy)
+    assert second.find(key) is not None
+    assert second.find(tree) is not None
+    # another whole second is another file
+    path = second.paths(entry)["program"]
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 10**9))
+    assert "was changed after it was stored" in second.damage(entry)
+
+
 def test_a_change_that_hides_behind_its_time_is_found_by_the_full_check(store: Store, key: Key) -> None:
     entry = store.ensure(key, producer("one"), say=quiet)
     path = store.paths(entry)["program"]
@@ -246,3 +280,25 @@ def test_a_folder_with_a_mount_in_it_is_not_emptied(store: Store, monkeypatch: p
 def write(path: Path, text: str) -> Path:
     path.write_text(text)
     return path
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_one_block_and_leaves_nothing(store: Store, key: Key, number: int) -> None:
+    def produce(work: Path) -> dict[str, Path]:
+        (work / "half").write_text("half")
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(FailedError, match="the disk is full") as raised:
+        store.ensure(key, produce, say=lambda _line: None)
+    assert str(store.folder) in raised.value.message
+    assert "PLUMBLINE_CACHE" in raised.value.next_step
+    assert list((store.folder / "work").iterdir()) == []
+    assert store.find(key) is None
+
+
+def test_another_error_of_the_system_is_not_taken_for_it(store: Store, key: Key) -> None:
+    def produce(_work: Path) -> dict[str, Path]:
+        raise PermissionError(errno.EACCES, "no")
+
+    with pytest.raises(PermissionError):
+        store.ensure(key, produce, say=lambda _line: None)

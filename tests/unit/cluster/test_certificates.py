@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lab.addons.model import Certificate
 from lab.authority import Authority
 from lab.cluster.certificates import certificate_change, ensure_certificate
-from lab.render.roles import AddonCertificate
 from tests.fakes import FakeApi
 
-WANTED = AddonCertificate(namespace="traefik", name="default-certificate")
+WANTED = Certificate(namespace="traefik", name="default-certificate")
 PATH = "/api/v1/namespaces/traefik/secrets/default-certificate"
 
 

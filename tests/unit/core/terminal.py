@@ -12,6 +12,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from lab.waits import NotYet, wait_for
+
 ROOT = Path(__file__).parents[3]
 SECONDS = 60.0
 CTRL_C, CTRL_D = "\x03", "\x04"
@@ -41,29 +43,32 @@ class Terminal:
         return self.text[begin : self._seen]
 
     def type(self, keys: str) -> None:
-        """Press these keys."""
+        """Press these keys; Ctrl-C once the program has nothing to do but read.
+
+        Python notices one that comes between its question and its read only with the next key.
+        """
+        if keys == CTRL_C:
+            wait_for("a program that reads its terminal", self._reads, seconds=SECONDS, interval=0.01)
         os.write(self._side, keys.encode())
 
-    def end(self, pressing: str = "") -> int:
-        """Read to the end; the exit code. `pressing` is typed again while nothing comes.
-
-        A Ctrl-C that arrives between the question and its read is noticed only when the read returns, as a
-        person notices too.
-        """
-        while self._read(pressing):
+    def end(self) -> int:
+        """Read to the end; the exit code."""
+        while self._read():
             pass
         _, status = os.waitpid(self._pid, 0)
         os.close(self._side)
         return os.waitstatus_to_exitcode(status)
 
-    def _read(self, pressing: str = "") -> bool:
+    def _reads(self) -> None:
+        # the call that it sleeps in and that call's first argument (proc(5), syscall): a read of input 0
+        call = Path(f"/proc/{self._pid}/syscall").read_text().split()
+        if call[1:2] != ["0x0"]:
+            raise NotYet(f"system call {' '.join(call[:2])}")
+
+    def _read(self) -> bool:
         """Read what there is; False at the end. Fails after `SECONDS` of silence."""
-        for _ in range(int(SECONDS)):
-            if select.select([self._side], [], [], 1)[0]:
-                break
-            self.type(pressing)
-        else:
-            raise AssertionError(f"silence: {self.text}")
+        ready, _, _ = select.select([self._side], [], [], SECONDS)
+        assert ready, f"silence: {self.text}"
         try:
             data = os.read(self._side, 65536)
         except OSError:  # the other side is closed

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab.errors import CommandError, DeadlineError, FailedError, InputError
-from lab.inventory.models import Arch, ProviderName
+from lab.inventory.models import Arch
+from lab.inventory.providers import ProviderName
 from lab.labs import Lab
 from lab.providers.face import face
 from lab.providers.lxc.provider import LxcProvider

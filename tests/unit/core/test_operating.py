@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -80,6 +81,9 @@ def frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Frame]:
         try:
             with Console() as console:
                 yield Session(world.inventory, lab, console, run, chosen={"inventory": "mine"})
+        except BaseException:
+            logging.getLogger("plumbline").exception("the command ended by an error")
+            raise
         finally:
             run.close()
 
@@ -130,6 +134,21 @@ def test_one_that_fails_leaves_a_page_with_the_reason_and_what_its_host_knew(
     told = capfd.readouterr()
     assert "evidence: " in told.out
     assert told.err == "error: worker-1: no answer\n  next: invoke logs\n"
+
+
+def test_a_host_that_only_the_error_names_is_asked_too(frame: Frame, folder: Path) -> None:
+    def steps(_: Build) -> Stages:
+        yield [Step("nodes", "", "all nodes Ready", frozenset(), late)]
+
+    def late() -> tuple[bool, str]:
+        raise DeadlineError("all nodes Ready", 300, "not Ready: worker-1, master-3")
+
+    frame.operation = Operation(steps, artefacts=False)
+    assert frame.act() == 4
+    assert {path.name for path in (folder / "evidence").iterdir() if path.is_dir()} == {
+        "master-3",
+        "worker-1",
+    }
 
 
 def test_the_exit_code_of_a_missed_deadline_is_kept(frame: Frame) -> None:
@@ -240,6 +259,8 @@ def test_a_plan_prints_sentences_and_diffs_runs_nothing_and_ends_with_10(
     assert "worker-1     write x" in told
     assert "-c" in told
     assert frame.story == []
+    log = frame.world.folder / ".lab/test/runs/last/debug.log"
+    assert "ended by an error" not in log.read_text(), "a plan that is not empty is none"
 
 
 def test_a_plan_without_anything_to_do_says_so_and_ends_with_0(

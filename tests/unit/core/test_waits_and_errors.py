@@ -37,6 +37,21 @@ def test_a_wait_gives_back_what_its_probe_found(clock: FakeClock) -> None:
     assert clock.naps == 2
 
 
+def test_a_patient_lab_waits_longer_and_says_how_long(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.waits._factor", 2.5)
+    begun = clock.now
+
+    def probe() -> None:
+        raise NotYet("asleep")
+
+    with pytest.raises(DeadlineError) as late:
+        wait_for("the sleeper", probe, seconds=10)
+    assert late.value.seconds == 25
+    assert clock.now - begun == pytest.approx(25, abs=1)
+
+
 def test_what_is_there_already_is_not_waited_for(clock: FakeClock) -> None:
     assert wait_for("nothing", lambda: "here", seconds=0) == "here"
     assert clock.naps == 0

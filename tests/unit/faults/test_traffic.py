@@ -14,6 +14,7 @@ from lab.checks.verbs import Refused
 from lab.faults import traffic as module
 from lab.faults.probes import Prober
 from lab.faults.traffic import ADDRESS, API, INGRESS, Traffic, echo_probe, probers
+from lab.inventory.addon_sections import domain
 from lab.labs import Lab
 from lab.render.bundle import pins
 from lab.report.series import Probe
@@ -26,7 +27,7 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
     """A lab with an ingress, its CA made and its API known."""
     monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
     lab = Lab(inventory(), tmp_path, FakeProvider())
-    Authority(lab.keys.folder / "ca", lab.inventory.ingress_domain).issue()
+    Authority(lab.keys.folder / "ca", domain(lab.inventory)).issue()
     cluster = type("Api", (), {"tls": None})()
     return Driver(lab, tmp_path, pins(), stand_in=cluster)
 
@@ -63,7 +64,7 @@ def test_the_ingress_is_asked_by_name_over_verified_tls(
 
     monkeypatch.setattr(module, "http_get", get)
     assert probers(driver, "fire-1", "10.1.1.101")[-1]._ask() == "web-1 on worker-1"
-    assert asked == [("10.1.1.100", 443, f"fire-1.{driver.inventory.ingress_domain}", "CERT_REQUIRED")]
+    assert asked == [("10.1.1.100", 443, f"fire-1.{domain(driver.inventory)}", "CERT_REQUIRED")]
 
 
 def test_an_answer_that_is_not_the_applications_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

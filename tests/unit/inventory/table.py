@@ -6,9 +6,16 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.addons import FOLDER as ADDONS
+
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "inventory"
-INVALID = sorted((FIXTURES / "invalid").glob("*.yaml"))
-VALID = sorted((FIXTURES / "valid").glob("*.yaml"))
+INVALID, VALID = (
+    sorted(
+        (*(FIXTURES / kind).glob("*.yaml"), *ADDONS.glob(f"*/fixtures/{kind}/*.yaml")), key=lambda f: f.name
+    )
+    for kind in ("invalid", "valid")
+)
+"""Of the platform, and of each add-on."""
 LINE = re.compile(r"(?P<file>\S+\.yaml):(?P<line>\d+): (?P<rest>.*)", re.DOTALL)
 
 

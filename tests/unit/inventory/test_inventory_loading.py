@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from addons.metallb.section import MetalLB
 from lab.errors import InputError
 from lab.inventory import files, load
 from lab.inventory.loading import parse
-from lab.inventory.models import Arch, HostRole, Inventory, ProviderName
+from lab.inventory.models import Arch, HostRole, Inventory
+from lab.inventory.providers import ProviderName
 
 SMALL = """\
 lab: small
@@ -53,7 +55,7 @@ def test_the_default_lab_is_the_platform_in_small() -> None:
     assert lab.nodes == lab.masters + lab.workers
     assert str(lab.kubernetes.pod_subnet) == "10.244.0.0/16"
     assert str(lab.kubernetes.service_subnet) == "10.96.0.0/12"
-    assert [str(part) for part in lab.metallb.pools[0].addresses] == ["10.1.1.100-10.1.1.150"]
+    assert [str(part) for part in lab.section(MetalLB).pools[0].addresses] == ["10.1.1.100-10.1.1.150"]
     assert lab.nameservers == (IPv4Address("10.1.1.1"),)
     assert lab.interface("worker-1") == IPv4Interface("10.1.1.31/24")
     assert (lab.warnings, lab.notes) == ((), ())

@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from addons.metallb.section import MetalLB
+from addons.traefik.section import Ingress
 from lab.errors import InputError
 from lab.inventory import files, load
+from lab.inventory.complete import inventory_model
 from lab.inventory.init import QUESTIONS, init
 from lab.inventory.loading import parse
 from lab.inventory.models import Inventory
 from lab.inventory.problems import Problem, Source, dotted, line_of, shown
 from lab.inventory.reference import reference
-from lab.inventory.rules import RULES
+from lab.inventory.rules import rules
 from lab.inventory.rules.capacity import rows
 from lab.inventory.schema import schema
 from lab.inventory.show import show
@@ -34,12 +37,12 @@ def keys(model: Any) -> Iterator[str]:
 
 def test_schema_and_reference_know_every_field() -> None:
     text, page = schema(), reference()
-    for key in keys(Inventory):
+    for key in keys(inventory_model()):
         assert f'"{key}"' in text
         assert f"`{key}`" in page
     for item in WITHDRAWN.values():
         assert f"`{dotted(item.told)}`" in page
-    for rule in RULES:
+    for rule in rules():
         assert (rule.__doc__ or "").split("\n")[0][:60] in " ".join(page.split())
 
 
@@ -102,8 +105,7 @@ def test_a_new_inventory_is_valid_and_never_overwrites(tmp_path: Path) -> None:
     path = init("mine", folder=tmp_path)
     lab = load(str(path))
     assert (lab.lab, lab.provider, len(lab.masters), len(lab.workers)) == ("mine", "lxc", 3, 2)
-    assert lab.ingress is not None
-    assert lab.ingress.address == lab.metallb.pools[0].addresses[0].first
+    assert lab.section(Ingress).address == lab.section(MetalLB).pools[0].addresses[0].first
     before = path.read_text()
     with pytest.raises(InputError, match="exists already"):
         init("mine", {"workers": "9"}, folder=tmp_path)

@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 import yaml
 
+from lab.addons import AddOn, addons
 from lab.errors import FailedError
 from lab.inventory.models import Inventory
 from lab.render.addons import Object, merge, objects
-from lab.render.roles import Addon, addons
 from tests.world import INVENTORY, MANIFESTS, inventory
 
-FILES = {f"{name}-manifest": MANIFESTS / f"{name}.yaml" for name in ("flannel", "metallb")}
+
+def addon(name: str) -> AddOn:
+    return next(item for item in addons() if item.name == name)
 
 
 def rendered(name: str, lab: Inventory | None = None) -> list[Object]:
-    role = next(item for item in addons(inventory()) if item.name == name)
-    assert role.addon is not None
-    return objects(lab or inventory(), role.addon, FILES)
+    return objects(lab or inventory(), addon(name), MANIFESTS)
 
 
 def one(found: list[Object], kind: str, name: str) -> Object:
@@ -76,12 +76,12 @@ def test_deleting_what_upstream_no_longer_has_is_an_error_that_names_it() -> Non
 def test_a_patch_of_an_object_that_upstream_no_longer_has_is_an_error_that_names_it(tmp_path: Path) -> None:
     manifest = tmp_path / "m.yaml"
     manifest.write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: kube-flannel}\n")
-    addon = Addon(manifest="m", patches="flannel/patch.yaml", ready=())
+    flannel = addon("flannel")
     with pytest.raises(FailedError, match="ConfigMap/kube-flannel/kube-flannel-cfg is not in the manifest"):
-        objects(inventory(), addon, {"m": manifest})
+        objects(inventory(), flannel, {flannel.manifest: manifest})
 
 
-@pytest.mark.parametrize("name", [item.name for item in addons(inventory())])
+@pytest.mark.parametrize("name", [item.name for item in addons()])
 def test_namespaces_and_definitions_come_first_and_webhooks_last(name: str) -> None:
     kinds = [item["kind"] for item in rendered(name)]
     first = [kind for kind in kinds if kind in ("Namespace", "CustomResourceDefinition")]
@@ -99,7 +99,7 @@ def test_objects_of_ours_stand_between_their_definition_and_the_webhook_that_wou
     assert pool < kinds.index("Deployment"), "a controller finds its pools when it starts"
 
 
-@pytest.mark.parametrize("name", [item.name for item in addons(inventory())])
+@pytest.mark.parametrize("name", [item.name for item in addons()])
 def test_no_object_holds_a_null_and_none_is_there_twice(name: str) -> None:
     """Generators write `creationTimestamp: null`, and the API refuses it in an applied object."""
     found = rendered(name)
@@ -119,7 +119,7 @@ def nulls(value: Any, path: str = "") -> list[str]:
 
 
 def test_the_fixture_holds_nulls() -> None:
-    texts = [path.read_text() for path in FILES.values()]
+    texts = [path.read_text() for path in MANIFESTS.values()]
     assert any(nulls(list(yaml.safe_load_all(text))) for text in texts)
 
 
@@ -217,10 +217,9 @@ def test_coredns_is_changed_and_not_made_anew() -> None:
 
 
 def test_what_an_add_on_waits_for_is_in_its_manifest() -> None:
-    for role in addons(inventory()):
-        assert role.addon is not None
+    for item in addons():
         there = {
-            f"{item['kind'].lower()}/{item['metadata'].get('namespace')}/{item['metadata']['name']}"
-            for item in rendered(role.name)
+            f"{one['kind'].lower()}/{one['metadata'].get('namespace')}/{one['metadata']['name']}"
+            for one in rendered(item.name)
         }
-        assert set(role.addon.ready) <= there
+        assert set(item.ready) <= there

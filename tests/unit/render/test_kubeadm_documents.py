@@ -194,6 +194,29 @@ def test_kube_proxy_leaves_the_hosts_connection_table_alone_in_containers() -> N
     assert machine["mode"] == "iptables"
 
 
+def test_kubeadm_is_as_patient_as_the_lab() -> None:
+    text = INVENTORY.replace("provider: lxc", "provider: lxc\npatience: 2.5")
+    assert text != INVENTORY
+    wanted = {
+        "controlPlaneComponentHealthCheck": "600s",
+        "discovery": "750s",
+        "etcdAPICall": "300s",
+        "kubeletHealthCheck": "600s",
+        "kubernetesAPICall": "150s",
+        "tlsBootstrap": "750s",
+        "upgradeManifests": "750s",
+    }
+    assert init(text=text)["InitConfiguration"]["timeouts"] == wanted
+    assert join("worker-1", text=text)["timeouts"] == wanted
+    upgrade = by_kind(kubeadm.upgrade(inventory(text), CONTAINERS))
+    assert upgrade["UpgradeConfiguration"]["timeouts"] == wanted
+
+
+def test_kubeadms_own_times_are_left_alone_without_patience() -> None:
+    assert "timeouts" not in init()["InitConfiguration"]
+    assert "timeouts" not in join("worker-1")
+
+
 def test_another_api_port_is_used_everywhere() -> None:
     text = INVENTORY + "kubernetes: {api_port: 8443}\n"
     found = init(text=text)

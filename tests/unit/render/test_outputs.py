@@ -23,12 +23,11 @@ from lab.render.bundle import Pins, bundle, pins
 from lab.render.cloudinit import command_line_edit
 from lab.render.outputs import everything, is_seed
 from lab.ssh import KeyPair, Keys
-from tests.unit.inventory.table import VALID
+from tests.unit.inventory.table import FIXTURES, VALID
 from tests.unit.inventory.test_inventory_properties import FUZZ, as_yaml, inventories
 from tests.world import MANIFESTS
 
 PINS = pins()
-UPSTREAM = {f"{name}-manifest": MANIFESTS / f"{name}.yaml" for name in ("flannel", "metallb")}
 CARD = "console=tty1 root=LABEL=writable rootfstype=ext4 rootwait fixrtc"
 
 
@@ -45,7 +44,7 @@ class SameKeys(Keys):
 def outputs(lab: Inventory, traits: Traits | None = None, images: Pins = PINS) -> dict[str, str]:
     by_host = dict.fromkeys(lab.hosts, traits) if traits else traits_of(lab)
     keys = SameKeys("test")
-    return dict(everything(lab, by_host, images, keys, UPSTREAM, opening.outputs(lab, keys)))
+    return dict(everything(lab, by_host, images, keys, MANIFESTS, opening.outputs(lab, keys)))
 
 
 def well_formed(files: dict[str, str]) -> None:
@@ -120,7 +119,7 @@ def test_keys_are_percent_encoded_with_nothing_left_safe(keys: list[str]) -> Non
 
 def test_a_vlan_is_a_tag_of_the_card() -> None:
     fields = json.loads(
-        outputs(load(str(VALID[0].with_name("proxmox-vlan.yaml"))))["haproxy/proxmox/config.json"]
+        outputs(load(str(FIXTURES / "valid" / "proxmox-vlan.yaml")))["haproxy/proxmox/config.json"]
     )
     assert ",tag=" in fields["net0"]
 
@@ -169,7 +168,7 @@ def test_a_card_without_the_file_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_mirrors_are_tried_in_order_before_the_registry_itself() -> None:
-    files = outputs(load(str(VALID[0].with_name("mirrors-and-access.yaml"))))
+    files = outputs(load(str(FIXTURES / "valid" / "mirrors-and-access.yaml")))
     folder = "worker-1/root/etc/containerd/certs.d"
     hub = tomllib.loads(files[f"{folder}/docker.io/hosts.toml"])
     assert hub["server"] == "https://registry-1.docker.io"

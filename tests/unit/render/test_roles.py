@@ -13,13 +13,12 @@ from lab.render.roles import (
     ORDER,
     ROLES,
     Role,
-    addons,
     all_packages,
     host_roles,
     load_roles,
 )
 from lab.render.templates import TEMPLATES
-from tests.world import INVENTORY, inventory
+from tests.world import inventory
 
 
 def role(**changes: Any) -> Role:
@@ -39,20 +38,13 @@ def test_every_role_file_is_a_part_of_the_platform_and_named_like_its_role() -> 
 
 def test_every_template_of_a_role_exists() -> None:
     wanted = [item.template for one in load_roles() for item in one.files]
-    wanted += [
-        f"addons/{name}"
-        for one in addons(inventory())
-        if one.addon
-        for name in (one.addon.patches, one.addon.objects)
-        if name
-    ]
     assert [name for name in wanted if not (TEMPLATES / f"{name}.j2").exists()] == []
 
 
 def test_every_template_is_used() -> None:
     by_roles = {f"{item.template}.j2" for one in load_roles() for item in one.files}
     ours = {str(path.relative_to(TEMPLATES)) for path in TEMPLATES.rglob("*.j2")}
-    others = {name for name in ours if name.split("/")[0] in ("addons", "cloud-init", "kubeadm", "report")}
+    others = {name for name in ours if name.split("/")[0] in ("cloud-init", "kubeadm", "report")}
     assert ours - others == by_roles
 
 
@@ -87,7 +79,7 @@ def test_an_unknown_key_or_kind_of_host_is_refused() -> None:
     assert "package" in refused(package=["x"])
     assert "hosts" in refused(hosts="masters")
     assert "protocol" in refused(listen=[{"port": 1, "protocol": "icmp"}])
-    assert "ready" in refused(addon={"manifest": "x"})
+    assert "name" in refused(listen=[{"port": 1, "protocol": "tcp", "from": []}])
 
 
 @pytest.mark.parametrize(
@@ -98,7 +90,6 @@ def test_an_unknown_key_or_kind_of_host_is_refused() -> None:
         ("control-plane", {"control-plane"}),
         ("worker", {"worker"}),
         ("load-balancer", {"load-balancer"}),
-        ("cluster", set()),
     ],
 )
 def test_a_role_applies_to_the_machines_it_names(hosts: str, applies: set[str]) -> None:
@@ -107,19 +98,12 @@ def test_a_role_applies_to_the_machines_it_names(hosts: str, applies: set[str]) 
     assert machines == applies
 
 
-def test_a_machine_has_its_roles_in_order_and_no_cluster_role() -> None:
+def test_a_machine_has_its_roles_in_order() -> None:
     lab = inventory()
     names = {name: [item.name for item in host_roles(lab, name)] for name in lab.hosts}
     assert names["haproxy"] == ["base", "time", "load-balancer"]
     assert names["master-1"] == ["base", "time", "kubernetes", "control-plane"]
     assert names["worker-1"] == ["base", "time", "kubernetes", "worker"]
-
-
-def test_the_network_of_the_pods_is_applied_before_what_needs_it() -> None:
-    lab = inventory()
-    names = [item.name for item in addons(lab)]
-    assert names.index("flannel") < names.index("metallb")
-    assert all(item.hosts == "cluster" for item in addons(lab))
 
 
 def test_sysctls_of_the_host_are_matched_by_pattern() -> None:
@@ -149,8 +133,3 @@ def test_role_files_quote_what_yaml_1_1_would_take_for_something_else(tmp_path: 
     (tmp_path / "x.yaml").write_text("name: x\nhosts: all\nsysctls: {a: 1}\n")
     with pytest.raises(ValidationError, match="sysctls"):
         Role.model_validate(yaml.safe_load((tmp_path / "x.yaml").read_text()))
-
-
-def test_a_cluster_role_of_a_section_is_part_of_a_lab_that_has_the_section() -> None:
-    without = inventory(INVENTORY.replace("ingress: {address: 10.1.1.100}\n", ""))
-    assert [item.name for item in addons(inventory()) if item not in addons(without)] == ["traefik"]

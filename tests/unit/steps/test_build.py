@@ -9,11 +9,11 @@ from typing import NoReturn
 
 import pytest
 
+from lab.addons import AddOn
 from lab.artifacts.stock import Stock
 from lab.cluster.api import ApiError, Unavailable
 from lab.errors import DeadlineError, FailedError, PlumblineError
 from lab.operations import build as operation
-from lab.render.roles import Role
 from lab.steps import joining, services
 from lab.steps.context import Build
 from lab.steps.engine import Step, StepsFailedError, listed, something_to_do
@@ -369,20 +369,27 @@ def test_nodes_are_waited_for_though_an_add_on_failed_which_is_named(
 ) -> None:
     apply = services.apply_addon
 
-    def refused(build: Build, role: Role) -> tuple[bool, str]:
-        if role.name == "metallb":
+    def refused(build: Build, addon: AddOn) -> tuple[bool, str]:
+        if addon.name == "metallb":
             raise ApiError("PATCH IPAddressPool/metallb-system/default", 422, "is invalid")
-        return apply(build, role)
+        return apply(build, addon)
 
     monkeypatch.setattr(services, "apply_addon", refused)
-    with pytest.raises(StepsFailedError, match="422: is invalid\n  not done: metallb ready: ") as failed:
+    with pytest.raises(StepsFailedError, match="422: is invalid\n  not done: ") as failed:
         build_lab(build)
     assert failed.value.exit_code == 1
     assert world.joined() == set(world.inventory.nodes)
     told = capsys.readouterr().out
     assert "add-on metallb: failed: API: PATCH IPAddressPool" in told
     assert "all nodes Ready: 0.0 s (5 nodes)" in told
-    assert "traefik ready" in told
+    assert "flannel ready" in told
+    assert "coredns ready" in told
+    undone = [line for line in failed.value.message.splitlines() if line.startswith("  not done: ")]
+    assert undone == [
+        "  not done: add-on traefik: add-on metallb: failed",
+        "  not done: metallb ready: add-on metallb: failed",
+        "  not done: traefik ready: add-on traefik: not done",
+    ]
 
 
 def test_a_worker_that_cannot_join_stops_nobody_else(world: World, build: Build) -> None:
@@ -461,8 +468,12 @@ def test_the_balancer_and_the_founder_boot_before_the_others(build: Build) -> No
 
 def test_add_ons_are_applied_while_nodes_join(build: Build) -> None:
     steps = fresh_steps(build)
-    assert {steps[f"addon-{name}"].needs for name in ("coredns", "metallb", "traefik")} == {
-        frozenset({"api"})
+    needs = {name: steps[f"addon-{name}"].needs for name in ("coredns", "flannel", "metallb", "traefik")}
+    assert needs == {
+        "coredns": {"api"},
+        "flannel": {"api"},
+        "metallb": {"api", "addon-flannel"},
+        "traefik": {"api", "addon-metallb"},
     }
     assert {"join:worker-2", "addon-traefik"} <= steps["nodes"].after
     assert steps["ready-flannel"].needs == {"nodes", "addon-flannel"}

@@ -118,6 +118,15 @@ def test_a_failure_leaves_undone_what_needs_it_and_nothing_else(
     assert "after: not done: m1: bad: failed" in told
 
 
+def test_a_host_is_named_once(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    def no_answer() -> tuple[bool, str]:
+        raise FailedError("m1: no answer")
+
+    with pytest.raises(StepsFailedError, match="\n  m1: boot: no answer"):
+        done([step("boot:m1", does=no_answer), step("b:m2", does=refused)], run)
+    assert "boot: failed: no answer" in capsys.readouterr().out
+
+
 def test_every_failure_is_told(run: Run) -> None:
     steps = [step("a:m1", does=refused), step("b:m2", does=late), step("c", does=nothing)]
     with pytest.raises(StepsFailedError) as failed:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from lab.errors import CommandError, DeadlineError, FailedError, PreflightError
-from lab.inventory.models import ProviderName
+from lab.inventory.providers import ProviderName
 from lab.labs import Lab
 from lab.machines import Problem, State
 from lab.steps import machines
@@ -95,8 +95,16 @@ def test_an_error_of_cloud_init_ends_the_wait_at_once_with_its_text(world: World
 def test_a_machine_that_stops_while_it_boots_is_hopeless(world: World, build: Build) -> None:
     booting(world, NOT_REACHABLE)
     world.provider.states["master-1"] = State.OFF
-    with pytest.raises(FailedError, match="stopped while it booted"):
+    with pytest.raises(FailedError, match="is off while it should boot"):
         machines.booted(build, "master-1")
+
+
+def test_a_machine_that_is_paused_while_it_boots_is_called_paused(world: World, build: Build) -> None:
+    booting(world, NOT_REACHABLE)
+    world.provider.states["master-1"] = State.PAUSED
+    with pytest.raises(FailedError, match="master-1: was paused while it booted") as failed:
+        machines.booted(build, "master-1")
+    assert "invoke build" in failed.value.next_step
 
 
 def test_a_boot_that_never_ends_tells_host_deadline_and_last_state(
@@ -119,7 +127,7 @@ def test_a_boot_is_left_when_the_build_is_stopped(world: World, build: Build) ->
 
 def test_preflight_counts_only_machines_that_do_not_run(world: World, build: Build) -> None:
     world.provider.states = {"haproxy": State.RUNNING, "master-1": State.OFF}
-    assert preflight(build.lab) == 5
+    assert preflight(build.lab) == (5, [])
     asked = [name for verb, name in world.provider.log if verb == "preflight"]
     assert asked == ["master-1", "master-2", "master-3", "worker-1", "worker-2"]
     assert states(build.lab)["worker-1"] is State.ABSENT
@@ -140,7 +148,17 @@ def test_preflight_tells_every_problem_at_once_and_its_cure(world: World, build:
 def test_a_lab_that_runs_needs_no_preflight(world: World, build: Build) -> None:
     world.provider.problems = [Problem("memory", "none", "some", "buy")]
     world.provider.states = dict.fromkeys(build.lab.inventory.hosts, State.RUNNING)
-    assert preflight(build.lab) == 0
+    assert preflight(build.lab) == (0, [])
+
+
+def test_a_warning_of_preflight_stops_nobody(world: World, build: Build) -> None:
+    warning = Problem("operating system", "Minix 3", "Debian 12", "go on", stops=False)
+    world.provider.problems = [warning]
+    assert preflight(build.lab) == (6, [warning])
+    world.provider.problems = [warning, Problem("memory", "none", "some", "buy")]
+    with pytest.raises(PreflightError) as refused:
+        preflight(build.lab)
+    assert "Minix" not in refused.value.message
 
 
 def test_a_machine_that_exists_may_never_have_had_cloud_init(up: World, build: Build) -> None:

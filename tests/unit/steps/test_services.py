@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
+from lab.addons import AddOn, selected
 from lab.cluster.api import ApiError
 from lab.cluster.apply import ObjectChange
 from lab.errors import DeadlineError
 from lab.render.components import kubelet_settings
-from lab.render.roles import Role, addons
 from lab.steps import hosts, services
 from lab.steps.addons import KUBELET, applying, compared
 from lab.steps.context import Build
@@ -20,8 +20,8 @@ from tests.fakes import FakeClock
 from tests.world import World, inventory
 
 
-def role(name: str) -> Role:
-    return next(item for item in addons(inventory()) if item.name == name)
+def addon(name: str) -> AddOn:
+    return next(item for item in selected(inventory()) if item.name == name)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def up(up: World) -> World:
 
 
 def test_a_namespace_comes_first_then_the_secret_and_a_webhook_last(up: World, build: Build) -> None:
-    changed, remark = services.apply_addon(build, role("metallb"))
+    changed, remark = services.apply_addon(build, addon("metallb"))
     assert changed
     kinds = [path.split("/")[-2] for path in up.api.applied]
     assert kinds[0] == "namespaces"
@@ -44,19 +44,19 @@ def test_a_namespace_comes_first_then_the_secret_and_a_webhook_last(up: World, b
 
 
 def test_an_add_on_that_is_as_it_should_be_is_not_changed(up: World, build: Build) -> None:
-    services.apply_addon(build, role("metallb"))
+    services.apply_addon(build, addon("metallb"))
     secret = up.api.objects["/api/v1/namespaces/metallb-system/secrets/memberlist"]
-    assert services.apply_addon(build, role("metallb")) == (False, "")
+    assert services.apply_addon(build, addon("metallb")) == (False, "")
     assert up.api.objects["/api/v1/namespaces/metallb-system/secrets/memberlist"] == secret
 
 
 def test_the_plan_names_what_applying_would_change_and_nothing_else(up: World, build: Build) -> None:
-    [coredns] = services.addon_changes(build, role("coredns"))
+    [coredns] = services.addon_changes(build, addon("coredns"))
     assert coredns.name == "Deployment/kube-system/coredns"
     assert coredns.before
-    assert all(not item.before for item in services.addon_changes(build, role("metallb")))
+    assert all(not item.before for item in services.addon_changes(build, addon("metallb")))
     assert up.api.applied == []
-    for item in addons(build.lab.inventory):
+    for item in selected(build.lab.inventory):
         services.apply_addon(build, item)
     assert compared(build) == {name: [] for name in ("kubelet", "coredns", "flannel", "metallb", "traefik")}
 
@@ -70,7 +70,7 @@ def test_a_step_of_an_add_on_says_what_it_creates_and_changes_and_is_there_only_
     assert "create Namespace/metallb-system" in steps["addon-metallb"].will
     assert len(steps["addon-coredns"].diffs) == 1
     assert steps["addon-metallb"].diffs == (), "a new object's diff would be the whole object"
-    for item in addons(build.lab.inventory):
+    for item in selected(build.lab.inventory):
         services.apply_addon(build, item)
     assert applying(build, compared(build)) == []
     up.api.objects.pop("/apis/apps/v1/namespaces/metallb-system/daemonsets/speaker")
@@ -89,7 +89,7 @@ def test_an_add_on_of_which_nobody_can_tell_is_a_step_that_says_why(up: World, b
 def test_the_other_add_ons_are_compared_though_a_webhook_of_one_does_not_serve(
     up: World, build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def silent(_: Build, wanted: Role) -> list[ObjectChange]:
+    def silent(_: Build, wanted: AddOn) -> list[ObjectChange]:
         if wanted.name == "metallb":
             raise DeadlineError(
                 "dry run of IPAddressPool/metallb-system/default", 20, "failed calling webhook"
@@ -104,11 +104,11 @@ def test_the_other_add_ons_are_compared_though_a_webhook_of_one_does_not_serve(
 
 
 def test_drift_of_one_object_is_planned_as_a_diff(up: World, build: Build) -> None:
-    for item in addons(build.lab.inventory):
+    for item in selected(build.lab.inventory):
         services.apply_addon(build, item)
     path = "/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools/default"
     up.api.objects[path]["spec"]["addresses"] = ["10.1.1.200-10.1.1.210"]
-    [change] = services.addon_changes(build, role("metallb"))
+    [change] = services.addon_changes(build, addon("metallb"))
     assert change.name == "IPAddressPool/metallb-system/default"
     assert "-  - 10.1.1.200-10.1.1.210" in change.diff
     assert "+  - 10.1.1.100-10.1.1.150" in change.diff
@@ -130,14 +130,14 @@ def test_a_node_of_which_a_step_has_failed_is_not_waited_for(up: World, build: B
 
 
 def test_a_workload_is_waited_for_and_named(up: World, build: Build, clock: FakeClock) -> None:
-    for item in addons(build.lab.inventory):
+    for item in selected(build.lab.inventory):
         services.apply_addon(build, item)
         assert services.addon_ready(build, item) == (False, "")
     path = "/apis/apps/v1/namespaces/metallb-system/daemonsets/speaker"
     up.api.objects[path]["status"]["numberReady"] = 0
     begun = clock.now
     with pytest.raises(DeadlineError, match="metallb: daemonset/metallb-system/speaker: not within 300 s"):
-        services.addon_ready(build, role("metallb"))
+        services.addon_ready(build, addon("metallb"))
     assert clock.now - begun == pytest.approx(services.READY_SECONDS, abs=1)
 
 

@@ -16,7 +16,7 @@ from lab.waits import NotYet, wait_for
 from tests.world import INVENTORY
 
 ROOT = Path(__file__).parents[3]
-COPIED = ("lab", "inventory", "roles", "templates", "artifacts")
+COPIED = ("addons", "lab", "inventory", "roles", "templates", "artifacts")
 TOY = ROOT / "tests" / "fixtures" / "operations" / "toy.py"
 LINE = '    "toy": (Option("word", "what is written"),),\n'
 SECONDS = 60

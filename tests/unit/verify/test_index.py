@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from lab.addons import FOLDER as ADDONS
+from lab.errors import InputError
 from lab.verify import index
+from lab.verify.layers import LAYERS, TESTS
 
 
 def test_every_row_has_a_test_or_a_reason() -> None:
@@ -13,7 +18,7 @@ def test_every_row_has_a_test_or_a_reason() -> None:
 
 def test_every_test_answers_a_row_and_says_what_it_asserts() -> None:
     answered = {(answer.file, answer.name) for answer in index.answers()}
-    for path in index.TESTS.glob("test_*.py"):
+    for path in (*TESTS.glob("test_*.py"), *ADDONS.glob("*/test_*.py")):
         for line in path.read_text().splitlines():
             if line.startswith("def test_"):
                 name = line.removeprefix("def ").partition("(")[0]
@@ -28,3 +33,24 @@ def test_a_row_of_a_test_is_read_from_its_marks(tmp_path: Path) -> None:
     )
     found = [(answer.row, answer.name, answer.title) for answer in index.answers(tmp_path)]
     assert found == [("L2-01", "test_it", "It holds"), ("L2-03", "test_it", "It holds")]
+
+
+def test_the_files_of_add_ons_are_of_a_layer_and_no_two_share_a_name() -> None:
+    """A record knows its file's name, not the folder."""
+    found = [path for layer in LAYERS for path in layer.files]
+    there = [*TESTS.glob("test_*.py"), *ADDONS.glob("*/test_*.py")]
+    assert sorted(found) == sorted(there)
+    assert len({path.name for path in found}) == len(found)
+
+
+def test_rows_stand_by_layer_and_a_row_that_stands_twice_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = list(index.rows())
+    assert names.index("L0-14") == names.index("L0-13") + 1
+    assert names.index("P3-01") > names.index("L3-24")
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "rows.yaml").write_text("L0-01: {title: again, source: own rule}\n")
+    monkeypatch.setattr(index, "ADDONS", tmp_path)
+    with pytest.raises(InputError, match=r"toy/rows.yaml: L0-01"):
+        index.rows.__wrapped__()

@@ -80,7 +80,8 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> None
     folder.mkdir()
     for name, text in files.items():
         (folder / f"test_00_render{name}.py").write_text(text)
-    monkeypatch.setattr(runner, "TESTS", folder)
+    monkeypatch.setattr("lab.verify.layers.TESTS", folder)
+    monkeypatch.setattr("lab.verify.layers.ADDONS", folder / "none")
 
 
 def verify(lab: Lab, tmp_path: Path, selection: str = "") -> tuple[Verdict, Path]:
@@ -197,7 +198,14 @@ def test_collection_is_the_same_whatever_the_hash_seed(lab: Lab, tmp_path: Path)
         context = tmp_path / f"context-{seed}.json"
         context.write_text(Context.of(lab, tmp_path, named("node"), "", 1).model_dump_json())
         command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "lab.verify.plugin"]
-        command += ["-p", "no:cacheprovider", "--plumbline-context", str(context), "tests/acceptance"]
+        command += [
+            "-p",
+            "no:cacheprovider",
+            "--plumbline-context",
+            str(context),
+            "tests/acceptance",
+            "addons",
+        ]
         done = subprocess.run(
             command,
             cwd=ROOT,

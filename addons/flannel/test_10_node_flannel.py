@@ -1,0 +1,48 @@
+"""Layer node: Flannel's link and its files on each node."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from addons.flannel.section import overlay
+from lab.checks.driver import Driver
+from lab.checks.facts import Facts
+from lab.checks.verbs import agrees, holds, nothing
+
+SUBNET = "/run/flannel/subnet.env"
+
+
+@pytest.mark.check("L1-25")
+@pytest.mark.each("nodes")
+def test_the_mtu_leaves_room_for_the_overlay(driver: Driver, facts: Facts, host: str) -> None:
+    """The overlay is 50 bytes below the network card, and every pod's link has Flannel's MTU."""
+    name = overlay(driver.inventory)
+    own = facts.link_of(str(driver.inventory.hosts[host].address))
+    link = facts.link(name)
+    holds(name, link is not None, expected="an interface", seen="none", command="ip -d link")
+    assert link is not None
+    assert own is not None
+    # the vxlan header over IPv4: 14 + 20 + 8 + 8 bytes
+    agrees(f"MTU of {name}", link["mtu"], own["mtu"] - 50, command=f"ip link show {name}")
+    subnet = re.search(r"FLANNEL_MTU=(\d+)", facts["texts"][SUBNET] or "")
+    agrees("FLANNEL_MTU", subnet and int(subnet.group(1)), link["mtu"], command="cat /run/flannel/subnet.env")
+    pods = {
+        pod["name"]: pod["mtu"]
+        for pod in facts["links"]
+        if pod["master"] == "cni0" and pod["mtu"] != link["mtu"]  # an empty bridge has 1500 itself
+    }
+    nothing("pod links with another MTU", pods, rule=str(link["mtu"]), command="ip link show master cni0")
+
+
+@pytest.mark.check("L1-25")
+def test_the_overlay_has_one_mtu_everywhere(driver: Driver) -> None:
+    """The overlay has the same MTU on every node."""
+    found = {
+        facts.host: (facts.link(overlay(driver.inventory)) or {"mtu": "none"})["mtu"]
+        for facts in driver.all_facts(driver.inventory.nodes)
+    }
+    holds(
+        f"MTU of {overlay(driver.inventory)}", len(set(found.values())) == 1, expected="one value", seen=found
+    )

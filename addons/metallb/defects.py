@@ -1,0 +1,181 @@
+"""Seeded defects of MetalLB: addresses nobody announces, two who do, pools that are not the declared ones."""
+
+from __future__ import annotations
+
+from addons.metallb.exclusion import EXCLUDED
+from addons.metallb.section import MetalLB
+from lab.inventory.models import Inventory
+from lab.selftest.defect import KEPT, Defect, Slip, breakage, filtered
+from lab.selftest.on_cluster import KUBECTL, kubectl
+
+SPACE = "-n metallb-system"
+POOLS = "addons/metallb/objects.yaml.j2"
+
+
+def defects(lab: Inventory) -> list[Defect]:
+    """All of them, for the hosts of a lab."""
+    return [*_rendered(), *_cluster(lab), *_services(lab)]
+
+
+def _rendered() -> list[Defect]:
+    return [
+        Slip(
+            name="pool-not-announced",
+            title="a pool that no advertisement names",
+            row="L0-14",
+            host="",
+            says="announced pools",
+            file=POOLS,
+            old='ipAddressPools: {{ section.pools | map(attribute="name") | list | quote }}',
+            new="ipAddressPools: []",
+        ),
+        Slip(
+            name="manifest-unknown-field",
+            title="a field of a manifest is misspelt",
+            row="L0-18",
+            host="",
+            says="adresses",
+            file=POOLS,
+            old="  addresses:",
+            new="  adresses:",
+        ),
+    ]
+
+
+def _cluster(lab: Inventory) -> list[Defect]:
+    first, other = lab.masters[0], lab.workers[1]
+    controller = "-n metallb-system scale deployment controller --replicas"
+    return [
+        breakage(
+            layer="cluster",
+            name="controller-gone",
+            title="MetalLB's controller was scaled to nothing",
+            row="L2-08",
+            host="",
+            says="metallb-system/controller: 0 of 0",
+            **kubectl(lab, f"{controller}=0", f"{controller}=1"),
+        ),
+        breakage(
+            layer="cluster",
+            name="member-port-closed",
+            title="the speakers of one node cannot be reached by the others",
+            row="L1-19",
+            host=first,
+            says=f"does not reach on 7946/tcp.*{other}",
+            at=other,
+            **filtered("tcp dport 7946 reject with tcp reset"),
+        ),
+    ]
+
+
+def _services(lab: Inventory) -> list[Defect]:
+    pool = lab.section(MetalLB).pools[0]
+    first = pool.addresses[0].first
+    few = [str(first + number) for number in range(4) if first + number in pool.addresses[0]]
+    patch = f"{SPACE} patch ipaddresspool {pool.name} --type merge -p"
+    ranges = ", ".join(f'"{item}"' for item in pool.addresses)
+    worker = lab.workers[0]
+    speaker = f"{SPACE} patch daemonset speaker --type merge -p"
+    none, anywhere = '"none"', "null"
+    selector = '{"spec":{"template":{"spec":{"nodeSelector":{"defect":%s}}}}}'
+    return [
+        breakage(
+            layer="services",
+            name="second-owner",
+            title="a machine outside the cluster has addresses of the pool",
+            row="L3-03",
+            says=f"who answers ARP.*{lab.balancer}",
+            at=lab.balancer,
+            damage=" && ".join(f"ip address replace {address}/32 dev lo" for address in few),
+            repair="; ".join(f"ip address del {address}/32 dev lo 2>/dev/null" for address in few) + "; true",
+        ),
+        breakage(
+            layer="services",
+            name="pod-traffic-refused",
+            title="one worker refuses traffic to its pods",
+            row="L3-05",
+            says="requests of 50 that failed",
+            at=worker,
+            **filtered("tcp dport 8080 reject with tcp reset", hook="forward"),
+        ),
+        breakage(
+            layer="services",
+            name="pool-missing",
+            title="an address pool was deleted",
+            row="L3-17",
+            says=f"MetalLB does not know.*{pool.name}",
+            alone=True,
+            **_removed(lab, "ipaddresspool", pool.name),
+        ),
+        breakage(
+            layer="services",
+            name="pool-not-advertised",
+            title="no advertisement names the pool",
+            row="P3-01",
+            says=f"no L2Advertisement names.*{pool.name}",
+            alone=True,
+            **_removed(lab, "l2advertisement", "lan"),
+        ),
+        breakage(
+            layer="services",
+            name="pool-of-other-addresses",
+            title="a pool has addresses that the inventory does not give it",
+            row="P3-01",
+            says="pools of the cluster.*192.0.2",
+            alone=True,
+            **kubectl(
+                lab,
+                f'{patch} \'{{"spec":{{"addresses":["192.0.2.10-192.0.2.20"]}}}}\'',
+                f'{patch} \'{{"spec":{{"addresses":[{ranges}]}}}}\'',
+            ),
+        ),
+        breakage(
+            layer="services",
+            name="pool-on-request-only",
+            title="a pool is no longer handed out by default",
+            row="P3-01",
+            says="pools of the cluster.*on request",
+            alone=True,
+            **kubectl(
+                lab,
+                f'{patch} \'{{"spec":{{"autoAssign":false}}}}\'',
+                f'{patch} \'{{"spec":{{"autoAssign":true}}}}\'',
+            ),
+        ),
+        breakage(
+            layer="services",
+            name="worker-excluded",
+            title="a worker was excluded from load balancers and forgotten",
+            row="P3-02",
+            says=worker,
+            **kubectl(
+                lab, f"label node {worker} {EXCLUDED}= --overwrite", f"label node {worker} {EXCLUDED}-"
+            ),
+        ),
+        breakage(
+            layer="services",
+            name="speakers-gone",
+            title="no speaker of MetalLB runs",
+            row="L3-02",
+            says="http://",
+            settles=True,
+            at=lab.masters[0],
+            damage=f"{KUBECTL} {speaker} '{selector % none}' && for i in $(seq 300); do"
+            f" {KUBECTL} {SPACE} get pods -l component=speaker -o name | grep -q . || exit 0;"
+            " sleep 0.2; done; exit 1",
+            repair=f"{KUBECTL} {speaker} '{selector % anywhere}'",
+        ),
+    ]
+
+
+def _removed(lab: Inventory, kind: str, name: str) -> dict[str, str]:
+    """Damage and repair of an object that is deleted."""
+    kept = f"{KEPT}/{kind}-{name}"
+    item = f"{KUBECTL} {SPACE} get {kind} {name} -o yaml"
+    unique = "/^  resourceVersion:/d; /^  uid:/d; /^  creationTimestamp:/d"
+    return {
+        "at": lab.masters[0],
+        "damage": f"mkdir -p {KEPT} && {item} | sed '{unique}' > {kept}.part && mv {kept}.part {kept}"
+        f" && {KUBECTL} {SPACE} delete {kind} {name} >/dev/null",
+        "repair": f"test ! -e {kept} || {{ {KUBECTL} apply -f {kept} >/dev/null && rm {kept}; }}",
+    }

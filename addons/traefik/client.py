@@ -1,0 +1,126 @@
+"""Traefik as a client outside the nodes sees it, and its replicas one by one."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from addons.traefik.section import Ingress
+from lab.checks.driver import Driver
+from lab.checks.outcomes import CouldNotTell
+from lab.checks.outside import Answer, http_get
+from lab.checks.verbs import Refused, becomes
+from lab.checks.workspace import Object, Workspace, is_ready
+from lab.inventory.addon_sections import domain
+
+NAMESPACE = "/api/v1/namespaces/traefik"
+DEPLOYMENT = "/apis/apps/v1/namespaces/traefik/deployments/traefik"
+INTERNAL_PORT = 8082
+"""Where Traefik's pods answer ping and metrics, to the cluster only."""
+SECONDS = 3.0
+POD = "kubectl -n traefik get pods -o wide"
+
+
+@dataclass(frozen=True)
+class Traefik:
+    """Traefik of one lab, which has it."""
+
+    driver: Driver
+
+    @property
+    def wanted(self) -> Ingress:
+        """What the inventory says about it."""
+        return self.driver.inventory.section(Ingress)
+
+    @property
+    def address(self) -> str:
+        """Its address on the LAN."""
+        return str(self.wanted.address)
+
+    def name(self, label: str) -> str:
+        """A host name of the ingress' domain."""
+        return f"{label}.{domain(self.driver.inventory)}"
+
+    @cached_property
+    def tls(self) -> ssl.SSLContext:
+        """A client that trusts the lab's CA and nobody else. Raises `CouldNotTell` without the CA."""
+        file = self.driver.lab.authority.certificate_file
+        try:
+            return ssl.create_default_context(cafile=str(file))
+        except OSError as error:
+            raise CouldNotTell(
+                f"the lab's CA {file}: {error.strerror}", next_step="verify as the user who built the lab"
+            ) from error
+
+    def get(self, label: str, path: str = "/", *, headers: dict[str, str] | None = None) -> Answer:
+        """GET by HTTPS over a new connection, certificate and name verified."""
+        return http_get(
+            self.address, 443, path, tls=self.tls, name=self.name(label), headers=headers, seconds=SECONDS
+        )
+
+    def plain(self, label: str, path: str = "/") -> Answer:
+        """GET by HTTP."""
+        return http_get(self.address, 80, path, name=self.name(label), seconds=SECONDS)
+
+    def backend(self, label: str, path: str = "/") -> str:
+        """The app whose echo server answers. Raises `Refused` for any other answer than 200."""
+        answer = self.get(label, path)
+        if answer.status != 200:
+            raise Refused(f"https://{self.name(label)}{path}: status {answer.status}: {answer.body[:120]}")
+        return str(answer.json().get("pod", "")).partition("-")[0]
+
+    def replicas(self) -> list[Object]:
+        """Traefik's pods that are not being deleted, by name."""
+        pods = self.driver.cluster.items(f"{NAMESPACE}/pods?labelSelector=app.kubernetes.io%2Fname%3Dtraefik")
+        living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        return sorted(living, key=lambda pod: str(pod["metadata"]["name"]))
+
+    def metrics(self, pod: Object) -> str:
+        """A replica's metrics, asked on its own machine."""
+        url = f"http://{pod['status']['podIP']}:{INTERNAL_PORT}/metrics"
+        return self.driver.page(pod["spec"]["nodeName"], url)
+
+    def access_log(self, pod: Object) -> list[Object]:
+        """The newest requests in a replica's access log."""
+        path = f"{NAMESPACE}/pods/{pod['metadata']['name']}/log?tailLines=2000"
+        answer = self.driver.cluster.request("GET", path)
+        # one line alone is a JSON object and comes decoded
+        lines = [answer] if "text" not in answer else answer["text"].splitlines()
+        found = [json.loads(line) if isinstance(line, str) else line for line in lines]
+        return [entry for entry in found if "RequestPath" in entry]
+
+    def await_route(self, space: Workspace, label: str, app: str) -> None:
+        """Wait until every replica of Traefik leads a host name to an app whose pods are there."""
+        becomes(
+            "replicas of Traefik that serve the route",
+            lambda: self._serving(space, label, app),
+            lambda seen: len(seen) == self.wanted.replicas and set(seen.values()) == {app},
+            within=30,
+            expected=f"all {self.wanted.replicas}",
+            command=POD,
+        )
+
+    def _serving(self, space: Workspace, label: str, app: str) -> dict[str, str]:
+        """What each replica, asked by itself from inside the cluster, gives for a host name."""
+        asker = space.pods(app)[0]["metadata"]["name"]
+        found = {}
+        for pod in self.replicas():
+            if is_ready(pod):
+                url = f"https://{pod['status']['podIP']}:8443/"
+                command = ["/probe", "http", url, "--host", self.name(label), "--insecure"]
+                (answer,) = self.driver.cluster.execute(space.name, asker, command).lines()
+                found[pod["metadata"]["name"]] = _app(answer)
+        return found
+
+
+def _app(answer: dict[str, Any]) -> str:
+    """The app in an answer of the probe's client; its status or error when no app answered."""
+    body, start = str(answer.get("body", "")), '{"pod":"'
+    return body.removeprefix(start).partition("-")[0] if body.startswith(start) else str(answer.get("error"))
+
+
+client = Traefik
+"""What `lab.checks.ingress` makes of a driver."""

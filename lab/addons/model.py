@@ -1,0 +1,115 @@
+"""What an add-on says of itself in `addons/NAME/addon.yaml`: pure data, without a decision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+"""A name of Kubernetes' (RFC 1123)."""
+FieldPath = Annotated[str, StringConstraints(pattern=r"^[a-z_]+\.[a-z_]+$")]
+"""SECTION.KEY of the inventory."""
+Workload = Annotated[
+    str, StringConstraints(pattern=r"^(deployment|daemonset|statefulset|job)/[a-z0-9-]+/[a-z0-9.-]+$")
+]
+"""kind/namespace/name."""
+
+
+class Data(BaseModel):
+    """Frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Port(Data):
+    """A port: a number, or the field of the inventory that holds it. `name` is what messages call it."""
+
+    name: str
+    port: Annotated[int, Field(ge=1, le=65535)] | FieldPath
+    protocol: Literal["tcp", "udp"]
+
+
+class Listen(Port):
+    """A port that listens, and who may reach it: the firewall lets in nobody else.
+
+    `operators` are the LAN, the management network, the networks of `ssh.networks` and, for a machine of
+    Vagrant's, those by which Vagrant reaches it; nobody named means that only the host itself may.
+    """
+
+    sources: tuple[Literal["operators", "nodes", "masters"], ...] = Field(alias="from")
+
+
+class Secret(Data):
+    """A random secret that an add-on's parts share, made on the cluster when it is missing."""
+
+    namespace: Label
+    name: Label
+    key: str
+
+
+class Certificate(Data):
+    """A TLS secret for the lab's domain, signed by the lab's CA; renewed long before it ends."""
+
+    namespace: Label
+    name: Label
+
+
+class Program(Data):
+    """An artefact that is installed at a path of every node, mode 0755."""
+
+    artifact: str
+    path: Annotated[str, StringConstraints(pattern=r"^/")]
+
+
+class OnHosts(Data):
+    """What an add-on needs on nodes, and makes there by itself, beside its pods."""
+
+    programs: tuple[Program, ...] = ()
+    folders: tuple[Annotated[str, StringConstraints(pattern=r"^(/[\w-]+(\.[\w-]+)*){2,}$")], ...] = ()
+    """Emptied when a machine is let go."""
+    chains: tuple[str, ...] = ()
+    """Beginnings of the names of its iptables chains, which go as well."""
+    texts: tuple[str, ...] = ()
+    """Files that its checks read."""
+
+
+class AddOn(Data):
+    """One folder of `addons/`. What else it may hold is found by its name (addons/README.md lists it)."""
+
+    folder: Path
+    """Filled in by the loader."""
+    title: str
+    """How people call it."""
+    section: Annotated[str, StringConstraints(pattern=r"^([a-z_]+)?$")] = ""
+    """Key of the inventory that makes it a part of a lab, and which it may share; empty: of every lab."""
+    needs: tuple[Label, ...] = ()
+    """Add-ons that are applied before it."""
+    namespaces: tuple[Label, ...] = Field(min_length=1)
+    """Where its objects are."""
+    manifest: str = ""
+    """The artefact that is upstream's own manifest; empty: all objects are ours."""
+    ports: tuple[Listen, ...] = ()
+    """Ports of every node."""
+    ready: tuple[Workload, ...] = Field(min_length=1)
+    """Workloads that must run their newest version, or be done, before it counts as ready."""
+    secrets: tuple[Secret, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    on_hosts: OnHosts = OnHosts()
+    provides: tuple[Literal["ingress"], ...] = ()
+    """What traffic may go through: checks, faults and load find its client (`client.py`) by this word."""
+
+    @property
+    def name(self) -> str:
+        """The folder's name as Kubernetes writes names: `cert_manager` is cert-manager."""
+        return self.folder.name.replace("_", "-")
+
+    @property
+    def module(self) -> str:
+        """The Python package of the folder."""
+        return f"addons.{self.folder.name}"
+
+    def has(self, file: str) -> bool:
+        """Whether the folder holds a file."""
+        return (self.folder / file).is_file()

@@ -1,0 +1,163 @@
+"""What add-ons bring to an inventory: `addons/NAME/section.py`, found and loaded.
+
+Such a file holds one `SECTION`. It may use all of `lab.inventory`; nothing here knows an add-on by name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Any, Literal
+
+from lab.addons import AddOn, addons
+from lab.errors import InputError
+from lab.inventory.models import Inventory
+from lab.inventory.problems import Loc, Problem
+from lab.inventory.ranges import AddressRange
+from lab.inventory.sections import Model
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Rule = Callable[[Inventory], Iterator[Problem]]
+"""What a rule between fields is: the problems that it sees."""
+
+
+@dataclass(frozen=True)
+class LanRange:
+    """Addresses of the LAN that an add-on hands out: their place in the file, and what messages call them."""
+
+    path: Loc
+    what: str
+    addresses: AddressRange
+
+
+@dataclass(frozen=True)
+class NewLab:
+    """What is known when a new inventory is written: its free addresses, in order, and its workers."""
+
+    free: AddressRange
+    workers: int
+
+    @property
+    def first(self) -> IPv4Address:
+        """The first free address."""
+        return self.free.first
+
+
+def _nothing(_: Inventory) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One add-on's part of an inventory; everything but what it needs may be left out.
+
+    `model` is the section itself, under the key that addon.yaml names; None for an add-on that has no section
+    of its own. `presence` says what a file without the key means: an error (`required`), the section with its
+    defaults (`default`), or a lab without the add-on (`optional`). The functions are asked only about labs
+    that have the add-on.
+    """
+
+    model: type[Model] | None = None
+    presence: Literal["required", "default", "optional"] = "optional"
+    rules: tuple[Rule, ...] = ()
+    values: Callable[[Inventory, Mapping[str, str]], Mapping[str, Any]] = lambda *_: {}
+    """Further values for its own templates, from the inventory and the images by component."""
+    rows: Callable[[Inventory], Mapping[str, str]] = _nothing
+    """What `invoke show` says about it, a line each."""
+    tables: Callable[[Inventory], tuple[RenderableType, ...]] = lambda _: ()
+    """What `invoke show` shows about it besides."""
+    written: Callable[[NewLab], str] = lambda _: ""
+    """Its lines in a new inventory; empty: none."""
+    lan_ranges: Callable[[Inventory], tuple[LanRange, ...]] = lambda _: ()
+    """Addresses of the LAN that it hands out."""
+    served: Callable[[Inventory], tuple[str, ...]] = lambda _: ()
+    """What people ask it by, as `NO_PROXY` lists it: domains with a leading dot, addresses."""
+    domain: Callable[[Inventory], str] = lambda _: ""
+    """The domain whose names it serves; empty: none of its own."""
+    pod_interfaces: Callable[[Inventory], tuple[str, ...]] = lambda _: ()
+    """Interfaces of a node by which packets of pods come to it, if it is the pods' network."""
+
+
+@cache
+def sections() -> tuple[tuple[AddOn, Section], ...]:
+    """Every add-on that has a section.py, in the order of add-ons.
+
+    Raises `InputError` for a file that cannot be loaded or holds no `SECTION`, for a section without a key,
+    two sections of one key or one of a key that the inventory has already, and a key that nobody brings.
+    """
+    found = tuple((addon, _load(addon)) for addon in addons() if addon.has("section.py"))
+    owners: dict[str, AddOn] = {}
+    for addon, section in found:
+        if section.model is None:
+            continue
+        place = f"addons/{addon.folder.name}/addon.yaml: section"
+        if not addon.section:
+            raise InputError(f"{place}: is missing; it is the key of section.py's model")
+        if addon.section in owners:
+            other = owners[addon.section].folder.name
+            raise InputError(f"{place}: {addon.section}: is that of addons/{other} as well; rename one")
+        if addon.section in Inventory.model_fields:
+            raise InputError(f"{place}: {addon.section}: is a key of every inventory already; choose another")
+        owners[addon.section] = addon
+    for addon in addons():
+        if addon.section and addon.section not in owners:
+            known = ", ".join(owners) or "none"
+            raise InputError(
+                f"addons/{addon.folder.name}/addon.yaml: section: {addon.section}: no section.py brings it; "
+                f"there are: {known}"
+            )
+    return found
+
+
+def of_lab(inventory: Inventory) -> Iterator[tuple[AddOn, Section]]:
+    """The sections of the add-ons that are part of a lab."""
+    for addon, section in sections():
+        if not addon.section or getattr(inventory, addon.section, None) is not None:
+            yield addon, section
+
+
+def section_of(addon: AddOn) -> Section | None:
+    """What an add-on brings; None when it has no section.py."""
+    return next((section for one, section in sections() if one is addon), None)
+
+
+def versions(inventory: Inventory) -> dict[str, str]:
+    """The versions that the inventory names, by what people call the thing."""
+    found = {"Kubernetes": inventory.kubernetes.version, "containerd": inventory.containerd.version}
+    for addon, section in of_lab(inventory):
+        if section.model and "version" in section.model.model_fields:
+            found[addon.title] = getattr(inventory, addon.section).version
+    return found
+
+
+def domain(inventory: Inventory) -> str:
+    """The domain of what the lab serves by name: what an add-on's section says, else LAB.internal."""
+    named = (section.domain(inventory) for _, section in of_lab(inventory))
+    return next(filter(None, named), f"{inventory.lab}.internal")
+
+
+def pod_interfaces(inventory: Inventory) -> tuple[str, ...]:
+    """Interfaces of a node by which packets of pods come to it."""
+    return tuple(name for _, section in of_lab(inventory) for name in section.pod_interfaces(inventory))
+
+
+def _load(addon: AddOn) -> Section:
+    place = f"addons/{addon.folder.name}/section.py"
+    try:
+        module = importlib.import_module(f"{addon.module}.section")
+    except InputError:
+        raise
+    except Exception as error:
+        own = [frame for frame in traceback.extract_tb(error.__traceback__) if place in frame.filename]
+        line = f":{own[-1].lineno}" if own else ""
+        raise InputError(f"{place}{line}: cannot be loaded: {type(error).__name__}: {error}") from error
+    found = getattr(module, "SECTION", None)
+    if not isinstance(found, Section):
+        raise InputError(f"{place}: SECTION: is missing; write SECTION = Section(...) of lab.inventory")
+    return found

@@ -1,0 +1,67 @@
+"""Ports: those that the inventory chooses are nobody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lab.addons import addons
+from lab.errors import InputError
+from lab.inventory.models import Inventory
+from lab.inventory.problems import Loc, Problem
+from lab.inventory.shape import place
+from lab.own_yaml import read
+
+ROLES = Path(__file__).resolve().parents[3] / "roles"
+API_PORT: Loc = ("kubernetes", "api_port")
+NODE_PORTS = range(30000, 32768)
+"""What Kubernetes gives to services of type NodePort (--service-node-port-range's default)."""
+
+
+@cache
+def _declared() -> tuple[dict[tuple[int, str], str], dict[Loc, str]]:
+    """The ports that roles and add-ons declare.
+
+    Fixed ones by number and protocol with what they are, and the protocol of those that a field holds. Raises
+    `InputError` for an add-on whose port names no field of the inventory.
+    """
+    roles = [read(file.read_text()) for file in sorted(ROLES.glob("*.yaml"))]
+    found: list[dict[str, Any]] = [
+        item | {"name": f"{item['name']}, which must stay closed"}
+        for role in roles
+        for item in role.get("closed", ())
+    ]
+    found += [item for role in roles for item in role.get("listen", ())]
+    for addon in addons():
+        for port in addon.ports:
+            if isinstance(port.port, str) and place(tuple(port.port.split("."))) is None:
+                raise InputError(
+                    f"addons/{addon.folder.name}/addon.yaml: ports: {port.name}: {port.port}: "
+                    "the inventory has no such field; write SECTION.KEY, or a number"
+                )
+            found.append(port.model_dump())
+    fixed = {
+        (item["port"], item["protocol"]): item["name"] for item in found if isinstance(item["port"], int)
+    }
+    chosen: dict[Loc, str] = {
+        tuple(item["port"].split(".")): item["protocol"] for item in found if isinstance(item["port"], str)
+    }
+    return fixed, chosen
+
+
+def ports(inventory: Inventory) -> Iterator[Problem]:
+    """The API's port and those of add-ons are nobody else's on the same machines."""
+    fixed, chosen = _declared()
+    for path, protocol in chosen.items():
+        section, here = getattr(inventory, str(path[0]), None), place(path)
+        number = getattr(section, str(path[1])) if section else 0
+        if owner := fixed.get((number, protocol)):
+            default = here.field.default if here and here.field else "another"
+            yield Problem(path, f"is the port of {owner}", f"write {default}")
+    if inventory.kubernetes.api_port in NODE_PORTS:
+        yield Problem(API_PORT, "lies in the range of NodePorts, 30000-32767", "write 6443")
+
+
+RULES = (ports,)

@@ -1,0 +1,125 @@
+"""Add-ons are found, checked and put in order; what is wrong is told with file and field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.addons import addons, provider_of, selected
+from lab.errors import InputError
+from tests.world import INVENTORY, inventory
+
+LEAST = "title: Toy\nnamespaces: [toy]\nready: [job/toy/setup]\n"
+
+
+def folder(tmp_path: Path, **files: str) -> Path:
+    """A folder of add-ons, each with the least it must say and more."""
+    for name, more in files.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "addon.yaml").write_text(LEAST + more)
+    return tmp_path
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(InputError) as error:
+        addons(path)
+    assert error.value.exit_code == 2
+    return error.value.message
+
+
+def test_every_folder_with_an_addon_yaml_is_one_in_the_order_of_needs(tmp_path: Path) -> None:
+    path = folder(tmp_path, a="needs: [cert-manager]\n", b="", cert_manager="needs: [z]\n", z="")
+    (path / "notes").mkdir()
+    assert [item.name for item in addons(path)] == ["b", "z", "cert-manager", "a"]
+
+
+def test_a_missing_need_is_told_with_file_field_and_what_there_is(tmp_path: Path) -> None:
+    said = refused(folder(tmp_path, a="needs: [flanel, b]\n", b=""))
+    assert said == "addons/a/addon.yaml: needs: flanel: there is no such add-on; there are: b"
+
+
+def test_a_circle_is_told_with_its_way(tmp_path: Path) -> None:
+    said = refused(folder(tmp_path, a="needs: [b]\n", b="needs: [c]\n", c="needs: [a]\n"))
+    assert "needs: a circle: " in said
+    assert said.startswith("addons/")
+    assert all(name in said for name in "abc")
+
+
+def test_an_add_on_that_needs_itself_is_a_circle(tmp_path: Path) -> None:
+    assert "needs: a circle: a -> a" in refused(folder(tmp_path, a="needs: [a]\n"))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("color: red\n", "color: unknown key; known are: certificates, "),
+        ("ports: [{port: 7, protocol: tcp, from: []}]\n", "ports.0.name: is missing"),
+        ("ports: [{name: x, port: 70000, protocol: tcp, from: []}]\n", "ports.0.port"),
+        ("needs: flannel\n", "needs: flannel: "),
+        ("folder: /tmp\n", "folder: unknown key"),
+        ("title: Twice\n", "is not YAML"),
+        ("provides: [storage]\n", "provides.0: storage: "),
+        ("on_hosts: {folders: [/run]}\n", "on_hosts.folders.0: /run: "),
+        ("on_hosts: {folders: [/run/../etc]}\n", "on_hosts.folders.0: /run/../etc: "),
+        ("secrets: [{namespace: Toy, name: x, key: y}]\n", "secrets.0.namespace: Toy: "),
+    ],
+)
+def test_what_a_file_says_wrongly_is_told_with_file_and_field(tmp_path: Path, more: str, said: str) -> None:
+    message = refused(folder(tmp_path, toy=more))
+    assert all(line.startswith("addons/toy/addon.yaml: ") for line in message.splitlines()), message
+    assert said in message
+
+
+def test_all_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+    message = refused(folder(tmp_path, a="color: red\n", b="ready: [pod/x/y]\n".replace("ready", "redy")))
+    assert "addons/a/addon.yaml: color" in message
+    assert "addons/b/addon.yaml: redy" in message
+
+
+@pytest.mark.parametrize("kind", ["pod", "cronjob", "Deployment"])
+def test_only_workloads_whose_readiness_is_known_can_be_waited_for(tmp_path: Path, kind: str) -> None:
+    path = folder(tmp_path, toy="")
+    (path / "toy" / "addon.yaml").write_text(LEAST.replace("job/", f"{kind}/"))
+    assert "addons/toy/addon.yaml: ready.0: " in refused(path)
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "toy\n"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    path = folder(tmp_path, toy="")
+    (path / "toy" / "addon.yaml").write_text(text)
+    assert "addons/toy/addon.yaml: must be a mapping" in refused(path)
+
+
+def test_a_folder_that_python_cannot_import_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cert-manager").mkdir()
+    (tmp_path / "cert-manager" / "addon.yaml").write_text(LEAST)
+    assert "may hold only a-z, 0-9 and _" in refused(tmp_path)
+
+
+def test_a_lab_has_the_add_ons_of_its_sections_and_those_of_every_lab() -> None:
+    lab = inventory()
+    names = [item.name for item in selected(lab)]
+    assert [item.name for item in addons()] == names
+    assert names.index("flannel") < names.index("metallb") < names.index("traefik")
+    without = inventory(INVENTORY.replace("ingress: {address: 10.1.1.100}\n", ""))
+    assert [item.name for item in selected(lab) if item not in selected(without)] == ["traefik"]
+    assert provider_of("ingress", without) is None
+    found = provider_of("ingress", lab)
+    assert found is not None
+    assert found.name == "traefik"
+
+
+def test_every_file_of_an_add_on_has_a_name_that_somebody_reads() -> None:
+    """A file that is found by nobody, as `patches.yaml.j2`, would be left out in silence."""
+    known = {
+        *("addon.yaml", "section.py", "patch.yaml.j2", "objects.yaml.j2", "client.py", "defects.py"),
+        *("rows.yaml", "README.md", "conftest.py", "catalogue.yaml", "fixtures", "build"),
+    }
+    for addon in addons():
+        modules = {path.stem for path in addon.folder.glob("*.py")}
+        texts = "".join(path.read_text() for path in addon.folder.glob("*.py"))
+        for path in addon.folder.iterdir():
+            used = path.stem in modules and f"{addon.module}.{path.stem} import" in texts
+            test = path.name.startswith("test_")
+            assert path.name in known or used or test or path.name == "__pycache__", path
