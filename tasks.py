@@ -43,8 +43,8 @@ building = (
 )
 show = task(
     "artifacts.show",
-    "Show each component: version, source, digest, state.",
-    Option("inventory", "whose registry mirrors are asked first (containerd.mirrors)"),
+    "Show each component that the lab wants: version, source, digest, state.",
+    *LAB,
     SOURCE,
     Option("arch", "of which machines: amd64 or arm64; default: this machine's"),
     Option("fetch", "bring what is missing", False),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.artifacts.provide import provide
+from lab.artifacts.wanted import wanted
 from lab.checks.ingress import has_ingress
 from lab.commands.bench_artifacts import bench_artifacts
 from lab.commands.bench_inventory import bench_inventory
@@ -50,7 +51,12 @@ def _lab(lab: Lab, common: list[str], source: str) -> dict[str, Any]:
             next_step="invoke destroy",
         )
     begun = time.monotonic()
-    provide(source=source, packages=all_packages(), say=lambda line: print(line, file=sys.stderr))
+    provide(
+        wanted(lab.inventory),
+        source=source,
+        packages=all_packages(),
+        say=lambda line: print(line, file=sys.stderr),
+    )
     figures: dict[str, Any] = {"machines": len(lab.inventory.hosts)}
     figures["artifacts_seconds"] = round(time.monotonic() - begun, 2)
     figures["validate_seconds"] = measured("validate", *common).seconds

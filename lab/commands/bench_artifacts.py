@@ -11,11 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.artifacts.catalogue import Catalogue, Image, load_yaml
-from lab.artifacts.sources.upstream import official_file
+from lab.artifacts.sources.upstream import official_files
 from lab.artifacts.store import cache_folder
 from lab.artifacts.toolchain import host_arch
+from lab.artifacts.wanted import wanted
+from lab.catalogue.catalogue import Selection
+from lab.catalogue.load import load_catalogue
 from lab.errors import FailedError
+from lab.inventory import load
 
 LIMITS = {"ratio": 1.3, "transfers_at_once": 4, "peak_mib": 150, "second_seconds": 0.5}
 """What is promised: at most, and of the transfers at least."""
@@ -26,7 +29,10 @@ TRIES = 3
 FETCH = """
 import sys
 from lab.artifacts.provide import foreign_stock
-foreign_stock("upstream", sys.argv[1], say=lambda line: print(line, file=sys.stderr))
+from lab.artifacts.wanted import wanted
+from lab.inventory import load
+lab = load("rehearsal")
+foreign_stock(wanted(lab), "upstream", sys.argv[1], say=lambda line: print(line, file=sys.stderr))
 """
 """All that is fetched, without the image store that is then made of it."""
 AGAIN = ("-m", "invoke", "artifacts", "-s", "upstream", "--fetch")
@@ -49,7 +55,9 @@ def bench_artifacts() -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=cache_folder().parent, prefix="plumbline-bench-") as scratch:
         folder = Path(scratch)
         with World(folder) as world:
-            commands = by_hand(load_yaml(folder / "catalogue.yaml", Catalogue), arch, folder / "hand")
+            published = load_catalogue(folder / "artifacts" / "catalogue.yaml", folder / "addons")
+            selection = published.select(wanted(load("rehearsal")))
+            commands = by_hand(selection, arch, folder / "hand")
             (folder / "commands").write_text("".join(f"{command}\n" for command in commands))
             script = f"mkdir hand; xargs -P {BY_HAND} -d '\\n' -n 1 sh -ec < commands; rm -r hand"
             typed = world.command("sh", "-ec", script, folder=folder)
@@ -77,18 +85,18 @@ def bench_artifacts() -> dict[str, Any]:
     }
 
 
-def by_hand(catalogue: Catalogue, arch: str, folder: Path) -> list[str]:
+def by_hand(selection: Selection, arch: str, folder: Path) -> list[str]:
     """What somebody would type to have the same bytes: one command a file, one an image."""
+    urls = [file.url for _, one in selection.installed() for file in official_files(one, arch).values()]
+    urls += [one.filled(one.url) for _, one in selection.files()]
     commands = []
-    for name, component in catalogue.components.items():
-        if isinstance(component, Image):
-            if component.digest:
-                image = f"docker://{component.tagged.rpartition(':')[0]}@{component.digest}"
-                commands.append(f"skopeo copy --quiet --override-arch {arch} {image} dir:{folder}/{name}")
-            continue
-        for number, one in enumerate(component.upstream):
-            url = official_file(component, one, arch).url
-            commands.append(f"curl --silent --show-error --fail --location -o {folder}/{name}-{number} {url}")
+    for number, url in enumerate(urls):
+        commands.append(f"curl --silent --show-error --fail --location -o {folder}/{number} {url}")
+    for item, image in selection.images():
+        if image.digest:
+            source = f"docker://{image.tagged.rpartition(':')[0]}@{image.digest}"
+            target = f"dir:{folder}/{item.name}"
+            commands.append(f"skopeo copy --quiet --override-arch {arch} {source} {target}")
     return commands
 
 

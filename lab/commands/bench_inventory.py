@@ -126,7 +126,7 @@ def fit(hosts: list[int], seconds: list[float]) -> dict[str, Any]:
 
 def plan_seconds(inventory: Inventory) -> float:
     """What `plan` computes once it has looked: bundles, and each compared with an empty and a right host."""
-    begun, images, traits = time.monotonic(), pins(), traits_of(inventory)
+    begun, images, traits = time.monotonic(), pins(inventory), traits_of(inventory)
     for name in inventory.hosts:
         wanted = bundle(inventory, traits[name], images, name)
         compare(wanted, seen(wanted, right=False))

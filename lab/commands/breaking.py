@@ -57,7 +57,7 @@ def fault(name: str, inventory: str, provider: str, host: str, seconds: float) -
 
 
 def _inject(opened: Session, wanted: Fault) -> None:
-    console, driver = opened.console, Driver(opened.lab, opened.run.folder, pins())
+    console, driver = opened.console, Driver(opened.lab, opened.run.folder, pins(opened.inventory))
 
     def healthy_again() -> None:
         console.say("healed; waiting for health", wanted.host)
@@ -83,7 +83,7 @@ def trials(name: str, inventory: str, provider: str, host: str, times: int) -> N
         opened.lab.inside(),
     ):
         lab, console = opened.lab, opened.console
-        driver = Driver(lab, opened.run.folder, pins())
+        driver = Driver(lab, opened.run.folder, pins(lab.inventory))
         done: list[Trial] = []
         for number in range(1, times + 1):
             with console.working("trial", f"trial {number} of {times}: {name} of {host}"):

@@ -29,7 +29,7 @@ def load(inventory: str, provider: str, profile: str, workers: int, bind: str, c
     with session("load", inventory, provider) as opened:
         wanted = profile_of(opened.inventory, profile)
         with undamaged(opened.lab, "invoke load"), opened.lab.inside():
-            front = ingress(Driver(opened.lab, opened.run.folder, pins()))
+            front = ingress(Driver(opened.lab, opened.run.folder, pins(opened.inventory)))
             with site(front, "load"):
                 target = target_of(front)
                 opened.console.say(f"{wanted.users} users, {wanted.seconds} s, from {workers} processes")

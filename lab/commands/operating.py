@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.syntax import Syntax
 
 from lab.artifacts.provide import provide, stock
+from lab.artifacts.wanted import wanted
 from lab.checks import evidence
 from lab.checks.driver import Driver
 from lab.commands import asking
@@ -82,11 +83,12 @@ def equipped(opened: Session, operation: Operation, options: dict[str, Any]) -> 
     if not operation.artefacts:
         yield Build(opened.lab, None, opened.console, opened.run)
         return
-    say, mirrors = opened.console.say, opened.inventory.containerd.mirrors
-    provided = provide(source=source, packages=all_packages(), mirrors=mirrors, say=say)
+    items, say, mirrors = wanted(opened.inventory), opened.console.say, opened.inventory.containerd.mirrors
+    provided = provide(items, source=source, packages=all_packages(), mirrors=mirrors, say=say)
     lab = opened.lab.with_layers((provided.payload, provided.debian))
     stocks = {
-        arch.value: stock(provided, arch, mirrors=mirrors, say=say) for arch in stocked(opened.inventory)
+        arch.value: stock(provided, items, arch, mirrors=mirrors, say=say)
+        for arch in stocked(opened.inventory)
     }
     yield Build(lab, provided, opened.console, opened.run, stocks)
 
@@ -146,7 +148,9 @@ def _keep_evidence(build: Build, error: PlumblineError) -> None:
     named = set(re.findall(r"[\w-]+", error.message))
     hosts = [name for name in build.lab.inventory.hosts if name in failed | named]
     with build.console.working("evidence", "what the hosts concerned know"):
-        folder = evidence.collect(Driver(build.lab, build.run.folder, pins()), hosts, "evidence", str(error))
+        folder = evidence.collect(
+            Driver(build.lab, build.run.folder, pins(build.lab.inventory)), hosts, "evidence", str(error)
+        )
     build.console.say(f"evidence: {build.run.folder / folder}")
 
 

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from lab import proxies
 from lab.artifacts.provide import program as find_program
+from lab.artifacts.wanted import wanted
 from lab.cluster import etcd
 from lab.cluster.api import ApiError, Unavailable
 from lab.cluster.workloads import is_ready
@@ -128,7 +129,7 @@ def kubectl(inventory: str, provider: str, source: str, arguments: str) -> None:
             f"kubectl: {arguments}: {error}", next_step="escape the quote, as in: invoke kubectl -- get \\'x"
         ) from None
     lab = open_lab(read(inventory, provider))
-    program = find_program("kubectl", source=source, say=_silent)
+    program = find_program("kubectl", wanted(lab.inventory), source=source, say=_silent)
     with lab.inside():
         _become([str(program), *words], {**os.environ, "KUBECONFIG": str(lab.fetch_kubeconfig())})
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-from lab.artifacts.manifests import provide_manifests
+from lab.artifacts.wanted import wanted
+from lab.artifacts.wanted_files import provide_files
 from lab.commands.session import ROOT, read, shown
 from lab.providers.opening import outputs, traits_of
 from lab.render.addons import addon_manifests
@@ -21,9 +22,9 @@ def render(inventory: str, provider: str, source: str) -> None:
     found = read(inventory, provider)
     run = Run(ROOT, found.lab, "render")
     try:
-        manifests = provide_manifests(source, addon_manifests(found), say=print)
+        manifests = provide_files(source, wanted(found), addon_manifests(found), say=print)
         keys = Keys(found.lab)
-        files = everything(found, traits_of(found), pins(), keys, manifests, outputs(found, keys))
+        files = everything(found, traits_of(found), pins(found), keys, manifests, outputs(found, keys))
         written = write(run, files)
     finally:
         run.close()

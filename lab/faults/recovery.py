@@ -118,7 +118,7 @@ def mend(lab: Lab, say: Callable[[str], None]) -> tuple[str, ...]:
 def _say_health(lab: Lab, say: Callable[[str], None]) -> None:
     with tempfile.TemporaryDirectory() as folder, lab.inside():
         try:
-            await_health(Driver(lab, Path(folder), pins()))
+            await_health(Driver(lab, Path(folder), pins(lab.inventory)))
             say("the lab is healthy again")
         except PlumblineError as error:
             say(error.message)

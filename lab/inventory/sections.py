@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lab.inventory.ranges import AddressRange
 from lab.inventory.reaction import Name as Reaction
-from lab.inventory.tested import default_version
+from lab.inventory.tested import version_field
 from lab.inventory.types import (
     Address,
     Bridge,
@@ -45,7 +45,7 @@ class Model(BaseModel):
 class Kubernetes(Model):
     """The cluster."""
 
-    version: VersionV = Field(default_version("kubernetes"), description="Kubernetes version.")
+    version: VersionV = version_field("kubernetes", "Kubernetes version.")
     pod_subnet: Net = Field(IPv4Network("10.244.0.0/16"), description="Addresses of pods.")
     service_subnet: Net = Field(IPv4Network("10.96.0.0/12"), description="Addresses of services.")
     node_mask: Whole = Field(
@@ -73,9 +73,7 @@ class Kubernetes(Model):
 class Containerd(Model):
     """The container runtime."""
 
-    version: Version = Field(
-        default_version("containerd").removeprefix("v"), description="containerd version."
-    )
+    version: Version = version_field("containerd", "containerd version.", v=False)
     mirrors: Mapping[Registry, tuple[Url, ...]] = Field(
         default_factory=dict,
         description="Mirrors of a registry in the order in which they are tried, before the registry itself.",

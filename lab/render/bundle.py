@@ -10,8 +10,9 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from lab.addons import selected
-from lab.artifacts.catalogue import Image, load_catalogue
 from lab.artifacts.stock import Stock
+from lab.artifacts.wanted import wanted
+from lab.catalogue.load import load_catalogue
 from lab.inventory.models import Inventory
 from lab.machines import Traits
 from lab.render import firewall
@@ -77,10 +78,10 @@ class Pins:
         return {name: reference.rpartition(":")[2] for name, reference in self.images.items()}
 
 
-def pins() -> Pins:
-    """The images of the artefact catalogue."""
-    components = load_catalogue().components
-    return Pins({name: item.tagged for name, item in components.items() if isinstance(item, Image)})
+def pins(inventory: Inventory) -> Pins:
+    """The images that a lab wants, in its versions."""
+    selection = load_catalogue().select(wanted(inventory))
+    return Pins({item.name: image.tagged for item, image in selection.images()})
 
 
 def host_context(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> dict[str, Any]:

@@ -38,4 +38,5 @@ class Context(BaseModel):
     def driver(self) -> Driver:
         """Open the lab again, in this process."""
         inventory = inventory_model().model_validate_json(self.inventory)
-        return Driver(Lab.open(inventory, self.root), self.folder, pins(), offline=not self.layer.needs_lab)
+        lab = Lab.open(inventory, self.root)
+        return Driver(lab, self.folder, pins(inventory), offline=not self.layer.needs_lab)

@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from lab.addons import addons, selected
-from lab.artifacts.catalogue import load_catalogue
-from lab.artifacts.manifests import provide_manifests
+from lab.artifacts.wanted import wanted
+from lab.artifacts.wanted_files import provide_files
+from lab.catalogue.load import load_catalogue
 from lab.checks.driver import Driver
 from lab.checks.outcomes import NotPartOfLab
 from lab.checks.verbs import agrees, holds, nothing
@@ -39,16 +40,16 @@ def silent(_: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def programs() -> Programs:
+def programs(driver: Driver) -> Programs:
     """The programs of the pinned versions."""
-    return Programs.provide(say=silent)
+    return Programs.provide(driver.inventory, say=silent)
 
 
 @pytest.fixture(scope="session")
 def manifests(driver: Driver) -> dict[str, Path]:
     """Upstream's manifests and the API's schemas."""
-    wanted = [*addon_manifests(driver.inventory), "kubernetes-openapi"]
-    return provide_manifests("auto", wanted, say=silent)
+    names = [*addon_manifests(driver.inventory), "kubernetes-openapi"]
+    return provide_files("auto", wanted(driver.inventory), names, say=silent)
 
 
 @pytest.fixture(scope="session")
@@ -233,14 +234,14 @@ def test_images_are_the_catalogues_and_the_catalogue_has_both_architectures(
     """Every image that is named is pinned by the catalogue, which makes it for amd64 and arm64 alike."""
     named = {image for items in applied.values() for item in items for image in images_of(item)}
     named.add(tomllib.loads(files["root/etc/containerd/config.toml"])["plugins"][CRI]["sandbox_image"])
-    catalogue = load_catalogue()
-    known = {image.tagged for _, image in catalogue.images()}
+    selection = load_catalogue().select(wanted(driver.inventory))
+    known = {image.tagged for _, image in selection.images()}
     nothing("images outside the catalogue", named - known, rule="none", command="invoke artifacts")
     arch = driver.inventory.hosts[host].arch.value
     lacking = [
-        name
-        for name, component in catalogue.programs()
-        if any(not download.sha256.of(arch) for download in component.upstream)
+        str(item)
+        for item, component in selection.installed()
+        if any(not digests.of(arch) for digests in component.sha256.values())
     ]
     nothing(f"programs without a digest for {arch}", lacking, rule="none", command="invoke artifacts")
 

@@ -21,6 +21,7 @@ import pytest
 from lab.artifacts.provide import provide, stock
 from lab.artifacts.rootfs import debian_tree
 from lab.artifacts.store import Store
+from lab.artifacts.wanted import wanted
 from lab.console import Console
 from lab.hosts.changes import HostChange
 from lab.hosts.converge import compare, look
@@ -187,9 +188,10 @@ def test_a_machine_that_is_something_else_is_refused_with_all_reasons_at_once(ir
 
 def test_a_machine_is_equipped_and_let_go(iron: Iron, tmp_path: Path) -> None:
     lab = Lab(load(str(iron.inventory())), ROOT)
-    provided = provide(source="modules", packages=all_packages(), say=print)
+    items = wanted(lab.inventory)
+    provided = provide(items, source="modules", packages=all_packages(), say=print)
     run_folder = Run(tmp_path, NAME, "build")
-    build = Build(lab, provided, Console(), run_folder, {"amd64": stock(provided, "amd64", say=print)})
+    build = Build(lab, provided, Console(), run_folder, {"amd64": stock(provided, items, "amd64", say=print)})
 
     def work() -> tuple[str, tuple[HostChange, ...]]:
         lab.provider.enter()

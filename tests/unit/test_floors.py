@@ -13,7 +13,19 @@ from lab.providers.face import face
 ROOT = Path(__file__).parents[2]
 FLOORS = (
     *("errors", "console", "own_yaml", "waits", "runs", "proxies", "local", "machines", "authority"),
-    *("addons", "inventory", "ssh", "artifacts", "render", "cluster", "hosts", "providers", "labs", "locks"),
+    *(
+        "addons",
+        "catalogue",
+        "inventory",
+        "ssh",
+        "artifacts",
+        "render",
+        "cluster",
+        "hosts",
+        "providers",
+        "labs",
+        "locks",
+    ),
     *("damage", "checks", "steps", "operations", "report", "load", "faults", "verify", "selftest"),
     "commands",
 )

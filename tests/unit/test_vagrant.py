@@ -295,7 +295,7 @@ def test_the_seed_keeps_vagrants_own_card_and_leaves_by_it(
     lab: Inventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
-    wanted = bundle(lab, Traits(), pins(), "pi-1")
+    wanted = bundle(lab, Traits(), pins(lab), "pi-1")
     files = seed(lab, access(lab, "pi-1"), wanted, Keys(lab.lab))
     network = yaml.safe_load(files["network-config"])["ethernets"]
     assert network["management"] == {

@@ -18,7 +18,6 @@ from filelock import FileLock
 from requests import Response, Session
 
 from lab.artifacts import programs
-from lab.artifacts.catalogue import line_of
 from lab.artifacts.digests import file_digest
 from lab.artifacts.sources.trouble import (
     BUILD_HERE,
@@ -33,6 +32,7 @@ from lab.artifacts.sources.trouble import (
     unreached,
 )
 from lab.artifacts.store import Say, flush
+from lab.catalogue.load import line_of
 
 # Seconds without a byte that end a try.
 SILENCE = 30.0

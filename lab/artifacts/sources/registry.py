@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from lab.artifacts import programs
-from lab.artifacts.catalogue import line_of
 from lab.artifacts.digests import file_digest
 from lab.artifacts.images import Layer, write_image
 from lab.artifacts.sources.skopeo import NoSuchImageError, skopeo
 from lab.artifacts.sources.trouble import BUILD_HERE
 from lab.artifacts.store import Say
+from lab.catalogue.load import line_of
 from lab.errors import FailedError
 
 # registry -> URLs of its mirrors, in the order in which they are tried

@@ -12,8 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab.artifacts.catalogue import CATALOGUE
 from lab.artifacts.store import Store
+from lab.catalogue.model import ROOT
 from tests.doubles.upstream.servers import Upstream
 from tests.doubles.upstream.whole import publish, real_names, seed
 
@@ -25,7 +25,8 @@ def main(folder: Path, *, bad_day: bool) -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     upstream = Upstream(folder, real_names())
     store = Store()
-    cover(CATALOGUE, publish(upstream, store), folder)
+    for path, text in publish(upstream, store).items():
+        cover(path, text, folder)
     seed(store, Store(folder / "cache"))
     cover(BUNDLE, BUNDLE.read_text() + upstream.keys.certificate_file.read_text(), folder)
     cover(HOSTS, f"127.0.0.1 localhost\n{upstream.hosts()}", folder)
@@ -42,7 +43,8 @@ def main(folder: Path, *, bad_day: bool) -> None:
 
 def cover(path: Path, text: str, folder: Path) -> None:
     """Put another content over a file, in this mount namespace only."""
-    own = folder / path.name
+    own = folder / (path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name)
+    own.parent.mkdir(parents=True, exist_ok=True)
     own.write_text(text)
     subprocess.run(["mount", "--bind", own, path], check=True)
 

@@ -17,13 +17,18 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from lab.artifacts.catalogue import CATALOGUE, Download, Image, Programs, load_catalogue
 from lab.artifacts.choice import source_of
-from lab.artifacts.manifests import load_manifests, manifest_key
+from lab.artifacts.files import file_key
 from lab.artifacts.rootfs import debian_key
 from lab.artifacts.sources.modules import IMAGE_TAR
 from lab.artifacts.store import Key, Store
 from lab.artifacts.toolchain import host_arch
+from lab.artifacts.wanted import wanted
+from lab.catalogue.catalogue import Selection
+from lab.catalogue.load import files as catalogues
+from lab.catalogue.load import load_catalogue
+from lab.catalogue.model import Download, File, Image, Programs
+from lab.inventory import load
 from lab.render.roles import all_packages
 from tests.doubles.upstream.publish import DOCKER, OCI, Publisher
 from tests.doubles.upstream.servers import ASSETS, Upstream
@@ -34,52 +39,63 @@ FORMS: tuple[tuple[Mapping[str, str], str], ...] = ((OCI, "gzip"), (OCI, "zstd")
 STORAGE, TOKENS = "production.cloudflare.docker.com", "auth.docker.io"
 
 
+def selected() -> Selection:
+    """What the rehearsal lab wants: what `invoke artifacts` fetches."""
+    return load_catalogue().select(wanted(load("rehearsal")))
+
+
 def real_names() -> dict[str, list[str]]:
     """Names of the servers, by what serves them in `Upstream`."""
     registries, files = {"registry-1.docker.io"}, {ASSETS}
-    for component in load_catalogue().components.values():
+    for component in selected().components.values():
         if isinstance(component, Image):
             registries |= {component.reference.partition("/")[0]} if component.upstream else set()
+        elif isinstance(component, File):
+            files |= {str(urlsplit(component.url).hostname)}
         else:
-            files |= {str(urlsplit(one.url).hostname) for one in component.upstream}
-    files |= {str(urlsplit(one.url).hostname) for one in load_manifests().values()}
+            files |= {str(urlsplit(one.url).hostname) for one in component.upstream.values()}
     return {"registry": sorted(registries), "storage": [STORAGE], "tokens": [TOKENS], "files": sorted(files)}
 
 
-def publish(upstream: Upstream, store: Store) -> str:
-    """Publish every component for both architectures; gives the text of the catalogue that pins it.
+def publish(upstream: Upstream, store: Store) -> dict[Path, str]:
+    """Publish every component for both architectures; gives the texts of the catalogue that pins it, by file.
 
     What `modules` built for this machine lies in `store`. The other architecture gets the same programs with
     some bytes behind them: they are fetched and checked, never run.
     """
-    catalogue = load_catalogue()
-    built = source_of("modules", store, catalogue, host_arch(), print)
-    data = yaml.safe_load(CATALOGUE.read_text())["components"]
+    selection = selected()
+    built = source_of("modules", store, selection, host_arch(), print)
+    parts = {path: yaml.safe_load(path.read_text()) for path in catalogues()}
+    data = {name: one for part in parts.values() for name, one in part["components"].items()}
     scratch = upstream.folder / "scratch"
     scratch.mkdir()
     with upstream.publishing() as address, ThreadPoolExecutor(os.cpu_count()) as pool:
         publisher = Publisher(address, upstream.folder / "packed")
         pinned = {}
         forms = itertools.cycle(FORMS)
-        for name, component in catalogue.components.items():
-            paths = store.paths(built.make(name))
+        for item, component in selection.components.items():
+            if isinstance(component, File):
+                if entry := store.find(file_key(item.name, component)):
+                    [path] = store.paths(entry).values()
+                    link(path, served(upstream, component.filled(component.url)))
+                continue
+            paths = store.paths(built.make(item))
+            own = data[item.name]["versions"][item.version]
             if isinstance(component, Programs):
-                sums = [_file(upstream, component, one, paths, pool) for one in component.upstream]
-                for entry, digests in zip(data[name].get("upstream", []), sums, strict=True):
-                    entry["sha256"] = {arch: one.result() for arch, one in digests.items()}
+                sums = {
+                    name: _file(upstream, component, one, paths, pool)
+                    for name, one in component.upstream.items()
+                }
+                for name, digests in sums.items():
+                    own["sha256"][name] = {arch: one.result() for arch, one in digests.items()}
             elif component.upstream:
                 tar = paths[IMAGE_TAR]
-                pinned[name] = pool.submit(_image, publisher, component, tar, scratch, next(forms))
-        for name, digest in pinned.items():
-            data[name].pop("unpinned", None)
-            data[name]["digest"] = digest.result()
-    for name, manifest in load_manifests().items():
-        entry = store.find(manifest_key(name, manifest))
-        if entry:
-            [path] = store.paths(entry).values()
-            link(path, served(upstream, manifest.url))
-    text: str = yaml.safe_dump({"components": data}, sort_keys=False)
-    return text
+                pinned[item] = pool.submit(_image, publisher, component, tar, scratch, next(forms))
+        for item, digest in pinned.items():
+            own = data[item.name]["versions"][item.version]
+            own.pop("unpinned", None)
+            own["digest"] = digest.result()
+    return {path: yaml.safe_dump(part, sort_keys=False) for path, part in parts.items()}
 
 
 def _file(
@@ -96,8 +112,7 @@ def _file(
 def _release(
     upstream: Upstream, component: Programs, one: Download, paths: Mapping[str, Path], arch: str
 ) -> str:
-    number = component.version.removeprefix("v")
-    values = {"version": component.version, "number": number, "arch": arch}
+    values = {"version": component.version, "number": component.number, "arch": arch}
     target = served(upstream, one.url.format(**values))
     if one.program:
         link(paths[one.program], target)
@@ -165,12 +180,13 @@ def link(source: Path, target: Path) -> None:
 
 def seed(source: Store, target: Store) -> None:
     """Give a store what no upstream serves: the root filesystem and our own test image, for both."""
-    catalogue = load_catalogue()
+    selection = selected()
+    ours = [item for item in selection.components if item.name in ("probe-program", "probe")]
     for arch in ARCHES:
-        built = source_of("modules", source, catalogue, arch, print)
-        for name in ("probe-program", "probe"):
-            built.make(name)
-            key = built.key(name)
+        built = source_of("modules", source, selection, arch, print)
+        for item in ours:
+            built.make(item)
+            key = built.key(item)
             assert key
             hand_over(source, target, key)
     key = debian_key(all_packages(), host_arch())

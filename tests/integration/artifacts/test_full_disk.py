@@ -25,14 +25,15 @@ mount -o remount,size=60m "$PLUMBLINE_CACHE"
 exec "$@"
 """
 FETCH = """
-import sys
-from lab.artifacts.catalogue import Catalogue
+import json, sys
 from lab.artifacts.sources.upstream import UpstreamSource
 from lab.artifacts.store import Store
+from lab.catalogue.catalogue import Catalogue
+from lab.catalogue.model import ComponentVersion
 from lab.errors import PlumblineError
 try:
-    catalogue = Catalogue.model_validate_json(sys.argv[1])
-    made = UpstreamSource(Store(), catalogue, "amd64", print).make("thing")
+    selection = Catalogue.model_validate(json.loads(sys.argv[1])).everything()
+    made = UpstreamSource(Store(), selection, "amd64", print).make(ComponentVersion("thing", "v1"))
     print("made", sorted(made.files))
 except PlumblineError as error:
     print("error:", error)
@@ -70,26 +71,19 @@ def test_a_full_disk_is_said_and_the_next_run_goes_on(upstream: Upstream, tmp_pa
             digest = publisher.image("some/thing", "v1", [layer], {"amd64": config_of("amd64", [layer])})
         thing = {
             "kind": "image",
-            "version": "v1",
             "reference": f"{upstream.host('registry')}/some/thing:v1",
-            "digest": digest,
             "modules": {"programs": {}, "entrypoint": []},
+            "versions": {"v1": {"digest": digest}},
         }
     else:
         (upstream.folder / "files" / "tool").write_bytes(content)
         sha256 = hashlib.sha256(content).hexdigest()
         thing = {
             "kind": "programs",
-            "version": "v1",
             "install": {"tool": "/usr/bin"},
             "modules": "none",
-            "upstream": [
-                {
-                    "url": f"https://{upstream.host('files')}/tool",
-                    "program": "tool",
-                    "sha256": {"amd64": sha256, "arm64": sha256},
-                }
-            ],
+            "upstream": {"file": {"url": f"https://{upstream.host('files')}/tool", "program": "tool"}},
+            "versions": {"v1": {"sha256": {"file": {"amd64": sha256, "arm64": sha256}}}},
         }
     said = run(json.dumps({"components": {"thing": thing}}), upstream, tmp_path / "small")
     first, _, second = said.partition("error: ")

@@ -19,6 +19,8 @@ import pytest
 
 from lab.artifacts.provide import provide
 from lab.artifacts.store import cache_folder
+from lab.artifacts.wanted import wanted
+from lab.inventory import load
 from lab.render.roles import all_packages
 from tests.integration.conftest import ROOT, kill_all
 
@@ -100,7 +102,7 @@ class Apart:
 
 @pytest.fixture
 def apart(tmp_path: Path) -> Iterator[Apart]:
-    provide(packages=all_packages(), source="modules", say=print)
+    provide(wanted(load("rehearsal")), packages=all_packages(), source="modules", say=print)
     made = Apart(tmp_path)
     yield made
     made.end()

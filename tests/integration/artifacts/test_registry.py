@@ -15,18 +15,20 @@ from typing import Any
 
 import pytest
 
-from lab.artifacts.catalogue import Catalogue
 from lab.artifacts.sources.modules import IMAGE_TAR
 from lab.artifacts.sources.registry import Mirrors
 from lab.artifacts.sources.trouble import PATIENT_TRIES, TRIES
 from lab.artifacts.sources.upstream import UpstreamSource
 from lab.artifacts.store import Store
+from lab.catalogue.catalogue import Catalogue
+from lab.catalogue.model import ComponentVersion
 from lab.errors import FailedError, PreflightError
 from tests.doubles.upstream.publish import DOCKER, OCI, Publisher, blob_of, config_of, encode, small_layer
 from tests.doubles.upstream.servers import Front, Upstream
 
 pytestmark = pytest.mark.usefixtures("waited")
 ZERO = f"sha256:{'0' * 64}"
+THING = ComponentVersion("thing", "v1")
 
 
 class Shelf:
@@ -58,17 +60,16 @@ class Shelf:
     ) -> UpstreamSource:  # fmt: skip
         component = {
             "kind": "image",
-            "version": "v1",
             "reference": f"{host or self.host}/{repository}:{{version}}",
-            "digest": digest,
             "modules": {"programs": {}, "entrypoint": ["/bin/tool"]},
+            "versions": {"v1": {"digest": digest}},
         }
-        catalogue = Catalogue.model_validate({"components": {"thing": component}})
-        return UpstreamSource(self.store, catalogue, arch, self.said.append, mirrors)
+        selection = Catalogue.model_validate({"components": {"thing": component}}).everything()
+        return UpstreamSource(self.store, selection, arch, self.said.append, mirrors)
 
     def pull(self, digest: str, arch: str = "amd64", **where: Any) -> dict[str, bytes]:
         """Pull it; gives the members of the tar."""
-        made = self.source(digest, arch, **where).make("thing")
+        made = self.source(digest, arch, **where).make(THING)
         with tarfile.open(self.store.paths(made)[IMAGE_TAR]) as tar:
             return {member.name: read(tar, member) for member in tar}
 
@@ -76,8 +77,8 @@ class Shelf:
         """Pull it and fail: the error, in one block that names the component; and nothing is in the store."""
         source = self.source(digest, arch, **where)
         with pytest.raises(FailedError) as raised:
-            source.make("thing")
-        key = source.key("thing")
+            source.make(THING)
+        key = source.key(THING)
         assert key
         assert self.store.read(key) is None
         assert list((self.store.folder / "work").iterdir()) == []
@@ -186,8 +187,7 @@ def test_a_digest_that_upstream_does_not_serve(shelf: Shelf, monkeypatch: pytest
     recipes = shelf.folder / "artifacts"
     recipes.mkdir()
     (recipes / "catalogue.yaml").write_text(f"components:\n  thing:\n    digest: {ZERO}\n")
-    (recipes / "manifests.yaml").write_text("")
-    monkeypatch.setattr("lab.artifacts.catalogue.RECIPES", recipes)
+    monkeypatch.setattr("lab.catalogue.load.files", lambda: (recipes / "catalogue.yaml",))
     error = shelf.refused(ZERO)
     assert error.message == f"thing: {shelf.host}/some/thing@{ZERO}: the registry has no such image"
     assert error.next_step.startswith(
@@ -341,21 +341,20 @@ def test_every_place_that_failed_is_named(shelf: Shelf) -> None:
 def test_a_machine_without_skopeo(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.artifacts.sources.skopeo.PROGRAM", "no-such-skopeo")
     with pytest.raises(PreflightError, match="not installed") as raised:
-        shelf.source(ZERO).make("thing")
+        shelf.source(ZERO).make(THING)
     assert raised.value.next_step == "apt-get install skopeo"
 
 
 def test_what_is_not_pinned_is_never_pulled(shelf: Shelf) -> None:
     component = {
         "kind": "image",
-        "version": "v1",
         "reference": f"{shelf.host}/some/thing:{{version}}",
-        "unpinned": "nobody knows it",
         "modules": {"programs": {}, "entrypoint": ["/bin/tool"]},
+        "versions": {"v1": {"unpinned": "nobody knows it"}},
     }
-    catalogue = Catalogue.model_validate({"components": {"thing": component}})
-    origin = UpstreamSource(shelf.store, catalogue, "amd64", shelf.said.append)
-    assert origin.origin("thing") == "modules"
+    selection = Catalogue.model_validate({"components": {"thing": component}}).everything()
+    origin = UpstreamSource(shelf.store, selection, "amd64", shelf.said.append)
+    assert origin.origin(THING) == "modules"
     # Composed here instead: of nothing, in this test.
-    assert origin.make("thing").files
+    assert origin.make(THING).files
     assert shelf.day.asked == []

@@ -14,21 +14,28 @@ from pathlib import Path
 
 import pytest
 
-from lab.artifacts.catalogue import Catalogue, Image, load_catalogue, load_yaml
 from lab.artifacts.choice import source_of
 from lab.artifacts.digests import file_digest
 from lab.artifacts.images import image_id
 from lab.artifacts.sources.modules import IMAGE_TAR
 from lab.artifacts.store import Store, cache_folder
 from lab.artifacts.toolchain import host_arch
+from lab.artifacts.wanted import wanted
+from lab.catalogue.load import load_catalogue
+from lab.catalogue.model import Image, Programs
+from lab.inventory import load
 from tests.doubles.upstream.whole import ARCHES
 from tests.doubles.upstream.world import ROOT, World
 
+WANTED = wanted(load("rehearsal"))
+SELECTION = load_catalogue().select(WANTED)
+ORDERED = sorted(SELECTION.components.items(), key=lambda item: not isinstance(item[1], Programs))
 OFFICIAL = [
-    name
-    for name, component in load_catalogue().components.items()
-    if (component.upstream if isinstance(component, Image) else component.install)
+    item
+    for item, component in ORDERED
+    if item in WANTED and not (isinstance(component, Image) and not component.upstream)
 ]
+"""In the order of source upstream: programs, then what is no set of programs."""
 INVENTORY = """\
 lab: from-upstream
 provider: lxc
@@ -68,22 +75,25 @@ def test_every_component_comes_from_upstream(fetched: tuple[World, str]) -> None
     done = world.invoke("artifacts", "-s", "upstream", "--arch", arch, "--json")
     rows = {row["component"]: row for row in json.loads(done.stdout)}
     assert {row["state"] for row in rows.values()} == {"present"}
-    assert [name for name, row in rows.items() if row["source"] == "upstream" and row["version"]] == OFFICIAL
+    assert [name for name, row in rows.items() if row["source"] == "upstream" and row["version"]] == [
+        item.name for item in OFFICIAL
+    ]
     assert rows["probe"]["source"] == "modules", "our own test image is on no registry"
 
 
 def test_what_is_fetched_is_what_was_published(fetched: tuple[World, str]) -> None:
     """Byte for byte: the programs and layers of this processor are those that were built here."""
     world, arch = fetched
-    published = load_yaml(world.folder / "catalogue.yaml", Catalogue)
+    catalogue = load_catalogue(world.folder / "artifacts" / "catalogue.yaml", world.folder / "addons")
+    published = catalogue.select(WANTED)
     got = Store(world.folder / "cache")
     there = source_of("upstream", got, published, arch, print)
-    here = source_of("modules", Store(), load_catalogue(), host_arch(), print)
-    for name in OFFICIAL:
-        fetched_paths, built_paths = got.paths(there.make(name)), Store().paths(here.make(name))
+    here = source_of("modules", Store(), SELECTION, host_arch(), print)
+    for item in OFFICIAL:
+        fetched_paths, built_paths = got.paths(there.make(item)), Store().paths(here.make(item))
         for program, path in fetched_paths.items():
             if program == IMAGE_TAR:
-                assert layers(path) == layers(built_paths[program]), name
+                assert layers(path) == layers(built_paths[program]), item
                 assert (image_id(path) == image_id(built_paths[program])) is False, "configs differ in form"
             elif arch == host_arch():
                 assert file_digest(path) == file_digest(built_paths[program]), program

@@ -72,8 +72,8 @@ def test_a_lab_without_an_ingress_says_so_to_whoever_wants_one(tmp_path: Path) -
     without = inventory(WITHOUT)
     assert not has_ingress(without)
     with pytest.raises(NotPartOfLab, match="ingress"):
-        ingress(Driver(Lab(without, tmp_path), tmp_path, pins()))
-    found = ingress(Driver(Lab(inventory(), tmp_path), tmp_path, pins()))
+        ingress(Driver(Lab(without, tmp_path), tmp_path, pins(without)))
+    found = ingress(Driver(Lab(inventory(), tmp_path), tmp_path, pins(inventory())))
     assert (found.address, found.name("shop")) == ("10.1.1.100", "shop.test.internal")
 
 

@@ -10,6 +10,7 @@ import pytest
 from lab.artifacts import programs
 from lab.artifacts.entries import Entry, Key
 from lab.artifacts.provide import TRANSFERS, make_all
+from lab.catalogue.model import ComponentVersion
 from lab.errors import FailedError
 
 
@@ -23,30 +24,30 @@ class Made:
         self.begun: list[str] = []
         self.together = threading.Barrier(TRANSFERS)
 
-    def components(self) -> list[str]:
-        return self.names
+    def components(self) -> list[ComponentVersion]:
+        return [ComponentVersion(name, "v1") for name in self.names]
 
-    def origin(self, _name: str) -> str:
+    def origin(self, _item: ComponentVersion) -> str:
         return self.name
 
-    def fetched(self, name: str) -> bool:
-        return name.startswith("f")
+    def fetched(self, item: ComponentVersion) -> bool:
+        return item.name.startswith("f")
 
-    def key(self, name: str) -> Key | None:
-        return Key.of(name, "amd64", {})
+    def key(self, item: ComponentVersion) -> Key | None:
+        return Key.of(item.name, "amd64", {})
 
-    def behind(self, _name: str) -> list[Key]:
+    def behind(self, _item: ComponentVersion) -> list[Key]:
         return []
 
-    def make(self, name: str) -> Entry:
-        self.begun.append(name)
-        if name == self.fails:
-            raise FailedError(f"{name}: does not work")
+    def make(self, item: ComponentVersion) -> Entry:
+        self.begun.append(item.name)
+        if item.name == self.fails:
+            raise FailedError(f"{item.name}: does not work")
         if self.fails:
             programs.pause(30)  # whatever takes long ends when the work is stopped
-        if name in ("f0", "f1", "f2", "f3"):
+        if item.name in ("f0", "f1", "f2", "f3"):
             self.together.wait(30)  # broken unless so many are at work at one time
-        return Entry(Key.of(name, "amd64", {}), {}, None, {})
+        return Entry(Key.of(item.name, "amd64", {}), {}, None, {})
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +59,7 @@ def test_four_are_fetched_at_a_time_beside_what_is_built_in_its_order() -> None:
     source = Made(["b0", "f0", "f1", "b1", "f2", "f3", "b2"])
     tree, made = make_all(source, lambda: Path("/tree"))
     assert tree == Path("/tree")
-    assert sorted(made) == sorted(source.names)
+    assert sorted(item.name for item in made) == sorted(source.names)
     assert [name for name in source.begun if name.startswith("b")] == ["b0", "b1", "b2"]
 
 

@@ -164,7 +164,6 @@ def test_a_termination_is_handled_like_ctrl_c() -> None:
         ("`invoke destroy --host m1` and", "`invoke destroy -i prod -p lxc --host m1` and"),
         ("invoke ssh -i other m1", "invoke ssh -i other m1"),
         ("invoke artifacts --fetch", "invoke artifacts --fetch"),
-        ("invoke artifacts.show --fetch", "invoke artifacts.show -i prod --fetch"),
         ("invoke artifacts.bundle --to x", "invoke artifacts.bundle -i prod -p lxc --to x"),
         ("invoke builder", "invoke builder"),
         ("invoke show; invoke render", "invoke show -i prod -p lxc; invoke render -i prod -p lxc"),

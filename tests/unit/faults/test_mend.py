@@ -91,4 +91,4 @@ def test_nothing_is_broken_in_a_lab_that_is_not_healthy(
 
     monkeypatch.setattr(health, "gate", sick)
     with pytest.raises(PreflightError, match="not healthy, so nothing was broken"):
-        mend.must_be_healthy(Driver(lab, tmp_path, pins()))
+        mend.must_be_healthy(Driver(lab, tmp_path, pins(lab.inventory)))

@@ -21,7 +21,7 @@ ssh: {networks: [10.20.0.0/16, 10.1.1.64/26]}
 
 
 def bundle_of(lab: Inventory, name: str) -> Bundle:
-    return bundle(lab, traits_of(lab)[name], pins(), name)
+    return bundle(lab, traits_of(lab)[name], pins(lab), name)
 
 
 def ruleset(lab: Inventory, name: str) -> str:

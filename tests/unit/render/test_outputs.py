@@ -25,9 +25,9 @@ from lab.render.outputs import everything, is_seed
 from lab.ssh import KeyPair, Keys
 from tests.unit.inventory.table import FIXTURES, VALID
 from tests.unit.inventory.test_inventory_properties import FUZZ, as_yaml, inventories
-from tests.world import MANIFESTS
+from tests.world import MANIFESTS, inventory
 
-PINS = pins()
+PINS = pins(inventory())
 CARD = "console=tty1 root=LABEL=writable rootfstype=ext4 rootwait fixrtc"
 
 

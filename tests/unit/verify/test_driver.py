@@ -37,7 +37,8 @@ def ssh() -> FakeSsh:
 
 @pytest.fixture
 def driver(tmp_path: Path, ssh: FakeSsh) -> Driver:
-    return Driver(Lab(inventory(), tmp_path, FakeProvider(), ssh=ssh), tmp_path / "run", pins())
+    lab = Lab(inventory(), tmp_path, FakeProvider(), ssh=ssh)
+    return Driver(lab, tmp_path / "run", pins(lab.inventory))
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ class FakeCluster:
 def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
     monkeypatch.setattr("lab.checks.verbs.time", FakeClock())
     lab = Lab(inventory(), tmp_path, FakeProvider())
-    return Driver(lab, tmp_path, pins(), stand_in=cast(Cluster, FakeCluster()))
+    return Driver(lab, tmp_path, pins(lab.inventory), stand_in=cast(Cluster, FakeCluster()))
 
 
 def test_a_namespace_is_gone_behind_its_block(driver: Driver) -> None:
