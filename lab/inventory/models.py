@@ -134,8 +134,8 @@ class Inventory(Model):
     )
     network: Network
     hosts: Mapping[HostName, Host] = Field(min_length=1, description="Machines by name.")
-    kubernetes: Kubernetes = Kubernetes()
-    containerd: Containerd = Containerd()
+    kubernetes: Kubernetes = Field(default_factory=Kubernetes)
+    containerd: Containerd = Field(default_factory=Containerd)
     load_balancer: LoadBalancer = LoadBalancer()
     hypervisors: Mapping[HostName, Hypervisor] = Field(
         default_factory=dict, description="Hypervisor nodes by name."
