@@ -62,6 +62,22 @@ def test_a_machine_that_can_take_it_is_ready_and_warnings_are_told(
     }
 
 
+def test_a_warning_of_the_provider_is_a_finding_and_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    warning = Problem("operating system", "Minix 3", "Debian 12", "go on", stops=False)
+    code, told = asked(FakeProvider(problems=[warning]), monkeypatch, capfd)
+    assert (code, told["ready"]) == (0, True)
+    [first, _] = told["findings"]
+    assert first == {
+        "subject": "operating system",
+        "seen": "Minix 3",
+        "wanted": "Debian 12",
+        "fix": "go on",
+        "state": "warning",
+    }
+
+
 def test_every_refusal_is_a_finding_and_the_exit_code_is_preflights(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
