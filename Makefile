@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 # Proxies reach what is fetched as root; the tasks keep them from the lab (docs/proxies.md).
 PROXIES := http_proxy,https_proxy,all_proxy,no_proxy,HTTP_PROXY,HTTPS_PROXY,ALL_PROXY,NO_PROXY
-SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PLUMBLINE_SOURCE,PLUMBLINE_CACHE,$(PROXIES))
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=PLUMBLINE_SOURCE,PLUMBLINE_CACHE,REGISTRY_AUTH_FILE,$(PROXIES))
 INVOKE := $(SUDO) .venv/bin/invoke
 # apt reads the lower-case names alone.
 ifdef HTTP_PROXY
@@ -39,7 +39,7 @@ test: setup packages-test lint test-unit artifacts ## everything, with real labs
 test-long: setup packages-test artifacts ## whole labs by Vagrant, on the double of Proxmox VE, mixed; everything for arm64
 	@$(SUDO) .venv/bin/pytest tests/integration -m long -v --durations=10
 
-artifacts: setup ## make or fetch every program and image
+artifacts: setup ## make or fetch every program and image of the rehearsal lab
 	@$(INVOKE) artifacts --fetch
 
 test-fast: .venv/locked lint test-unit ## what needs no lab: lint, types, unit tests
@@ -77,7 +77,7 @@ packages-test:
 	$(call install,$(or $(shell apt-cache --generate pkgnames 2> /dev/null | grep -Fx "$$(printf '%s\n' $(wanted-test))"),$(wanted-test)))
 
 .venv/locked: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11; next: make PYTHON=python3.11"; exit 3; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11; next: apt-get install python3.11 python3.11-venv, then the same with PYTHON=python3.11"; exit 3; }
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@

@@ -2,6 +2,7 @@
 
 from invoke.collection import Collection
 
+from lab.commands.hints import register
 from lab.commands.menu import HOST, INVENTORY, JSON, LAB, REQUIRED, SELECT, SOURCE, Option, operating, task
 
 THIS_HOST = Option("host", HOST.meaning, REQUIRED)
@@ -43,7 +44,8 @@ building = (
 )
 show = task(
     "artifacts.show",
-    "Show each component: version, source, digest, state.",
+    "Show each component that the lab wants: version, source, digest, state.",
+    *LAB,
     SOURCE,
     Option("arch", "of which machines: amd64 or arm64; default: this machine's"),
     Option("fetch", "bring what is missing", False),
@@ -107,10 +109,10 @@ proving = (
     ),
     task(
         "bench.bench",
-        "Measure a lab that does not exist yet (build, memory, destroy), or an inventory; print JSON.",
+        "Measure a lab that does not exist yet, an inventory, or fetching from upstream; print JSON.",
         *LAB,
         SOURCE,
-        Option("what", "lab (built and destroyed) or inventory (no lab needed)", "lab"),
+        Option("what", "lab (built and destroyed), inventory or artifacts (no lab needed)", "lab"),
     ),
 )
 reaching = (
@@ -154,3 +156,4 @@ namespace.add_collection(Collection("proxmox", *proxmox))
 made_of = Collection("artifacts", bundle)
 made_of.add_task(show, default=True)
 namespace.add_collection(made_of)
+register(namespace)

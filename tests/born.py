@@ -67,7 +67,7 @@ def start(world: World, name: str) -> None:
     """A node has joined: its part of the pods' addresses, a master's static pods and certificate."""
     world.hosts[name].address = str(world.inventory.hosts[name].address)
     if KUBEADM_CONFIG not in world.api.objects:
-        found(world, init(world.inventory, world.provider.traits_of(name), pins(), name))
+        found(world, init(world.inventory, world.provider.traits_of(name), pins(world.inventory), name))
     if name not in world.inventory.masters:
         return
     cluster, host = configuration(world), world.hosts[name]

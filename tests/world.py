@@ -176,12 +176,10 @@ class World:
 
     def build(self) -> Build:
         """A build of this lab, with a run folder of its own; close its run in the end."""
-        lab = Lab(self.inventory, self.folder, self.provider)
-        lab.__dict__["ssh"] = self.ssh
+        lab = Lab(self.inventory, self.folder, self.provider, ssh=self.ssh, api=self.api)
         nowhere = Path("/nowhere")
-        provided = Provided("modules", "amd64", {}, {}, {}, nowhere, nowhere, nowhere)
+        provided = Provided("modules", "amd64", {}, {}, nowhere, nowhere, nowhere)
         made = Build(lab, provided, Console(), Run(self.folder, self.inventory.lab, "build"))
-        made.__dict__["api"] = self.api
         made.__dict__["manifests"] = MANIFESTS
         return made
 

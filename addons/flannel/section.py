@@ -12,14 +12,14 @@ from pydantic import Field
 from lab.inventory.addon_sections import Section
 from lab.inventory.models import Inventory
 from lab.inventory.sections import Model
-from lab.inventory.tested import default_version
+from lab.inventory.tested import version_field
 from lab.inventory.types import Port, VersionV, Whole
 
 
 class Flannel(Model):
     """The pod network."""
 
-    version: VersionV = Field(default_version("flannel"), description="Flannel version.")
+    version: VersionV = version_field("flannel", "Flannel version.")
     # the interface is called flannel.VNI, and Linux takes 15 characters of a name
     vni: Whole = Field(1, ge=1, le=9_999_999, description="VXLAN network identifier.")
     port: Port = Field(8472, description="UDP port of the VXLAN.")

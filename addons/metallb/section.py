@@ -13,7 +13,7 @@ from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, Problem
 from lab.inventory.ranges import AddressRange
 from lab.inventory.sections import Model
-from lab.inventory.tested import default_version
+from lab.inventory.tested import version_field
 from lab.inventory.types import DnsLabel, Switch, VersionV
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Pool(Model):
 class MetalLB(Model):
     """Load balancer addresses by ARP (layer 2)."""
 
-    version: VersionV = Field(default_version("metallb"), description="MetalLB version.")
+    version: VersionV = version_field("metallb", "MetalLB version.")
     pools: tuple[Pool, ...] = Field(min_length=1, description="Address pools, each announced on the LAN.")
 
 

@@ -11,7 +11,7 @@ from lab.inventory.addon_sections import NewLab, Section, domain
 from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, Problem
 from lab.inventory.sections import Model
-from lab.inventory.tested import default_version
+from lab.inventory.tested import version_field
 from lab.inventory.types import Address, Domain, VersionV, Whole
 
 ADDRESS: Loc = ("ingress", "address")
@@ -27,7 +27,7 @@ class Ingress(Model):
         None, description="Its certificate is for this domain and all names in it; default: LAB.internal."
     )
     replicas: Whole = Field(2, ge=1, le=16, description="Pods, each on a worker of its own.")
-    version: VersionV = Field(default_version("ingress"), description="Traefik version.")
+    version: VersionV = version_field("ingress", "Traefik version.")
 
 
 def address(inventory: Inventory) -> Iterator[Problem]:

@@ -27,9 +27,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from lab import proxies
 from lab.artifacts import programs
-from lab.artifacts.catalogue import Sha256
 from lab.artifacts.digests import file_digest
 from lab.artifacts.store import Entry, Key, Say, Store
+from lab.catalogue.model import Sha256
 from lab.errors import FailedError, InputError, PreflightError
 
 LISTING = "bundle.json"

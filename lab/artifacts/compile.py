@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.artifacts import programs
-from lab.artifacts.catalogue import RECIPES
 from lab.artifacts.recipes import CProgram, Recipe, apply_edit, check_sum, load_recipe
 from lab.artifacts.store import Say, Store
 from lab.artifacts.toolchain import MACHINE, Toolchain, go_toolchain, host_arch
@@ -29,29 +28,31 @@ class Module:
     sum: str
 
 
-def build(store: Store, name: str, arch: str, work: Path, *, say: Say) -> dict[str, Path]:
-    """Build a recipe for an architecture in the empty folder `work`; programs by name.
+def build(
+    store: Store, name: str, recipe_folder: Path, arch: str, work: Path, *, say: Say
+) -> dict[str, Path]:
+    """Build the recipe of component `name` for an architecture in the empty folder `work`; programs by name.
 
     Raises `CommandError` with the end of the compiler's output, `InputError` for a recipe that no longer
     fits, `PreflightError` when a C compiler is needed and missing.
     """
-    recipe = load_recipe(name)
+    recipe = load_recipe(recipe_folder)
     go = go_toolchain(store, arch, say=say)
     log = store.folder / "logs" / f"{name}-{arch}.log"
     if recipe.c:
         return {recipe.c.program: _compile_c(go, recipe.c, arch, work, log)}
-    source = prepare_source(go, name, recipe, work, log)
+    source = prepare_source(go, recipe_folder, recipe, work, log)
     return _compile_go(go, name, recipe, source, work / "out", log, say)
 
 
-def prepare_source(go: Toolchain, name: str, recipe: Recipe, work: Path, log: Path) -> Path:
+def prepare_source(go: Toolchain, folder: Path, recipe: Recipe, work: Path, log: Path) -> Path:
     """The folder in which a recipe is built: its own files and the changed copies of modules."""
     source = work / "source"
-    shutil.copytree(RECIPES / name, source)
+    shutil.copytree(folder, source)
     for edit in recipe.edits:
         module = fetch_module(go, edit.module, work, log)
         check_sum(edit.module, edit.sum, module.sum)
-        apply_edit(edit, module.folder, RECIPES / name, source / edit.folder)
+        apply_edit(edit, module.folder, folder, source / edit.folder)
     return source
 
 

@@ -6,7 +6,8 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab.errors import CommandError, FailedError, PreflightError
@@ -29,25 +30,28 @@ def run(
     env: Mapping[str, str] | None = None,
     apart: bool = False,
     each_line: Callable[[str], None] | None = None,
+    watch: Callable[[], str] | None = None,
 ) -> float:
     """Run a program to its end; its output goes to `log`. Gives back the seconds it took.
 
-    `env` replaces the environment. Raises `CommandError` with the end of the output when it fails, and
-    `PreflightError` when the program is not installed.
+    `env` replaces the environment; `watch` is asked every second, and the program is killed when it says
+    anything, which is then the last line of the output. Raises `CommandError` with the end of the output
+    when it fails, and `PreflightError` when the program is not installed.
     """
-    if _stopped.is_set():
-        raise FailedError(f"{command[0]}: not started, the work is being stopped")
+    still_wanted(command[0])
     started = time.monotonic()
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as out:
         process = _begin([*(APART if apart else WITH_PARENT), *command], cwd, env)
         try:
-            for line in process.stdout or ():
-                out.write(line)
-                out.flush()
-                if each_line:
-                    each_line(line.rstrip("\n"))
-            code = process.wait()
+            with _watched(process, watch) as said:
+                for line in process.stdout or ():
+                    out.write(line)
+                    out.flush()
+                    if each_line:
+                        each_line(line.rstrip("\n"))
+                code = process.wait()
+            out.writelines(said)
         finally:
             _end(process)
     if code:
@@ -82,6 +86,39 @@ def _end(process: subprocess.Popen[str]) -> None:
     if process.poll() is None:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def _watched(process: subprocess.Popen[str], watch: Callable[[], str] | None) -> Iterator[list[str]]:
+    """Ask `watch` every second while a program runs; gives the list that gets what it said."""
+    said: list[str] = []
+    ended = threading.Event()
+
+    def look() -> None:
+        while watch and not said and not ended.wait(1.0):
+            if what := watch():
+                said.append(what)
+                process.kill()
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield said
+    finally:
+        ended.set()
+        thread.join()
+
+
+def still_wanted(what: str) -> None:
+    """Raise `FailedError` once the work is being stopped: nothing new is begun then."""
+    if _stopped.is_set():
+        raise FailedError(f"{what}: not gone on with, the work is being stopped")
+
+
+def pause(seconds: float) -> None:
+    """Wait before another try, or until the work is being stopped."""
+    _stopped.wait(seconds)
+    still_wanted("another try")
 
 
 def start_anew() -> None:

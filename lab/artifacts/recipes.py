@@ -1,6 +1,6 @@
 """Recipes: how a set of programs is built from published modules.
 
-A recipe is a folder below artifacts/ with `recipe.yaml`, `go.mod` and `go.sum` of our own. The third
+A recipe is a folder beside a catalogue with `recipe.yaml`, `go.mod` and `go.sum` of our own. The third
 party's source is never kept here; where it must differ, `edits` make a changed copy at build time.
 """
 
@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from lab.artifacts.catalogue import RECIPES, Inside, Model, load_yaml
+from lab.catalogue.load import load_yaml
+from lab.catalogue.model import Inside, Model
 from lab.errors import FailedError, InputError
 
 
@@ -59,15 +60,14 @@ class Recipe(Model):
         return self
 
 
-def load_recipe(name: str) -> Recipe:
+def load_recipe(folder: Path) -> Recipe:
     """Read a recipe; raises `InputError` naming file and field."""
-    return load_yaml(RECIPES / name / "recipe.yaml", Recipe)
+    return load_yaml(folder / "recipe.yaml", Recipe)
 
 
-def recipe_digest(name: str) -> str:
-    """sha256 over every file of a recipe's folder."""
+def recipe_digest(folder: Path) -> str:
+    """sha256 over every file of a recipe's folder; where the folder lies is no part of it."""
     total = hashlib.sha256()
-    folder = RECIPES / name
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             total.update(f"{path.relative_to(folder)}\0".encode())

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from lab import proxies
 from lab.artifacts import apt, programs
-from lab.artifacts.catalogue import RECIPES, Inside, load_yaml
 from lab.artifacts.store import Key, Say, Store
+from lab.catalogue.load import load_yaml
+from lab.catalogue.model import PLATFORM, Inside
 from lab.errors import FailedError, PreflightError
 
 # Debian tools write "now" into a few files; with this they write the day v1.31.0 was released.
@@ -39,7 +40,7 @@ class RootfsRecipe(BaseModel):
 
 def load_recipe() -> RootfsRecipe:
     """Read the recipe; raises `InputError` naming the field."""
-    return load_yaml(RECIPES / "rootfs" / "recipe.yaml", RootfsRecipe)
+    return load_yaml(PLATFORM / "rootfs" / "recipe.yaml", RootfsRecipe)
 
 
 def debian_key(packages: Iterable[str], arch: str) -> Key:
@@ -72,9 +73,9 @@ def debian_tree(store: Store, packages: Iterable[str], arch: str, *, say: Say) -
     def produce(tree: Path) -> Mapping[str, str]:
         say(f"debian: installing {len(wanted)} packages and what they need")
         seconds = bootstrap(store, tree, wanted, arch, variant="minbase", name="debian")
-        for source in sorted((RECIPES / "rootfs" / "files").rglob("*")):
+        for source in sorted((PLATFORM / "rootfs" / "files").rglob("*")):
             if source.is_file():
-                target = tree / source.relative_to(RECIPES / "rootfs" / "files")
+                target = tree / source.relative_to(PLATFORM / "rootfs" / "files")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.unlink(missing_ok=True)
                 shutil.copyfile(source, target)
@@ -171,7 +172,7 @@ def _set_units(tree: Path, recipe: RootfsRecipe) -> None:
 
 def _overlaid() -> dict[str, str]:
     """Digest of each file that we put over the tree."""
-    folder = RECIPES / "rootfs" / "files"
+    folder = PLATFORM / "rootfs" / "files"
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from lab.artifacts.catalogue import Image, Programs, load_catalogue
 from lab.artifacts.choice import (
+    complete,
     found,
     known_arch,
     placed_programs,
@@ -18,6 +18,8 @@ from lab.artifacts.rootfs import debian_key, load_recipe
 from lab.artifacts.sources import SOURCES, named_source
 from lab.artifacts.store import Key, Store
 from lab.artifacts.toolchain import host_arch
+from lab.catalogue.load import load_catalogue
+from lab.catalogue.model import AnyVersion
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Row:
     """One line of `invoke artifacts`.
 
     `state`: present, missing, or broken with what is wrong; `digest`: sha256, "" if missing; `size` in
-    bytes; `note`: why source upstream does not serve it, "" if it does.
+    bytes; `note`: why a source does not have it, "" if it does.
     """
 
     component: str
@@ -38,40 +40,38 @@ class Row:
 
 
 def status(
-    *, source: str = "auto", arch: str = "amd64", packages: Iterable[str] = (), full: bool = False
+    wanted: Iterable[tuple[str, str]],
+    *,
+    source: str = "auto",
+    arch: str = "amd64",
+    packages: Iterable[str] = (),
+    full: bool = False,
 ) -> list[Row]:
-    """What the store holds of each component; `full` digests every byte. Makes and fetches nothing."""
+    """What the store holds of what is wanted; `full` digests every byte. Makes and fetches nothing."""
     known_arch(arch)
-    store, catalogue = Store(), load_catalogue()
+    store, selection = Store(), load_catalogue().select(wanted)
     named = named_source(source)
-    candidates = [source_of(one, store, catalogue, arch, _silent) for one in ([named] if named else SOURCES)]
+    candidates = [source_of(one, store, selection, arch, _silent) for one in ([named] if named else SOURCES)]
     origin = max(candidates, key=lambda one: len(found(store, one)))
     suite = load_recipe().suite
     rows = []
-    for name in origin.components():
-        component = catalogue.components.get(name)
-        row = _row(
-            store,
-            name,
-            component.version if component else suite,
-            origin.origin(name),
-            origin.key(name),
-            full,
-        )
-        rows.append(replace(row, note=_note(component)))
+    for item in origin.components():
+        row = _row(store, item.name, item.version or suite, origin.origin(item), origin.key(item), full)
+        rows.append(replace(row, note=_note(selection.components.get(item), origin.name)))
     if arch != host_arch():
         return rows  # the rest is for machines that are made here
     rows.append(_row(store, "debian", suite, "debian", debian_key(packages, arch), full))
     made = found(store, origin)
-    if len(made) == len(origin.components()):
-        rows.append(
-            _row(store, "payload", "", origin.name, payload_key(placed_programs(catalogue, made), arch), full)
-        )
-        rows.append(_row(store, "containerd-root", "", origin.name, root_key_of(catalogue, made, arch), full))
+    if complete(store, selection, origin):
+        payload = payload_key(placed_programs(selection, made), arch)
+        rows.append(_row(store, "payload", "", origin.name, payload, full))
+        rows.append(_row(store, "containerd-root", "", origin.name, root_key_of(selection, made, arch), full))
     return rows
 
 
-def _note(component: Programs | Image | None) -> str:
+def _note(component: AnyVersion | None, source: str) -> str:
+    if component and component.unbuilt and source == "modules":
+        return f"not built here: {component.unbuilt}"
     unpinned = component.unpinned if component else ""
     return f"not pinned: upstream unavailable ({unpinned})" if unpinned else ""
 

@@ -15,6 +15,7 @@ a build killed at any moment leaves only `work/`, and perhaps an object or a tre
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -165,6 +166,14 @@ class Store:
             work.mkdir()
             try:
                 yield work
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                free = shutil.disk_usage(self.folder).free >> 20
+                raise FailedError(
+                    f"{key.name}: {self.folder}: the disk is full ({free} MiB are free)",
+                    next_step="df -h; free some space, or PLUMBLINE_CACHE=/another/folder",
+                ) from None
             finally:
                 self._remove(work)
 

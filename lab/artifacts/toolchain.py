@@ -10,10 +10,10 @@ from pathlib import Path
 
 from lab import proxies
 from lab.artifacts import programs
-from lab.artifacts.catalogue import RECIPES
 from lab.artifacts.store import Key, Say, Store
+from lab.catalogue.model import PLATFORM
 
-LOCK = RECIPES / "toolchain.lock"
+LOCK = PLATFORM / "toolchain.lock"
 MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
 """Each architecture in the kernel's word (uname -m), which GNU and QEMU use as well."""
 

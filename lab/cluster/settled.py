@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
-from typing import Any
 
 import yaml
 from cryptography import x509
@@ -17,7 +16,7 @@ from cryptography import x509
 from lab.cluster.api import Object
 from lab.inventory.models import Inventory
 from lab.inventory.reaction import REACTIONS
-from lab.inventory.settled import KEY, Way
+from lab.inventory.settled import Way, way_of
 from lab.inventory.shape import place
 
 API_SERVER = "kube-apiserver"
@@ -250,14 +249,13 @@ def _names(
 
 def _differ(path: str, setting: str, where: str, living: str, wanted: str) -> Iterator[Deviation]:
     if living != wanted:
-        yield Deviation(path, setting, where, living or UNSET, wanted, way_of(path))
+        yield Deviation(path, setting, where, living or UNSET, wanted, _way(path))
 
 
-def way_of(path: str) -> Way:
+def _way(path: str) -> Way:
     """The mark of a field of the inventory; what no field says of the control plane is ours to change."""
     here = place(tuple(path.split(".")))
-    extra: Any = here.field.json_schema_extra if here and here.field else None
-    return Way(extra[KEY]) if isinstance(extra, dict) and KEY in extra else Way.RECONFIGURE
+    return way_of(here.field if here else None) or Way.RECONFIGURE
 
 
 def told(deviations: Iterable[Deviation]) -> list[str]:

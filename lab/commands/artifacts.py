@@ -11,34 +11,35 @@ from rich.console import Console as RichConsole
 from rich.table import Table
 
 from lab.artifacts.bundle import fetch_wheels, write
-from lab.artifacts.catalogue import load_catalogue
 from lab.artifacts.choice import source_of
-from lab.artifacts.manifests import load_manifests, manifest_key, provide_manifests
 from lab.artifacts.provide import foreign_stock, provide, status
 from lab.artifacts.rootfs import debian_key
 from lab.artifacts.store import Entry, Say, Store
 from lab.artifacts.toolchain import host_arch
 from lab.artifacts.unbundle import take
+from lab.artifacts.wanted import wanted
+from lab.catalogue.load import load_catalogue
 from lab.commands.session import read, shown
 from lab.console import Console
 from lab.errors import InputError
 from lab.inventory.models import Inventory
-from lab.labs import stocked
-from lab.render.addons import addon_manifests
+from lab.providers.opening import stocked
 from lab.render.roles import all_packages
 
 
 @shown
-def show(source: str, arch: str, fetch: bool, json: bool) -> None:
-    """Show each component; with `fetch`, bring what is missing first."""
-    arch = arch or host_arch()
+def show(inventory: str, provider: str, source: str, arch: str, fetch: bool, json: bool) -> None:
+    """Show each component that the lab wants; with `fetch`, bring what is missing first, by the registry
+    mirrors of its inventory."""
+    lab = read(inventory, provider)
+    items, mirrors, arch = wanted(lab), lab.containerd.mirrors, arch or host_arch()
     if fetch:
         with Console() as console:
             if arch == host_arch():
-                provide(source=source, packages=all_packages(), say=console.say)
+                provide(items, source=source, packages=all_packages(), mirrors=mirrors, say=console.say)
             else:
-                foreign_stock(source, arch, say=console.say)
-    rows = status(source=source, arch=arch, packages=all_packages())
+                foreign_stock(items, source, arch, mirrors=mirrors, say=console.say)
+    rows = status(items, source=source, arch=arch, packages=all_packages())
     if json:
         print(dumps([asdict(row) for row in rows], indent=2))
         return
@@ -72,11 +73,11 @@ def _write(inventory: Inventory, source: str, target: Path, say: Say) -> None:
     if target.exists() or not target.parent.is_dir():
         why = "is there already" if target.exists() else "its folder does not exist"
         raise InputError(f"--to {target}: {why}", next_step="name a new file in a folder that exists")
-    made = provide(source=source, arch=host_arch(), packages=all_packages(), say=say)
+    items, mirrors = wanted(inventory), inventory.containerd.mirrors
+    made = provide(items, source=source, arch=host_arch(), packages=all_packages(), mirrors=mirrors, say=say)
     for arch in stocked(inventory):
         if arch.value != made.arch:
-            foreign_stock(made.source, arch.value, say=say)
-    provide_manifests(made.source, addon_manifests(inventory), say=say)
+            foreign_stock(items, made.source, arch.value, mirrors=mirrors, say=say)
     store = Store()
     entries = _needed(store, inventory, made.source)
     with tempfile.TemporaryDirectory(prefix="plumbline-") as folder:
@@ -88,12 +89,11 @@ def _write(inventory: Inventory, source: str, target: Path, say: Say) -> None:
 
 
 def _needed(store: Store, inventory: Inventory, source: str) -> list[Entry]:
-    """The entries behind an inventory: all components for each architecture that it has and for this machine
-    (kubectl, and the root filesystem that judges what is rendered), and the manifests of its add-ons."""
-    known = load_manifests()
+    """The entries behind an inventory: all that it wants, for each architecture that it has and for this
+    machine (kubectl, and the root filesystem that judges what is rendered)."""
+    selection = load_catalogue().select(wanted(inventory))
     keys = [debian_key(all_packages(), host_arch())]
-    keys += [manifest_key(name, known[name]) for name in addon_manifests(inventory)]
     for arch in dict.fromkeys([host_arch(), *(arch.value for arch in stocked(inventory))]):
-        origin = source_of(source, store, load_catalogue(), arch, lambda _line: None)
-        keys += [key for name in origin.components() for key in origin.behind(name)]
+        origin = source_of(source, store, selection, arch, lambda _line: None)
+        keys += [key for item in origin.components() for key in origin.behind(item)]
     return [entry for key in dict.fromkeys(keys) if (entry := store.find(key))]

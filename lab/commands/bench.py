@@ -1,4 +1,4 @@
-"""bench: how long a lab or an inventory takes and what it weighs, as JSON."""
+"""bench: how long a lab, an inventory or fetching takes and what it weighs, as JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from lab.artifacts.provide import provide
+from lab.artifacts.wanted import wanted
 from lab.checks.ingress import has_ingress
+from lab.commands.bench_artifacts import bench_artifacts
 from lab.commands.bench_inventory import bench_inventory
 from lab.commands.measured import measured
 from lab.commands.session import open_lab, read, shown
@@ -20,18 +22,20 @@ from lab.machines import State
 from lab.render.roles import all_packages
 from lab.steps.preflight import states
 
-KINDS = ("lab", "inventory")
+KINDS = ("lab", "inventory", "artifacts")
 
 
 @shown
 def bench(inventory: str, provider: str, source: str, what: str) -> None:
-    """Print the figures of a lab, or of an inventory without one. Raises `InputError` for another word."""
+    """Print the figures of a lab, an inventory or fetching. Raises `InputError` for another word."""
     if what not in KINDS:
         raise InputError(f"--what {what}: must be one of {', '.join(KINDS)}")
     found = read(inventory, provider)
     common = ["-i", inventory, *(["-p", provider] if provider else [])]
     figures = {"what": what, "lab": found.lab, "cores": os.cpu_count()}
-    if what == "inventory":
+    if what == "artifacts":
+        figures |= bench_artifacts()
+    elif what == "inventory":
         figures |= bench_inventory(found, common, source)
     else:
         figures |= _lab(open_lab(found), common, source)
@@ -47,7 +51,12 @@ def _lab(lab: Lab, common: list[str], source: str) -> dict[str, Any]:
             next_step="invoke destroy",
         )
     begun = time.monotonic()
-    provide(source=source, packages=all_packages(), say=lambda line: print(line, file=sys.stderr))
+    provide(
+        wanted(lab.inventory),
+        source=source,
+        packages=all_packages(),
+        say=lambda line: print(line, file=sys.stderr),
+    )
     figures: dict[str, Any] = {"machines": len(lab.inventory.hosts)}
     figures["artifacts_seconds"] = round(time.monotonic() - begun, 2)
     figures["validate_seconds"] = measured("validate", *common).seconds

@@ -20,7 +20,7 @@ from lab.commands.measured import Cost, measured
 from lab.commands.session import ROOT
 from lab.hosts.converge import EVIDENCE, HostFacts, compare
 from lab.inventory.models import Inventory
-from lab.labs import traits_of
+from lab.providers.opening import traits_of
 from lab.render.bundle import Bundle, bundle, pins
 from lab.render.components import KUBELET_CONFIG
 
@@ -126,7 +126,7 @@ def fit(hosts: list[int], seconds: list[float]) -> dict[str, Any]:
 
 def plan_seconds(inventory: Inventory) -> float:
     """What `plan` computes once it has looked: bundles, and each compared with an empty and a right host."""
-    begun, images, traits = time.monotonic(), pins(), traits_of(inventory)
+    begun, images, traits = time.monotonic(), pins(inventory), traits_of(inventory)
     for name in inventory.hosts:
         wanted = bundle(inventory, traits[name], images, name)
         compare(wanted, seen(wanted, right=False))

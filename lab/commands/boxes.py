@@ -5,8 +5,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from lab.artifacts.provide import provide
-from lab.artifacts.store import cache_folder
+from lab.artifacts.provide import root_filesystem
+from lab.artifacts.sources import named_source
+from lab.artifacts.store import Store
+from lab.artifacts.toolchain import host_arch
 from lab.commands.session import shown
 from lab.console import Console
 from lab.local import run
@@ -19,9 +21,10 @@ from lab.render.roles import all_packages
 def box(source: str) -> None:
     """Pack the root filesystem of our own machines as a box, and add it under its name."""
     with Console() as console:
-        provided = provide(source=source, packages=all_packages(), say=console.say)
-        with tempfile.TemporaryDirectory(dir=cache_folder()) as folder:
-            made = make_box(provided.debian, Path(folder))
+        store = Store()
+        debian = root_filesystem(store, named_source(source), all_packages(), host_arch(), say=console.say)
+        with tempfile.TemporaryDirectory(dir=store.folder) as folder:
+            made = make_box(debian, Path(folder))
             size = made.stat().st_size
             add = ["vagrant", "box", "add", "--force", "--provider", "lxc", "--name", LXC_BOX, str(made)]
             run(add, timeout=SECONDS)

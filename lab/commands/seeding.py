@@ -22,7 +22,7 @@ def seed(host: str, inventory: str, provider: str, to: str) -> None:
         )
     found = read(inventory, provider)
     seeding.check_host(found, host)
-    wanted = bundle(found, Traits(), pins(), host)
+    wanted = bundle(found, Traits(), pins(found), host)
     folder = Path(to).expanduser()
     changed = seeding.write(wanted, first_boot(found, Traits(), wanted, Keys(found.lab)), folder)
     print(f"{folder}: {', '.join(changed)} written" if changed else f"{folder}: nothing to change")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from lab.catalogue.load import load_catalogue
 from lab.inventory import files
 from lab.inventory.rules import rules
-from lab.inventory.rules.versions import versioned
 from lab.inventory.schema import Schema, tree
 from lab.inventory.settled import KEY, Way
 from lab.inventory.tested import tested
@@ -89,7 +89,7 @@ def reference() -> str:
     )
     parts.extend(f"- `{'.'.join(map(str, item.told))}`: {item.rule}.\n" for item in WITHDRAWN.values())
     parts.append("\nTested versions: ")
-    parts.append("; ".join(f"{key} {', '.join(tested(key))}" for key in versioned()) + ".\n")
+    parts.append("; ".join(f"{name} {', '.join(tested(name))}" for name in load_catalogue().sections) + ".\n")
     return "".join(parts)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+
+from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
 
 KEY = "settled"
 """The mark's key in the schema of a field."""
@@ -29,6 +31,18 @@ _SENTENCES = {
 }
 
 
-def settled(way: Way) -> dict[str, Any]:
-    """The mark of a field: `json_schema_extra` of it."""
-    return {KEY: way.value}
+REBUILD: JsonDict = {KEY: Way.REBUILD.value}
+RECONFIGURE: JsonDict = {KEY: Way.RECONFIGURE.value}
+UPGRADE: JsonDict = {KEY: Way.UPGRADE.value}
+"""The marks of fields: `json_schema_extra` of them."""
+
+
+def way_of(field: FieldInfo | None) -> Way | None:
+    """The mark of a field; None for one that a build brings to a living cluster."""
+    extra = field.json_schema_extra if field else None
+    shown: JsonDict = {}
+    if callable(extra):
+        extra(shown)
+    elif extra:
+        shown = extra
+    return Way(str(shown[KEY])) if KEY in shown else None

@@ -52,7 +52,7 @@ def addon_manifests(inventory: Inventory) -> list[str]:
 
 def addon_values(inventory: Inventory, addon: AddOn) -> dict[str, Any]:
     """The values that the templates of an add-on may use: the platform's, its section, and its own."""
-    images, section = pins().images, section_of(addon)
+    images, section = pins(inventory).images, section_of(addon)
     return {
         "inventory": inventory,
         "section": getattr(inventory, addon.section) if addon.section else None,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from ipaddress import IPv4Network
 from typing import Any
 
-from lab.artifacts.catalogue import Image, load_catalogue
+from lab.addons import selected
 from lab.artifacts.stock import Stock
+from lab.artifacts.wanted import wanted
+from lab.catalogue.load import load_catalogue
 from lab.inventory.models import Inventory
 from lab.machines import Traits
 from lab.render import firewall
@@ -75,10 +78,10 @@ class Pins:
         return {name: reference.rpartition(":")[2] for name, reference in self.images.items()}
 
 
-def pins() -> Pins:
-    """The images of the artefact catalogue."""
-    components = load_catalogue().components
-    return Pins({name: item.tagged for name, item in components.items() if isinstance(item, Image)})
+def pins(inventory: Inventory) -> Pins:
+    """The images that a lab wants, in its versions."""
+    selection = load_catalogue().select(wanted(inventory))
+    return Pins({item.name: image.tagged for item, image in selection.images()})
 
 
 def host_context(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> dict[str, Any]:
@@ -93,7 +96,7 @@ def host_context(inventory: Inventory, traits: Traits, pins: Pins, name: str) ->
         "images": pins.images,
         "tags": pins.tags,
         "restrict_oom_score_adj": json.dumps(traits.oom_score_restricted),
-        "groups": firewall.groups(inventory, name, listen),
+        "groups": firewall.groups(inventory, traits, listen),
         "firewall": firewall.rules(listen),
         "pods": firewall.pod_traffic(inventory, name),
     }
@@ -118,10 +121,10 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
         modules=modules,
         sysctls=sysctls,
         units=_units(roles, traits),
-        binaries=tuple(item for role in roles for item in role.binaries),
+        binaries=(*(item for role in roles for item in role.binaries), *_programs(inventory, name)),
         listen=listen,
         closed=firewall.closed(inventory, name),
-        operators=firewall.operators(inventory, name),
+        operators=firewall.operators(inventory, traits),
         owned=tuple(item.path.format(item="*") for role in roles for item in role.files if item.each),
         kubelet=kubelet_settings(inventory, traits) if name in inventory.nodes else {},
         kernel_options=tuple(option for role in roles for option in role.kernel_options),
@@ -160,6 +163,13 @@ def _units(roles: tuple[Role, ...], traits: Traits) -> tuple[Unit, ...]:
         for unit in role.units
         if not (unit.full_machines_only and traits.shares_kernel)
     )
+
+
+def _programs(inventory: Inventory, name: str) -> Iterator[RoleBinary]:
+    """The programs that add-ons want on a node."""
+    for addon in selected(inventory) if name in inventory.nodes else ():
+        for item in addon.on_hosts.programs:
+            yield RoleBinary(artifact=item.artifact, path=item.path)
 
 
 def _instances(inventory: Inventory, item: RoleFile) -> list[tuple[str, dict[str, str]]]:

@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 
 from lab.addons import AddOn, selected
-from lab.artifacts.manifests import provide_manifests
 from lab.artifacts.provide import Provided
 from lab.artifacts.stock import Stock
+from lab.artifacts.wanted import wanted
+from lab.artifacts.wanted_files import provide_files
 from lab.cluster.api import Api, Object
 from lab.console import Console
 from lab.hosts.converge import HostFacts
@@ -51,7 +52,7 @@ class Build:
     @cached_property
     def pins(self) -> Pins:
         """Image references by component."""
-        return pins()
+        return pins(self.lab.inventory)
 
     @cached_property
     def bundles(self) -> dict[str, Bundle]:
@@ -60,18 +61,19 @@ class Build:
 
     def _bundle(self, name: str) -> Bundle:
         inventory, traits = self.lab.inventory, self.lab.provider.traits_of(name)
-        wanted = bundle(inventory, traits, self.pins, name)
+        made = bundle(inventory, traits, self.pins, name)
         if traits.layered:
-            return wanted
+            return made
         stock = self.stocks[inventory.hosts[name].arch]
         images = stock.images if name in inventory.nodes else {}
-        return replace(wanted, stock=Stock(stock.programs, images))
+        return replace(made, stock=Stock(stock.programs, images))
 
     @cached_property
     def manifests(self) -> dict[str, Path]:
         """Upstream's manifests of the add-ons."""
-        return provide_manifests(
-            self.artefacts.source, addon_manifests(self.lab.inventory), say=self.console.say
+        inventory = self.lab.inventory
+        return provide_files(
+            self.artefacts.source, wanted(inventory), addon_manifests(inventory), say=self.console.say
         )
 
     @cached_property
@@ -80,10 +82,10 @@ class Build:
         inventory = self.lab.inventory
         return {addon: objects(inventory, addon, self.manifests) for addon in selected(inventory)}
 
-    @cached_property
+    @property
     def api(self) -> Api:
         """The cluster's API through the balancer; the kubeconfig is fetched from a master first."""
-        return Api(self.lab.fetch_kubeconfig())
+        return self.lab.api
 
     def noting(self, key: str) -> Callable[[str], None]:
         """A function that tells what a running step sees, and ends it when the operation is stopped."""

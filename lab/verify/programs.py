@@ -14,6 +14,8 @@ from lab.artifacts.provide import program, root_filesystem
 from lab.artifacts.sources import named_source
 from lab.artifacts.store import Say, Store
 from lab.artifacts.toolchain import host_arch
+from lab.artifacts.wanted import wanted
+from lab.inventory.models import Inventory
 from lab.local import Completed
 from lab.render.roles import all_packages
 
@@ -40,12 +42,13 @@ class Programs:
     debian: Path
 
     @classmethod
-    def provide(cls, source: str = "auto", *, say: Say) -> Programs:
-        """Make or find them; under a second when a lab was built before."""
+    def provide(cls, inventory: Inventory, source: str = "auto", *, say: Say) -> Programs:
+        """Make or find those of a lab; under a second when a lab was built before."""
+        items, arch = wanted(inventory), host_arch()
         return cls(
-            kubeadm=program("kubeadm", source=source, arch=host_arch(), say=say),
-            containerd=program("containerd", source=source, arch=host_arch(), say=say),
-            debian=root_filesystem(Store(), named_source(source), all_packages(), host_arch(), say=say),
+            kubeadm=program("kubeadm", items, source=source, arch=arch, say=say),
+            containerd=program("containerd", items, source=source, arch=arch, say=say),
+            debian=root_filesystem(Store(), named_source(source), all_packages(), arch, say=say),
         )
 
     def in_debian(self, command: list[str], files: Mapping[str, str]) -> Completed:

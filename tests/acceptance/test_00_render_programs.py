@@ -13,13 +13,15 @@ import pytest
 import yaml
 
 from lab.addons import addons, selected
-from lab.artifacts.catalogue import load_catalogue
-from lab.artifacts.manifests import provide_manifests
+from lab.artifacts.wanted import wanted
+from lab.artifacts.wanted_files import provide_files
+from lab.catalogue.load import load_catalogue
 from lab.checks.driver import Driver
 from lab.checks.outcomes import NotPartOfLab
 from lab.checks.verbs import agrees, holds, nothing
 from lab.cluster import kubeadm
 from lab.local import Completed
+from lab.providers.opening import outputs as provider_files
 from lab.render.addons import addon_manifests, is_partial, objects
 from lab.render.outputs import PLACEHOLDER, host_outputs
 from lab.ssh import Keys, Ssh
@@ -27,7 +29,7 @@ from lab.verify.first_boot import NETWORK, Judged, judge
 from lab.verify.programs import FILE, INSIDE, Programs
 from lab.verify.schemas import Object, Schemas
 
-FIRST_BOOT = r"(cloud-init|system-boot)/user-data|proxmox/plumbline-.*\.yaml"
+FIRST_BOOT = r"(cloud-init|system-boot)/(user|vendor)-data"
 """The document of cloud-init: a whole seed's, or what Proxmox VE lays beside its own."""
 ALLOWED_BESIDE_A_DOCUMENT = {"--config", "--dry-run", "--ignore-preflight-errors", "--upload-certs"}
 """What kubeadm's ValidateMixedArguments lets stand beside --config, as far as it could matter here."""
@@ -38,16 +40,16 @@ def silent(_: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def programs() -> Programs:
+def programs(driver: Driver) -> Programs:
     """The programs of the pinned versions."""
-    return Programs.provide(say=silent)
+    return Programs.provide(driver.inventory, say=silent)
 
 
 @pytest.fixture(scope="session")
 def manifests(driver: Driver) -> dict[str, Path]:
     """Upstream's manifests and the API's schemas."""
-    wanted = [*addon_manifests(driver.inventory), "kubernetes-openapi"]
-    return provide_manifests("auto", wanted, say=silent)
+    names = [*addon_manifests(driver.inventory), "kubernetes-openapi"]
+    return provide_files("auto", wanted(driver.inventory), names, say=silent)
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +66,15 @@ def outputs(driver: Driver) -> dict[str, dict[str, str]]:
         name: host_outputs(driver.inventory, driver.traits[name], driver.pins, keys, name)
         for name in driver.inventory.hosts
     }
-    return {name: {path.partition("/")[2]: text for path, text in items} for name, items in found.items()}
+    of_providers = list(provider_files(driver.inventory, keys))
+    return {
+        name: {
+            path.partition("/")[2]: text
+            for path, text in [*items, *of_providers]
+            if path.startswith(f"{name}/")
+        }
+        for name, items in found.items()
+    }
 
 
 @pytest.fixture
@@ -122,8 +132,9 @@ def test_proxmox_is_told_what_its_own_user_data_needs(
     address = f"ip={inventory.interface(host)},gw={inventory.network.gateway}"
     wanted = {"name": host, "ciuser": inventory.ssh.user, "ipconfig0": address}
     agrees("fields", {key: told.get(key) for key in wanted}, wanted, command="invoke render")
-    vendor = told["cicustom"].rpartition("/")[2]
-    holds("cicustom", f"proxmox/{vendor}" in files, expected="a file that is rendered", seen=vendor)
+    named = told["cicustom"]
+    holds("cicustom", named.startswith("vendor="), expected="vendor data beside its own", seen=named)
+    holds("vendor data", "cloud-init/vendor-data" in files, expected="rendered", seen=sorted(files))
 
 
 @pytest.mark.check("L0-04")
@@ -223,14 +234,14 @@ def test_images_are_the_catalogues_and_the_catalogue_has_both_architectures(
     """Every image that is named is pinned by the catalogue, which makes it for amd64 and arm64 alike."""
     named = {image for items in applied.values() for item in items for image in images_of(item)}
     named.add(tomllib.loads(files["root/etc/containerd/config.toml"])["plugins"][CRI]["sandbox_image"])
-    catalogue = load_catalogue()
-    known = {image.tagged for _, image in catalogue.images()}
+    selection = load_catalogue().select(wanted(driver.inventory))
+    known = {image.tagged for _, image in selection.images()}
     nothing("images outside the catalogue", named - known, rule="none", command="invoke artifacts")
     arch = driver.inventory.hosts[host].arch.value
     lacking = [
-        name
-        for name, component in catalogue.programs()
-        if any(not download.sha256.of(arch) for download in component.upstream)
+        str(item)
+        for item, component in selection.installed()
+        if any(not digests.of(arch) for digests in component.sha256.values())
     ]
     nothing(f"programs without a digest for {arch}", lacking, rule="none", command="invoke artifacts")
 

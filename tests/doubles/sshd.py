@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.artifacts.provide import provide
+from lab.artifacts.rootfs import debian_tree
+from lab.artifacts.store import Store
+from lab.artifacts.toolchain import host_arch
 from lab.render.roles import all_packages
 from lab.ssh import key_pair
 from lab.waits import NotYet, wait_for
@@ -46,7 +48,7 @@ class Sshd:
 @contextmanager
 def sshd(folder: Path, names: tuple[str, ...]) -> Iterator[Sshd]:
     """Serve root's login under these names, for an `ssh` in `client`; the server ends with the context."""
-    image = provide(packages=all_packages(), say=lambda _text: None).debian
+    image = debian_tree(Store(), all_packages(), host_arch(), say=lambda _text: None)
     for part in ("layer", "root", "snippets", "client"):
         (folder / part).mkdir()
     host = key_pair(folder / "host", "host")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 
 from lab.addons import selected
-from lab.artifacts.manifests import provide_manifests
+from lab.artifacts.wanted import wanted
+from lab.artifacts.wanted_files import provide_files
 from lab.inventory import load
 from lab.inventory.loading import parse
 from lab.inventory.models import Inventory
@@ -38,12 +39,13 @@ OURS = {
 
 @pytest.fixture(scope="module")
 def programs() -> Programs:
-    return Programs.provide(say=print)
+    return Programs.provide(load("rehearsal"), say=print)
 
 
 @pytest.fixture(scope="module")
 def manifests() -> dict[str, Path]:
-    return provide_manifests("auto", [*addon_manifests(load("rehearsal")), "kubernetes-openapi"], say=print)
+    lab = load("rehearsal")
+    return provide_files("auto", wanted(lab), [*addon_manifests(lab), "kubernetes-openapi"], say=print)
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +72,8 @@ def judge(programs: Programs, lab: Inventory, traits: Traits) -> None:
     """Every file of one host of each kind is judged; each program runs over all of its files in one go."""
     files: dict[str, str] = {}
     for name in one_of_each_kind(lab):
-        found = dict(host_outputs(lab, traits, pins(), Keys(lab.lab), name))
-        vendor = f"{name}/proxmox/plumbline-{lab.lab}-{name}.yaml"
+        found = dict(host_outputs(lab, traits, pins(lab), Keys(lab.lab), name))
+        vendor = f"{name}/cloud-init/vendor-data"
         files |= {f"{name}/user-data" if path == vendor else path: text for path, text in found.items()}
     documents = {path: text for path, text in files.items() if path.endswith(("/user-data", NETWORK))}
     assert documents

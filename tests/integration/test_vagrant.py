@@ -174,7 +174,7 @@ def inventory(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / f"{NAME}.yaml"
     path.write_text(INVENTORY)
     if not gather("lxc", tmp_path).box:
-        assert _invoke("vagrant.box", "-s", "modules").code == 0
+        assert _invoke("vagrant.box").code == 0
     _invoke("destroy", "-i", str(path))
     yield path
     _invoke("destroy", "-i", str(path))

@@ -186,10 +186,10 @@ def test_a_machine_boots_from_our_seed_and_leaves_nothing(
     monkeypatch.setattr(vagrant, "run", lambda argv, **how: run([*INSIDE, *argv], **how))
     (home / "lab.yaml").write_text(INVENTORY.replace(BY_LXC, NAME))
     inventory = load(str(home / "lab.yaml"))
-    lab = Lab.open(inventory, home)
+    lab = Lab(inventory, home)
     lab.keys.own()
     traits = lab.provider.traits_of(HOST)
-    files = seed(inventory, traits, bundle(inventory, traits, pins(), HOST), lab.keys)
+    files = seed(inventory, traits, bundle(inventory, traits, pins(inventory), HOST), lab.keys)
 
     lab.provider.prepare()
     assert lab.provider.create(replace(outline(inventory, HOST), cloud_init=files))

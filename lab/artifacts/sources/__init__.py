@@ -9,6 +9,7 @@ import os
 from typing import Protocol
 
 from lab.artifacts.store import Entry, Key
+from lab.catalogue.model import ComponentVersion
 from lab.errors import InputError
 
 SOURCES = ("upstream", "modules")
@@ -17,23 +18,26 @@ NAMED = (*SOURCES, "mirror")
 
 
 class Source(Protocol):
-    """One origin of all components, for one architecture."""
+    """One origin of all that a lab wants, for one architecture."""
 
     name: str
 
-    def components(self) -> list[str]:
+    def components(self) -> list[ComponentVersion]:
         """The components it has to make, in this order."""
 
-    def origin(self, name: str) -> str:
+    def origin(self, item: ComponentVersion) -> str:
         """The source that a component really comes from."""
 
-    def key(self, name: str) -> Key | None:
-        """The key of a component, or None while something that it is made of is missing."""
+    def fetched(self, item: ComponentVersion) -> bool:
+        """Whether a component only has to be received: several of those are at work at a time."""
 
-    def behind(self, name: str) -> list[Key]:
+    def key(self, item: ComponentVersion) -> Key | None:
+        """The key of a component; None while a part of it is missing, and for what is not built here."""
+
+    def behind(self, item: ComponentVersion) -> list[Key]:
         """The keys of a component and of all that its own key is made of, as far as they are known."""
 
-    def make(self, name: str) -> Entry:
+    def make(self, item: ComponentVersion) -> Entry:
         """The entry of a component, made if the store has none."""
 
 

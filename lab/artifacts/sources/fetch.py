@@ -1,118 +1,166 @@
-"""Fetching files over HTTP: resumed, checked, and only then given a name."""
+"""Fetching files over HTTP: resumed, checked, and only then given a name.
+
+`requests` brings proxies (`HTTPS_PROXY`, `NO_PROXY`), passwords (`~/.netrc`, never sent on to another host)
+and certificates. Trusted is what this machine trusts, an authority of one's own included.
+"""
 
 from __future__ import annotations
 
-import http.client
+import ssl
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+import requests
+import urllib3
 from filelock import FileLock
+from requests import Response, Session
 
+from lab.artifacts import programs
 from lab.artifacts.digests import file_digest
+from lab.artifacts.sources.trouble import (
+    BUILD_HERE,
+    LATER,
+    LONGEST_WAIT,
+    Pace,
+    Trouble,
+    asked_wait,
+    persevere,
+    refused,
+    too_long,
+    unreached,
+)
 from lab.artifacts.store import Say, flush
-from lab.errors import FailedError
+from lab.catalogue.load import line_of
 
-# Tries of one file, each going on where the last one stopped.
-TRIES = 4
 # Seconds without a byte that end a try.
 SILENCE = 30.0
-# Answers after which trying again can help; every other refusal is final.
-PASSING = (408, 429, 500, 502, 503, 504)
 # A progress line at most this often, in seconds.
 QUIET = 5.0
 PIECE = 1 << 20
+# What update-ca-certificates writes, and what skopeo reads.
+BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 
-def fetch(url: str, sha256: str, target: Path, *, say: Say, headers: Mapping[str, str] | None = None) -> None:
+def fetch(url: str, sha256: str, target: Path, *, say: Say) -> None:
     """Fetch `url` into `target`, which appears only when its sha256 is right.
 
     A cut connection is resumed at the byte where it was cut, by the next run too: the part lies beside
     `target`. A complete file with another digest is thrown away. Two processes never write one part.
     Raises `FailedError` naming the URL, and what was wanted and got.
     """
-    with FileLock(target.with_name(f"{target.name}.lock")):
-        if not target.exists() or file_digest(target) != sha256:
-            _fetch(url, sha256, target, headers or {}, say)
-
-
-def _fetch(url: str, sha256: str, target: Path, headers: Mapping[str, str], say: Say) -> None:
     part = target.with_name(f"{target.name}.part")
-    trouble = ""
-    for attempt in range(TRIES):
-        if attempt:
-            say(f"{url}: {trouble}, trying again")
-            # Waiting doubles from half a second: a server that refused just now needs a moment.
-            time.sleep(0.25 * 2**attempt)
-        resumed = part.exists()
-        trouble = _receive(url, part, headers, say)
-        if trouble:
-            continue
-        got = file_digest(part)
-        if got == sha256:
-            flush(part)
-            part.rename(target)
+    with FileLock(target.with_name(f"{target.name}.lock")), session() as opened:
+        if target.exists() and file_digest(target) == sha256:
             return
-        part.unlink()
-        if not resumed:
-            raise FailedError(
-                f"{url}: wrong digest\n  wanted sha256 {sha256}\n  got    sha256 {got}",
-                next_step="do not use that file; run it again, or take the other source: --source modules",
-            )
-        trouble = "the part from an earlier try belongs to another file"
-    raise FailedError(
-        f"{url}: {trouble} ({TRIES} tries)", next_step="run it again: it goes on where it stopped"
+        persevere(url, lambda: _attempt(opened, url, sha256, part, say), say=say)
+        flush(part)
+        part.rename(target)
+
+
+def can_be_had(url: str, seconds: float) -> bool:
+    """Whether the first byte of a file can be had within so many seconds."""
+    try:
+        with (
+            session() as opened,
+            opened.get(url, headers={"Range": "bytes=0-0"}, stream=True, timeout=seconds) as answer,
+        ):
+            return answer.ok
+    except requests.RequestException:
+        return False
+
+
+def session() -> Session:
+    """An HTTP session that trusts what this machine trusts (requests alone brings a list of its own)."""
+    made = Session()
+    made.headers.update({"User-Agent": "plumbline", "Accept-Encoding": "identity"})
+    paths = ssl.get_default_verify_paths()  # SSL_CERT_FILE and SSL_CERT_DIR, or what the system has
+    made.verify = paths.cafile or (BUNDLE if Path(BUNDLE).exists() else paths.capath) or True
+    return made
+
+
+def _attempt(opened: Session, url: str, sha256: str, part: Path, say: Say) -> Trouble | None:
+    resumed = part.exists()
+    if trouble := _receive(opened, url, sha256, part, say):
+        return trouble
+    got = file_digest(part)
+    if got == sha256:
+        return None
+    part.unlink()
+    if resumed:
+        return Trouble("the part from an earlier try belongs to another file")
+    return Trouble(
+        f"wrong digest\n  wanted sha256 {sha256}\n  got    sha256 {got}",
+        f"do not use that file; {BUILD_HERE}; if the project says that it was replaced, pin the new one, "
+        f"{line_of(sha256)}",
+        1,
     )
 
 
-def request(url: str, headers: Mapping[str, str], *, seconds: float = SILENCE) -> http.client.HTTPResponse:
-    """Open a URL. Raises `urllib.error.HTTPError` for a refusal, `OSError` when there is no answer."""
-    asked = urllib.request.Request(url, headers={"User-Agent": "plumbline", **headers})
-    answer = urllib.request.urlopen(asked, timeout=seconds)
-    assert isinstance(answer, http.client.HTTPResponse)
-    return answer
-
-
-def _receive(url: str, part: Path, headers: Mapping[str, str], say: Say) -> str:
-    """Receive what is missing of a file; gives back what went wrong, "" if it is all there."""
+def _receive(opened: Session, url: str, sha256: str, part: Path, say: Say) -> Trouble | None:
+    """Receive what is missing of a file; gives back what went wrong."""
     have = part.stat().st_size if part.exists() else 0
     ranged = {"Range": f"bytes={have}-"} if have else {}
     try:
-        with request(url, {**headers, **ranged}) as answer:
-            if answer.status == 206 and not answer.headers["Content-Range"].startswith(f"bytes {have}-"):
-                return f"answered with the wrong part: {answer.headers['Content-Range']}"
-            start = have if answer.status == 206 else 0
-            expected = answer.headers["Content-Length"]
-            size = _write(answer, part, start, url, say)
-            if expected is not None and size < start + int(expected):
-                return f"cut at byte {size} of {start + int(expected)}"
-            return ""
-    except urllib.error.HTTPError as error:
-        if error.code == 416:
-            # Nothing is missing: the digest decides whether the part is the file.
-            return ""
-        if error.code in PASSING:
-            return f"HTTP {error.code} {error.reason}"
-        raise FailedError(
-            f"{url}: HTTP {error.code} {error.reason}",
-            next_step="check version and URL in artifacts/catalogue.yaml, or use --source modules",
-        ) from None
-    except (OSError, http.client.HTTPException) as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        return f"{type(error).__name__}: {reason}"
+        with opened.get(url, headers=ranged, stream=True, timeout=SILENCE) as answer:
+            if answer.status_code == 416:
+                return None  # nothing is missing: the digest decides whether the part is the file
+            if not answer.ok:
+                return _refused(answer, sha256)
+            piece = answer.headers.get("Content-Range", "")
+            if answer.status_code == 206 and not piece.startswith(f"bytes {have}-"):
+                return Trouble(f"answered with the wrong part: {piece}")
+            return _write(answer, _Aim(url, part, have if answer.status_code == 206 else 0), say)
+    except requests.RequestException as error:
+        return unreached(str(error))
 
 
-def _write(answer: http.client.HTTPResponse, part: Path, start: int, url: str, say: Say) -> int:
-    """Write the answer's body at `start`; the size of the file when the connection ended."""
-    said = time.monotonic()
-    with part.open("r+b" if start else "wb") as out:
-        out.seek(start)
+def _refused(answer: Response, sha256: str) -> Trouble:
+    wait = asked_wait(answer.headers)
+    trouble = refused(answer.status_code, line_of(sha256), wait=wait)
+    return too_long(wait, trouble.seen) if wait is not None and wait > LONGEST_WAIT else trouble
+
+
+@dataclass(frozen=True)
+class _Aim:
+    """What is received, into which file, from which byte."""
+
+    url: str
+    part: Path
+    start: int
+
+
+def _write(answer: Response, aim: _Aim, say: Say) -> Trouble | None:
+    """Write the answer's body; gives back why there is no more of it, if it is not all there."""
+    expected = _expected(answer.headers, aim.start)
+    pace, said = Pace(), time.monotonic()
+    with aim.part.open("r+b" if aim.start else "wb") as out:
+        out.seek(aim.start)
         out.truncate()
-        while piece := answer.read(PIECE):
+        while True:
+            try:
+                # what has come so far and not the whole piece: a slow server is noticed, and Ctrl-C
+                piece = answer.raw.read1(PIECE)
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                at = f"at byte {out.tell()}" + (f" of {expected}" if expected else "")
+                if isinstance(error, urllib3.exceptions.ReadTimeoutError | TimeoutError):
+                    return Trouble(f"no byte for {SILENCE:.0f} s, {at}", LATER)
+                return Trouble(f"cut {at}")
+            if not piece:
+                break
             out.write(piece)
+            programs.still_wanted(aim.url)
+            if slow := pace.slow(out.tell()):
+                return Trouble(slow, LATER)
             if time.monotonic() - said >= QUIET:
                 said = time.monotonic()
-                say(f"{url}: {out.tell() / 1e6:.0f} MB")
-        return out.tell()
+                say(f"{aim.url}: {out.tell() / 1e6:.0f} MB")
+        if expected is not None and out.tell() < expected:
+            return Trouble(f"cut at byte {out.tell()} of {expected}")
+    return None
+
+
+def _expected(headers: Mapping[str, str], start: int) -> int | None:
+    """The size of the whole file in bytes, if the server says it."""
+    return start + int(headers["Content-Length"]) if "Content-Length" in headers else None

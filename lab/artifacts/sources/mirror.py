@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lab.artifacts.catalogue import Catalogue
 from lab.artifacts.sources import Source
 from lab.artifacts.sources.modules import ModulesSource
 from lab.artifacts.sources.upstream import UpstreamSource
 from lab.artifacts.store import Entry, Key, Say, Store
+from lab.catalogue.catalogue import Selection
+from lab.catalogue.model import ComponentVersion
 from lab.errors import FailedError
 
 
@@ -26,36 +27,39 @@ class MirrorSource:
 
     name = "mirror"
 
-    def __init__(self, store: Store, catalogue: Catalogue, arch: str, say: Say) -> None:
+    def __init__(self, store: Store, selection: Selection, arch: str, say: Say) -> None:
         self._store, self._arch = store, arch
-        makers: list[Source] = [kind(store, catalogue, arch, say) for kind in (UpstreamSource, ModulesSource)]
+        makers: list[Source] = [kind(store, selection, arch, say) for kind in (UpstreamSource, ModulesSource)]
 
         def held(maker: Source) -> int:
-            return sum(self._found(maker, name) is not None for name in maker.components())
+            return sum(self._found(maker, item) is not None for item in maker.components())
 
         # one that is complete before one that merely has more components
         self._maker = max(makers, key=lambda one: (held(one) == len(one.components()), held(one)))
 
-    def components(self) -> list[str]:
+    def components(self) -> list[ComponentVersion]:
         return self._maker.components()
 
-    def origin(self, name: str) -> str:
-        return self._maker.origin(name)
+    def origin(self, item: ComponentVersion) -> str:
+        return self._maker.origin(item)
 
-    def key(self, name: str) -> Key | None:
-        return self._maker.key(name)
+    def fetched(self, _item: ComponentVersion) -> bool:
+        return False
 
-    def behind(self, name: str) -> list[Key]:
-        return self._maker.behind(name)
+    def key(self, item: ComponentVersion) -> Key | None:
+        return self._maker.key(item)
 
-    def make(self, name: str) -> Entry:
+    def behind(self, item: ComponentVersion) -> list[Key]:
+        return self._maker.behind(item)
+
+    def make(self, item: ComponentVersion) -> Entry:
         """The entry of a component. Raises `FailedError` with all that are missing when it is one of them."""
-        found = self._found(self._maker, name)
+        found = self._found(self._maker, item)
         if not found:
-            lacking = [other for other in self.components() if not self._found(self._maker, other)]
+            lacking = [one.name for one in self.components() if not self._found(self._maker, one)]
             raise missing(lacking, self._arch)
         return found
 
-    def _found(self, maker: Source, name: str) -> Entry | None:
-        key = maker.key(name)
+    def _found(self, maker: Source, item: ComponentVersion) -> Entry | None:
+        key = maker.key(item)
         return self._store.find(key) if key else None

@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab.artifacts import compile as compiler
-from lab.artifacts.catalogue import Catalogue, Image, Programs
+from lab.artifacts.files import file_key, out_of_module
 from lab.artifacts.images import Layer, encode, image_config, layer_of_folder, layer_of_programs, write_image
 from lab.artifacts.recipes import recipe_digest
 from lab.artifacts.rootfs import bootstrap, layer_key, load_recipe, package_versions
 from lab.artifacts.store import Entry, Key, Say, Store, StoredFile
 from lab.artifacts.toolchain import toolchain_pin
+from lab.catalogue.catalogue import Selection
+from lab.catalogue.model import ComponentVersion, Composition, File, Image, Programs
+from lab.errors import InputError
 
 IMAGE_TAR = "image.tar"
 LAYER_TAR = "layer.tar"
-LAYER = "debian-layer"
+LAYER = ComponentVersion("debian-layer", "")
+"""The layer of Debian packages under some images: not in the catalogue, and without a version of its own."""
 
 
 class ModulesSource:
@@ -23,50 +27,66 @@ class ModulesSource:
 
     name = "modules"
 
-    def __init__(self, store: Store, catalogue: Catalogue, arch: str, say: Say) -> None:
-        self._store, self._catalogue, self._arch, self._say = store, catalogue, arch, say
+    def __init__(self, store: Store, selection: Selection, arch: str, say: Say) -> None:
+        self._store, self._selection, self._arch, self._say = store, selection, arch, say
 
-    def components(self) -> list[str]:
+    def components(self) -> list[ComponentVersion]:
+        programs = [item for item, _ in self._selection.programs()]
+        images = list(self._selection.images())
+        files = [item for item, _ in self._selection.files()]
         # The layer after the programs: they take longest, and by then another thread may have made it.
-        programs = [name for name, _ in self._catalogue.programs()]
-        return [*programs, LAYER, *(name for name, _ in self._catalogue.images())]
+        layer = [LAYER] if any(image.modules and image.modules.debian for _, image in images) else []
+        return [*programs, *layer, *(item for item, _ in images), *files]
 
-    def origin(self, name: str) -> str:
-        return "debian" if name == LAYER else self.name
+    def origin(self, item: ComponentVersion) -> str:
+        return "debian" if item == LAYER else self.name
 
-    def ready(self, name: str) -> bool:
+    def fetched(self, _item: ComponentVersion) -> bool:
+        return False
+
+    def ready(self, item: ComponentVersion) -> bool:
         """Whether the store has a component."""
-        return self._found(name) is not None
+        return self._found(item) is not None
 
-    def key(self, name: str) -> Key | None:
-        if name == LAYER:
+    def key(self, item: ComponentVersion) -> Key | None:
+        if item == LAYER:
             return layer_key(self._arch)
-        component = self._catalogue.components[name]
+        component = self._selection.components[item]
+        if component.unbuilt:
+            return None
         if isinstance(component, Programs):
-            return Key.of(name, self._arch, _inputs(component))
+            return self._programs_key(item, component)
+        if isinstance(component, File):
+            return file_key(item.name, component)
         entries = {part: self._found(part) for part in _parts(component)}
         complete = {part: entry for part, entry in entries.items() if entry}
-        return self._image_key(name, component, complete) if len(complete) == len(entries) else None
+        return self._image_key(item, component, complete) if len(complete) == len(entries) else None
 
-    def behind(self, name: str) -> list[Key]:
-        component = self._catalogue.components.get(name)
-        parts = _parts(component) if isinstance(component, Image) else []
-        return [key for part in (*parts, name) if (key := self.key(part))]
+    def behind(self, item: ComponentVersion) -> list[Key]:
+        component = self._selection.components.get(item)
+        parts = _parts(component) if isinstance(component, Image) and not component.unbuilt else []
+        return [key for part in (*parts, item) if (key := self.key(part))]
 
-    def make(self, name: str) -> Entry:
-        if name == LAYER:
+    def make(self, item: ComponentVersion) -> Entry:
+        if item == LAYER:
             return self._make_layer()
-        component = self._catalogue.components[name]
-        if isinstance(component, Programs):
-            return self._store.ensure(
-                Key.of(name, self._arch, _inputs(component)),
-                lambda work: compiler.build(self._store, component.modules, self._arch, work, say=self._say),
-                say=self._say,
-            )
-        return self._make_image(name, component, {part: self.make(part) for part in _parts(component)})
+        component = self._selection.components[item]
+        if component.unbuilt:
+            raise unbuilt(item, component.unbuilt)
+        if isinstance(component, File):
+            return out_of_module(self._store, item.name, component, self._say)
+        if isinstance(component, Image):
+            return self._make_image(item, component, {part: self.make(part) for part in _parts(component)})
+        return self._store.ensure(
+            self._programs_key(item, component),
+            lambda work: compiler.build(
+                self._store, item.name, _recipe(component), self._arch, work, say=self._say
+            ),
+            say=self._say,
+        )
 
-    def _found(self, name: str) -> Entry | None:
-        key = self.key(name)
+    def _found(self, item: ComponentVersion) -> Entry | None:
+        key = self.key(item)
         return self._store.find(key) if key else None
 
     def _make_layer(self) -> Entry:
@@ -74,17 +94,20 @@ class ModulesSource:
         packages = load_recipe().layer
 
         def produce(work: Path) -> Mapping[str, Path]:
-            self._say(f"{LAYER}: installing {len(packages)} packages and what they need")
+            self._say(f"{LAYER.name}: installing {len(packages)} packages and what they need")
             tree = work / "tree"
-            seconds = bootstrap(self._store, tree, packages, self._arch, variant="essential", name=LAYER)
+            seconds = bootstrap(self._store, tree, packages, self._arch, variant="essential", name=LAYER.name)
             layer_of_folder(tree, work / LAYER_TAR)
-            self._say(f"{LAYER}: {len(package_versions(tree))} packages in {seconds:.0f} s")
+            self._say(f"{LAYER.name}: {len(package_versions(tree))} packages in {seconds:.0f} s")
             return {LAYER_TAR: work / LAYER_TAR}
 
         return self._store.ensure(layer_key(self._arch), produce, say=self._say)
 
-    def _make_image(self, name: str, image: Image, made: Mapping[str, Entry]) -> Entry:
-        base = made[LAYER].files[LAYER_TAR] if image.modules.debian else None
+    def _make_image(
+        self, item: ComponentVersion, image: Image, made: Mapping[ComponentVersion, Entry]
+    ) -> Entry:
+        composition = _composition(image)
+        base = made[LAYER].files[LAYER_TAR] if composition.debian else None
         programs = {target: self._store.object_path(file) for target, file in _files(image, made).items()}
 
         def produce(work: Path) -> Mapping[str, Path]:
@@ -92,42 +115,62 @@ class ModulesSource:
             if base:
                 layers.insert(0, Layer(self._store.object_path(base), base.sha256))
             digests = [layer.digest for layer in layers]
-            config = image_config(self._arch, digests, image.modules.entrypoint, user=image.modules.user)
+            config = image_config(self._arch, digests, composition.entrypoint, user=composition.user)
             write_image(image.tagged, encode(config), layers, work / IMAGE_TAR)
             return {IMAGE_TAR: work / IMAGE_TAR}
 
-        return self._store.ensure(self._image_key(name, image, made), produce, say=self._say)
+        return self._store.ensure(self._image_key(item, image, made), produce, say=self._say)
 
-    def _image_key(self, name: str, image: Image, made: Mapping[str, Entry]) -> Key:
+    def _programs_key(self, item: ComponentVersion, component: Programs) -> Key:
+        inputs = {
+            "source": self.name,
+            "version": component.version,
+            "recipe": recipe_digest(_recipe(component)),
+            "toolchain": toolchain_pin(),
+        }
+        return Key.of(item.name, self._arch, inputs)
+
+    def _image_key(self, item: ComponentVersion, image: Image, made: Mapping[ComponentVersion, Entry]) -> Key:
+        composition = _composition(image)
         inputs = {
             "source": self.name,
             "reference": image.tagged,
-            "image": image.modules.model_dump(),
+            "image": composition.model_dump(),
             "programs": {target: file.sha256 for target, file in _files(image, made).items()},
-            "base": made[LAYER].files[LAYER_TAR].sha256 if image.modules.debian else "",
+            "base": made[LAYER].files[LAYER_TAR].sha256 if composition.debian else "",
         }
-        return Key.of(name, self._arch, inputs)
+        return Key.of(item.name, self._arch, inputs)
 
 
-def _inputs(component: Programs) -> dict[str, str]:
-    return {
-        "source": "modules",
-        "version": component.version,
-        "recipe": recipe_digest(component.modules),
-        "toolchain": toolchain_pin(),
-    }
+def unbuilt(item: ComponentVersion, reason: str) -> InputError:
+    """What is said where a lab wants from this source what is not built here."""
+    return InputError(
+        f"{item}: source modules does not have it: {reason}",
+        next_step="use --source upstream, or leave it out of the inventory",
+    )
 
 
-def _parts(image: Image) -> list[str]:
+def _recipe(component: Programs) -> Path:
+    if component.modules is None:
+        raise TypeError(f"{component.version}: asked for the recipe of what is not built here")
+    return component.modules
+
+
+def _composition(image: Image) -> Composition:
+    if image.modules is None:
+        raise TypeError(f"{image.tagged}: asked for the composition of what is not built here")
+    return image.modules
+
+
+def _parts(image: Image) -> list[ComponentVersion]:
     """What an image is made of."""
-    owners = {source.split("/")[0]: None for source in image.modules.programs.values()}
-    return [*owners, LAYER] if image.modules.debian else list(owners)
+    return [*image.parts, LAYER] if _composition(image).debian else list(image.parts)
 
 
-def _files(image: Image, made: Mapping[str, Entry]) -> dict[str, StoredFile]:
+def _files(image: Image, made: Mapping[ComponentVersion, Entry]) -> dict[str, StoredFile]:
     """The stored program of each path in the image."""
     files = {}
-    for target, source in image.modules.programs.items():
+    for target, source in _composition(image).programs.items():
         owner, program = source.split("/")
-        files[target] = made[owner].files[program]
+        files[target] = made[ComponentVersion(owner, image.version)].files[program]
     return files

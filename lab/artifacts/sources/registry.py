@@ -1,181 +1,211 @@
 """Pulling an image from a registry by digest, into the tar form of `images.write_image`.
 
-Every byte is checked against a digest that comes, link by link, from the pinned one: index -> manifest of
-the architecture -> config and layers.
+`skopeo` speaks with the registry (docs/adr/0021): tokens, redirects, credentials, proxies, authorities and
+rate limits are its business. Trusted is nothing but digests, and they are checked here, link by link, from
+the pinned one: index -> manifest of the architecture -> config -> unpacked layers.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import http.client
 import json
-import re
-import shutil
-import urllib.error
-import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.artifacts import programs
 from lab.artifacts.digests import file_digest
 from lab.artifacts.images import Layer, write_image
-from lab.artifacts.sources.fetch import fetch, request
-from lab.artifacts.store import Say, Store
+from lab.artifacts.sources.skopeo import NoSuchImageError, skopeo
+from lab.artifacts.sources.trouble import BUILD_HERE
+from lab.artifacts.store import Say
+from lab.catalogue.load import line_of
 from lab.errors import FailedError
 
-INDEXES = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-)
-MANIFESTS = (
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
+# registry -> URLs of its mirrors, in the order in which they are tried
+Mirrors = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
-class Reference:
-    """A parsed image reference: host of the registry, repository, tag."""
+class Place:
+    """Where an image can be had: HOST/REPOSITORY at the registry itself or at a mirror of it."""
 
-    host: str
     repository: str
-    tag: str
+    plain: bool = False
 
-    @classmethod
-    def parse(cls, text: str) -> Reference:
-        """Split HOST/REPOSITORY:TAG; images of docker.io are served by a host of another name."""
-        host, _, rest = text.partition("/")
-        repository, _, tag = rest.rpartition(":")
-        return cls("registry-1.docker.io" if host == "docker.io" else host, repository, tag)
-
-    @property
-    def url(self) -> str:
-        # A registry on this machine has no certificate; nothing else is asked without TLS.
-        scheme = "http" if re.fullmatch(r"(localhost|127\.\d+\.\d+\.\d+)(:\d+)?", self.host) else "https"
-        return f"{scheme}://{self.host}/v2/{self.repository}"
+    def at(self, name: str) -> str:
+        """The place with a tag or a digest, as people write it."""
+        return f"{self.repository}{'@' if name.startswith('sha256:') else ':'}{name}"
 
 
-def pull(reference: str, digest: str, arch: str, store: Store, work: Path, target: Path, *, say: Say) -> None:
-    """Pull the image that `digest` pins for an architecture and write it to `target`.
+@dataclass(frozen=True)
+class Pull:
+    """One image to be pulled.
 
-    `digest` is that of an index or of a single manifest. Layers are unpacked in `work`. Raises
-    `FailedError` naming the URL for every broken link of the chain.
+    `component` names it to people, `reference` is HOST/REPOSITORY:TAG, `digest` pins its index or its single
+    manifest; `work` is an empty folder, `log` gets all that skopeo says.
     """
-    place = Reference.parse(reference)
-    headers = _authorised(place)
-    manifest = _manifest(place, digest, arch, headers)
-    config = _blob(store, place, manifest["config"]["digest"], headers, say).read_bytes()
-    described = json.loads(config)
-    built_for = f"{described['os']}/{described['architecture']}"
-    if built_for != f"linux/{arch}":
+
+    component: str
+    reference: str
+    digest: str
+    arch: str
+    mirrors: Mirrors
+    work: Path
+    log: Path
+    say: Say
+
+    def to(self, target: Path) -> None:
+        """Write the image to `target`. Raises `FailedError` for every broken link of the chain, with the
+        trouble of each place where it was looked for."""
+        failures: list[FailedError] = []
+        for place in self._places():
+            try:
+                self._from(place, target)
+                return
+            except FailedError as error:
+                programs.still_wanted(self.component)
+                failures.append(error)
         raise FailedError(
-            f"{reference}@{digest}: is for {built_for}, wanted linux/{arch}",
-            next_step="pin the digest of the index in artifacts/catalogue.yaml",
-        )
-    layers = []
-    say(f"{reference}: {len(manifest['layers'])} layers")
-    for number, (blob, diff_id) in enumerate(
-        zip(manifest["layers"], described["rootfs"]["diff_ids"], strict=True)
-    ):
-        packed = _blob(store, place, blob["digest"], headers, say)
-        plain = work / f"layer-{number}.tar"
-        layers.append(
-            _unpacked(packed, plain, blob["mediaType"], diff_id, f"{place.url}/blobs/{blob['digest']}")
-        )
-    write_image(reference, config, layers, target)
-    for blob in (manifest["config"], *manifest["layers"]):
-        store.download_path(_plain(blob["digest"])).unlink(missing_ok=True)
+            "\n  ".join(one.message for one in failures), next_step=failures[-1].next_step
+        ) from failures[-1]
 
+    def _places(self) -> list[Place]:
+        """The mirrors of the registry in their order, then the registry itself."""
+        name, _, _ = self.reference.rpartition(":")
+        host, _, repository = name.partition("/")
+        places = []
+        for mirror in self.mirrors.get(host, ()):
+            scheme, _, address = mirror.removesuffix("/v2").partition("://")
+            if "/" in address:
+                # containerd puts it before /v2, where skopeo cannot ask
+                self.say(f"{self.component}: mirror {mirror}: has a path, only nodes can use it")
+                continue
+            places.append(Place(f"{address}/{repository}", plain=scheme == "http"))
+        return [*places, Place(name)]
 
-def _manifest(place: Reference, digest: str, arch: str, headers: Mapping[str, str]) -> dict[str, Any]:
-    """The manifest of an architecture, through the index if `digest` is that of an index."""
-    data = _json(place, digest, headers)
-    if data.get("mediaType") not in INDEXES and "manifests" not in data:
-        return data
-    for one in data["manifests"]:
-        platform = one.get("platform", {})
-        if (platform.get("os"), platform.get("architecture")) == ("linux", arch):
-            return _json(place, str(one["digest"]), headers)
-    raise FailedError(
-        f"{place.url}/manifests/{digest}: has no image for linux/{arch}",
-        next_step="use --source modules, or pin another version in artifacts/catalogue.yaml",
-    )
+    def _from(self, place: Place, target: Path) -> None:
+        manifest_digest, manifest = self._manifest(place)
+        where = place.at(manifest_digest)
+        folder = self.work / "image"
+        count = len(_list(manifest, "layers", where))
+        self.say(f"{self.component}: pulling {count} layer{'s'[: count - 1]} from {place.repository}")
+        source = ["--src-tls-verify=false"] if place.plain else []
+        command = ["copy", "--quiet", *source, "--dest-decompress", f"docker://{where}", f"dir:{folder}"]
+        skopeo(where, command, into=folder, log=self.log, say=self._tell)
+        name = _plain(_field(manifest, "config", where)["digest"])
+        config = _checked(folder / name, name, where).read_bytes()
+        described = _parsed(config, where)
+        built_for = f"{described.get('os')}/{described.get('architecture')}"
+        if built_for != f"linux/{self.arch}":
+            raise FailedError(
+                f"{where}: is for {built_for}, wanted linux/{self.arch}",
+                next_step=f"pin the digest of the index, {line_of(self.digest)}",
+            )
+        diff_ids = _list(_field(described, "rootfs", where), "diff_ids", where)
+        if len(diff_ids) != len(manifest["layers"]):
+            raise _malformed(where)
+        layers = [Layer(_checked(folder / _plain(one), _plain(one), where), _plain(one)) for one in diff_ids]
+        write_image(self.reference, config, layers, target)
 
-
-def _json(place: Reference, digest: str, headers: Mapping[str, str]) -> dict[str, Any]:
-    """A manifest or index by digest, checked against it."""
-    url = f"{place.url}/manifests/{digest}"
-    try:
-        with request(url, {**headers, "Accept": ", ".join((*INDEXES, *MANIFESTS))}) as answer:
-            body = answer.read()
-    except urllib.error.HTTPError as error:
+    def _manifest(self, place: Place) -> tuple[str, dict[str, Any]]:
+        """Digest and content of the manifest of the architecture, through the index if there is one."""
+        first = self._raw(place, self.digest)
+        if "manifests" not in first:
+            return self.digest, first
+        for one in _list(first, "manifests", place.at(self.digest)):
+            platform = one.get("platform", {})
+            if (platform.get("os"), platform.get("architecture")) == ("linux", self.arch):
+                return str(one["digest"]), self._raw(place, str(one["digest"]))
         raise FailedError(
-            f"{url}: HTTP {error.code} {error.reason}",
-            next_step="check reference and digest in artifacts/catalogue.yaml, or use --source modules",
-        ) from None
-    except (OSError, http.client.HTTPException) as error:
-        raise FailedError(f"{url}: {error}", next_step="run it again, or use --source modules") from None
-    got = f"sha256:{hashlib.sha256(body).hexdigest()}"
-    if got != digest:
-        raise FailedError(
-            f"{url}: wrong digest\n  wanted {digest}\n  got    {got}",
-            next_step="do not use that image; try again, or use --source modules",
+            f"{place.at(self.digest)}: has no image for linux/{self.arch}",
+            next_step=f"pin another version, {line_of(self.digest)}; {BUILD_HERE}",
         )
-    parsed: dict[str, Any] = json.loads(body)
-    return parsed
+
+    def _raw(self, place: Place, digest: str) -> dict[str, Any]:
+        """A manifest or index by its digest, checked against it."""
+        where = place.at(digest)
+        try:
+            body = self._inspect(place, digest)
+        except NoSuchImageError:
+            raise FailedError(
+                f"{where}: the registry has no such image", next_step=self._pin(place)
+            ) from None
+        got = f"sha256:{hashlib.sha256(body).hexdigest()}"
+        if got != digest:
+            raise FailedError(
+                f"{where}: wrong digest\n  wanted {digest}\n  got    {got}",
+                next_step=f"do not use that image; {BUILD_HERE}",
+            )
+        return _parsed(body, where)
+
+    def _pin(self, place: Place) -> str:
+        """The one line of the catalogue to change, with what the tag names today if it names anything."""
+        tag = self.reference.rpartition(":")[2]
+        line = line_of(self.digest)
+        try:
+            now = f"sha256:{hashlib.sha256(self._inspect(place, tag)).hexdigest()}"
+        except FailedError:
+            return f"pin another version: `version` and `digest`, {line}"
+        return f"{line}: `digest: {now}` is what the tag {tag} names today, if the project says so too"
+
+    def _inspect(self, place: Place, name: str) -> bytes:
+        """The bytes of a manifest or index under a tag or digest."""
+        source = ["--tls-verify=false"] if place.plain else []
+        output = self.work / "manifest"
+        where = place.at(name)
+        skopeo(
+            where,
+            ["inspect", *source, "--raw", f"docker://{where}"],
+            into=output,
+            log=self.log,
+            say=self._tell,
+        )
+        return output.read_bytes()
+
+    def _tell(self, text: str) -> None:
+        self.say(f"{self.component}: {text}")
 
 
-def _blob(store: Store, place: Reference, digest: str, headers: Mapping[str, str], say: Say) -> Path:
-    """Receive a blob into the store's downloads."""
-    target = store.download_path(_plain(digest))
-    fetch(f"{place.url}/blobs/{digest}", _plain(digest), target, say=say, headers=headers)
-    return target
+def _checked(file: Path, digest: str, where: str) -> Path:
+    """A received file, its content checked against its digest; layers lie there unpacked."""
+    if not file.is_file():
+        said = f"{where}: no layer of it unpacks to sha256 {digest}, which its config names"
+    elif (got := file_digest(file)) != digest:
+        said = f"{where}: wrong digest of a part\n  wanted sha256 {digest}\n  got    sha256 {got}"
+    else:
+        return file
+    raise FailedError(said, next_step=f"do not use that image; {BUILD_HERE}")
 
 
 def _plain(digest: str) -> str:
     return digest.removeprefix("sha256:")
 
 
-def _unpacked(packed: Path, plain: Path, media_type: str, diff_id: str, url: str) -> Layer:
-    """The layer as a plain tar, checked against the digest that the config names for it."""
-    if media_type.endswith("zstd"):
-        raise FailedError(
-            f"{url}: compressed with zstd, which is not supported", next_step="use --source modules"
-        )
-    with (
-        gzip.open(packed) if media_type.endswith("gzip") else packed.open("rb") as source,
-        plain.open("wb") as out,
-    ):
-        shutil.copyfileobj(source, out, 1 << 20)
-    got = f"sha256:{file_digest(plain)}"
-    if got != diff_id:
-        raise FailedError(f"{url}: unpacks to {got}, the image's config says {diff_id}")
-    return Layer(plain, _plain(diff_id))
+def _parsed(body: bytes, where: str) -> dict[str, Any]:
+    try:
+        data = json.loads(body)
+    except ValueError:
+        raise _malformed(where) from None
+    if not isinstance(data, dict):
+        raise _malformed(where)
+    return data
 
 
-def _authorised(place: Reference) -> dict[str, str]:
-    """The header that lets an anonymous client read, if the registry wants one."""
-    try:
-        with request(f"{place.url}/manifests/{place.tag}", {"Accept": ", ".join(INDEXES)}):
-            return {}
-    except urllib.error.HTTPError as error:
-        challenge = error.headers.get("WWW-Authenticate", "")
-        if error.code != 401 or not challenge.startswith("Bearer "):
-            # The manifest itself is asked for by digest; whatever is wrong is said then.
-            return {}
-    except (OSError, http.client.HTTPException) as error:
-        raise FailedError(
-            f"{place.url}: {error}", next_step="check the network, or use --source modules"
-        ) from None
-    fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
-    query = urllib.parse.urlencode({name: fields[name] for name in ("service", "scope") if name in fields})
-    try:
-        with request(f"{fields['realm']}?{query}", {}) as answer:
-            said = json.loads(answer.read())
-    except (OSError, http.client.HTTPException, KeyError, ValueError) as error:
-        raise FailedError(
-            f"{place.url}: no anonymous access: {error}", next_step="use --source modules"
-        ) from None
-    return {"Authorization": f"Bearer {said.get('token') or said['access_token']}"}
+def _field(data: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
+    found = data.get(name)
+    if not isinstance(found, dict):
+        raise _malformed(where)
+    return found
+
+
+def _list(data: Mapping[str, Any], name: str, where: str) -> list[Any]:
+    found = data.get(name)
+    if not isinstance(found, list):
+        raise _malformed(where)
+    return found
+
+
+def _malformed(where: str) -> FailedError:
+    return FailedError(f"{where}: is no image that can be run here", next_step=f"check the pin; {BUILD_HERE}")

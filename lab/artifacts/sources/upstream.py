@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
 import shutil
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab import proxies
-from lab.artifacts.catalogue import Catalogue, Component, Download, Image, Programs
-from lab.artifacts.sources.fetch import fetch, request
+from lab.artifacts.files import fetched, file_key
 from lab.artifacts.sources.modules import IMAGE_TAR, ModulesSource
-from lab.artifacts.sources.registry import pull
+from lab.artifacts.sources.registry import Mirrors, Pull
 from lab.artifacts.store import Entry, Key, Say, Store
+from lab.catalogue.catalogue import Selection
+from lab.catalogue.model import AnyVersion, ComponentVersion, File, Image, Programs
 from lab.errors import FailedError
 
 # What `auto` waits for an answer, in seconds.
@@ -39,84 +40,114 @@ class UpstreamSource:
 
     name = "upstream"
 
-    def __init__(self, store: Store, catalogue: Catalogue, arch: str, say: Say) -> None:
-        self._store, self._catalogue, self._arch, self._say = store, catalogue, arch, say
-        self._modules = ModulesSource(store, catalogue, arch, say)
+    def __init__(
+        self, store: Store, selection: Selection, arch: str, say: Say, mirrors: Mirrors | None = None
+    ) -> None:
+        self._store, self._selection, self._arch, self._say = store, selection, arch, say
+        self._mirrors = mirrors or {}
+        self._modules = ModulesSource(store, selection, arch, say)
 
-    def components(self) -> list[str]:
+    def components(self) -> list[ComponentVersion]:
         # Programs that go into images only come with the official images.
-        return [
-            name
-            for name, component in self._catalogue.components.items()
-            if isinstance(component, Image) or component.install
-        ]
+        programs = [item for item, _ in self._selection.installed()]
+        others = [item for item, one in self._selection.components.items() if not isinstance(one, Programs)]
+        return [*programs, *others]
 
-    def origin(self, name: str) -> str:
-        return self.name if _official(self._catalogue.components[name]) else self._modules.origin(name)
+    def origin(self, item: ComponentVersion) -> str:
+        return self.name if self.fetched(item) else self._modules.origin(item)
 
-    def key(self, name: str) -> Key | None:
-        component = self._catalogue.components[name]
-        return self._key(name, component) if _official(component) else self._modules.key(name)
+    def fetched(self, item: ComponentVersion) -> bool:
+        return self._selection.components[item].official
 
-    def behind(self, name: str) -> list[Key]:
-        component = self._catalogue.components[name]
-        return [self._key(name, component)] if _official(component) else self._modules.behind(name)
+    def key(self, item: ComponentVersion) -> Key | None:
+        component = self._selection.components[item]
+        return self._key(item, component) if component.official else self._modules.key(item)
 
-    def make(self, name: str) -> Entry:
-        component = self._catalogue.components[name]
-        if not _official(component):
-            if component.unpinned and not self._modules.ready(name):
-                self._say(f"{name}: not pinned ({component.unpinned}): built from modules")
-            return self._modules.make(name)
-        key = self._key(name, component)
+    def behind(self, item: ComponentVersion) -> list[Key]:
+        component = self._selection.components[item]
+        return [self._key(item, component)] if component.official else self._modules.behind(item)
+
+    def make(self, item: ComponentVersion) -> Entry:
+        component = self._selection.components[item]
+        if not component.official:
+            if component.unpinned and not self._modules.ready(item):
+                self._say(f"{item.name}: not pinned ({component.unpinned}): built from modules")
+            return self._modules.make(item)
+        if isinstance(component, File):
+            with _named(item.name):
+                return fetched(self._store, item.name, component, self._say)
+        key = self._key(item, component)
         if isinstance(component, Image):
-            return self._store.ensure(key, lambda work: self._pull(name, component, work), say=self._say)
-        return self._store.ensure(key, lambda work: self._download(name, component, work), say=self._say)
+            return self._store.ensure(key, lambda work: self._pull(item.name, component, work), say=self._say)
+        return self._store.ensure(key, lambda work: self._download(item.name, component, work), say=self._say)
 
-    def _key(self, name: str, component: Component) -> Key:
+    def _key(self, item: ComponentVersion, component: AnyVersion) -> Key:
+        if isinstance(component, File):
+            return file_key(item.name, component)
         inputs: dict[str, object] = {"source": self.name}
         if isinstance(component, Image):
             inputs |= {"reference": component.tagged, "digest": component.digest}
         else:
-            inputs |= {"files": [vars(_file(component, one, self._arch)) for one in component.upstream]}
-        return Key.of(name, self._arch, inputs)
+            inputs |= {"files": [vars(file) for file in official_files(component, self._arch).values()]}
+        return Key.of(item.name, self._arch, inputs)
 
     def _download(self, name: str, component: Programs, work: Path) -> Mapping[str, Path]:
+        # brings an HTTP client along, and whoever has everything fetches nothing
+        from lab.artifacts.sources.fetch import fetch
+
         made: dict[str, Path] = {}
-        for one in component.upstream:
-            file = _file(component, one, self._arch)
+        for part, file in official_files(component, self._arch).items():
             self._say(f"{name}: fetching {file.url}")
             received = self._store.download_path(file.sha256)
-            with proxies.fetching():
-                fetch(file.url, file.sha256, received, say=self._say)
-            if one.program:
-                made[one.program] = work / one.program
-                shutil.copyfile(received, made[one.program])
+            with _named(name), proxies.fetching():
+                fetch(file.url, file.sha256, received, say=lambda line: self._say(f"{name}: {line}"))
+            if program := component.upstream[part].program:
+                made[program] = work / program
+                shutil.copyfile(received, made[program])
             else:
-                made |= extract(received, file.members, work, file.url)
-            for program in made.values():
-                program.chmod(0o755)
+                with _named(name):
+                    made |= extract(received, file.members, work, file.url)
+            for path in made.values():
+                path.chmod(0o755)
             received.unlink()
         return made
 
     def _pull(self, name: str, image: Image, work: Path) -> Mapping[str, Path]:
-        assert image.digest
-        self._say(f"{name}: pulling {image.tagged}@{image.digest}")
-        with proxies.fetching():
-            pull(image.tagged, image.digest, self._arch, self._store, work, work / IMAGE_TAR, say=self._say)
+        if not image.digest:
+            raise FailedError(f"{name}: has no digest", next_step="add `digest` in artifacts/catalogue.yaml")
+        pull = Pull(
+            component=name,
+            reference=image.tagged,
+            digest=image.digest,
+            arch=self._arch,
+            mirrors=self._mirrors,
+            work=work,
+            log=self._store.folder / "logs" / f"{name}.log",
+            say=self._say,
+        )
+        with _named(name):
+            pull.to(work / IMAGE_TAR)
         return {IMAGE_TAR: work / IMAGE_TAR}
 
 
-def answers(catalogue: Catalogue, arch: str) -> bool:
-    """Whether the first official file of the catalogue can be had from here, within `PATIENCE`."""
-    for _, component in catalogue.programs():
-        for download in component.upstream:
-            url = _file(component, download, arch).url
-            try:
-                with proxies.fetching(), request(url, {"Range": "bytes=0-0"}, seconds=PATIENCE):
-                    return True
-            except (OSError, http.client.HTTPException):
-                return False
+@contextmanager
+def _named(component: str) -> Iterator[None]:
+    """Put the component before what an error says of an address."""
+    try:
+        yield
+    except FailedError as error:
+        raise FailedError(f"{component}: {error.message}", next_step=error.next_step) from error
+
+
+def answers(selection: Selection, arch: str) -> bool:
+    """Whether the first official file of a selection can be had from here, within `PATIENCE`."""
+    from lab.artifacts.sources.fetch import can_be_had
+
+    programs = (file.url for _, one in selection.programs() for file in official_files(one, arch).values())
+    single = (one.filled(one.url) for _, one in selection.files())
+    for url in (*programs, *single):
+        with proxies.fetching():
+            return can_be_had(url, PATIENCE)
     return False
 
 
@@ -129,27 +160,26 @@ def extract(archive: Path, members: Mapping[str, str], folder: Path, url: str) -
     with tarfile.open(archive) as tar:
         found = {Path(member.name).as_posix(): member for member in tar if member.isfile()}
         for program, name in members.items():
-            if name not in found:
+            content = tar.extractfile(found[name]) if name in found else None
+            if content is None:
                 raise FailedError(
-                    f"{url}: no file {name} in it", next_step="correct `members` in artifacts/catalogue.yaml"
+                    f"{url}: no file {name} in it", next_step="correct `members` in the catalogue"
                 )
-            content = tar.extractfile(found[name])
-            assert content
             made[program] = folder / program
             with content, made[program].open("wb") as out:
                 shutil.copyfileobj(content, out, 1 << 20)
     return made
 
 
-def _official(component: Component) -> bool:
-    """Whether there is an official file or image whose digest we know."""
-    return bool(component.digest) if isinstance(component, Image) else bool(component.upstream)
-
-
-def _file(component: Programs, download: Download, arch: str) -> OfficialFile:
-    values = {"version": component.version, "number": component.version.removeprefix("v"), "arch": arch}
-    return OfficialFile(
-        download.url.format(**values),
-        download.sha256.of(arch),
-        {program: member.format(**values) for program, member in download.members.items()},
-    )
+def official_files(component: Programs, arch: str) -> dict[str, OfficialFile]:
+    """The official files of a set of programs by their names in the catalogue; none if it is not pinned."""
+    values = {"version": component.version, "number": component.number, "arch": arch}
+    return {
+        name: OfficialFile(
+            one.url.format(**values),
+            component.sha256[name].of(arch),
+            {program: member.format(**values) for program, member in one.members.items()},
+        )
+        for name, one in component.upstream.items()
+        if name in component.sha256
+    }

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.inventory.complete import inventory_model
+from lab.catalogue.load import load_catalogue
 from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, Problem
-from lab.inventory.tested import tested
+from lab.inventory.tested import tested, untested
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -15,28 +15,25 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.removeprefix("v").split("."))
 
 
-def versioned() -> tuple[str, ...]:
-    """The sections that name a version of a component."""
-    return tuple(key for key in inventory_model().model_fields if tested(key))
-
-
 def tested_versions(inventory: Inventory) -> Iterator[Problem]:
     """Each component has a version of the tested set."""
-    for key in versioned():
-        section = getattr(inventory, key)
+    for key in load_catalogue().sections:
+        section = getattr(inventory, key, None)
         known = {numbers(version): version.removeprefix("v") for version in tested(key)}
         if section is None or numbers(section.version) in known:
             continue
         # some write a version with its v and some without: as the section does
         v = "v" * section.version.startswith("v")
+        allowed = [f"{v}{number}" for number in known.values()]
         path: Loc = (key, "version")
-        rule = (
-            f"is not among the tested versions of {key}: {', '.join(v + number for number in known.values())}"
-        )
+        rule = f"is not among the tested versions of {key}: {', '.join(allowed)}"
         if key == "containerd" and numbers(section.version) >= (2,):
             rule = "reads another configuration format (version 3) than the one written here; " + rule
+        reasons = {numbers(version): why for version, why in untested(key).items()}
+        if why := reasons.get(numbers(section.version)):
+            rule += f" ({section.version}: {why})"
         newer = numbers(section.version) > max(known)
-        yield Problem(path, f"{rule}; it is {'newer' if newer else 'older'}", f"write {v}{known[max(known)]}")
+        yield Problem(path, f"{rule}; it is {'newer' if newer else 'older'}", f"write {allowed[0]}")
 
 
 def grace_period(inventory: Inventory) -> Iterator[Problem]:

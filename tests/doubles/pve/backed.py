@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
 
-from lab.artifacts.provide import provide
+from lab.artifacts.rootfs import debian_tree
+from lab.artifacts.store import Store
+from lab.artifacts.toolchain import host_arch
 from lab.render.roles import all_packages
 from tests.doubles.pve.fixture import Double, furnish
 from tests.doubles.pve.lxc_backing import LxcBacking
@@ -65,7 +67,7 @@ class Backed:
 @contextmanager
 def backed(folder: Path, router: IPv4Interface, nodes: tuple[str, ...]) -> Iterator[Backed]:
     """The double in a network of its own with the address `router`; nothing is left afterwards."""
-    image = provide(packages=all_packages(), say=lambda _text: None).debian
+    image = debian_tree(Store(), all_packages(), host_arch(), say=lambda _text: None)
     backing = LxcBacking(NETWORK, MACHINES, router, image)
     backing.open()
     try:

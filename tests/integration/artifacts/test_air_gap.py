@@ -83,7 +83,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def test_an_empty_store_says_what_is_missing_and_asks_nobody(site: Site) -> None:
-    done = site.invoke("artifacts", "--fetch", seconds=60)
+    done = site.invoke("artifacts", "-i", str(site.inventory), "--fetch", seconds=60)
     assert done.code == 1
     assert "source mirror neither builds nor fetches" in done.output
     assert "invoke artifacts.bundle --from FILE" in done.output
@@ -92,9 +92,9 @@ def test_an_empty_store_says_what_is_missing_and_asks_nobody(site: Site) -> None
 def test_the_store_is_filled_and_complete(site: Site) -> None:
     taken = site.invoke("artifacts.bundle", "--from", str(site.bundle))
     assert taken.code == 0, taken.output
-    done = site.invoke("artifacts", "--fetch")
+    done = site.invoke("artifacts", "-i", str(site.inventory), "--fetch")
     assert done.code == 0, done.output
-    rows = json.loads(site.invoke("artifacts", "--json").output)
+    rows = json.loads(site.invoke("artifacts", "-i", str(site.inventory), "--json").output)
     assert {row["state"] for row in rows} == {"present"}
     assert {"debian", "containerd-root", "kubernetes"} <= {row["component"] for row in rows}
 

@@ -10,13 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from lab.artifacts.catalogue import load_catalogue
 from lab.artifacts.choice import BINFMT
 from lab.artifacts.provide import foreign_stock
 from lab.artifacts.stock import Stock
+from lab.artifacts.wanted import wanted
+from lab.catalogue.load import load_catalogue
+from lab.inventory import load
 from tests.integration.artifacts.versions import SAID
 
 ROOT = Path(__file__).parents[3]
+WANTED = wanted(load("rehearsal"))
+SELECTION = load_catalogue().select(WANTED)
 EM_AARCH64 = 183
 """elf.h"""
 MAGIC = r"\x7fELF\x02\x01\x01" + r"\x00" * 9 + r"\x02\x00\xb7\x00"
@@ -48,7 +52,7 @@ def stock() -> Stock:
     here = BINFMT / "qemu-aarch64"
     command = [sys.executable, "-m", "invoke", "artifacts", "-s", "modules", "--arch", "arm64", "--fetch"]
     subprocess.run([*([] if here.exists() else EMULATED), *command], cwd=ROOT, check=True, timeout=7200)
-    return foreign_stock("modules", "arm64", say=print)
+    return foreign_stock(WANTED, "modules", "arm64", say=print)
 
 
 def machine_of(header: bytes) -> int | None:
@@ -88,7 +92,7 @@ def read(tar: tarfile.TarFile, name: str) -> bytes:
 
 @pytest.mark.long
 def test_every_program_is_for_the_pis_processor(stock: Stock) -> None:
-    names = {program for _, component in load_catalogue().programs() for program in component.install}
+    names = {program for _, component in SELECTION.installed() for program in component.install}
     assert set(stock.programs) == names
     machines = {name: machine_of(path.read_bytes()[:20]) for name, path in stock.programs.items()}
     assert machines == dict.fromkeys(names, EM_AARCH64)
@@ -96,13 +100,14 @@ def test_every_program_is_for_the_pis_processor(stock: Stock) -> None:
 
 @pytest.mark.long
 def test_every_image_is_for_the_pis_processor(stock: Stock) -> None:
-    assert set(stock.images) == {image.tagged for _, image in load_catalogue().images()}
+    assert set(stock.images) == {image.tagged for _, image in SELECTION.images()}
     for reference, tar in stock.images.items():
         config = config_of(tar)
         assert (config["architecture"], config["os"]) == ("arm64", "linux"), reference
         machines = programs_in(tar)
         assert set(machines.values()) == {EM_AARCH64}, reference
-        [image] = [one for _, one in load_catalogue().images() if one.tagged == reference]
+        [image] = [one for _, one in SELECTION.images() if one.tagged == reference]
+        assert image.modules
         assert set(image.modules.programs) <= set(machines), reference
 
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
 
-from lab.artifacts.sources.fetch import TRIES, fetch
+from lab.artifacts.sources import fetch as fetching
+from lab.artifacts.sources.fetch import fetch
+from lab.artifacts.sources.trouble import PATIENT_TRIES, TRIES
 from lab.errors import FailedError
+from tests.doubles.upstream.servers import Files, Upstream
 
 from .conftest import Site
 
 CONTENT = os.urandom(300_000)
 HALF = len(CONTENT) // 2
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.artifacts.sources.fetch.time.sleep", lambda _seconds: None)
+pytestmark = pytest.mark.usefixtures("waited")
 
 
 def quiet(_line: str) -> None:
@@ -57,7 +58,7 @@ def test_a_wrong_digest_is_said_with_url_wanted_and_got(site: Site, tmp_path: Pa
 
 def test_a_cut_connection_is_resumed_where_it_was_cut(site: Site, tmp_path: Path) -> None:
     sha256 = site.put("/file", CONTENT)
-    site.cut["/file"] = [HALF, 1000]
+    site.day.cut["/file"] = [HALF, 1000]
     said: list[str] = []
     fetch(f"{site.url}/file", sha256, tmp_path / "file", say=said.append)
     assert (tmp_path / "file").read_bytes() == CONTENT
@@ -67,7 +68,7 @@ def test_a_cut_connection_is_resumed_where_it_was_cut(site: Site, tmp_path: Path
 
 def test_the_next_run_goes_on_where_this_one_stopped(site: Site, tmp_path: Path) -> None:
     sha256 = site.put("/file", CONTENT)
-    site.cut["/file"] = [1000] * TRIES
+    site.day.cut["/file"] = [1000] * TRIES
     with pytest.raises(FailedError, match=f"cut at byte 4000 .*{TRIES} tries"):
         fetch(f"{site.url}/file", sha256, tmp_path / "file", say=quiet)
     assert not (tmp_path / "file").exists()
@@ -76,16 +77,9 @@ def test_the_next_run_goes_on_where_this_one_stopped(site: Site, tmp_path: Path)
     assert site.starts("/file")[-1] == "bytes=4000-"
 
 
-def test_a_server_without_ranges_sends_it_all_again(site: Site, tmp_path: Path) -> None:
-    sha256 = site.put("/file", CONTENT)
-    site.ranges, site.cut["/file"] = False, [HALF]
-    fetch(f"{site.url}/file", sha256, tmp_path / "file", say=quiet)
-    assert (tmp_path / "file").read_bytes() == CONTENT
-
-
 def test_a_truncated_file_is_refused(site: Site, tmp_path: Path) -> None:
     sha256 = site.put("/file", CONTENT)
-    site.files["/file"] = CONTENT[:HALF]
+    site.put("/file", CONTENT[:HALF])
     with pytest.raises(FailedError, match="wrong digest"):
         fetch(f"{site.url}/file", sha256, tmp_path / "file", say=quiet)
     assert not (tmp_path / "file").exists()
@@ -112,21 +106,113 @@ def test_a_damaged_file_of_that_name_is_fetched_again(site: Site, tmp_path: Path
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_a_passing_refusal_is_tried_again(site: Site, tmp_path: Path, status: int) -> None:
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_refusal_for_a_minute_is_sat_out(
+    site: Site, tmp_path: Path, waited: list[float], status: int
+) -> None:
     sha256 = site.put("/file", CONTENT)
-    site.refuse["/file"] = [status, status]
+    site.day.refuse["/file"] = [status] * (PATIENT_TRIES - 1)
     fetch(f"{site.url}/file", sha256, tmp_path / "file", say=quiet)
-    assert len(site.asked) == 3
+    assert waited == [1, 2, 4, 8, 16, 32]
 
 
-def test_a_file_that_does_not_exist_is_asked_for_once(site: Site, tmp_path: Path) -> None:
-    with pytest.raises(FailedError, match="HTTP 404") as raised:
-        fetch(f"{site.url}/none", "0" * 64, tmp_path / "file", say=quiet)
-    assert "check version and URL" in raised.value.next_step
+@pytest.mark.parametrize("as_date", [False, True])
+def test_a_server_is_given_the_time_it_asks_for(
+    site: Site, tmp_path: Path, waited: list[float], as_date: bool
+) -> None:
+    sha256 = site.put("/file", CONTENT)
+    at = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    site.day.refuse["/file"], site.day.retry_after = [429], at if as_date else "60"
+    fetch(f"{site.url}/file", sha256, tmp_path / "file", say=quiet)
+    assert waited == [pytest.approx(60, abs=5)]
+
+
+def test_a_server_that_asks_for_an_hour_is_left(site: Site, tmp_path: Path, waited: list[float]) -> None:
+    site.day.refuse["/file"], site.day.retry_after = [429], "3600"
+    with pytest.raises(
+        FailedError, match="HTTP 429 Too Many Requests, to be asked again in 3600 s"
+    ) as raised:
+        fetch(f"{site.url}/file", site.put("/file", CONTENT), tmp_path / "file", say=quiet)
+    assert "run it again in 60 minutes" in raised.value.next_step
+    assert waited == []
+
+
+@pytest.mark.parametrize(
+    ("status", "step"), [(401, "~/.netrc"), (403, "proxy and firewall"), (404, "check version and URL")]
+)
+def test_a_refusal_that_stays_is_said_at_once(site: Site, tmp_path: Path, status: int, step: str) -> None:
+    site.day.refuse["/file"] = [status]
+    with pytest.raises(FailedError, match=f"/file: HTTP {status} ") as raised:
+        fetch(f"{site.url}/file", site.put("/file", CONTENT), tmp_path / "file", say=quiet)
+    assert step in raised.value.next_step
     assert len(site.asked) == 1
 
 
 def test_nobody_there(tmp_path: Path) -> None:
-    with pytest.raises(FailedError, match=r"refused.*tries"):
-        fetch("http://127.0.0.1:1/file", "0" * 64, tmp_path / "file", say=quiet)
+    with pytest.raises(FailedError, match=rf"connection refused \({TRIES} tries"):
+        fetch("https://127.0.0.1:1/file", "0" * 64, tmp_path / "file", say=quiet)
+
+
+def test_a_name_that_nobody_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RES_OPTIONS", "timeout:1 attempts:1")
+    with pytest.raises(FailedError, match="its name cannot be resolved") as raised:
+        fetch("https://downloads.invalid/file", "0" * 64, tmp_path / "file", say=quiet)
+    assert "/etc/resolv.conf" in raised.value.next_step
+
+
+def test_an_authority_that_is_not_trusted(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(FailedError, match="an authority that this machine does not trust") as raised:
+        fetch(f"{site.url}/file", site.put("/file", CONTENT), tmp_path / "file", say=quiet)
+    assert "update-ca-certificates" in raised.value.next_step
+    assert site.asked == []
+
+
+@pytest.mark.parametrize("days", [-365, 365])
+def test_a_clock_that_is_a_year_off(upstream: Upstream, tmp_path: Path, days: int) -> None:
+    """Whichever side is wrong, what is seen is a certificate that is not valid today."""
+    upstream.serve("late", Files, begins=datetime.now(UTC) + timedelta(days=days))
+    with pytest.raises(FailedError, match=f"not valid on {datetime.now(UTC):%Y-%m-%d}") as raised:
+        fetch(f"https://{upstream.host('late')}/file", "0" * 64, tmp_path / "file", say=quiet)
+    assert "timedatectl" in raised.value.next_step
+
+
+def test_a_proxy_is_used_and_one_that_is_dead_is_named(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    with pytest.raises(FailedError, match="the proxy does not answer") as raised:
+        fetch(f"{site.url}/file", site.put("/file", CONTENT), tmp_path / "file", say=quiet)
+    assert "HTTPS_PROXY" in raised.value.next_step
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    fetch(f"{site.url}/file", site.put("/file", CONTENT), tmp_path / "file", say=quiet)
+
+
+def test_a_socks_proxy_is_an_error_of_one_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1")
+    with pytest.raises(FailedError, match="connection refused"):
+        fetch("https://downloads.invalid/file", "0" * 64, tmp_path / "file", say=quiet)
+
+
+def test_one_kilobyte_a_second_is_not_waited_for(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.artifacts.sources.trouble.WINDOW", 0.5)
+    site.day.pace["/file"] = 1000
+    sha256 = site.put("/file", CONTENT)
+    with pytest.raises(FailedError, match=r"only \d\.\d kB/s for \d s"):
+        fetch(f"{site.url}/file", sha256, tmp_path / "file", say=quiet)
+    got = part(tmp_path / "file").stat().st_size
+    assert 0 < got < len(CONTENT)
+    site.day.pace.clear()
+    fetch(f"{site.url}/file", sha256, tmp_path / "file", say=quiet)
+    assert site.starts("/file")[-1] == f"bytes={got}-"
+
+
+def test_a_server_that_falls_silent(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "SILENCE", 0.3)
+    site.day.pace["/file"] = 1
+    with pytest.raises(FailedError, match="no byte for 0 s, at byte"):
+        fetch(f"{site.url}/file", site.put("/file", CONTENT), tmp_path / "file", say=quiet)

@@ -8,26 +8,31 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from lab.artifacts.provide import provide
 from lab.artifacts.store import cache_folder
+from lab.artifacts.wanted import wanted
+from lab.inventory import load
 from lab.render.roles import all_packages
+from lab.waits import NotYet, wait_for
 from tests.integration.conftest import ROOT, kill_all
 
 MOUNTING = ("debian", "debian-layer", "containerd-root", "payload")
 """What is made by programs that mount; all else comes from the store of this machine."""
-SEED = 23
+SEED, KILLS = 23, 20
 LATEST = 25.0
 """Seconds after which a run is killed at the latest; it takes about a minute."""
-WHOLE_SECONDS = 300
+WHOLE_SECONDS = 900
 
 
 class Apart:
@@ -86,6 +91,17 @@ class Apart:
             start_new_session=True,
         )
 
+    def mounted_by_anybody(self, process: subprocess.Popen[bytes]) -> None:
+        """Whether any process has /proc of a tree in the making among its mounts."""
+        if process.poll() is not None:
+            raise AssertionError("the run ended before anything was mounted")
+        tree = re.compile(rf" {re.escape(str(self.cache))}/work/\S+/tree/proc ")
+        for table in Path("/proc").glob("[0-9]*/mountinfo"):
+            with suppress(OSError):  # it has just ended
+                if tree.search(table.read_text()):
+                    return
+        raise NotYet("not mounted yet")
+
     def finish(self) -> str:
         """Run it to its end; what it said on standard error."""
         process = self.fetch()
@@ -100,7 +116,7 @@ class Apart:
 
 @pytest.fixture
 def apart(tmp_path: Path) -> Iterator[Apart]:
-    provide(packages=all_packages(), source="modules", say=print)
+    provide(wanted(load("rehearsal")), packages=all_packages(), source="modules", say=print)
     made = Apart(tmp_path)
     yield made
     made.end()
@@ -128,12 +144,23 @@ def test_nothing_is_mounted_that_was_not_before(apart: Apart) -> None:
     assert apart.mounts() == before
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.long)])
-def test_nothing_stays_mounted_after_kill_9_at_random_moments(apart: Apart, kills: int) -> None:
+@pytest.mark.parametrize("whole", [False, True])
+def test_nothing_stays_mounted_after_kill_9_while_debian_is_installed(apart: Apart, whole: bool) -> None:
+    before = apart.mounts()
+    process = apart.fetch()
+    wait_for(
+        "/proc of a tree", lambda: apart.mounted_by_anybody(process), seconds=WHOLE_SECONDS, interval=0.05
+    )
+    assert killed(process, 0.0, whole)
+    assert apart.mounts() == before
+
+
+@pytest.mark.long
+def test_nothing_stays_mounted_after_kill_9_at_random_moments(apart: Apart) -> None:
     before = apart.mounts()
     moments = random.Random(SEED)
     done = 0
-    while done < kills:
+    while done < KILLS:
         after = moments.uniform(0.5, LATEST)
         if killed(apart.fetch(), after, whole=bool(done % 2)):
             done += 1

@@ -11,13 +11,16 @@ import pytest
 from lab.artifacts import compile as compiler
 from lab.artifacts.store import Store
 from lab.artifacts.toolchain import host_arch
+from lab.catalogue.model import PLATFORM
 
 
 @pytest.fixture(scope="module")
 def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program as it lies in the image."""
     work = tmp_path_factory.mktemp("probe")
-    return compiler.build(Store(), "probe", host_arch(), work, say=lambda _line: None)["probe"]
+    return compiler.build(Store(), "probe", PLATFORM / "probe", host_arch(), work, say=lambda _line: None)[
+        "probe"
+    ]
 
 
 def test_it_ends_as_soon_as_all_is_there(probe: Path) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from lab.artifacts import compile as compiler
-from lab.artifacts.catalogue import load_catalogue
 from lab.artifacts.choice import source_of
 from lab.artifacts.containerd_root import (
     DATABASES,
@@ -23,12 +22,20 @@ from lab.artifacts.images import encode, image_config, layer_of_programs, write_
 from lab.artifacts.provide import Provided, provide, status
 from lab.artifacts.rootfs import load_recipe
 from lab.artifacts.store import Store
+from lab.artifacts.wanted import wanted
+from lab.catalogue.load import load_catalogue
+from lab.catalogue.model import PLATFORM
 from lab.errors import CommandError, FailedError
+from lab.inventory import load
 from lab.render.roles import all_packages
 from tests.integration.artifacts.versions import SAID
 
 EM_AARCH64 = 183
 """elf.h"""
+
+
+WANTED = wanted(load("rehearsal"))
+SELECTION = load_catalogue().select(WANTED)
 
 
 def quiet(_line: str) -> None:
@@ -38,32 +45,33 @@ def quiet(_line: str) -> None:
 @pytest.fixture(scope="module")
 def provided() -> Provided:
     """What the lab itself uses; made first if need be."""
-    return provide(packages=all_packages(), say=print)
+    return provide(WANTED, packages=all_packages(), say=print)
 
 
 def test_a_second_call_is_quick_and_the_same(provided: Provided) -> None:
     said: list[str] = []
-    assert provide(packages=all_packages(), say=said.append) == provided
+    assert provide(WANTED, packages=all_packages(), say=said.append) == provided
     assert said == []
 
 
 def test_a_program_for_a_raspberry_pi_is_built_here_and_runs_there() -> None:
     """The smallest Go program of the catalogue, cross-compiled and run under an emulator of its processor."""
     store = Store()
-    origin = source_of("modules", store, load_catalogue(), "arm64", print)
-    path = store.paths(origin.make("crictl"))["crictl"]
+    [item] = [item for item in WANTED if item.name == "crictl"]
+    origin = source_of("modules", store, SELECTION, "arm64", print)
+    path = store.paths(origin.make(item))["crictl"]
     emulated = ["qemu-aarch64-static", str(path), "--version"]
     said = subprocess.run(emulated, capture_output=True, text=True, check=True, timeout=60).stdout
-    assert said.strip() == "crictl version v1.34.0"
+    assert said.strip() == f"crictl version {item.version}"
     header = path.read_bytes()[:20]
     assert int.from_bytes(header[18:20], "little") == EM_AARCH64
 
 
 def test_everything_is_present(provided: Provided) -> None:
-    rows = status(packages=all_packages())
+    rows = status(WANTED, packages=all_packages())
     assert {row.state for row in rows} == {"present"}
     assert {"debian", "payload", "containerd-root"} <= {row.component for row in rows}
-    references = {image.tagged for _, image in load_catalogue().images()}
+    references = {image.tagged for _, image in SELECTION.images()}
     assert set(provided.images) == references
 
 
@@ -101,28 +109,26 @@ def test_a_program_has_the_same_bytes_wherever_it_is_built(tmp_path: Path) -> No
     for name in ("here", "a-longer-name-there"):
         work = tmp_path / name
         work.mkdir()
-        made = compiler.build(Store(), "probe", "amd64", work, say=quiet)
+        made = compiler.build(Store(), "probe", PLATFORM / "probe", "amd64", work, say=quiet)
         digests.add(file_digest(made["probe"]))
     assert len(digests) == 1
 
 
 def test_a_program_can_be_built_for_the_pi(tmp_path: Path) -> None:
-    made = compiler.build(Store(), "probe", "arm64", tmp_path, say=quiet)
+    made = compiler.build(Store(), "probe", PLATFORM / "probe", "arm64", tmp_path, say=quiet)
     # ELF header: the machine is at byte 18; 183 is AArch64.
     assert made["probe"].read_bytes()[18:20] == (183).to_bytes(2, "little")
 
 
-def test_a_compiler_error_shows_its_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compiler_error_shows_its_output(tmp_path: Path) -> None:
     broken = tmp_path / "recipes" / "broken"
     broken.mkdir(parents=True)
     (broken / "recipe.yaml").write_text("programs: {broken: example.test/broken}\n")
     (broken / "go.mod").write_text("module example.test/broken\n\ngo 1.26.0\n")
     (broken / "main.go").write_text("package main\n\nfunc main() { nonsense() }\n")
-    monkeypatch.setattr(compiler, "RECIPES", tmp_path / "recipes")
-    monkeypatch.setattr("lab.artifacts.recipes.RECIPES", tmp_path / "recipes")
     (tmp_path / "work").mkdir()
     with pytest.raises(CommandError, match="undefined: nonsense"):
-        compiler.build(Store(), "broken", "amd64", tmp_path / "work", say=quiet)
+        compiler.build(Store(), "broken", broken, "amd64", tmp_path / "work", say=quiet)
 
 
 @pytest.fixture

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from lab.artifacts.wanted import wanted
+from lab.inventory import load
+
+_VERSIONS = dict(wanted(load("rehearsal")))
+
 SAID = [
-    (["kubeadm", "version", "-o", "short"], "v1.31.0"),
-    (["kubelet", "--version"], "Kubernetes v1.31.0"),
-    (["kubectl", "version", "--client"], "Client Version: v1.31.0"),
-    (["containerd", "--version"], "v1.7.28"),
-    (["etcdctl", "version"], "etcdctl version: 3.5.15"),
-    (["etcdutl", "version"], "etcdutl version: 3.5.15"),
-    (["crictl", "--version"], "v1.34.0"),
+    (["kubeadm", "version", "-o", "short"], _VERSIONS["kubernetes"]),
+    (["kubelet", "--version"], f"Kubernetes {_VERSIONS['kubernetes']}"),
+    (["kubectl", "version", "--client"], f"Client Version: {_VERSIONS['kubernetes']}"),
+    (["containerd", "--version"], _VERSIONS["containerd"]),
+    (["etcdctl", "version"], f"etcdctl version: {_VERSIONS['etcd-tools'].removeprefix('v')}"),
+    (["etcdutl", "version"], f"etcdutl version: {_VERSIONS['etcd-tools'].removeprefix('v')}"),
+    (["crictl", "--version"], _VERSIONS["crictl"]),
 ]

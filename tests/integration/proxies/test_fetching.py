@@ -17,16 +17,17 @@ from .recorder import recorder
 ROOT = Path(__file__).parents[3]
 TOOL = b"#!/bin/true\n"
 FILE = f"""
-from lab.artifacts.catalogue import Catalogue
 from lab.artifacts.sources.upstream import UpstreamSource
 from lab.artifacts.store import Store
-file = {{"url": "http://files.example/tool", "program": "tool",
-         "sha256": dict.fromkeys(("amd64", "arm64"), "{hashlib.sha256(TOOL).hexdigest()}")}}
-tool = {{"kind": "programs", "version": "v1", "install": {{"tool": "/bin"}},
-         "upstream": [file], "modules": "none"}}
-catalogue = Catalogue.model_validate({{"components": {{"tool": tool}}}})
+from lab.catalogue.catalogue import Catalogue
+from lab.catalogue.model import ComponentVersion
+digests = dict.fromkeys(("amd64", "arm64"), "{hashlib.sha256(TOOL).hexdigest()}")
+tool = {{"kind": "programs", "install": {{"tool": "/bin"}}, "modules": "none",
+         "upstream": {{"file": {{"url": "http://files.example/tool", "program": "tool"}}}},
+         "versions": {{"v1": {{"sha256": {{"file": digests}}}}}}}}
+selection = Catalogue.model_validate({{"components": {{"tool": tool}}}}).everything()
 store = Store()
-made = UpstreamSource(store, catalogue, "amd64", print).make("tool")
+made = UpstreamSource(store, selection, "amd64", print).make(ComponentVersion("tool", "v1"))
 assert store.paths(made)["tool"].read_bytes() == {TOOL!r}
 """
 MODULE = """

@@ -12,6 +12,8 @@ import pytest
 
 from lab.artifacts.provide import program
 from lab.artifacts.toolchain import host_arch
+from lab.artifacts.wanted import wanted
+from lab.inventory import load
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("in_a_lab.py")
@@ -34,7 +36,7 @@ ASKED = {
 
 @pytest.mark.parametrize("scheme", ["http", "socks5", "socks5h"])
 def test_every_client_asks_the_lab_itself(scheme: str, tmp_path: Path) -> None:
-    kubectl = str(program("kubectl", arch=host_arch(), say=print))
+    kubectl = str(program("kubectl", wanted(load("rehearsal")), arch=host_arch(), say=print))
     apart = ["unshare", "--net", "sh", "-ec", NETWORK, "sh"]
     done = subprocess.run(
         [*apart, sys.executable, str(SCRIPT), str(tmp_path), scheme, kubectl],

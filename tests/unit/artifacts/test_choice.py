@@ -8,13 +8,17 @@ from typing import Any
 import pytest
 
 from lab.artifacts import choice
-from lab.artifacts.catalogue import Catalogue, Image, Programs, load_catalogue
 from lab.artifacts.choice import check_cross, source_of
-from lab.artifacts.manifests import load_manifests, provide_manifests
 from lab.artifacts.provide import root_filesystem
 from lab.artifacts.sources.modules import IMAGE_TAR, LAYER_TAR
 from lab.artifacts.store import Store
+from lab.artifacts.wanted import wanted
+from lab.artifacts.wanted_files import provide_files
+from lab.catalogue.catalogue import Selection
+from lab.catalogue.load import load_catalogue
+from lab.catalogue.model import Image, Programs
 from lab.errors import FailedError, PreflightError
+from tests.world import inventory
 
 
 @pytest.fixture
@@ -28,9 +32,13 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def selected() -> Selection:
+    return load_catalogue().select(wanted(inventory()))
+
+
 def check(store: Store, source: str) -> None:
-    catalogue = load_catalogue()
-    check_cross(store, catalogue, source_of(source, store, catalogue, "arm64", print), "arm64")
+    selection = selected()
+    check_cross(store, selection, source_of(source, store, selection, "arm64", print), "arm64")
 
 
 @pytest.mark.usefixtures("machine")
@@ -58,21 +66,24 @@ def test_official_files_need_nothing(store: Store) -> None:
 
 def test_a_mirror_takes_what_is_there_and_names_all_that_is_not(store: Store) -> None:
     """Nothing is made or fetched for it: not even the recipe that another source would follow."""
-    catalogue = load_catalogue()
+    selection = selected()
+    crictl, kubernetes = (
+        next(item for item in selection.wanted if item.name == name) for name in ("crictl", "kubernetes")
+    )
 
     def produce(work: Path) -> dict[str, Path]:
         (work / "crictl").write_text("program")
         return {"crictl": work / "crictl"}
 
-    key = source_of("modules", store, catalogue, "amd64", print).key("crictl")
+    key = source_of("modules", store, selection, "amd64", print).key(crictl)
     assert key
     held = store.ensure(key, produce, say=print)
-    mirror = source_of("mirror", store, catalogue, "amd64", print)
-    assert mirror.make("crictl") == held
+    mirror = source_of("mirror", store, selection, "amd64", print)
+    assert mirror.make(crictl) == held
     with pytest.raises(
-        FailedError, match=r"kubernetes, .*traefik, .*probe \(amd64\): not in the store"
+        FailedError, match=r"kubernetes, .*probe, .*traefik, .*-manifest \(amd64\): not in the store"
     ) as refused:
-        mirror.make("kubernetes")
+        mirror.make(kubernetes)
     assert "crictl" not in refused.value.message, "it is there"
     assert "artifacts.bundle --from FILE" in refused.value.next_step
 
@@ -84,35 +95,36 @@ def test_a_mirror_asks_nobody_for_what_no_component_is(what: str, store: Store, 
         if what == "debian":
             root_filesystem(store, "mirror", [], "amd64", say=print)
         else:
-            provide_manifests("mirror", list(load_manifests())[:1], say=print)
+            provide_files("mirror", wanted(inventory()), ["flannel-manifest"], say=print)
 
 
 @pytest.mark.parametrize("source", ["upstream", "modules"])
 def test_a_mirror_serves_whatever_source_the_bundle_was_made_by(source: str, store: Store) -> None:
-    catalogue = load_catalogue()
-    origin = source_of(source, store, catalogue, "amd64", print)
+    selection = selected()
+    origin = source_of(source, store, selection, "amd64", print)
     for name in origin.components():
         for key in origin.behind(name):  # all but the key of an image that is put together of them
-            store.ensure(key, lambda work: whole(catalogue, key.name, work), say=print)  # noqa: B023
+            store.ensure(key, lambda work: whole(selection, key.name, work), say=print)  # noqa: B023
         key = origin.behind(name)[-1]
-        store.ensure(key, lambda work: whole(catalogue, key.name, work), say=print)  # noqa: B023
-    wanted = {key for name in origin.components() for key in origin.behind(name)}
+        store.ensure(key, lambda work: whole(selection, key.name, work), say=print)  # noqa: B023
+    carried = {key for name in origin.components() for key in origin.behind(name)}
     other = Store(store.folder.parent / "elsewhere")
-    for key in wanted:
-        other.ensure(key, lambda work: whole(catalogue, key.name, work), say=print)  # noqa: B023
-    mirror = source_of("mirror", other, catalogue, "amd64", print)
+    for key in carried:
+        other.ensure(key, lambda work: whole(selection, key.name, work), say=print)  # noqa: B023
+    mirror = source_of("mirror", other, selection, "amd64", print)
     assert mirror.components() == origin.components()
     assert {name: mirror.make(name).key for name in mirror.components()} == {
         name: origin.key(name) for name in origin.components()
     }
 
 
-def whole(catalogue: Catalogue, name: str, work: Path) -> dict[str, Path]:
+def whole(selection: Selection, name: str, work: Path) -> dict[str, Path]:
     """Files of a component under the names that others look for."""
-    component = catalogue.components.get(name)
+    component = next((one for item, one in selection.components.items() if item.name == name), None)
     names = {IMAGE_TAR} if isinstance(component, Image) else {LAYER_TAR}
     if isinstance(component, Programs):
-        inside = [source for _, image in catalogue.images() for source in image.modules.programs.values()]
+        made = [image.modules.programs.values() for _, image in selection.images() if image.modules]
+        inside = [source for sources in made for source in sources]
         names = {*component.install, *(path.split("/")[1] for path in inside if path.startswith(f"{name}/"))}
     for one in names:
         (work / one).write_text(f"{name} {one}")

@@ -102,3 +102,16 @@ def gone(pid: int) -> None:
     # A zombie is dead; it is the business of whoever adopted it.
     if state != "Z":
         raise NotYet(f"still there, state {state}")
+
+
+def test_a_program_that_is_watched_is_killed_with_what_was_said_of_it(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="too slow") as raised:
+        programs.run(["sleep", "600"], log=tmp_path / "log", cwd=tmp_path, watch=lambda: "too slow")
+    assert raised.value.code == -9
+    assert (tmp_path / "log").read_text() == "too slow"
+
+
+def test_waiting_ends_when_the_work_is_stopped() -> None:
+    programs.stop_all()
+    with pytest.raises(FailedError, match="being stopped"):
+        programs.pause(600)

@@ -2,43 +2,74 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from lab.artifacts.catalogue import RECIPES, load_catalogue
 from lab.artifacts.compile import default_name
 from lab.artifacts.recipes import Edit, Recipe, apply_edit, check_sum, load_recipe, recipe_digest
 from lab.artifacts.rootfs import RootfsRecipe, _clean, _set_units
 from lab.artifacts.rootfs import load_recipe as load_rootfs
+from lab.catalogue.load import ADDONS, load_catalogue
+from lab.catalogue.model import PLATFORM, ComponentVersion, Programs
 from lab.errors import FailedError, InputError
 
-FOLDERS = sorted(path.parent.name for path in RECIPES.glob("*/recipe.yaml") if path.parent.name != "rootfs")
+FOLDERS = sorted(
+    path.parent
+    for path in (*PLATFORM.rglob("recipe.yaml"), *ADDONS.rglob("build/**/recipe.yaml"))
+    if path.parent.name != "rootfs"
+)
+BUILT = {
+    item: one.modules
+    for item, one in load_catalogue().everything().components.items()
+    if isinstance(one, Programs) and one.modules
+}
+NUMBER = re.compile(r"\bv?(\d+\.\d+(?:\.\d+)?)$")
+OWN_TIME = {
+    # the shared libraries, which the version that they print is in, are those of the server
+    "etcd-tools": {"go.etcd.io/etcd/etcdctl/v3", "go.etcd.io/etcd/etcdutl/v3"},
+}
+"""Modules of a component that are not published in its version."""
 
 
-@pytest.mark.parametrize("name", FOLDERS)
-def test_every_recipe_is_sound_and_its_sums_are_kept(name: str) -> None:
-    recipe = load_recipe(name)
-    assert (RECIPES / name / "go.mod").is_file()
+@pytest.mark.parametrize("folder", FOLDERS, ids=str)
+def test_every_recipe_is_sound_used_and_its_sums_are_kept(folder: Path) -> None:
+    recipe = load_recipe(folder)
+    assert folder in BUILT.values()
+    assert (folder / "go.mod").is_file()
     # A recipe of the standard library, or of one C file, needs no sums of modules.
-    assert (RECIPES / name / "go.sum").is_file() == (name not in ("probe", "pause"))
+    assert (folder / "go.sum").is_file() == (folder.name not in ("probe", "pause"))
     assert recipe.programs or recipe.c
 
 
-@pytest.mark.parametrize("name", FOLDERS)
-def test_every_recipe_is_used(name: str) -> None:
-    assert name in {component.modules for _, component in load_catalogue().programs()}
+@pytest.mark.parametrize("item", BUILT, ids=str)
+def test_a_recipe_builds_the_version_that_the_catalogue_names(item: ComponentVersion) -> None:
+    """The modules that hold the programs, and every version that is compiled into them."""
+    recipe, number = load_recipe(BUILT[item]), item.version.removeprefix("v")
+    required = dict(re.findall(r"^(?:require )?\t?(\S+) (v\S+)$", (BUILT[item] / "go.mod").read_text(), re.M))
+    for package in recipe.programs.values():
+        modules = [module for module in required if f"{package}/".startswith(f"{module}/")]
+        for module in set(modules) - OWN_TIME.get(item.name, set()):
+            assert required[module] == item.version, module
+        assert modules or package == "plumbline/artifacts/probe"
+    for edit in recipe.edits:
+        module, _, version = edit.module.partition("@")
+        assert required.get(module, version) == version
+    said = {NUMBER.sub(r"\1", value) for value in recipe.variables.values() if NUMBER.search(value)}
+    if recipe.c:
+        said |= {flag.partition("=v")[2] for flag in recipe.c.flags if flag.startswith("-DVERSION=")}
+    assert said <= {number}
 
 
-def test_the_digest_of_a_recipe_sees_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.artifacts.recipes.RECIPES", tmp_path)
+def test_the_digest_of_a_recipe_sees_every_file(tmp_path: Path) -> None:
     (tmp_path / "thing" / "deep").mkdir(parents=True)
     (tmp_path / "thing" / "deep" / "file").write_text("1")
-    first = recipe_digest("thing")
+    first = recipe_digest(tmp_path / "thing")
     (tmp_path / "thing" / "deep" / "file").write_text("2")
-    second = recipe_digest("thing")
+    second = recipe_digest(tmp_path / "thing")
     (tmp_path / "thing" / "deep" / "file").rename(tmp_path / "thing" / "file")
-    assert len({first, second, recipe_digest("thing")}) == 3
+    assert len({first, second, recipe_digest(tmp_path / "thing")}) == 3
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -279,3 +280,25 @@ def test_a_folder_with_a_mount_in_it_is_not_emptied(store: Store, monkeypatch: p
 def write(path: Path, text: str) -> Path:
     path.write_text(text)
     return path
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_one_block_and_leaves_nothing(store: Store, key: Key, number: int) -> None:
+    def produce(work: Path) -> dict[str, Path]:
+        (work / "half").write_text("half")
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(FailedError, match="the disk is full") as raised:
+        store.ensure(key, produce, say=lambda _line: None)
+    assert str(store.folder) in raised.value.message
+    assert "PLUMBLINE_CACHE" in raised.value.next_step
+    assert list((store.folder / "work").iterdir()) == []
+    assert store.find(key) is None
+
+
+def test_another_error_of_the_system_is_not_taken_for_it(store: Store, key: Key) -> None:
+    def produce(_work: Path) -> dict[str, Path]:
+        raise PermissionError(errno.EACCES, "no")
+
+    with pytest.raises(PermissionError):
+        store.ensure(key, produce, say=lambda _line: None)

@@ -29,7 +29,7 @@ def test_the_inventories_it_makes_are_valid_and_as_large_as_it_says(hosts: int) 
 @pytest.mark.parametrize("name", ["haproxy", "master-1", "worker-1"])
 def test_it_plans_a_host_that_is_right_and_one_where_all_is_missing(name: str) -> None:
     found = load("rehearsal")
-    wanted = bundle(found, Traits(), pins(), name)
+    wanted = bundle(found, Traits(), pins(found), name)
     assert compare(wanted, seen(wanted, right=True)) == ()
     written = {change.file.path for change in compare(wanted, seen(wanted, right=False)) if change.file}
     assert written == {file.path for file in wanted.files}

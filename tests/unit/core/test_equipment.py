@@ -23,7 +23,7 @@ PAUSE = "registry.k8s.io/pause:3.10"
 @pytest.fixture
 def wanted(tmp_path: Path) -> Bundle:
     """A worker with its stock: every program is a file named by a digest, one image with the id `c0ffee`."""
-    made = bundle(inventory(), FULL_MACHINES, pins(), "worker-1")
+    made = bundle(inventory(), FULL_MACHINES, pins(inventory()), "worker-1")
     programs = {item.artifact: tmp_path / f"digest-of-{item.artifact}" for item in made.binaries}
     tar = tmp_path / "image.tar"
     with tarfile.open(tar, "w") as out:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.commands.rendering import write
 from lab.inventory import load
-from lab.labs import traits_of
+from lab.providers.opening import traits_of
 from lab.render.bundle import pins
 from lab.render.outputs import everything
 from lab.runs import Run, mask
@@ -20,7 +20,7 @@ SEED, OWN = "worker-1/cloud-init/user-data", stat.S_IRUSR | stat.S_IWUSR
 def test_every_file_is_there_by_its_path_and_hosts_that_are_alike_share_one_tree(tmp_path: Path) -> None:
     lab = load("rehearsal")
     keys = Keys(str(tmp_path / "keys"))  # an absolute path: the user's own folder stays as it is
-    files = dict(everything(lab, traits_of(lab), pins(), keys, MANIFESTS))
+    files = dict(everything(lab, traits_of(lab), pins(lab), keys, MANIFESTS))
     files["worker-2/root/etc/extra"] = "of this worker alone\n"
     run = Run(tmp_path, lab.lab, "render")
     try:

@@ -39,7 +39,7 @@ def lab() -> Inventory:
 
 
 def wanted(lab: Inventory, name: str = "pi-1") -> Bundle:
-    return bundle(lab, Traits(), pins(), name)
+    return bundle(lab, Traits(), pins(lab), name)
 
 
 @pytest.mark.parametrize(

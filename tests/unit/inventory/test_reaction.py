@@ -42,7 +42,7 @@ def test_a_grace_of_ones_own_is_an_upper_bound() -> None:
 
 
 def files(found: Inventory, host: str) -> str:
-    return "\n".join(item.text for item in bundle(found, CONTAINERS, pins(), host).files)
+    return "\n".join(item.text for item in bundle(found, CONTAINERS, pins(found), host).files)
 
 
 def test_the_word_reaches_the_files() -> None:
@@ -53,7 +53,7 @@ def test_the_word_reaches_the_files() -> None:
     assert kubelet_settings(found, CONTAINERS)["nodeLeaseDurationSeconds"] == 8
     cluster = next(
         item
-        for item in yaml.safe_load_all(kubeadm.init(found, CONTAINERS, pins(), "master-1"))
+        for item in yaml.safe_load_all(kubeadm.init(found, CONTAINERS, pins(found), "master-1"))
         if item["kind"] == "ClusterConfiguration"
     )
     given = {

@@ -18,7 +18,7 @@ HAPROXY = "/etc/haproxy/haproxy.cfg"
 
 
 def rendered(name: str, traits: Traits = CONTAINERS, wanted: Inventory | None = None) -> Bundle:
-    return bundle(wanted or inventory(), traits, pins(), name)
+    return bundle(lab := wanted or inventory(), traits, pins(lab), name)
 
 
 def text(found: Bundle, path: str) -> str:
@@ -134,7 +134,7 @@ def test_containerd_uses_systemds_cgroups_and_the_pinned_pause_image() -> None:
     assert runc["runtime_type"] == "io.containerd.runc.v2"
     assert runc["options"]["SystemdCgroup"] is True
     assert found["containerd"]["default_runtime_name"] == "runc"
-    assert found["sandbox_image"] == pins().images["pause"]
+    assert found["sandbox_image"] == pins(inventory()).images["pause"]
     assert found["sandbox_image"] == "registry.k8s.io/pause:3.10"
 
 
@@ -206,6 +206,6 @@ def test_the_inventory_decides_port_and_times_of_the_balancer() -> None:
 
 
 def test_pins_know_the_image_of_each_part_of_the_control_plane() -> None:
-    assert {"pause", "etcd", "coredns"} <= set(pins().images)
-    assert pins().tags["pause"] == "3.10"
-    assert all(":" in reference for reference in pins().images.values())
+    assert {"pause", "etcd", "coredns"} <= set(pins(inventory()).images)
+    assert pins(inventory()).tags["pause"] == "3.10"
+    assert all(":" in reference for reference in pins(inventory()).images.values())

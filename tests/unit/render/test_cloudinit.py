@@ -26,7 +26,7 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keys:
 
 
 def rendered(name: str, traits: Traits = CONTAINERS, wanted: Inventory | None = None) -> Bundle:
-    return bundle(wanted or inventory(), traits, pins(), name)
+    return bundle(lab := wanted or inventory(), traits, pins(lab), name)
 
 
 def user_data(

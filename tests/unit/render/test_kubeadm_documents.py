@@ -27,11 +27,11 @@ def by_kind(text: str) -> dict[str, dict[str, Any]]:
 def init(
     name: str = "master-1", traits: Traits = CONTAINERS, text: str = INVENTORY
 ) -> dict[str, dict[str, Any]]:
-    return by_kind(kubeadm.init(inventory(text), traits, pins(), name))
+    return by_kind(kubeadm.init(inventory(text), traits, pins(inventory(text)), name))
 
 
 def join(name: str, traits: Traits = CONTAINERS, text: str = INVENTORY) -> dict[str, Any]:
-    [document] = by_kind(kubeadm.join(inventory(text), traits, pins(), name, SECRETS)).values()
+    [document] = by_kind(kubeadm.join(inventory(text), traits, pins(inventory(text)), name, SECRETS)).values()
     return document
 
 
@@ -120,9 +120,9 @@ def test_a_silent_node_is_given_its_time_explicitly() -> None:
 
 def test_etcd_checks_its_data_and_its_image_is_the_pinned_one() -> None:
     local = init()["ClusterConfiguration"]["etcd"]["local"]
-    assert local["imageTag"] == pins().tags["etcd"]
+    assert local["imageTag"] == pins(inventory()).tags["etcd"]
     assert arguments(local["extraArgs"])["experimental-initial-corrupt-check"] == "true"
-    assert init()["ClusterConfiguration"]["dns"]["imageTag"] == pins().tags["coredns"]
+    assert init()["ClusterConfiguration"]["dns"]["imageTag"] == pins(inventory()).tags["coredns"]
 
 
 @pytest.mark.parametrize("name", list(inventory().masters))
@@ -147,12 +147,14 @@ def test_a_join_trusts_the_ca_by_its_hash_alone() -> None:
 @pytest.mark.parametrize("token", ["123456.1234567890123456", "1e1000.0000000000000000"])
 def test_a_token_that_looks_like_a_number_stays_text(token: str) -> None:
     """C02."""
-    text = kubeadm.join(inventory(), CONTAINERS, pins(), "worker-1", JoinSecrets(token, "sha256:00"))
+    text = kubeadm.join(
+        inventory(), CONTAINERS, pins(inventory()), "worker-1", JoinSecrets(token, "sha256:00")
+    )
     assert yaml.safe_load(text)["discovery"]["bootstrapToken"]["token"] == token
 
 
 def test_an_init_holds_no_secret() -> None:
-    text = kubeadm.init(inventory(), CONTAINERS, pins(), "master-1")
+    text = kubeadm.init(inventory(), CONTAINERS, pins(inventory()), "master-1")
     assert "token" not in text.lower()
     assert "certificateKey" not in text
 

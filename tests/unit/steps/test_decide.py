@@ -49,7 +49,7 @@ def lab() -> Inventory:
 
 @cache
 def bundles() -> dict[str, Bundle]:
-    return {name: bundle(lab(), CONTAINERS, pins(), name) for name in lab().hosts}
+    return {name: bundle(lab(), CONTAINERS, pins(lab()), name) for name in lab().hosts}
 
 
 @cache

@@ -17,9 +17,10 @@ from lab.operations import build as building
 from lab.operations import reconfigure as operation
 from lab.render.components import KUBELET_CONFIG, kubelet_settings
 from lab.ssh import Result
-from lab.steps import proxying, reconfiguring
+from lab.steps import proxying
 from lab.steps.engine import Step, StepsFailedError, listed, something_to_do
 from lab.steps.operation import Operation
+from lab.steps.settled import configuration
 from tests import born
 from tests.fakes import CONTAINERS, Call
 from tests.world import INVENTORY, World, inventory
@@ -135,7 +136,7 @@ def test_it_goes_on_where_it_was_killed(world: World) -> None:
     world.inventory = inventory(fast)
     cluster = born.configuration(world)
     for name in ("master-1", "master-2"):
-        document = reconfiguring.configuration(world.build())
+        document = configuration(world.build())
         parts = born.COMPONENTS if name == "master-1" else born.COMPONENTS[:1]
         world.hosts[name].pods |= {part: born.command(world, document, part, name) for part in parts}
     world.drained.add("master-2")
