@@ -64,6 +64,8 @@ class Master:
     held: frozenset[str] | None
     healthy: Mapping[str, bool] = field(default_factory=dict)
     """Whether the component says so itself."""
+    files: tuple[str, ...] = ()
+    """Names of the files that its kubelet reads static pods from."""
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,6 @@ def _master(name: str, said: dict[str, Any]) -> Master:
         except (yaml.YAMLError, TypeError, KeyError):
             continue  # no pod: the check of the manifests tells it
     running = {key: tuple(tuple(line) for line in lines) for key, lines in said["running"].items()}
-    return Master(
-        name, running, commands, names_in(said["served"]), names_in(said["certificate"]), said["healthy"]
-    )
+    served, held = names_in(said["served"]), names_in(said["certificate"])
+    files = tuple(file for file in said["manifests"] if not file.startswith("."))
+    return Master(name, running, commands, served, held, said["healthy"], files)
