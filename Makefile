@@ -77,7 +77,7 @@ packages-test:
 	$(call install,$(or $(shell apt-cache --generate pkgnames 2> /dev/null | grep -Fx "$$(printf '%s\n' $(wanted-test))"),$(wanted-test)))
 
 .venv/locked: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11; next: make PYTHON=python3.11"; exit 3; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11; next: apt-get install python3.11 python3.11-venv, then the same with PYTHON=python3.11"; exit 3; }
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@

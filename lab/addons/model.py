@@ -56,10 +56,18 @@ class Certificate(Data):
     name: Label
 
 
-class OnHosts(Data):
-    """What an add-on makes on nodes by itself, beside its pods."""
+class Program(Data):
+    """An artefact that is installed at a path of every node, mode 0755."""
 
-    folders: tuple[str, ...] = ()
+    artifact: str
+    path: Annotated[str, StringConstraints(pattern=r"^/")]
+
+
+class OnHosts(Data):
+    """What an add-on needs on nodes, and makes there by itself, beside its pods."""
+
+    programs: tuple[Program, ...] = ()
+    folders: tuple[Annotated[str, StringConstraints(pattern=r"^(/[\w-]+(\.[\w-]+)*){2,}$")], ...] = ()
     """Emptied when a machine is let go."""
     chains: tuple[str, ...] = ()
     """Beginnings of the names of its iptables chains, which go as well."""

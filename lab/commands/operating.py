@@ -95,16 +95,18 @@ def equipped(opened: Session, operation: Operation, options: dict[str, Any]) -> 
 
 def _plan(name: str, inventory: str, provider: str, options: dict[str, Any]) -> None:
     operation = find(name)
+    options.pop("yes", None)
     with session("plan", inventory, provider) as opened, equipped(opened, operation, options) as build:
-        options.pop("yes", None)
         steps = listed(operation.steps(build, **options))
         _print(build, steps)
         for step in steps:
             if step.unknown:
                 raise step.unknown
-        if something_to_do(steps):
-            raise Exit(code=SOMETHING_TO_DO)
-        opened.console.say(operation.nothing)
+        empty = not something_to_do(steps)
+        if empty:
+            opened.console.say(operation.nothing)
+    if not empty:
+        raise Exit(code=SOMETHING_TO_DO)
 
 
 def _print(build: Build, steps: Iterable[Step]) -> None:

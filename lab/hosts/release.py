@@ -43,6 +43,7 @@ def script(inventory: Inventory, name: str) -> str:
     files = [item.path for role in leaving for item in role.files if not item.each]
     files += [item.path for role in leaving for item in role.binaries]
     own = [addon.on_hosts for addon in selected(inventory)]
+    files += [item.path for parts in own for item in parts.programs]
     folders = (*FOLDERS, *(folder for item in own for folder in item.folders))
     chains = "|".join(("KUBE-", *(chain for item in own for chain in item.chains)))
     steps = [f"install -d -m 700 /run/plumbline && cat > {_DOCUMENT}"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from ipaddress import IPv4Network
 from typing import Any
 
+from lab.addons import selected
 from lab.artifacts.catalogue import Image, load_catalogue
 from lab.artifacts.stock import Stock
 from lab.inventory.models import Inventory
@@ -118,7 +120,7 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
         modules=modules,
         sysctls=sysctls,
         units=_units(roles, traits),
-        binaries=tuple(item for role in roles for item in role.binaries),
+        binaries=(*(item for role in roles for item in role.binaries), *_programs(inventory, name)),
         listen=listen,
         closed=firewall.closed(inventory, name),
         operators=firewall.operators(inventory, name),
@@ -160,6 +162,13 @@ def _units(roles: tuple[Role, ...], traits: Traits) -> tuple[Unit, ...]:
         for unit in role.units
         if not (unit.full_machines_only and traits.shares_kernel)
     )
+
+
+def _programs(inventory: Inventory, name: str) -> Iterator[RoleBinary]:
+    """The programs that add-ons want on a node."""
+    for addon in selected(inventory) if name in inventory.nodes else ():
+        for item in addon.on_hosts.programs:
+            yield RoleBinary(artifact=item.artifact, path=item.path)
 
 
 def _instances(inventory: Inventory, item: RoleFile) -> list[tuple[str, dict[str, str]]]:

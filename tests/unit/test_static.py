@@ -29,7 +29,7 @@ from lab.providers.static.power import magic_packet, switch
 from lab.providers.static.provider import StaticProvider
 from lab.render.roles import host_roles
 from tests.fakes import Call, FakeProvider, FakeSsh
-from tests.world import inventory
+from tests.world import INVENTORY, inventory
 
 KEY = "ssh-ed25519 AAAA plumbline"
 PI: dict[str, Any] = {
@@ -396,3 +396,13 @@ def test_what_is_let_go_keeps_names_ssh_and_firewall() -> None:
     assert "/usr/local/bin/kubelet" in script(lab, "pi-1")
     assert "haproxy.service" in script(lab, "haproxy")
     assert all(folder.count("/") >= 2 for folder in FOLDERS)
+
+
+def test_what_an_add_on_left_on_a_node_goes_with_it_whatever_the_inventory_calls_it() -> None:
+    lab = inventory(INVENTORY + "flannel: {vni: 7}\n")
+    text = script(lab, "worker-1")
+    assert "ip link delete flannel.7" in text
+    assert "flannel.1" not in text
+    assert "/run/flannel" in text.partition("do test ! -d $folder")[0]
+    assert "/opt/cni/bin/flannel" in text
+    assert "grep -Ev 'KUBE-|FLANNEL'" in text

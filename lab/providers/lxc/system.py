@@ -16,7 +16,7 @@ SUPPORTED = {
 
 
 def unknown_system(release: dict[str, str] | None = None) -> list[Problem]:
-    """A warning about a distribution that nobody has tried; `release` is os-release(5), by default our own.
+    """A warning about a distribution that nobody has tried; `release` is os-release(5), by default ours.
 
     It does not stop a build: what a lab needs is looked for one by one, and derivatives mostly have it.
     """

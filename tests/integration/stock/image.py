@@ -1,8 +1,7 @@
 """The disks of a stock machine: Debian from its archive as an installer leaves it, a checkout, a store.
 
-Nothing of this machine's set-up is in them: no package of Plumbline's list that Debian does not bring by
-itself is installed beyond what has nothing to do with the host (compilers, Python), and `lxc` only lies in
-apt's cache, so that it is the guest that installs it, under its own systemd.
+Nothing of this machine's set-up is in them. What changes a host when it is installed, `lxc` above all, only
+lies in apt's cache, so that it is the guest that installs it.
 """
 
 from __future__ import annotations
@@ -18,30 +17,10 @@ CHECKOUT = "root/plumbline"
 STORE = "srv/plumbline-store"
 """Where the guest finds its artefacts: a file system of its own, as /var or /home often are."""
 
-# What Debian's installer leaves with "standard system utilities" and a person's git, and of our own list what
-# only costs time to install in an emulated machine. `lxc` is missing on purpose.
-PACKAGES = (
-    "apparmor",
-    "ca-certificates",
-    "debian-archive-keyring",
-    "gcc",
-    "git",
-    "gpg",
-    "iproute2",
-    "kmod",
-    "libc6-dev",
-    "linux-image-amd64",
-    "make",
-    "mmdebstrap",
-    "openssh-client",
-    "openssh-server",
-    "procps",
-    "python3-venv",
-    "sudo",
-    "systemd-sysv",
-    "wrk",
-)
+# What Debian's installer leaves with "standard system utilities", and a person's git and make.
+STOCK = ("apparmor", "git", "linux-image-amd64", "make", "openssh-server", "procps", "sudo", "systemd-sysv")
 LATER = ("iptables", "lxc", "nftables")
+"""Installed in the guest, under its own systemd; the rest of our list would only cost time there."""
 ARCHIVE = "http://deb.debian.org/debian"
 SECURITY = "http://deb.debian.org/debian-security"
 # The same for every one of these machines: it hears on loopback of the machine that runs it, nowhere else.
@@ -60,7 +39,7 @@ def install(tree: Path, suite: str) -> None:
         "--mode=root",
         "--variant=important",
         "--skip=cleanup/apt",  # its lists and packages are all the archive that the guest has
-        f"--include={','.join(PACKAGES)}",
+        f"--include={','.join({*STOCK, *_our_packages()} - {*LATER})}",
         '--customize-hook=rm -f "$1"/var/cache/apt/archives/*.deb',
         f"--customize-hook={later}{' '.join(LATER)}",
         suite,
@@ -72,6 +51,11 @@ def install(tree: Path, suite: str) -> None:
 
 
 _NO_EXTRAS = ("--no-install-recommends",)
+
+
+def _our_packages() -> list[str]:
+    lines = (ROOT / "artifacts/packages.txt").read_text().splitlines()
+    return [name for line in lines if (name := line.partition("#")[0].strip())]
 
 
 def furnish(tree: Path, public_key: str, wheels: Path) -> None:

@@ -60,6 +60,8 @@ def test_an_add_on_that_needs_itself_is_a_circle(tmp_path: Path) -> None:
         ("folder: /tmp\n", "folder: unknown key"),
         ("title: Twice\n", "is not YAML"),
         ("provides: [storage]\n", "provides.0: storage: "),
+        ("on_hosts: {folders: [/run]}\n", "on_hosts.folders.0: /run: "),
+        ("on_hosts: {folders: [/run/../etc]}\n", "on_hosts.folders.0: /run/../etc: "),
         ("secrets: [{namespace: Toy, name: x, key: y}]\n", "secrets.0.namespace: Toy: "),
     ],
 )

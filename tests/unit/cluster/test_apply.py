@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 import yaml
@@ -12,7 +13,7 @@ from lab.cluster.api import ApiError, Object, Unavailable
 from lab.cluster.apply import apply, as_text, changed, ensure_secret, title
 from lab.cluster.webhooks import evidence
 from lab.cluster.workloads import is_ready, nodes_ready, workload_ready
-from lab.errors import DeadlineError
+from lab.errors import DeadlineError, FailedError
 from lab.waits import NotYet
 from tests.fakes import FakeApi, FakeClock
 
@@ -266,6 +267,8 @@ DAEMONSET = {
         ("deployment", DEPLOYMENT | {"updatedReplicas": 1}, "2 of 2 ready, 1 of the newest version"),
         ("deployment", DEPLOYMENT | {"observedGeneration": 2}, "2 of 2 ready"),
         ("deployment", {}, "0 of 2 ready"),
+        ("statefulset", DEPLOYMENT, ""),
+        ("statefulset", DEPLOYMENT | {"readyReplicas": 1}, "1 of 2 ready, 2 of the newest version"),
         ("daemonset", DAEMONSET | {"numberReady": 4}, "4 of 5 ready"),
         ("daemonset", DAEMONSET | {"updatedNumberScheduled": 0}, "5 of 5 ready, 0 of the newest version"),
         ("daemonset", dict.fromkeys(DAEMONSET, 0) | {"observedGeneration": 3}, "0 of 0 ready"),
@@ -287,3 +290,36 @@ def test_a_workload_is_ready_when_its_newest_version_runs_everywhere(
 def test_a_workload_that_does_not_exist_is_waited_for(api: FakeApi) -> None:
     with pytest.raises(NotYet, match="daemonset/kube-system/x: does not exist"):
         workload_ready(api, "daemonset/kube-system/x")
+
+
+def job(**status: Any) -> Object:
+    return {"metadata": {"generation": 1}, "spec": {"completions": 3}, "status": status}
+
+
+def condition(kind: str, **more: str) -> list[Object]:
+    return [{"type": kind, "status": "True", **more}]
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        (job(), "0 of 3 done"),
+        (job(succeeded=2, active=1), "2 of 3 done"),
+        (job(succeeded=3, conditions=condition("SuccessCriteriaMet")), "3 of 3 done"),
+        (job(conditions=[{"type": "Complete", "status": "False"}]), "0 of 3 done"),
+    ],
+)
+def test_a_job_is_waited_for_until_it_is_complete(api: FakeApi, item: Object, said: str) -> None:
+    api.objects["/apis/batch/v1/namespaces/toy/jobs/setup"] = item
+    with pytest.raises(NotYet, match=f"job/toy/setup: {said}"):
+        workload_ready(api, "job/toy/setup")
+    api.objects["/apis/batch/v1/namespaces/toy/jobs/setup"] = job(conditions=condition("Complete"))
+    workload_ready(api, "job/toy/setup")
+
+
+def test_a_job_that_has_failed_is_told_at_once_with_the_reason(api: FakeApi) -> None:
+    failed = condition("Failed", reason="BackoffLimitExceeded", message="has reached the backoff limit")
+    api.objects["/apis/batch/v1/namespaces/toy/jobs/setup"] = job(conditions=failed)
+    with pytest.raises(FailedError, match="has reached the backoff limit") as error:
+        workload_ready(api, "job/toy/setup")
+    assert error.value.next_step == "invoke kubectl -- -n toy logs job/setup"

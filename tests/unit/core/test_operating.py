@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -79,6 +80,9 @@ def frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Frame]:
         try:
             with Console() as console:
                 yield Session(world.inventory, lab, console, run)
+        except BaseException:
+            logging.getLogger("plumbline").exception("the command ended by an error")
+            raise
         finally:
             run.close()
 
@@ -255,6 +259,8 @@ def test_a_plan_prints_sentences_and_diffs_runs_nothing_and_ends_with_10(
     assert "worker-1     write x" in told
     assert "-c" in told
     assert frame.story == []
+    log = frame.world.folder / ".lab/test/runs/last/debug.log"
+    assert "ended by an error" not in log.read_text(), "a plan that is not empty is none"
 
 
 def test_a_plan_without_anything_to_do_says_so_and_ends_with_0(
