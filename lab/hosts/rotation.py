@@ -48,7 +48,7 @@ def _set(ssh: Ssh, balancer: str, name: str, state: str) -> None:
     if said:  # it answers a good command with an empty line
         raise FailedError(
             f"{balancer}: HAProxy does not set {name} to {state}: {said}",
-            next_step=f"invoke ssh --host {balancer}",
+            next_step=f"invoke ssh {balancer}",
         )
 
 

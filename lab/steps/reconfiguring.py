@@ -33,6 +33,10 @@ def possible(build: Build, living: Living, deviations: Iterable[Deviation]) -> N
     """Raises `PreflightError` for what cannot be changed, or not on a cluster that is not whole."""
     refuse(build, [item for item in deviations if item.way is not Way.RECONFIGURE])
     masters = build.lab.inventory.masters
+    if not (living.masters or living.silent):
+        raise PreflightError(
+            f"{build.lab.inventory.lab}: no cluster lives, so none is changed", next_step="invoke build"
+        )
     missing = [name for name in masters if name not in living.masters]
     if missing:
         said = "".join(f"\n  {message}" for message in living.silent.values())

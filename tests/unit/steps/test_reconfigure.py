@@ -219,6 +219,11 @@ def test_what_needs_a_new_cluster_is_refused_here_too(world: World) -> None:
     assert "kubernetes.reaction" not in said.message
 
 
+def test_without_a_cluster_there_is_nothing_to_change(world: World) -> None:
+    said = refused(world, file("reaction: fast"))
+    assert (said.message, said.next_step) == ("test: no cluster lives, so none is changed", "invoke build")
+
+
 def test_a_lab_that_is_not_whole_is_refused(world: World) -> None:
     built(world)
     world.switch_off("worker-2")
