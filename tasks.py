@@ -35,6 +35,7 @@ inventory = (
 )
 OPERATIONS = {
     "build": (SOURCE, Option("backend", "who makes Vagrant's machines: libvirt, virtualbox or lxc")),
+    "reconfigure": (SOURCE,),
     "destroy": (HOST, YES, LOSE_QUORUM),
 }
 building = (

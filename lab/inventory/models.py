@@ -31,6 +31,7 @@ from lab.inventory.sections import (
     Thresholds,
     Verify,
 )
+from lab.inventory.settled import REBUILD
 from lab.inventory.types import (
     Address,
     DnsLabel,
@@ -65,7 +66,7 @@ class Host(Model):
     """One machine."""
 
     role: HostRole = Field(description="What the machine is for.")
-    address: Address = Field(description="Its static address on the LAN.")
+    address: Address = Field(description="Its static address on the LAN.", json_schema_extra=REBUILD)
     arch: Arch = Field(Arch.AMD64, description="Processor architecture.")
     os: System = Field("debian-12", description="Operating system of the machine's image.")
     provider: ProviderName | None = Field(None, description="Overrides the lab's provider for this machine.")
