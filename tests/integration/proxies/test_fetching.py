@@ -30,6 +30,15 @@ store = Store()
 made = UpstreamSource(store, selection, "amd64", print).make(ComponentVersion("tool", "v1"))
 assert store.paths(made)["tool"].read_bytes() == {TOOL!r}
 """
+IMAGE = """
+import os
+from pathlib import Path
+from lab.artifacts.sources.registry import Pull
+own = Path(os.environ["OWN"])
+(own / "work").mkdir()
+place = ("thing", "registry.example/thing:v1", "sha256:" + "0" * 64, "amd64")
+Pull(*place, {}, own / "work", own / "log", print).to(own / "image.tar")
+"""
 MODULE = """
 import os
 from pathlib import Path
@@ -108,6 +117,14 @@ def test_debian_packages(name: str, tmp_path: Path) -> None:
     assert {asked.split("/")[2] for asked in proxy.asked} == {"archive.example"}
 
 
+@pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY", "ALL_PROXY"])
+def test_an_image(name: str, tmp_path: Path) -> None:
+    with recorder() as proxy:
+        done = run(IMAGE, tmp_path, **{name: f"http://{proxy.place}"})
+    assert "FailedError" in done.stderr
+    assert set(proxy.asked) == {"CONNECT registry.example:443"}
+
+
 def test_who_is_named_in_no_proxy_is_asked_directly(tmp_path: Path) -> None:
     with recorder() as proxy:
         done = run(FILE, tmp_path, HTTP_PROXY=f"http://{proxy.place}", NO_PROXY="files.example")
@@ -115,12 +132,15 @@ def test_who_is_named_in_no_proxy_is_asked_directly(tmp_path: Path) -> None:
     assert proxy.asked == []
 
 
-@pytest.mark.parametrize(("program", "cache"), [(MODULE, str(cache_folder())), (DEBIAN, "")])
+@pytest.mark.parametrize(
+    ("program", "cache"), [(MODULE, str(cache_folder())), (DEBIAN, ""), (WHEEL, ""), (FILE, ""), (IMAGE, "")]
+)
 def test_a_socks_proxy(program: str, cache: str, tmp_path: Path) -> None:
     given = {"PLUMBLINE_CACHE": cache} if cache else {}
     with recorder() as proxy:
         done = run(
             program, tmp_path, ALL_PROXY=f"socks5://{proxy.place}", GOPROXY="http://modules.example", **given
         )
-    assert "CommandError" in done.stderr
+    last = done.stderr.strip().splitlines()
+    assert any(line.startswith(("lab.errors.CommandError", "lab.errors.FailedError")) for line in last)
     assert set(proxy.asked) == {"socks"}
