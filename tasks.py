@@ -2,6 +2,7 @@
 
 from invoke.collection import Collection
 
+from lab.commands.hints import register
 from lab.commands.menu import HOST, INVENTORY, JSON, LAB, REQUIRED, SELECT, SOURCE, Option, operating, task
 
 THIS_HOST = Option("host", HOST.meaning, REQUIRED)
@@ -34,6 +35,7 @@ inventory = (
 )
 OPERATIONS = {
     "build": (SOURCE, Option("backend", "who makes Vagrant's machines: libvirt, virtualbox or lxc")),
+    "reconfigure": (SOURCE,),
     "destroy": (HOST, YES, LOSE_QUORUM),
 }
 building = (
@@ -154,3 +156,4 @@ namespace.add_collection(Collection("proxmox", *proxmox))
 made_of = Collection("artifacts", bundle)
 made_of.add_task(show, default=True)
 namespace.add_collection(made_of)
+register(namespace)

@@ -101,7 +101,11 @@ class Authority:
                     f"{self._key_file.parent}: the CA of {self.domain} cannot be read: {error}",
                     next_step="put it back, or remove both files: the next build makes a new CA",
                 ) from error
-        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise FailedError(
+                f"{self._key_file}: is no elliptic-curve key, so it is not the one that was made here",
+                next_step="put the old one back, or remove both files: the next build makes a new CA",
+            )
         return key, certificate
 
     def _make(self) -> None:

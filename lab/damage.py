@@ -1,14 +1,25 @@
-"""Which defects are in the lab right now, on disk, so that whoever comes after a crash takes them out."""
+"""The journal of damage: what is broken in a lab on purpose right now, and how it is undone.
+
+Faults and seeded defects are noted here before they are applied, so that whoever comes after a crash
+(kill -9, a power cut) undoes them. Every command that touches a lab does so first.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 
-from lab.console import Console
-from lab.errors import FailedError, PlumblineError
+from filelock import FileLock
+
+from lab.errors import FailedError, PlumblineError, PreflightError
 from lab.labs import Lab
+from lab.locks import exclusive
+from lab.machines import State
 from lab.ssh import forget
 from lab.waits import still, wait_for
 
@@ -16,60 +27,117 @@ BACK_SECONDS = 60
 """Time in which a host that was cut off lets us in again."""
 
 
+def born(pid: int) -> str:
+    """When a process was started, in the kernel's ticks; "" when there is none. Numbers are used again."""
+    try:
+        # field 22 of proc(5); the name before it may hold spaces and brackets
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
 @dataclass(frozen=True)
 class Entry:
-    """One defect that is, or is about to be, in the lab."""
+    """One damage that is, or is about to be, in the lab.
+
+    `repair` is the shell command that undoes it on its host as root, at any time and any number of times; ""
+    for a fault, which its kind (the entry's name) knows how to heal. `seconds` is a fault's bound. The
+    process and its birth tell whether somebody still works with it.
+    """
 
     name: str
     host: str
-    repair: str
+    repair: str = ""
+    seconds: float = 0.0
+    pid: int = field(default_factory=os.getpid)
+    born: str = field(default_factory=lambda: born(os.getpid()))
+    since: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @property
+    def title(self) -> str:
+        """What is broken."""
+        return f"{'seeded defect ' if self.repair else ''}{self.name} of {self.host}"
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process that noted it still runs, and undoes it itself."""
+        return self.born == born(self.pid)
+
+    @property
+    def told(self) -> str:
+        """The entry for people who ran into it."""
+        return f"{self.title} is live since {self.since} (process {self.pid})"
 
 
 class Journal:
-    """The defects of a lab; the file is shared by all checkouts of this user, because they share the lab.
-
-    The lab's lock is held by whoever uses it.
-    """
+    """The damage of a lab; the file is shared by all checkouts of this user, because they share the lab."""
 
     def __init__(self, lab: Lab) -> None:
-        self._lab = lab
-        self._path = lab.keys.folder / "defects.json"
+        self._path = lab.keys.folder / "damage.json"
 
     def entries(self) -> list[Entry]:
-        """What is noted; nothing when there is no note."""
+        """What is noted, the oldest first; nothing when there is no note."""
         if not self._path.exists():
             return []
         return [Entry(**item) for item in json.loads(self._path.read_text())]
 
     def add(self, entry: Entry) -> None:
-        """Note a defect before it is applied."""
-        self._write([*self.entries(), entry])
+        """Note a damage before it is applied."""
+        with self._alone():
+            self._write([*self.entries(), entry])
 
-    def undo(self) -> list[str]:
-        """Take out every defect that is noted, the newest first; the problems of those that stay noted."""
-        problems: list[str] = []
-        left: list[Entry] = []
+    def remove(self, entry: Entry) -> None:
+        """It is undone."""
+        with self._alone():
+            self._write([item for item in self.entries() if item != entry])
+
+    def clear(self) -> None:
+        """The machines are gone, and all damage with them."""
+        with self._alone():
+            self._write([])
+
+    def undo(self, heal: Callable[[Entry], None], done: Callable[[Entry], None]) -> list[str]:
+        """Undo all that is noted, the newest first; the problems of what could not be undone and stays noted.
+
+        `done` is told each entry as soon as it is undone.
+        """
+        problems = []
         for entry in reversed(self.entries()):
             try:
-                repair(self._lab, entry)
+                heal(entry)
             except PlumblineError as error:
-                problems.append(f"{entry.name} on {entry.host}: {error.message}")
-                left.insert(0, entry)
-        self._write(left)
+                problems.append(f"{entry.title}: {error.message}")
+            else:
+                self.remove(entry)
+                done(entry)
         return problems
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other process changes the file while the block runs: a fault and its run are two."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with FileLock(self._path.with_suffix(".lock")):
+            yield
 
     def _write(self, entries: list[Entry]) -> None:
         if not entries:
             self._path.unlink(missing_ok=True)
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = self._path.with_suffix(f".{os.getpid()}")
         part.write_text(json.dumps([asdict(entry) for entry in entries]))
         part.replace(self._path)
 
 
 def repair(lab: Lab, entry: Entry) -> None:
-    """Undo one defect, as soon as its host lets us in. Raises `DeadlineError` when it does not work."""
+    """Undo one seeded defect, as soon as its host lets us in.
+
+    Raises `FailedError` when its machine does not run, `DeadlineError` when the repair does not work.
+    """
+    state = lab.provider.state(entry.host)
+    if state is State.ABSENT:
+        return  # it went with its machine
+    if state is not State.RUNNING:
+        raise FailedError(f"the machine is {state.value}", next_step="invoke build")
 
     def once() -> None:
         try:
@@ -81,22 +149,17 @@ def repair(lab: Lab, entry: Entry) -> None:
     wait_for(f"{entry.host}: undoing {entry.name}", once, seconds=BACK_SECONDS, interval=1)
 
 
-def take_out_left_behind(lab: Lab, console: Console) -> tuple[str, ...]:
-    """Take out the defects that a crashed selftest left, and say so. Call it while holding the lab's lock.
+@contextmanager
+def undamaged(lab: Lab, command: str) -> Iterator[None]:
+    """Hold the lab for a command whose result means nothing while something is broken in it.
 
-    Raises `FailedError` when one of them cannot be undone: nothing said about such a lab would be worth much.
+    Raises `PreflightError` for damage that is still noted: what could be undone was undone before.
     """
-    journal = Journal(lab)
-    found = journal.entries()
-    if not found:
-        return ()
-    lab.provider.enter()
-    problems = journal.undo()
-    if problems:
-        raise FailedError(
-            f"{lab.inventory.lab}: seeded defects that cannot be undone: {'; '.join(problems)}",
-            next_step="invoke build",
-        )
-    said = f"took out seeded defects that a selftest left behind: {', '.join(e.name for e in found)}"
-    console.say(f"[yellow]{said}[/yellow]")
-    return (said,)
+    with exclusive(lab, command):
+        left = Journal(lab).entries()
+        if left:
+            raise PreflightError(
+                f"{lab.inventory.lab}: damage that is not undone: {'; '.join(item.told for item in left)}",
+                next_step="invoke build (it undoes what it can), or invoke destroy and invoke build",
+            )
+        yield

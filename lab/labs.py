@@ -2,155 +2,67 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
-from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import CommandError, DeadlineError, FailedError, InputError
 from lab.inventory.addon_sections import domain
-from lab.inventory.models import Arch, Host, Inventory, ProviderName
-from lab.machines import Provider, Traits
-from lab.providers.mixed import MixedProvider
-from lab.ssh import Keys, Ssh
+from lab.inventory.models import Host, Inventory
+from lab.local import own_network
+from lab.machines import Provider
+from lab.providers.opening import provider_for
+from lab.ssh import Keys, Ssh, ssh_for
 from lab.waits import be_patient
 
 if TYPE_CHECKING:
     from lab.authority import Authority
-
-MACHINES = Path("/var/lib/plumbline")
-"""Machines of the lxc provider: rights and owners of their files matter, so not below a home folder."""
+    from lab.cluster.api import Api
 
 
-def provider_for(inventory: Inventory, root: Path, layers: tuple[Path, ...] = ()) -> Provider:
-    """The provider of a lab, one for all its machines or several behind the same contract.
-
-    `layers` are the read-only trees under an lxc machine; only `create` needs them. Machines that exist
-    stand in the network of those that are made, if any are: theirs comes first.
-    """
-    names = list(dict.fromkeys(inventory.provided_by(name) for name in inventory.hosts))
-    made = [name for name in names if name is not ProviderName.STATIC]
-    parts: dict[ProviderName, Provider] = {}
-    for name in made:
-        parts[name] = _provider(name, inventory, root, layers)
-    if ProviderName.STATIC in names:
-        network = next(iter(parts.values())).enter if parts else _nothing
-        parts[ProviderName.STATIC] = _static(inventory, root, network)
-    if len(parts) == 1:
-        return next(iter(parts.values()))
-    owners = {name: parts[inventory.provided_by(name)] for name in inventory.hosts}
-    return MixedProvider(tuple(parts.values()), owners)
-
-
-def _provider(name: ProviderName, inventory: Inventory, root: Path, layers: tuple[Path, ...]) -> Provider:
-    if name is ProviderName.LXC:
-        from lab.providers.lxc.provider import LxcProvider
-
-        home = Path(os.environ.get("PLUMBLINE_MACHINES") or MACHINES) / inventory.lab
-        return LxcProvider(inventory.lab, home, _bridge(inventory), layers)
-    if name is ProviderName.PROXMOX:
-        from lab.providers.proxmox.provider import ProxmoxProvider
-
-        return ProxmoxProvider(inventory, report=logging.getLogger("plumbline").warning)
-    return _vagrant(inventory, root)
-
-
-def _bridge(inventory: Inventory) -> IPv4Interface:
-    """The gateway's address on an embedded lab's switch."""
-    return IPv4Interface((inventory.network.gateway, inventory.network.lan.prefixlen))
-
-
-def _vagrant(inventory: Inventory, root: Path) -> Provider:
-    """The backend is the one that the lab's machines were made with, else the one that Vagrant would take."""
-    from lab.providers.lxc.network import LabNetwork
-    from lab.providers.vagrant.config import VAGRANTFILE, machines
-    from lab.providers.vagrant.provider import VagrantProvider
-
-    folder = root / ".lab" / inventory.lab / "vagrant"
-    backend = os.environ.get("VAGRANT_DEFAULT_PROVIDER") or vagrant_backend(folder)
-    files = {
-        "Vagrantfile": VAGRANTFILE.read_text(),
-        "machines.json": machines(inventory, Keys(inventory.lab), folder),
-        "backend": f"{backend}\n",
-    }
-    network = LabNetwork(inventory.lab, folder, _bridge(inventory)) if backend == "lxc" else None
-    return VagrantProvider(folder, backend, files, network)
-
-
-def vagrant_backend(folder: Path) -> str:
-    """What an earlier build noted down; libvirt before the first."""
-    noted = folder / "backend"
-    return noted.read_text().strip() if noted.exists() else "libvirt"
-
-
-def _static(inventory: Inventory, root: Path, network: Callable[[], None]) -> Provider:
-    from lab.hosts.converge import EVIDENCE
-    from lab.hosts.release import release
-    from lab.providers.static.provider import StaticProvider
-
-    hosts = {name: host for name, host in inventory.hosts.items() if not inventory.makes(name)}
-    return StaticProvider(
-        inventory.lab,
-        hosts,
-        inventory.network.lan,
-        connect=lambda: ssh_for(inventory, root),
-        public_key=lambda: Keys(inventory.lab).own().public,
-        release=lambda ssh, name: release(ssh, inventory, name),
-        evidence=EVIDENCE,
-        enter=network,
-    )
-
-
-def _nothing() -> None:
-    """Machines on a real LAN are reached from where we are."""
-
-
-def ssh_for(inventory: Inventory, root: Path) -> Ssh:
-    """SSH to the hosts of a lab; its configuration lies in the checkout's folder of the lab."""
-    addresses = {name: host.address for name, host in inventory.hosts.items()}
-    own_keys = {name: host.host_key for name, host in inventory.hosts.items() if host.host_key}
-    folder = root / ".lab" / inventory.lab / "ssh"
-    return Ssh.write(folder, inventory.ssh.user, Keys(inventory.lab), addresses, own_keys)
-
-
-def stocked(inventory: Inventory) -> tuple[Arch, ...]:
-    """Architectures of the machines that get programs and images over SSH."""
-    over_ssh = [name for name in inventory.hosts if inventory.provided_by(name) is not ProviderName.LXC]
-    return tuple(dict.fromkeys(inventory.hosts[name].arch for name in over_ssh))
-
-
-def traits_of(inventory: Inventory) -> dict[str, Traits]:
-    """What each machine cannot do as a full one would, by host, as far as that is known without asking it."""
-    found = {}
-    for name in inventory.hosts:
-        provider = inventory.provided_by(name)
-        made = _provider(provider, inventory, Path(), ()) if provider is ProviderName.LXC else None
-        found[name] = made.traits_of(name) if made else Traits()
-    return found
-
-
-@dataclass(frozen=True)
 class Lab:
-    """Everything a command needs to look at a lab or change it."""
+    """Everything a command needs to look at a lab or change it.
 
-    inventory: Inventory
-    root: Path
-    given: Provider | None = None
-    """A provider that stands in for the inventory's own."""
-    layers: tuple[Path, ...] = ()
+    `root` is the checkout, below which `.lab/<lab>/` lies; `layers` are the read-only trees of the artefacts
+    that lie under machines, `backend` what the user chose of a provider's. `provider`, `ssh` and `api` stand
+    in for the lab's own.
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        root: Path,
+        provider: Provider | None = None,
+        *,
+        layers: tuple[Path, ...] = (),
+        backend: str = "",
+        ssh: Ssh | None = None,
+        api: Api | None = None,
+    ) -> None:
+        self.inventory, self.root = inventory, root
+        self._layers, self._backend = layers, backend
+        self._provider, self._ssh, self._api = provider, ssh, api
 
     @classmethod
-    def open(cls, inventory: Inventory, root: Path, layers: tuple[Path, ...] = ()) -> Lab:
-        """The lab of an inventory; `root` is the checkout, below which `.lab/<lab>/` lies.
-
-        The process waits as patiently as the inventory says from here on.
-        """
+    def open(cls, inventory: Inventory, root: Path, backend: str = "") -> Lab:
+        """The lab of a command: the process waits as patiently as the inventory says from here on."""
         be_patient(inventory.patience)
-        return cls(inventory, root, layers=layers)
+        return cls(inventory, root, backend=backend)
+
+    def with_layers(self, layers: tuple[Path, ...]) -> Lab:
+        """The same lab, able to make machines that lie on these trees."""
+        return Lab(
+            self.inventory,
+            self.root,
+            self._provider,
+            layers=layers,
+            backend=self._backend,
+            ssh=self._ssh,
+            api=self._api,
+        )
 
     def host(self, name: str) -> Host:
         """The host of that name. Raises `InputError` with the names there are."""
@@ -162,7 +74,17 @@ class Lab:
     @cached_property
     def provider(self) -> Provider:
         """Who makes the machines; asked for by those alone who need machines. Raises `InputError`."""
-        return self.given or provider_for(self.inventory, self.root, self.layers)
+        return self._provider or provider_for(self.inventory, self.root, self._layers, self._backend)
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Sockets of this thread and of its later children reach the lab's network while the block runs.
+
+        Raises `FailedError` when the lab has no network yet.
+        """
+        with own_network():
+            self.provider.enter()
+            yield
 
     @property
     def folder(self) -> Path:
@@ -183,8 +105,15 @@ class Lab:
 
     @cached_property
     def ssh(self) -> Ssh:
-        """SSH to the hosts. The process must have entered the lab's network."""
-        return ssh_for(self.inventory, self.root)
+        """SSH to the hosts. The thread must be `inside` the lab's network."""
+        return self._ssh or ssh_for(self.inventory, self.root)
+
+    @cached_property
+    def api(self) -> Api:
+        """The cluster's API through the balancer; the kubeconfig is fetched from a master first."""
+        from lab.cluster.api import Api  # slow to import, and few commands need it
+
+        return self._api or Api(self.fetch_kubeconfig())
 
     @property
     def kubeconfig(self) -> Path:

@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from lab.errors import CommandError, DeadlineError, FailedError
 from lab.waits import patient
+
+_CLONE_NEWNET = 0x40000000  # linux/sched.h
+_OWN_NETWORK = "/proc/thread-self/ns/net"
+
+
+def enter_network(path: str | Path) -> None:
+    """Move the calling thread into a network namespace; threads and processes it starts later are inside too.
+
+    `path` is a file of the namespace. Raises `FailedError` when the kernel refuses it.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if libc.setns(opened, _CLONE_NEWNET):
+            why = os.strerror(ctypes.get_errno())
+            raise FailedError(f"network namespace {path}: cannot be entered: {why}")
+    finally:
+        os.close(opened)
+
+
+@contextmanager
+def own_network() -> Iterator[None]:
+    """After the block the thread is back in its network namespace, wherever the block has moved it."""
+    opened = os.open(_OWN_NETWORK, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield
+    finally:
+        # a user who may not go back was not let away either
+        try:
+            if os.fstat(opened).st_ino != Path(_OWN_NETWORK).stat().st_ino:
+                enter_network(f"/proc/self/fd/{opened}")
+        finally:
+            os.close(opened)
 
 
 @dataclass(frozen=True)

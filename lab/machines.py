@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Protocol
 
@@ -84,7 +84,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Traits:
-    """What machines of this provider cannot do as a full machine would; the renderer decides by it."""
+    """How a machine differs from a full one of its own network; the renderer decides by it."""
 
     shares_kernel: bool = False
     """Machines are containers: no modules, no swap of their own, host-wide sysctls are read-only."""
@@ -94,6 +94,10 @@ class Traits:
     """Packages, programs and images lie below the machine's root; all other machines get them over SSH."""
     writes_seed: bool = False
     """The hypervisor writes name, login, keys and network itself and takes our vendor data beside them."""
+    networks: tuple[IPv4Network, ...] = ()
+    """Networks beside the inventory's from which the provider and people reach the machine by SSH."""
+    management_mac: str = ""
+    """MAC address of a card of the provider's own, which gets its address there by DHCP; "" for none."""
 
 
 @dataclass(frozen=True)

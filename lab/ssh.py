@@ -24,6 +24,7 @@ from typing import Any
 from platformdirs import user_data_path
 
 from lab.errors import CommandError, DeadlineError, FailedError
+from lab.inventory.models import Inventory
 from lab.runs import mask
 from lab.waits import patient
 
@@ -261,3 +262,11 @@ def reachable(ssh: Ssh, hosts: Iterable[str]) -> dict[str, bool]:
             return False
 
     return {host: once(host) for host in hosts}
+
+
+def ssh_for(inventory: Inventory, root: Path) -> Ssh:
+    """SSH to the hosts of a lab; its configuration lies in the checkout's folder of the lab."""
+    addresses = {name: host.address for name, host in inventory.hosts.items()}
+    own_keys = {name: host.host_key for name, host in inventory.hosts.items() if host.host_key}
+    folder = root / ".lab" / inventory.lab / "ssh"
+    return Ssh.write(folder, inventory.ssh.user, Keys(inventory.lab), addresses, own_keys)

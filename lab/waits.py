@@ -41,7 +41,7 @@ def wait_for(
     The probe raises `NotYet(state)` to go on waiting. Every other exception is hopeless and ends the
     wait at once. Raises `DeadlineError` with the last state after `seconds`, times the lab's patience.
     """
-    seconds = patient(seconds)
+    seconds, interval = patient(seconds), patient(interval)  # a slow machine is asked less often, too
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -33,6 +33,7 @@ from lab.machines import Machine, Power, State
 from lab.runs import Run
 from lab.ssh import Result
 from lab.steps.context import Build
+from tests import born
 from tests.fakes import Call, FakeApi, FakeProvider, FakeSsh
 
 MANIFESTS = {
@@ -85,6 +86,14 @@ class FakeHost:
     booting: bool = False
     ran: list[list[str]] = field(default_factory=list)
     """Commands that convergence ran here."""
+    pods: dict[str, list[str]] = field(default_factory=dict)
+    """Command lines of its static pods."""
+    address: str = ""
+    """With which it joined the cluster."""
+    names: frozenset[str] = frozenset()
+    """Names in the certificate of its API server."""
+    made: frozenset[str] = frozenset()
+    """Names in a certificate that was made and is not in its place yet."""
 
     @property
     def joined(self) -> bool:
@@ -153,6 +162,10 @@ class World:
         """Address of each member, by name."""
         self.kubeadm_runs: list[tuple[str, str, dict[str, Any]]] = []
         """Verb, host and last document of each run of kubeadm."""
+        self.drained: set[str] = set()
+        """API servers that HAProxy gives no new connection."""
+        self.events: list[tuple[str, str]] = []
+        """Host and what was done about its control plane: phases of kubeadm, drain, ready."""
         self.failing: set[str] = set()
         """Hosts on which kubeadm fails."""
         self.provider = FakeProvider(on_boot=self._boot)
@@ -163,12 +176,10 @@ class World:
 
     def build(self) -> Build:
         """A build of this lab, with a run folder of its own; close its run in the end."""
-        lab = Lab(self.inventory, self.folder, self.provider)
-        lab.__dict__["ssh"] = self.ssh
+        lab = Lab(self.inventory, self.folder, self.provider, ssh=self.ssh, api=self.api)
         nowhere = Path("/nowhere")
         provided = Provided("modules", "amd64", {}, {}, nowhere, nowhere, nowhere)
         made = Build(lab, provided, Console(), Run(self.folder, self.inventory.lab, "build"))
-        made.__dict__["api"] = self.api
         made.__dict__["manifests"] = MANIFESTS
         return made
 
@@ -210,14 +221,20 @@ class World:
         ssh.on("", "cat /etc/kubernetes/pki/ca.crt", lambda _: certificate())
         ssh.on("", "get --raw /readyz", lambda call: Result(0 if self._alive(call.host) else 1, "ok", ""))
         ssh.on("", "etcdctl", self._etcdctl)
+        born.teach(self)
 
     def _python(self, call: Call) -> str | Exception:
         if self.provider.state(call.host) is not State.RUNNING:
             return FailedError(f"{call.host}: not reachable by SSH: no route to host")
-        return json.dumps(self.hosts[call.host].answer(json.loads(call.stdin)))
+        request = json.loads(call.stdin)
+        if "documents" in request:
+            return json.dumps(born.answer(self, call.host, request["documents"]))
+        return json.dumps(self.hosts[call.host].answer(request))
 
     def _kubeadm(self, call: Call) -> str:
         verb = "init" if "kubeadm init" in call.command else "join"
+        if verb == "init":
+            born.found(self, call.stdin)
         self.kubeadm_runs.append((verb, call.host, next(iter(yaml.safe_load_all(call.stdin)))))
         host = self.hosts[call.host]
         if call.host in self.failing:
@@ -237,6 +254,7 @@ class World:
             self.etcd[name] = str(self.inventory.hosts[name].address)
         if founding:
             self._install_coredns()
+        born.start(self, name)
         self.api.objects[f"/api/v1/nodes/{name}"] = {"metadata": {"name": name}}
 
     def _install_coredns(self) -> None:

@@ -9,11 +9,11 @@ from statistics import quantiles
 import pytest
 
 from lab.checks.driver import Driver
+from lab.checks.items import Measure
 from lab.checks.objects import service
 from lab.checks.outcomes import CouldNotTell
 from lab.checks.verbs import agrees, becomes, holds, nothing
 from lab.checks.workspace import Object, Workspace, is_ready
-from lab.verify.plugin import Measure
 
 P50_MS, P99_MS = 20.0, 100.0
 """ClusterLoader2's thresholds for answers of the cluster's DNS."""

@@ -13,12 +13,12 @@ import pytest
 from addons.metallb.exclusion import exclude, include, include_all
 from addons.metallb.section import MetalLB
 from lab.checks.driver import Driver
+from lab.checks.items import Measure
 from lab.checks.objects import HTTP, UDP, address_of, deployment, service
 from lab.checks.outcomes import CouldNotTell, NotPartOfLab
 from lab.checks.outside import Answer, arp_owners, forget_neighbour, http_get, udp
 from lab.checks.verbs import Refused, agrees, becomes, holds, nothing, staying, stays, succeeds
 from lab.checks.workspace import Object, Workspace, is_ready, workspace
-from lab.verify.plugin import Measure
 
 STABLE_SECONDS = 5
 REQUESTS = 50

@@ -14,6 +14,7 @@ from cryptography import x509
 
 from addons.traefik.client import DEPLOYMENT, NAMESPACE, POD, Traefik
 from lab.checks.closed_loop import Visits, visiting
+from lab.checks.items import Measure
 from lab.checks.metrics import samples
 from lab.checks.objects import ENDING_SECONDS
 from lab.checks.outcomes import NotPartOfLab
@@ -22,7 +23,6 @@ from lab.checks.sample_apps import ROUTES, site
 from lab.checks.verbs import agrees, becomes, fails, holds, nothing, stays
 from lab.checks.workspace import Object, Workspace, is_ready
 from lab.inventory.addon_sections import domain as lab_domain
-from lab.verify.plugin import Measure
 
 CERTIFICATE_DAYS_LEFT = 30
 RESTARTED = "plumbline.local/restarted"

@@ -1,53 +1,20 @@
-"""Single files of projects (add-ons' manifests, an API's schemas): the same bytes out of module or URL.
-
-Rendering needs them each time and makes them once, so what makes them is imported when it is needed.
-"""
+"""Single files of projects (add-ons' manifests, an API's schemas): the same bytes out of module or URL."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from lab.artifacts.digests import file_digest
-from lab.artifacts.sources import named_source
 from lab.artifacts.store import Entry, Key, Say, Store
-from lab.catalogue.catalogue import Selection
-from lab.catalogue.load import load_catalogue
-from lab.catalogue.model import ComponentVersion, File
+from lab.catalogue.model import File
 from lab.errors import FailedError
 
 
 def file_key(name: str, file: File) -> Key:
     """The digest alone decides: both sources give the same file."""
     return Key.of(name, "any", {"sha256": file.sha256})
-
-
-def provide_files(
-    source: str, wanted: Iterable[tuple[str, str]], names: Iterable[str], *, say: Say
-) -> dict[str, Path]:
-    """The named files of what a lab wants: from `upstream`, out of their `modules`, or `auto`.
-
-    Raises `InputError` for a source that does not exist, `FailedError` when a file does not have its pinned
-    digest.
-    """
-    named_source(source)  # a word that means nothing is refused, whether or not it is needed this time
-    store, selection = Store(), load_catalogue().select(wanted)
-    known = {item.name: (item, file) for item, file in selection.files()}
-    return {name: _path(store, selection, *known[name], source, say) for name in names}
-
-
-def _path(
-    store: Store, selection: Selection, item: ComponentVersion, file: File, source: str, say: Say
-) -> Path:
-    entry = store.find(file_key(item.name, file))
-    if not entry:
-        from lab.artifacts.choice import choose
-        from lab.artifacts.toolchain import host_arch
-
-        # decided here, because it costs time and a file that is at hand needs no source
-        entry = choose(source, store, selection, host_arch(), say).make(item)
-    return next(iter(store.paths(entry).values()))
 
 
 def fetched(store: Store, name: str, file: File, say: Say) -> Entry:

@@ -60,22 +60,24 @@ def run(
 
 
 def _begin(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None) -> subprocess.Popen[str]:
-    try:
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            env=None if env is None else dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-    except FileNotFoundError as error:
-        raise PreflightError(
-            f"{error.filename}: no such program", next_step="apt-get install util-linux"
-        ) from None
+    # with the guard held: whoever stops the work finds every program that has been started
     with _guard:
+        still_wanted(command[0])
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=None if env is None else dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            )
+        except FileNotFoundError as error:
+            raise PreflightError(
+                f"{error.filename}: no such program", next_step="apt-get install util-linux"
+            ) from None
         _running.add(process)
     return process
 

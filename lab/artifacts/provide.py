@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lab.artifacts import programs
 from lab.artifacts.choice import (
@@ -35,6 +35,7 @@ from lab.catalogue.load import load_catalogue
 from lab.catalogue.model import ComponentVersion
 from lab.errors import InputError
 
+T = TypeVar("T")
 # Transfers at a time, beside Debian's part and what is built here.
 TRANSFERS = 4
 
@@ -86,7 +87,6 @@ def provide(
     origin = choose(source, store, selection, arch, say, mirrors)
     programs.start_anew()
     debian, made = make_all(origin, partial(_debian, store, origin, arch, packages, say))
-    assert debian
     binaries, images = _by_name(store, selection, made)
     placed = placed_programs(selection, made)
     payload = payload_tree(
@@ -129,7 +129,7 @@ def foreign_stock(
     if origin.name != MirrorSource.name:
         check_cross(store, selection, origin, arch)
     programs.start_anew()
-    return Stock(*_by_name(store, selection, make_all(origin)[1]))
+    return Stock(*_by_name(store, selection, make_all(origin, lambda: None)[1]))
 
 
 def program(name: str, wanted: Wanted, *, source: str = "auto", arch: str = "amd64", say: Say) -> Path:
@@ -152,9 +152,7 @@ def root_filesystem(store: Store, source: str, packages: Iterable[str], arch: st
     return debian_tree(store, packages, arch, say=say)
 
 
-def make_all(
-    origin: Source, aside: Callable[[], Path] | None = None
-) -> tuple[Path | None, dict[ComponentVersion, Entry]]:
+def make_all(origin: Source, aside: Callable[[], T]) -> tuple[T, dict[ComponentVersion, Entry]]:
     """Make every component of a source, and something aside; gives its result and the entries by component.
 
     What is built is built one after the other in the source's order; of what is fetched, `TRANSFERS` and more
@@ -171,15 +169,15 @@ def make_all(
     items = origin.components()
     built = [item for item in items if not origin.fetched(item)]
     with ThreadPoolExecutor(TRANSFERS + 2) as pool:
-        extra = pool.submit(aside) if aside else None
+        extra = pool.submit(aside)
         parts = [
             pool.submit(make, some) for some in (built, *([item] for item in items if item not in built))
         ]
         try:
-            running: list[Future[Any]] = [*([extra] if extra else []), *parts]
+            running: list[Future[Any]] = [extra, *parts]
             for one in wait(running, return_when=FIRST_EXCEPTION).done:
                 one.result()
-            return (extra.result() if extra else None), made
+            return extra.result(), made
         except BaseException:
             stop.set()
             programs.stop_all()

@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from pydantic import ValidationError
 
@@ -94,14 +95,20 @@ def _end(source: Path, last: int) -> None:
         raise refused(source, "there is something behind its end")
 
 
+def _stream(source: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    """The bytes of a member. Raises `InputError` for one that is no file."""
+    stream = tar.extractfile(member)
+    if stream is None:
+        raise refused(source, f"{member.name}: is no file")
+    return stream
+
+
 def _listing(
     source: Path, tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo]
 ) -> tuple[Listing, str]:
     if LISTING not in members or members[LISTING].size > LARGEST_LISTING:
         raise refused(source, f"no bundle: it has no {LISTING}")
-    stream = tar.extractfile(members[LISTING])
-    assert stream
-    text = stream.read()
+    text = _stream(source, tar, members[LISTING]).read()
     try:
         return Listing.model_validate_json(text), hashlib.sha256(text).hexdigest()
     except ValidationError as error:
@@ -122,8 +129,7 @@ def _same_names(
 def _check(source: Path, tar: tarfile.TarFile, member: tarfile.TarInfo, wanted: Packed, label: str) -> None:
     if member.size != wanted.size:
         raise refused(source, f"{label}: {member.size} bytes, its list says {wanted.size}")
-    stream = tar.extractfile(member)
-    assert stream
+    stream = _stream(source, tar, member)
     got = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
     if got != wanted.sha256:
         raise refused(source, f"{label}: is sha256:{got}, its list says sha256:{wanted.sha256}")
@@ -184,8 +190,7 @@ def _take_entry(store: Store, source: Path, tar: tarfile.TarFile, entry: PackedE
 
 def _copy(source: Path, tar: tarfile.TarFile, name: str, wanted: Packed, target: Path) -> None:
     """Write a member to a file, checked once more: the bundle may lie on a medium that is failing."""
-    stream = tar.extractfile(name)
-    assert stream
+    stream = _stream(source, tar, tar.getmember(name))
     seen = hashlib.sha256()
     with target.open("wb") as out:
         while piece := stream.read(PIECE):

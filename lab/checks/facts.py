@@ -7,7 +7,6 @@ into an empty answer.
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,11 +18,11 @@ from filelock import FileLock
 from lab.addons import selected
 from lab.checks.outcomes import CouldNotTell
 from lab.errors import CommandError, DeadlineError, FailedError
+from lab.hosts import programs
 from lab.inventory.models import HostRole, Inventory
 from lab.render.bundle import Bundle
 from lab.ssh import Ssh
 
-SCRIPT = Path(__file__).parents[1] / "hosts" / "remote_facts.py"
 SECONDS = 45.0
 AT_ONCE = 6
 """Hosts asked at the same time: enough to hide the round trips, few enough for two cores."""
@@ -139,9 +138,13 @@ class FactStore:
             return
 
     def _ask(self, host: str) -> dict[str, Any]:
-        command = f"python3 -c {shlex.quote(SCRIPT.read_text())}"
         try:
-            answer = self._ssh.run(host, command, seconds=SECONDS, stdin=json.dumps(self._requests[host]))
+            answer = self._ssh.run(
+                host,
+                programs.command(programs.FACTS),
+                seconds=SECONDS,
+                stdin=json.dumps(self._requests[host]),
+            )
             found: dict[str, Any] = json.loads(answer)
         except CommandError as error:
             return {

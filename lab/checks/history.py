@@ -88,7 +88,6 @@ class Contradiction:
 
 
 LOST = "lost write"
-_END = attrgetter("ended")
 _BEGIN = attrgetter("began")
 _VERSION = attrgetter("version")
 

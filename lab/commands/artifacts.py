@@ -23,7 +23,7 @@ from lab.commands.session import read, shown
 from lab.console import Console
 from lab.errors import InputError
 from lab.inventory.models import Inventory
-from lab.labs import stocked
+from lab.providers.opening import stocked
 from lab.render.roles import all_packages
 
 

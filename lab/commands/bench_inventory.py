@@ -20,7 +20,7 @@ from lab.commands.measured import Cost, measured
 from lab.commands.session import ROOT
 from lab.hosts.converge import EVIDENCE, HostFacts, compare
 from lab.inventory.models import Inventory
-from lab.labs import traits_of
+from lab.providers.opening import traits_of
 from lab.render.bundle import Bundle, bundle, pins
 from lab.render.components import KUBELET_CONFIG
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import nullcontext
 from dataclasses import asdict
 
 from rich.markup import escape
@@ -12,14 +13,15 @@ from rich.table import Table
 from lab.checks.driver import Driver
 from lab.checks.outcomes import Mismatch
 from lab.checks.verbs import Refused
-from lab.commands.session import open_lab, read, session, shown
+from lab.commands.session import Session, open_lab, read, session, shown
 from lab.console import Console
+from lab.damage import undamaged
 from lab.errors import FailedError, InputError
 from lab.faults import catalogue
 from lab.faults.inject import injected
+from lab.faults.kinds import Fault
 from lab.faults.recovery import await_health, must_be_healthy
 from lab.faults.trials import Trial, gaps, summary, trial
-from lab.locks import exclusive
 from lab.machines import State
 from lab.render.bundle import pins
 from lab.report.series import Series, write
@@ -30,12 +32,13 @@ from lab.steps.preflight import states
 def faults(inventory: str, provider: str) -> None:
     """Print every fault, the host it hits by default, and why this lab cannot have it."""
     lab = open_lab(read(inventory, provider))
-    if State.RUNNING in states(lab).values():
-        lab.provider.enter()
+    running = State.RUNNING in states(lab).values()
+    with lab.inside() if running else nullcontext():
+        offers = catalogue.offers(lab)
     table = Table(box=None, pad_edge=False)
     for title in ("fault", "by default", "seconds", "what it does"):
         table.add_column(title)
-    for offer in catalogue.offers(lab):
+    for offer in offers:
         said = escape(offer.kind.meaning)
         if offer.reason:
             said += f" [yellow](not here: {escape(offer.reason)})[/yellow]"
@@ -46,23 +49,27 @@ def faults(inventory: str, provider: str) -> None:
 @shown
 def fault(name: str, inventory: str, provider: str, host: str, seconds: float) -> None:
     """Inject one fault, hold it for its bound, heal it, wait for health."""
-    with session("fault", inventory, provider) as opened, exclusive(opened.lab, "invoke fault"):
-        lab, console = opened.lab, opened.console
-        wanted = catalogue.fault(lab, name, host, seconds)
-        if lab.inventory.disposable:
-            lab.provider.enter()
-        driver = Driver(lab, opened.run.folder, pins(lab.inventory))
+    with session("fault", inventory, provider) as opened, undamaged(opened.lab, "invoke fault"):
+        wanted = catalogue.fault(opened.lab, name, host, seconds)
+        # a lab that may not be broken may not exist either, and is refused for the former
+        with opened.lab.inside() if opened.inventory.disposable else nullcontext():
+            _inject(opened, wanted)
 
-        def healthy_again() -> None:
-            console.say("healed; waiting for health", wanted.host)
-            with console.working("health", "the lab becomes healthy"):
-                await_health(driver)
 
-        with injected(lab, wanted, before=lambda: must_be_healthy(driver), after=healthy_again) as live:
-            console.say(f"{name}: {escape(wanted.kind.meaning)} ({wanted.seconds:g} s)", wanted.host)
-            with console.working("fault", wanted.title):
-                live.over.wait(wanted.seconds)
-        console.say("healthy again", wanted.host)
+def _inject(opened: Session, wanted: Fault) -> None:
+    console, driver = opened.console, Driver(opened.lab, opened.run.folder, pins(opened.inventory))
+
+    def healthy_again() -> None:
+        console.say("healed; waiting for health", wanted.host)
+        with console.working("health", "the lab becomes healthy"):
+            await_health(driver)
+
+    with injected(opened.lab, wanted, before=lambda: must_be_healthy(driver), after=healthy_again) as live:
+        meaning = escape(wanted.kind.meaning)
+        console.say(f"{wanted.kind.name}: {meaning} ({wanted.seconds:g} s)", wanted.host)
+        with console.working("fault", wanted.title):
+            live.over.wait(wanted.seconds)
+    console.say("healthy again", wanted.host)
 
 
 @shown
@@ -70,9 +77,12 @@ def trials(name: str, inventory: str, provider: str, host: str, times: int) -> N
     """The same fault many times under traffic; percentiles as JSON, and a series for the report."""
     if times < 1:
         raise InputError(f"--times {times}: must be at least 1", next_step="invoke trials --times 20")
-    with session("trials", inventory, provider) as opened, exclusive(opened.lab, "invoke trials"):
+    with (
+        session("trials", inventory, provider) as opened,
+        undamaged(opened.lab, "invoke trials"),
+        opened.lab.inside(),
+    ):
         lab, console = opened.lab, opened.console
-        lab.provider.enter()
         driver = Driver(lab, opened.run.folder, pins(lab.inventory))
         done: list[Trial] = []
         for number in range(1, times + 1):

@@ -9,7 +9,8 @@ from typing import Any
 from invoke.exceptions import Exit
 from rich.markup import escape
 
-from lab.commands.session import open_lab, read, session, shown, with_options
+from lab.commands.hints import with_options
+from lab.commands.session import open_lab, read, session, shown
 from lab.errors import PlumblineError, PreflightError
 from lab.machines import Problem
 from lab.runs import mask
@@ -46,7 +47,9 @@ def _preflight_json(inventory: str, provider: str) -> None:
     except PlumblineError as error:
         code = error.exit_code
         texts = {"message": error.message, "next": error.next_step}
-        said["error"] = {"exit_code": code} | {key: mask(with_options(text)) for key, text in texts.items()}
+        chosen = {"inventory": inventory, "provider": provider}
+        texts = {key: mask(with_options(text, chosen)) for key, text in texts.items()}
+        said["error"] = {"exit_code": code} | texts
     print(dumps(said, indent=2))
     if code:
         raise Exit(code=code)

@@ -12,13 +12,13 @@ from lab.checks.driver import Driver
 from lab.checks.ingress import ingress
 from lab.checks.sample_apps import site
 from lab.commands.session import Session, session, shown
+from lab.damage import undamaged
 from lab.errors import AcceptanceError, InputError
 from lab.load.ceiling import ceilings
 from lab.load.drive import new_folder, profile_of, target_of
 from lab.load.generator import ELSEWHERE_SECONDS, generate, worker_command
 from lab.load.judge import Judgement, Outcome, judge
 from lab.load.result import Result
-from lab.locks import exclusive
 from lab.render.bundle import pins
 
 
@@ -28,8 +28,7 @@ def load(inventory: str, provider: str, profile: str, workers: int, bind: str, c
     _check(workers, bind)
     with session("load", inventory, provider) as opened:
         wanted = profile_of(opened.inventory, profile)
-        with exclusive(opened.lab, "invoke load"):
-            opened.lab.provider.enter()
+        with undamaged(opened.lab, "invoke load"), opened.lab.inside():
             front = ingress(Driver(opened.lab, opened.run.folder, pins(opened.inventory)))
             with site(front, "load"):
                 target = target_of(front)

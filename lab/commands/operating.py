@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,12 +16,13 @@ from lab.artifacts.wanted import wanted
 from lab.checks import evidence
 from lab.checks.driver import Driver
 from lab.commands import asking
-from lab.commands.session import ROOT, Session, session, shown, with_options
+from lab.commands.session import Session, session, shown
+from lab.damage import Journal
 from lab.errors import PlumblineError, PreflightError
-from lab.faults import marker
-from lab.labs import Lab, stocked
+from lab.faults.recovery import heal_left_behind
 from lab.locks import exclusive
 from lab.operations import find
+from lab.providers.opening import stocked
 from lab.render.bundle import pins
 from lab.render.roles import all_packages
 from lab.report import write_run
@@ -48,7 +48,7 @@ def operate(operation: str, inventory: str, provider: str, dry_run: bool, **opti
         return
     found = find(operation)
     with (
-        session(operation, inventory, provider, mends=False) as opened,
+        session(operation, inventory, provider, options.get("backend", ""), mends=False) as opened,
         exclusive(opened.lab, f"invoke {operation}"),
     ):
         command = _typed(operation, options)
@@ -79,15 +79,13 @@ def _typed(operation: str, options: Mapping[str, Any]) -> str:
 def equipped(opened: Session, operation: Operation, options: dict[str, Any]) -> Iterator[Build]:
     """What an operation works with, artefacts brought; takes the options out that only this frame uses."""
     source = options.pop("source", "auto")
-    if backend := options.pop("backend", ""):
-        # Vagrant's own variable: what it is told once holds for its other commands of this operation
-        os.environ["VAGRANT_DEFAULT_PROVIDER"] = backend
+    options.pop("backend", "")  # the lab is opened with it
     if not operation.artefacts:
         yield Build(opened.lab, None, opened.console, opened.run)
         return
     items, say, mirrors = wanted(opened.inventory), opened.console.say, opened.inventory.containerd.mirrors
     provided = provide(items, source=source, packages=all_packages(), mirrors=mirrors, say=say)
-    lab = Lab.open(opened.inventory, ROOT, (provided.payload, provided.debian))
+    lab = opened.lab.with_layers((provided.payload, provided.debian))
     stocks = {
         arch.value: stock(provided, items, arch, mirrors=mirrors, say=say)
         for arch in stocked(opened.inventory)
@@ -98,7 +96,10 @@ def equipped(opened: Session, operation: Operation, options: dict[str, Any]) -> 
 def _plan(name: str, inventory: str, provider: str, options: dict[str, Any]) -> None:
     operation = find(name)
     options.pop("yes", None)
-    with session("plan", inventory, provider) as opened, equipped(opened, operation, options) as build:
+    with (
+        session("plan", inventory, provider, options.get("backend", "")) as opened,
+        equipped(opened, operation, options) as build,
+    ):
         steps = listed(operation.steps(build, **options))
         _print(build, steps)
         for step in steps:
@@ -124,9 +125,9 @@ def _act(opened: Session, build: Build, operation: Operation, options: dict[str,
         changed = build.engine.execute(operation.steps(build, **options))
         # what could not be healed before its machine ran, or went with it
         if operation.heals:
-            marker.heal_left_behind(opened.lab, opened.console.say)
+            heal_left_behind(opened.lab, opened.console.say)
         elif not build.lab.provider.machines():
-            marker.remove(opened.lab)
+            Journal(opened.lab).clear()
     except PlumblineError as error:
         _keep_evidence(build, error)
         raise
@@ -136,7 +137,7 @@ def _act(opened: Session, build: Build, operation: Operation, options: dict[str,
     if not changed:
         opened.console.say(operation.nothing)
     for line in operation.told(build, changed, **options):
-        opened.console.show(escape(with_options(line)) if isinstance(line, str) else line)
+        opened.console.show(escape(opened.hint(line)) if isinstance(line, str) else line)
 
 
 def _keep_evidence(build: Build, error: PlumblineError) -> None:
@@ -156,11 +157,11 @@ def _keep_evidence(build: Build, error: PlumblineError) -> None:
 def _heal(opened: Session) -> None:
     """Heal what a crashed run left, as far as its machines run; health is what the operation makes itself.
 
-    Raises `PreflightError` for a fault that a living process holds or that this version does not know.
+    Raises `PreflightError` for damage that a living process does or that this version does not know.
     """
     try:
-        marker.heal_left_behind(opened.lab, opened.console.say)
+        heal_left_behind(opened.lab, opened.console.say)
     except PreflightError:
         raise
     except PlumblineError as error:
-        opened.console.say(f"a fault that was left behind is healed later: {error.message}")
+        opened.console.say(f"what was left broken is healed later: {error.message}")

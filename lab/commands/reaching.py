@@ -6,7 +6,9 @@ import os
 import shlex
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from json import dumps
 from typing import Any
 
@@ -17,7 +19,7 @@ from lab import proxies
 from lab.artifacts.provide import program as find_program
 from lab.artifacts.wanted import wanted
 from lab.cluster import etcd
-from lab.cluster.api import Api, ApiError, Unavailable
+from lab.cluster.api import ApiError, Unavailable
 from lab.cluster.workloads import is_ready
 from lab.commands.session import Session, open_lab, read, session, shown
 from lab.errors import FailedError, InputError, PlumblineError
@@ -29,13 +31,14 @@ from lab.ssh import reachable
 from lab.steps.preflight import states
 
 
-def _inside(inventory: str, provider: str, host: str = "") -> Lab:
+@contextmanager
+def _inside(inventory: str, provider: str, host: str = "") -> Iterator[Lab]:
     """The lab, with this process in its network; `host` must be one of its hosts, if given."""
     lab = open_lab(read(inventory, provider))
     if host:
         lab.host(host)
-    lab.provider.enter()
-    return lab
+    with lab.inside():
+        yield lab
 
 
 @shown
@@ -72,21 +75,12 @@ def look(lab: Lab) -> dict[str, Any]:
     nodes: dict[str, str] = {}
     answers: dict[str, bool] = {}
     if running:
-        lab.provider.enter()
-        with ThreadPoolExecutor(len(running)) as pool:
+        with lab.inside(), ThreadPoolExecutor(len(running)) as pool:
             answers = dict(
                 zip(running, pool.map(lambda name: reachable(lab.ssh, [name])[name], running), strict=True)
             )
-        try:
-            api = Api(lab.fetch_kubeconfig())
-            found["api"] = "ready" if api.ready() else "not ready"
-            nodes = {
-                item["metadata"]["name"]: "Ready" if is_ready(item) else "NotReady"
-                for item in api.items("/api/v1/nodes")
-            }
-        except (ApiError, Unavailable, FailedError) as error:
-            found["api"] = error.message
-        found["etcd"] = _etcd(lab, [name for name in inventory.masters if answers.get(name)])
+            found["api"], nodes = _api(lab)
+            found["etcd"] = _etcd(lab, [name for name in inventory.masters if answers.get(name)])
     found["hosts"] = {
         name: {
             "role": host.role.value,
@@ -98,6 +92,18 @@ def look(lab: Lab) -> dict[str, Any]:
         for name, host in inventory.hosts.items()
     }
     return found
+
+
+def _api(lab: Lab) -> tuple[str, dict[str, str]]:
+    """What the API says of itself, and of each node."""
+    try:
+        said = "ready" if lab.api.ready() else "not ready"
+        return said, {
+            item["metadata"]["name"]: "Ready" if is_ready(item) else "NotReady"
+            for item in lab.api.items("/api/v1/nodes")
+        }
+    except (ApiError, Unavailable, FailedError) as error:
+        return error.message, {}
 
 
 def _etcd(lab: Lab, masters: list[str]) -> str:
@@ -124,24 +130,25 @@ def kubectl(inventory: str, provider: str, source: str, arguments: str) -> None:
         ) from None
     lab = open_lab(read(inventory, provider))
     program = find_program("kubectl", wanted(lab.inventory), source=source, say=_silent)
-    lab.provider.enter()
-    environment = {**os.environ, "KUBECONFIG": str(lab.fetch_kubeconfig())}
-    _become([str(program), *words], environment)
+    with lab.inside():
+        _become([str(program), *words], {**os.environ, "KUBECONFIG": str(lab.fetch_kubeconfig())})
 
 
 @shown
 def ssh(inventory: str, provider: str, host: str, arguments: str) -> None:
     """Log in to a host, or run one command there."""
-    lab = _inside(inventory, provider, host)
-    _become(["ssh", "-F", str(lab.ssh.config), host, *([arguments] if arguments else [])], dict(os.environ))
+    with _inside(inventory, provider, host) as lab:
+        argv = ["ssh", "-F", str(lab.ssh.config), host, *([arguments] if arguments else [])]
+        _become(argv, dict(os.environ))
 
 
 @shown
 def shell(inventory: str, provider: str) -> None:
     """A shell inside the lab's network, with KUBECONFIG set; the user's proxies are not for the lab."""
-    lab = _inside(inventory, provider)
-    environment = {**proxies.beside(own_addresses(lab.inventory)), "KUBECONFIG": str(lab.fetch_kubeconfig())}
-    _become([os.environ.get("SHELL", "/bin/bash")], environment)
+    with _inside(inventory, provider) as lab:
+        environment = proxies.beside(own_addresses(lab.inventory))
+        environment |= {"KUBECONFIG": str(lab.fetch_kubeconfig())}
+        _become([os.environ.get("SHELL", "/bin/bash")], environment)
 
 
 def own_addresses(inventory: Inventory) -> list[str]:
@@ -190,8 +197,6 @@ def logs(inventory: str, provider: str, host: str) -> None:
 def collect(opened: Session, names: list[str]) -> None:
     """Write what each host can tell; a host that cannot be reached tells its console."""
     found = states(opened.lab)
-    if State.RUNNING in found.values():
-        opened.lab.provider.enter()
 
     def one(name: str) -> None:
         opened.run.keep(f"hosts/{name}/console.txt", opened.lab.provider.console(name))
@@ -205,5 +210,6 @@ def collect(opened: Session, names: list[str]) -> None:
             except PlumblineError as error:
                 opened.run.keep(f"hosts/{name}/{file}", error.message)
 
-    with ThreadPoolExecutor(8) as pool:
+    inside = opened.lab.inside() if State.RUNNING in found.values() else nullcontext()
+    with inside, ThreadPoolExecutor(8) as pool:
         list(pool.map(one, names))

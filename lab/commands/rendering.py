@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-from lab.artifacts.files import provide_files
 from lab.artifacts.wanted import wanted
+from lab.artifacts.wanted_files import provide_files
 from lab.commands.session import ROOT, read, shown
-from lab.labs import traits_of
+from lab.providers.opening import outputs, traits_of
 from lab.render.addons import addon_manifests
 from lab.render.bundle import pins
 from lab.render.outputs import everything, is_seed
@@ -23,7 +23,8 @@ def render(inventory: str, provider: str, source: str) -> None:
     run = Run(ROOT, found.lab, "render")
     try:
         manifests = provide_files(source, wanted(found), addon_manifests(found), say=print)
-        files = everything(found, traits_of(found), pins(found), Keys(found.lab), manifests)
+        keys = Keys(found.lab)
+        files = everything(found, traits_of(found), pins(found), keys, manifests, outputs(found, keys))
         written = write(run, files)
     finally:
         run.close()

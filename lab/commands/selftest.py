@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from time import monotonic
 
 from rich.markup import escape
@@ -13,9 +13,8 @@ from rich.table import Table
 
 from lab.commands.session import session, shown
 from lab.console import Console
-from lab.damage import take_out_left_behind
+from lab.damage import undamaged
 from lab.errors import AcceptanceError, PreflightError
-from lab.locks import exclusive
 from lab.selftest import run
 from lab.selftest.catalogue import chosen
 from lab.selftest.defect import Breakage
@@ -33,10 +32,10 @@ def selftest(inventory: str, provider: str, select: str) -> None:
         defects = chosen(opened.inventory, select)
         begun, console = monotonic(), opened.console
         alive = any(isinstance(defect, Breakage) for defect in defects)
-        with exclusive(opened.lab, "invoke selftest") if alive else nullcontext():
+        with ExitStack() as held:
             if alive:
-                take_out_left_behind(opened.lab, console)
-                opened.lab.provider.enter()
+                held.enter_context(undamaged(opened.lab, "invoke selftest"))
+                held.enter_context(opened.lab.inside())
             layers = Counter(defect.layer for defect in defects)
             console.say(", ".join(f"{number} defects of layer {layer}" for layer, number in layers.items()))
             findings = run.selftest(

@@ -7,21 +7,22 @@ is used: `invoke validate` is run at every save of a file.
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import os
-import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
 
+from lab.commands.hints import with_options
 from lab.errors import PlumblineError
 from lab.inventory import Inventory, load
 from lab.runs import Run, mask
@@ -38,23 +39,6 @@ READER_GONE = 141
 
 log = logging.getLogger("plumbline")
 
-_chosen: list[str] = []
-"""The options with which the user named this lab: every command that a message proposes gets them too."""
-
-
-@functools.cache
-def _of_a_lab() -> re.Pattern[str]:
-    """A command that is typed with -i, and is not yet; which these are stands in the menu."""
-    from tasks import namespace
-
-    names = [name for name in namespace.task_names if "inventory" in namespace[name].help]
-    return re.compile(rf"\binvoke (?:{'|'.join(map(re.escape, names))})\b(?! -i)")
-
-
-def with_options(text: str) -> str:
-    """The text with the user's own -i and -p added to each command it proposes."""
-    return _of_a_lab().sub(lambda found: " ".join([found.group(0), *_chosen]), text)
-
 
 def shown(command: Callable[..., None]) -> Callable[..., None]:
     """Turn what a command raises into one block on standard error and an exit code.
@@ -63,15 +47,18 @@ def shown(command: Callable[..., None]) -> Callable[..., None]:
     the traceback with `--verbose`; the debug log of the run has it in any case.
     """
 
+    signature = inspect.signature(command)
+
     @functools.wraps(command)
     def wrapped(*args: Any, verbose: bool = False, **kwargs: Any) -> None:
+        chosen = signature.bind_partial(*args, **kwargs).arguments
         signal.signal(signal.SIGTERM, _as_interrupt)
         try:
             command(*args, **kwargs)
         except PlumblineError as error:
             if verbose:
                 traceback.print_exc()
-            _tell(mask(with_options(f"error: {error}")))
+            _tell(mask(with_options(f"error: {error}", chosen)))
             raise Exit(code=error.exit_code) from error
         except KeyboardInterrupt as error:
             begun = "stopped. What was begun on a host goes on there; the same command again finishes it."
@@ -112,13 +99,17 @@ class Session:
     console: Console
     run: Run
     healed: tuple[str, ...] = ()
-    """What was said about a fault that a crashed run had left."""
+    """What was said about damage that a crashed command had left."""
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    """The options with which the user named the lab."""
+
+    def hint(self, text: str) -> str:
+        """The text with the user's own options in each command it proposes."""
+        return with_options(text, self.chosen)
 
 
 def read(inventory: str, provider: str = "") -> Inventory:
     """The inventory a command names, with its notes printed. Raises `InputError` with every error."""
-    _chosen[:] = ["-i", inventory] if inventory != "rehearsal" else []
-    _chosen.extend(["-p", provider] if provider else [])
     found = load(inventory, provider=provider or None)
     for note in found.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -126,10 +117,12 @@ def read(inventory: str, provider: str = "") -> Inventory:
 
 
 @contextmanager
-def session(name: str, inventory: str, provider: str = "", *, mends: bool = True) -> Iterator[Session]:
+def session(
+    name: str, inventory: str, provider: str = "", backend: str = "", *, mends: bool = True
+) -> Iterator[Session]:
     """Console and run folder of a command; the log is closed at the end.
 
-    A fault that a crashed run left in the lab is healed first, but by a command that sees to it itself.
+    What a crashed command left broken in the lab is undone first, but for a command that sees to it itself.
     """
     from lab.console import Console
     from lab.faults.recovery import mend
@@ -139,8 +132,9 @@ def session(name: str, inventory: str, provider: str = "", *, mends: bool = True
     run = Run(ROOT, found.lab, name)
     try:
         with Console() as console:
-            lab = Lab.open(found, ROOT)
-            yield Session(found, lab, console, run, mend(lab, console.say) if mends else ())
+            lab = Lab.open(found, ROOT, backend)
+            healed = mend(lab, console.say) if mends else ()
+            yield Session(found, lab, console, run, healed, {"inventory": inventory, "provider": provider})
     except BaseException:
         log.exception("the command ended by an error")
         raise

@@ -12,6 +12,7 @@ import pytest
 
 from lab.checks.driver import Driver
 from lab.checks.history import gap, lost, rate, to_json
+from lab.checks.items import Measure, checks_of, short_id
 from lab.checks.outcomes import CouldNotTell, NotPartOfLab
 from lab.checks.verbs import holds, nothing
 from lab.checks.workspace import Workspace
@@ -19,7 +20,6 @@ from lab.faults.catalogue import fault
 from lab.faults.inject import Live
 from lab.faults.traffic import API, INGRESS, WARM_UP, Traffic, traffic
 from lab.report import series
-from lab.verify.plugin import Measure, checks_of, short_id
 
 STEADY = 5.0
 """Seconds for which a fault lives after what its test waits for."""

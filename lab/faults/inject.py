@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from lab.damage import Entry, Journal
 from lab.errors import PlumblineError, PreflightError
-from lab.faults import marker
 from lab.faults.kinds import Fault
 from lab.labs import Lab
 
@@ -26,6 +26,20 @@ class Live:
     healed: float | None = None
     over: threading.Event = field(default_factory=threading.Event)
     """Set as soon as it is healed, by its block's end or by its bound."""
+
+
+def _note(lab: Lab, fault: Fault) -> Entry:
+    """Note a fault before it is injected. Raises `PreflightError` when one is live already."""
+    journal = Journal(lab)
+    live = [entry for entry in journal.entries() if not entry.repair]
+    if live:
+        raise PreflightError(
+            f"lab {lab.inventory.lab}: fault {live[0].told}",
+            next_step="invoke status (it heals what a crashed run left)",
+        )
+    entry = Entry(fault.kind.name, fault.host, seconds=fault.seconds)
+    journal.add(entry)
+    return entry
 
 
 @contextmanager
@@ -45,7 +59,7 @@ def injected(
         )
     fault.available(lab)
     before()
-    marker.write(lab, fault)
+    journal, entry = Journal(lab), _note(lab, fault)
     live = Live(fault, time.monotonic())
     healing = threading.Lock()
 
@@ -54,7 +68,7 @@ def injected(
             if live.healed is None:
                 fault.heal(lab)
                 live.healed = time.monotonic()
-                marker.remove(lab)
+                journal.remove(entry)
                 live.over.set()
 
     def expire() -> None:

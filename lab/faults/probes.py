@@ -108,18 +108,3 @@ def failed_share(probes: Iterable[Probe], *, begin: float, end: float) -> float:
     if not asked:
         raise ValueError("no probe in this time")
     return asked.count(False) / len(asked)
-
-
-def settled_after(
-    probes: Sequence[Probe], *, since: float, share: float, window: float, until: float
-) -> float | None:
-    """Seconds after `since` from which on every window has at most this share of failures; None: never."""
-    bad: list[float] = [since]
-    start = since
-    while start + window <= until:
-        inside = [probe for probe in probes if start <= probe.t < start + window]
-        failed = [probe for probe in inside if not probe.ok]
-        if len(failed) > share * len(inside):
-            bad.append(failed[-1].t)
-        start += INTERVAL
-    return bad[-1] - since if bad[-1] + window <= until else None

@@ -11,8 +11,9 @@ from lab.checks import health
 from lab.checks.driver import Driver
 from lab.checks.outcomes import Mismatch
 from lab.checks.verbs import Refused
+from lab.damage import Entry, Journal, repair
 from lab.errors import FailedError, PlumblineError, PreflightError
-from lab.faults import marker
+from lab.faults.catalogue import KINDS
 from lab.faults.inject import Live, injected
 from lab.faults.kinds import Fault
 from lab.labs import Lab
@@ -55,17 +56,57 @@ def await_health(driver: Driver) -> None:
         raise FailedError(f"after the fault: {error}", next_step="invoke status") from error
 
 
+def heal_left_behind(lab: Lab, say: Callable[[str], None]) -> tuple[str, ...]:
+    """Undo what a crashed command left broken, say so, and give it back. The caller holds the lab's lock.
+
+    Raises `PreflightError` when the process that broke it still lives (it undoes that itself) or when a fault
+    is not known to this version; `FailedError` with everything that cannot be undone.
+    """
+    journal, healed = Journal(lab), list[str]()
+    for entry in journal.entries():
+        if entry.alive:
+            raise PreflightError(
+                f"lab {lab.inventory.lab}: {entry.told}", next_step="wait for that process to end"
+            )
+        if not entry.repair and entry.name not in KINDS:
+            raise PreflightError(
+                f"lab {lab.inventory.lab}: fault {entry.told}, and is not known to this version",
+                next_step="invoke destroy, then invoke build",
+            )
+
+    def done(entry: Entry) -> None:
+        healed.append(f"healed {entry.title}, left behind by process {entry.pid} since {entry.since}")
+        say(healed[-1])
+
+    if journal.entries():
+        with lab.inside():
+            problems = journal.undo(lambda entry: _heal(lab, entry), done)
+        if problems:
+            raise FailedError(
+                f"{lab.inventory.lab}: what was left broken cannot be undone: {'; '.join(problems)}",
+                next_step="invoke build, or invoke destroy and invoke build",
+            )
+    return tuple(healed)
+
+
+def _heal(lab: Lab, entry: Entry) -> None:
+    if entry.repair:
+        repair(lab, entry)
+    else:
+        Fault(KINDS[entry.name], entry.host, entry.seconds).heal(lab)
+
+
 def mend(lab: Lab, say: Callable[[str], None]) -> tuple[str, ...]:
-    """Heal a fault that a crashed run left, say so, and wait for health; gives back what was healed.
+    """Undo what a crashed command left broken, say so, and wait for health; gives back what was undone.
 
     What a command that still works has live is left to it, and said. What cannot be healed, or does not
     recover, is said and nothing more: the lab's state is for the command to judge, and to look at.
     """
-    if not marker.path_of(lab).exists():
+    if not Journal(lab).entries():
         return ()
     try:
-        with exclusive(lab, "healing a fault that was left behind"):
-            healed = marker.heal_left_behind(lab, say)
+        with exclusive(lab, "healing what was left broken"):
+            healed = heal_left_behind(lab, say)
             if healed:
                 _say_health(lab, say)
     except PlumblineError as error:
@@ -75,7 +116,7 @@ def mend(lab: Lab, say: Callable[[str], None]) -> tuple[str, ...]:
 
 
 def _say_health(lab: Lab, say: Callable[[str], None]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, lab.inside():
         try:
             await_health(Driver(lab, Path(folder), pins(lab.inventory)))
             say("the lab is healthy again")

@@ -9,7 +9,6 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -17,6 +16,7 @@ import yaml
 from lab.cluster.kubeadm import JOINED, UNIT
 from lab.errors import CommandError, FailedError, PreflightError
 from lab.hosts import payload as equipment
+from lab.hosts import programs
 from lab.hosts.changes import HostChange, actions
 from lab.render import firewall
 from lab.render.bundle import SYSCTL_FILE, Bundle, File
@@ -24,7 +24,6 @@ from lab.render.components import KUBELET_CONFIG
 from lab.render.roles import Unit
 from lab.ssh import Ssh
 
-REMOTE = Path(__file__).with_name("remote.py")
 STATES = {"missing": "is missing", "differs": "was changed by hand"}
 KUBELET_CONF = "/etc/kubernetes/kubelet.conf"
 ETCD_DATA = "/var/lib/etcd/member"
@@ -188,8 +187,8 @@ def _kubelet_change(wanted: dict[str, Any], held: dict[str, str]) -> list[HostCh
     text = yaml.safe_dump(settings | differing, sort_keys=True)
     file = File(KUBELET_CONFIG, text, held["owner"], held["mode"], ("restart kubelet",))
     change = _file_change(file, held)
-    assert change is not None
-    return [replace(change, sentence=f"{KUBELET_CONFIG}: {named}; then restart kubelet")]
+    sentence = f"{KUBELET_CONFIG}: {named}; then restart kubelet"
+    return [replace(change, sentence=sentence)] if change else []
 
 
 def apply(ssh: Ssh, host: str, changes: Iterable[HostChange]) -> None:
@@ -224,9 +223,7 @@ def apply(ssh: Ssh, host: str, changes: Iterable[HostChange]) -> None:
 
 
 def _ask(ssh: Ssh, host: str, request: dict[str, Any]) -> dict[str, Any]:
-    said = ssh.run(
-        host, f"python3 -c {shlex.quote(REMOTE.read_text())}", seconds=60, stdin=json.dumps(request)
-    )
+    said = ssh.run(host, programs.command(programs.CHANGE), seconds=60, stdin=json.dumps(request))
     try:
         answer: dict[str, Any] = json.loads(said)
     except ValueError as error:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -14,41 +13,22 @@ from lab.inventory import files
 from lab.inventory.addon_sections import NewLab, sections
 from lab.inventory.document import meaning
 from lab.inventory.loading import parse
-from lab.inventory.models import ProviderName
 from lab.inventory.problems import Unfit
+from lab.inventory.providers import Init, Question, names, rules_of
 from lab.inventory.ranges import AddressRange, parse_network
-from lab.inventory.rehearsal import STAND_INS
+from lab.inventory.rehearsal import stand_ins
 from lab.inventory.rules.networks import free_network
 
 _BARE = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9]")
-_PLENTY = "1000000"
-
-
-@dataclass(frozen=True)
-class Question:
-    """One thing a new inventory must know.
-
-    `assumed` stands in for it while earlier answers are judged: what leaves them the most room.
-    """
-
-    key: str
-    text: str
-    default: str
-    only_for: str = ""
-    assumed: str = ""
 
 
 QUESTIONS = (
-    Question("provider", "Who makes the machines (lxc, vagrant, proxmox, static)", "lxc"),
-    Question("lan", "Network of the machines", "10.1.1.0/24"),
-    Question("masters", "Control plane machines (3, 5 or 7)", "3"),
-    Question("workers", "Workers", "2", assumed="1"),
-    Question("proxmox_host", "Name or address of a Proxmox VE node", "pve-1", only_for="proxmox"),
-    Question("hypervisor", "The name that Proxmox VE shows for it", "pve-1", only_for="proxmox"),
-    Question("hypervisor_cpus", "Its CPU cores", "32", only_for="proxmox", assumed=_PLENTY),
-    Question("hypervisor_memory_gib", "Its memory in GiB", "128", only_for="proxmox", assumed=_PLENTY),
-    Question("hypervisor_disk_gib", "Its disk in GiB", "1862", only_for="proxmox", assumed=_PLENTY),
+    Question(key="provider", text=f"Who makes the machines ({', '.join(names())})", default="lxc"),
+    Question(key="lan", text="Network of the machines", default="10.1.1.0/24"),
+    Question(key="masters", text="Control plane machines (3, 5 or 7)", default="3"),
+    Question(key="workers", text="Workers", default="2", assumed="1"),
 )
+"""What every new inventory must know; the first decides whose own questions follow."""
 
 
 def init(
@@ -68,17 +48,19 @@ def init(
     """
     path = folder / f"{name}.yaml"
     given = dict(answers or {})
-    if unknown := sorted(given.keys() - {question.key for question in QUESTIONS}):
-        known = ", ".join(question.key for question in QUESTIONS)
+    every = _every()
+    if unknown := sorted(given.keys() - {question.key for question in every}):
+        known = ", ".join(question.key for question in every)
         raise InputError(f"init: {', '.join(unknown)}: nothing to answer; known are: {known}")
     if path.exists():
         raise InputError(f"{files.display(path)}: exists already; choose another name, or edit it")
     if ask:
         _judge(name, given)
         for question in QUESTIONS:
-            if question.only_for in ("", given.get("provider")) and question.key not in given:
-                given[question.key] = _asked(name, given, question, ask, tell)
-    text = written(name, {item.key: item.default for item in QUESTIONS} | given)
+            _answer(name, given, question, ask, tell)
+        for question in _of_provider(given).questions:
+            _answer(name, given, question, ask, tell)
+    text = written(name, {item.key: item.default for item in every} | given)
     parse(text, files.display(path))
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -88,27 +70,37 @@ def init(
     return path
 
 
-def _asked(
+def _every() -> list[Question]:
+    """The questions of all providers too."""
+    return [*QUESTIONS, *(item for name in names() for item in rules_of(name).init.questions)]
+
+
+def _of_provider(answers: Mapping[str, str]) -> Init:
+    """What the chosen provider asks and writes; nothing for a name that is none, which is refused later."""
+    return rules_of(answers["provider"]).init if answers["provider"] in names() else Init()
+
+
+def _answer(
     name: str,
     given: dict[str, str],
     question: Question,
     ask: Callable[[str], str],
     tell: Callable[[str], None],
-) -> str:
-    """The first answer that the rules take."""
-    while True:
+) -> None:
+    """Keep the first answer that the rules take, unless there is one."""
+    while question.key not in given:
         said = ask(f"{question.text} [{question.default}]: ").strip() or question.default
         try:
             _judge(name, given | {question.key: said})
         except InputError as error:
             tell(f"  {error.message}".replace("\n", "\n  "))
         else:
-            return said
+            given[question.key] = said
 
 
 def _judge(name: str, given: dict[str, str]) -> None:
     """Raise `InputError` for answers that cannot be, whatever the answers still to come are."""
-    assumed = {item.key: item.assumed or item.default for item in QUESTIONS}
+    assumed = {item.key: item.assumed or item.default for item in _every()}
     try:
         parse(written(name, assumed | given), "")
     except InputError as error:
@@ -136,9 +128,9 @@ def written(name: str, answers: dict[str, str]) -> str:
         raise InputError(f"init: lan: {lan}: {rule}; choose a larger network, or fewer machines")
     new = NewLab(AddressRange(IPv4Address(pool), IPv4Address(last)), workers)
     names = ["haproxy", *_numbered("master", masters), *_numbered("worker", workers)]
-    asked = ("hypervisor", "proxmox_host") if answers["provider"] == ProviderName.PROXMOX else ()
-    pve = {key: _text(answers[key]) for key in asked}
-    on = f", hypervisor: {pve['hypervisor']}" if pve else ""
+    own = _of_provider(answers)
+    values = answers | {item.key: _text(answers[item.key]) for item in own.questions if item.quoted}
+    on = f", {own.host.format(**values)}" if own.host else ""
     hosts = "".join(
         f"  {host}: {{role: {_ROLES[host.partition('-')[0]]}, address: {IPv4Address(first + number)}"
         f"{on}{_SMALL if host == 'haproxy' else ''}}}\n"
@@ -149,10 +141,10 @@ def written(name: str, answers: dict[str, str]) -> str:
         provider=_text(answers["provider"]),
         lan=lan,
         gateway=lan.network_address + 1,
-        disposable="true" if answers["provider"] in STAND_INS else "false",
+        disposable="true" if answers["provider"] in stand_ins() else "false",
         pods=pods,
         services=free_network(12, [lan, pods]),
-        proxmox=_PROXMOX.format(**answers | pve) if pve else "",
+        own=own.text.format(**values),
         addons="\n".join(filter(None, (section.written(new) for _, section in sections()))),
         hosts=hosts,
     )
@@ -175,17 +167,6 @@ def _numbered(name: str, count: int) -> list[str]:
 
 _ROLES = {"haproxy": "load-balancer", "master": "control-plane", "worker": "worker"}
 _SMALL = ", cpus: 2, memory_gib: 2, disk_gib: 20"
-_PROXMOX = """
-proxmox: # its certificate, images and folder of snippets: docs/proxmox.md
-  host: {proxmox_host}
-  token: plumbline@pve!build # its secret comes from the environment, or from a file of yours
-
-hypervisors: # what the machines must fit into
-  {hypervisor}:
-    cpus: {hypervisor_cpus}
-    memory_gib: {hypervisor_memory_gib}
-    disk_gib: {hypervisor_disk_gib}
-"""
 _TEXT = """\
 # yaml-language-server: $schema=schema.json
 # Every field, its default and its limits: docs/inventory.md. Check with: invoke validate -i {name}
@@ -196,7 +177,7 @@ disposable: {disposable} # true: faults may break the lab, and destroy asks nobo
 network:
   lan: {lan} # every machine and every pool lies in it
   gateway: {gateway}
-{proxmox}
+{own}
 kubernetes: # must not overlap each other, the LAN or any network your machines talk to
   version: v1.31.0
   pod_subnet: {pods}

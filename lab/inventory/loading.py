@@ -35,36 +35,35 @@ def parse(text: str, name: str, *, provider: str | None = None) -> Inventory:
         raise _refusal([error.problem], Source(name)) from None
     source = Source(name, read.marks)
     inventory, found = _judged(read.data, source)
-    if found or read.problems or inventory is None:
-        raise _refusal([*read.problems, *found], source, inventory)
+    if inventory is None or read.problems or _wrong(found):
+        raise _refusal([*read.problems, *_wrong(found)], source, inventory)
+    notes: tuple[str, ...] = ()
     if provider:
         rehearsed, notes = rehearse(inventory, provider)
         if rehearsed is not inventory:
-            inventory, found = rehearsed, _ruled(rehearsed, source)
-            if found:
-                raise _refusal(found, source, inventory)
-            inventory._notes = notes
-    return inventory
+            inventory, found = rehearsed, rules.check(rehearsed)
+            if _wrong(found):
+                raise _refusal(_wrong(found), source, inventory)
+    value_of = _value_of(inventory)
+    warnings = tuple(line_of(problem, source, value_of) for problem in found if problem.warning)
+    return inventory.told(notes, warnings)
 
 
 def _judged(data: Any, source: Source) -> tuple[Inventory | None, list[Problem]]:
-    """The model of the data, or of what can be used of it (None: nothing), and all that is wrong."""
+    """The model of the data, or of what can be used of it (None: nothing), and all there is to say."""
     try:
         inventory = inventory_model().model_validate(data)
     except ValidationError as error:
         found = fields.problems(error, source)
         left, replaced = salvage.salvage(data)
         if left is not None:
-            found += salvage.trusted(_ruled(left, source), replaced)
+            found += salvage.trusted(rules.check(left), replaced)
         return left, found
-    return inventory, _ruled(inventory, source)
+    return inventory, rules.check(inventory)
 
 
-def _ruled(inventory: Inventory, source: Source) -> list[Problem]:
-    """What breaks a rule between fields; warnings are left with the inventory."""
-    found = rules.check(inventory)
-    told = (line_of(problem, source, _value_of(inventory)) for problem in found if problem.warning)
-    inventory._warnings = tuple(told)
+def _wrong(found: list[Problem]) -> list[Problem]:
+    """The problems that are more than warnings."""
     return [problem for problem in found if not problem.warning]
 
 

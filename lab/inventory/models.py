@@ -11,12 +11,12 @@ from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Interface
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
 from pydantic import Field, PrivateAttr
 
+from lab.inventory.providers import ProviderName, rules_of
 from lab.inventory.proxmox import Proxmox
-from lab.inventory.ranges import AddressRange
 from lab.inventory.reaction import REACTIONS, Reaction
 from lab.inventory.sections import (
     Containerd,
@@ -26,10 +26,12 @@ from lab.inventory.sections import (
     LoadBalancer,
     LoadProfile,
     Model,
+    Network,
     Ssh,
     Thresholds,
     Verify,
 )
+from lab.inventory.settled import REBUILD
 from lab.inventory.types import (
     Address,
     DnsLabel,
@@ -38,22 +40,11 @@ from lab.inventory.types import (
     LabelKey,
     LabelValue,
     Mac,
-    Net,
     Number,
-    Server,
     Switch,
     System,
     Whole,
 )
-
-
-class ProviderName(StrEnum):
-    """Who makes the machines."""
-
-    LXC = "lxc"
-    VAGRANT = "vagrant"
-    PROXMOX = "proxmox"
-    STATIC = "static"
 
 
 class HostRole(StrEnum):
@@ -75,7 +66,7 @@ class Host(Model):
     """One machine."""
 
     role: HostRole = Field(description="What the machine is for.")
-    address: Address = Field(description="Its static address on the LAN.")
+    address: Address = Field(description="Its static address on the LAN.", json_schema_extra=REBUILD)
     arch: Arch = Field(Arch.AMD64, description="Processor architecture.")
     os: System = Field("debian-12", description="Operating system of the machine's image.")
     provider: ProviderName | None = Field(None, description="Overrides the lab's provider for this machine.")
@@ -120,24 +111,6 @@ class Host(Model):
     )
 
 
-class Network(Model):
-    """The LAN of the machines and the networks around it."""
-
-    lan: Net = Field(description="Network of all machines; every address lies in it.")
-    gateway: Address = Field(description="Router of the LAN.")
-    management: Net | None = Field(
-        None, description="Network of hypervisor and router; machines are administered from there."
-    )
-    nameservers: tuple[Address, ...] = Field((), description="DNS servers; default: the gateway.")
-    time_servers: tuple[Server, ...] = Field(
-        ("pool.ntp.org",),
-        min_length=1,
-        description="NTP servers, names or addresses; an lxc machine has this machine's clock.",
-    )
-    dhcp: AddressRange | None = Field(None, description="Addresses that a DHCP server of the LAN hands out.")
-    vlan: Whole | None = Field(None, ge=1, le=4094, description="VLAN tag of the LAN, if it is tagged.")
-
-
 S = TypeVar("S", bound=Model)
 
 
@@ -162,8 +135,8 @@ class Inventory(Model):
     )
     network: Network
     hosts: Mapping[HostName, Host] = Field(min_length=1, description="Machines by name.")
-    kubernetes: Kubernetes = Kubernetes()
-    containerd: Containerd = Containerd()
+    kubernetes: Kubernetes = Field(default_factory=Kubernetes)
+    containerd: Containerd = Field(default_factory=Containerd)
     load_balancer: LoadBalancer = LoadBalancer()
     hypervisors: Mapping[HostName, Hypervisor] = Field(
         default_factory=dict, description="Hypervisor nodes by name."
@@ -190,6 +163,12 @@ class Inventory(Model):
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but tight or unused, one line each."""
         return self._warnings
+
+    def told(self, notes: tuple[str, ...], warnings: tuple[str, ...]) -> Self:
+        """The same inventory with what there is to say about it."""
+        copy = self.model_copy()
+        copy._notes, copy._warnings = notes, warnings
+        return copy
 
     def section(self, kind: type[S]) -> S:
         """The section of an add-on by its class. Raises `LookupError` when the lab has none."""
@@ -308,7 +287,7 @@ class Inventory(Model):
 
     def makes(self, name: str) -> bool:
         """Whether the machine is made, with the MAC address we give it, or exists already."""
-        return self.provided_by(name) is not ProviderName.STATIC
+        return rules_of(self.provided_by(name)).makes
 
     def interface(self, name: str) -> IPv4Interface:
         """Address and prefix length of a host."""

@@ -9,6 +9,7 @@ from lab.catalogue.load import load_catalogue
 from lab.inventory import files
 from lab.inventory.rules import rules
 from lab.inventory.schema import Schema, tree
+from lab.inventory.settled import KEY, Way
 from lab.inventory.tested import tested
 from lab.inventory.withdrawn import WITHDRAWN
 
@@ -130,7 +131,10 @@ def _table(model: Schema, root: Schema) -> str:
     for key, field in model["properties"].items():
         meaning = field.get("description") or _resolved(field, root).get("description", "")
         default = "**required**" if key in model.get("required", ()) else _default(field)
-        rows.append(f"| `{key}` | {_type(field, root)} | {default} | {meaning.partition(chr(10))[0]} |\n")
+        told = meaning.partition(chr(10))[0]
+        if KEY in field:
+            told += f" {Way(field[KEY]).sentence}"
+        rows.append(f"| `{key}` | {_type(field, root)} | {default} | {told} |\n")
     return "".join(rows)
 
 

@@ -7,33 +7,39 @@ has a name of its own, so it shares no folder, key or kubeconfig with the lab it
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 from lab.errors import InputError
-from lab.inventory.models import Arch, Inventory, ProviderName
+from lab.inventory.models import Host, Inventory
+from lab.inventory.providers import ProviderName, Section, names, rules_of
 from lab.inventory.proxmox import Proxmox
-from lab.inventory.sections import HostPower, Model
+from lab.inventory.sections import Model
 
-STAND_INS = (ProviderName.LXC, ProviderName.VAGRANT)
-"""Providers that make any machine on this one; the others need machines or a hypervisor of their own."""
 
-_OWN: Mapping[str, Any] = {"hypervisor": None, "vmid": None, "host_key": None, "power": HostPower()}
-"""What only a machine of its own provider has."""
-_REPLACED: Mapping[ProviderName, Mapping[str, Any]] = {
-    ProviderName.LXC: {
+def stand_ins() -> tuple[str, ...]:
+    """Providers that make any machine on this one; the others need machines or a hypervisor of their own."""
+    return tuple(name for name in names() if rules_of(name).stands_in)
+
+
+def _replaced(provider: str) -> dict[str, Any]:
+    """What a host gets instead of what only its own provider, or its own hardware, could give it."""
+    rules = rules_of(provider)
+    taken = {key: Host.model_fields[key].annotation for key in rules.takes}
+    return {
         "provider": None,
-        "arch": Arch.AMD64,
-        "hardware": "vm",
-        "os": "debian-12",
-        **_OWN,
-    },
-    ProviderName.VAGRANT: {
-        "provider": None,
-        "arch": Arch.AMD64,
-        "hardware": "vm",
-        **_OWN,
-    },
-}
+        **{key: _typed(taken[key], values[0]) for key, values in rules.takes.items()},
+        **{key: Host.model_fields[key].get_default(call_default_factory=True) for key in rules.refuses},
+    }
+
+
+def _section(provider: str) -> Section | None:
+    return rules_of(provider).section
+
+
+def _typed(kind: Any, text: str) -> Any:
+    """The text as the field has it: a member of its enumeration, if it has one."""
+    return kind(text) if isinstance(kind, type) and issubclass(kind, StrEnum) else text
 
 
 def rehearse(inventory: Inventory, provider: str) -> tuple[Inventory, tuple[str, ...]]:
@@ -42,31 +48,30 @@ def rehearse(inventory: Inventory, provider: str) -> tuple[Inventory, tuple[str,
     An inventory that is all `provider`'s already comes back as it is. Raises `InputError` for a name that is
     no provider, or one that cannot stand in for others.
     """
-    names = [name.value for name in ProviderName]
-    if provider not in names:
-        raise InputError(f"--provider: {provider}: must be one of {', '.join(names)}; correct the name")
+    if provider not in names():
+        raise InputError(f"--provider: {provider}: must be one of {', '.join(names())}; correct the name")
     stand_in = ProviderName(provider)
     own = {inventory.provider, *(host.provider or inventory.provider for host in inventory.hosts.values())}
     if own == {stand_in}:
         return inventory, ()
-    if stand_in not in STAND_INS:
-        possible = " or ".join(STAND_INS)
+    if stand_in not in stand_ins():
+        possible = " or ".join(stand_ins())
         rule = f"cannot stand in for {', '.join(sorted(own))}: its machines are not made here"
         raise InputError(
             f"--provider: {provider}: {rule}; use {possible}, or change the inventory's provider"
         )
     name = f"{inventory.lab[: 62 - len(provider)]}-{provider}"
     replaced: dict[str, Any] = {"lab": name, "provider": stand_in, "disposable": True}
-    replaced |= {"hypervisors": {}, "proxmox": None}
+    replaced |= {"hypervisors": {}, **{section.key: None for section in map(_section, names()) if section}}
     lines: dict[str, list[str]] = {}
     _note(lines, "", inventory, replaced)
     if inventory.network.vlan is not None:
         replaced["network"] = inventory.network.model_copy(update={"vlan": None})
         _note(lines, "network.", inventory.network, {"vlan": None})
-    hosts = {}
+    hosts, instead = {}, _replaced(provider)
     for host_name, host in inventory.hosts.items():
-        hosts[host_name] = host.model_copy(update=dict(_REPLACED[stand_in]))
-        _note(lines, "", host, _REPLACED[stand_in], of=host_name)
+        hosts[host_name] = host.model_copy(update=instead)
+        _note(lines, "", host, instead, of=host_name)
     notes = (f"{change} ({', '.join(who)})" if who else change for change, who in lines.items())
     model = type(inventory)
     kept = {key: getattr(inventory, key) for key in model.model_fields}

@@ -12,9 +12,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lab.inventory.ranges import AddressRange
 from lab.inventory.reaction import Name as Reaction
+from lab.inventory.settled import REBUILD, RECONFIGURE, UPGRADE
 from lab.inventory.tested import version_field
 from lab.inventory.types import (
+    Address,
     Bridge,
     CommandLine,
     Domain,
@@ -25,6 +28,7 @@ from lab.inventory.types import (
     PublicKey,
     Registry,
     Seconds,
+    Server,
     Switch,
     Url,
     Version,
@@ -42,22 +46,47 @@ class Model(BaseModel):
 class Kubernetes(Model):
     """The cluster."""
 
-    version: VersionV = version_field("kubernetes", "Kubernetes version.")
-    pod_subnet: Net = Field(IPv4Network("10.244.0.0/16"), description="Addresses of pods.")
-    service_subnet: Net = Field(IPv4Network("10.96.0.0/12"), description="Addresses of services.")
+    version: VersionV = version_field("kubernetes", "Kubernetes version.", marks=UPGRADE)
+    pod_subnet: Net = Field(
+        IPv4Network("10.244.0.0/16"),
+        description="Addresses of pods.",
+        json_schema_extra=REBUILD,
+    )
+    service_subnet: Net = Field(
+        IPv4Network("10.96.0.0/12"),
+        description="Addresses of services.",
+        json_schema_extra=REBUILD,
+    )
     node_mask: Whole = Field(
-        24, ge=16, le=30, description="Prefix length of each node's part of the pod subnet."
+        24,
+        ge=16,
+        le=30,
+        description="Prefix length of each node's part of the pod subnet.",
+        json_schema_extra=REBUILD,
     )
     max_pods: Whole = Field(110, ge=10, le=500, description="Pods a node may run.")
-    dns_domain: Domain = Field("cluster.local", description="DNS domain of the cluster.")
-    api_port: Port = Field(6443, description="Port of the API servers and of the balancer.")
-    proxy_mode: Literal["iptables", "nftables"] = Field("iptables", description="How kube-proxy works.")
+    dns_domain: Domain = Field(
+        "cluster.local", description="DNS domain of the cluster.", json_schema_extra=REBUILD
+    )
+    api_port: Port = Field(
+        6443,
+        description="Port of the API servers and of the balancer.",
+        json_schema_extra=REBUILD,
+    )
+    proxy_mode: Literal["iptables", "nftables"] = Field(
+        "iptables", description="How kube-proxy works.", json_schema_extra=RECONFIGURE
+    )
     node_monitor_grace_seconds: Whole = Field(
-        50, ge=20, le=600, description="How long a node may be silent before it is NotReady."
+        50,
+        ge=20,
+        le=600,
+        description="How long a node may be silent before it is NotReady.",
+        json_schema_extra=RECONFIGURE,
     )
     reaction: Reaction = Field(
         "default",
         description="Times until a death is noticed and answered: upstream's or fast ones.",
+        json_schema_extra=RECONFIGURE,
     )
     single_master: Switch = Field(
         False, description="Allow one control plane machine: no high availability, for experiments only."
@@ -96,6 +125,24 @@ class HostPower(Model):
     on: CommandLine = Field("", description="Command on this machine that gives it power (a PoE port, IPMI).")
     off: CommandLine = Field("", description="Command on this machine that takes its power away.")
     wake_on_lan: Switch = Field(False, description="A wake-up packet to its mac switches it on.")
+
+
+class Network(Model):
+    """The LAN of the machines and the networks around it."""
+
+    lan: Net = Field(description="Network of all machines; every address lies in it.")
+    gateway: Address = Field(description="Router of the LAN.")
+    management: Net | None = Field(
+        None, description="Network of hypervisor and router; machines are administered from there."
+    )
+    nameservers: tuple[Address, ...] = Field((), description="DNS servers; default: the gateway.")
+    time_servers: tuple[Server, ...] = Field(
+        ("pool.ntp.org",),
+        min_length=1,
+        description="NTP servers, names or addresses; an lxc machine has this machine's clock.",
+    )
+    dhcp: AddressRange | None = Field(None, description="Addresses that a DHCP server of the LAN hands out.")
+    vlan: Whole | None = Field(None, ge=1, le=4094, description="VLAN tag of the LAN, if it is tagged.")
 
 
 class Hypervisor(Model):

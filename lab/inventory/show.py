@@ -13,7 +13,6 @@ from lab.addons import selected
 from lab.inventory.addon_sections import of_lab, versions
 from lab.inventory.models import Inventory
 from lab.inventory.rules.capacity import TIGHT, rows
-from lab.inventory.rules.providers import provider_of
 
 
 def show(inventory: Inventory) -> RenderableType:
@@ -80,7 +79,7 @@ def _machines(inventory: Inventory) -> Table:
             str(machine.cpus),
             str(machine.memory_gib),
             str(machine.disk_gib),
-            f"{provider_of(inventory, machine)}{place}{vmid}, {kind}{machine.os} {machine.arch}{labels}",
+            f"{inventory.provided_by(name)}{place}{vmid}, {kind}{machine.os} {machine.arch}{labels}",
         )
     return table
 

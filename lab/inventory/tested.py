@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import Field
+from pydantic.config import JsonDict
 
 from lab.catalogue.load import load_catalogue
 
@@ -28,16 +29,16 @@ def default_version(section: str) -> str:
     return tested(section)[0]
 
 
-def version_field(section: str, description: str, *, v: bool = True) -> Any:
+def version_field(section: str, description: str, *, v: bool = True, marks: JsonDict | None = None) -> Any:
     """The field `version` of a section, written with its v or without, as the project does.
 
-    Its default is read when it is needed, not when this is imported.
+    Its default is read when it is needed, not when this is imported. `marks` stand in its schema.
     """
 
     def default() -> str:
         return default_version(section) if v else default_version(section).removeprefix("v")
 
-    def shown(schema: dict[str, Any]) -> None:
-        schema["default"] = default()
+    def shown(schema: JsonDict) -> None:
+        schema.update(default=default(), **(marks or {}))
 
     return Field(default_factory=default, description=description, json_schema_extra=shown)

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from lab.machines import State
-from lab.steps import addons, control_plane, hosts, joining, machines
+from lab.steps import addons, control_plane, hosts, joining, machines, settled
 from lab.steps.context import Build
 from lab.steps.decide import Decision, Origin, decide
 from lab.steps.engine import Stages, Step
@@ -29,6 +29,7 @@ def steps(build: Build) -> Stages:
     idle = {name: state for name, state in found.items() if state in machines.AWAKENED}
     if idle:
         yield [step for name, state in idle.items() for step in machines.awakening(build, name, state)]
+    known = settled.guard(build)
     facts = gather(build, tuple(inventory.hosts))
     build.fresh = {name for name, state in facts.states.items() if state is State.ABSENT}
     decisions = decide(inventory, build.bundles, facts)
@@ -38,6 +39,8 @@ def steps(build: Build) -> Stages:
         return
     # a cluster that lives is looked at when its hosts are in order
     yield first
+    if not known:
+        settled.guard(build)
     yield _cluster(build, decisions, first, addons.compared(build))
 
 

@@ -96,7 +96,7 @@ def host_context(inventory: Inventory, traits: Traits, pins: Pins, name: str) ->
         "images": pins.images,
         "tags": pins.tags,
         "restrict_oom_score_adj": json.dumps(traits.oom_score_restricted),
-        "groups": firewall.groups(inventory, name, listen),
+        "groups": firewall.groups(inventory, traits, listen),
         "firewall": firewall.rules(listen),
         "pods": firewall.pod_traffic(inventory, name),
     }
@@ -124,7 +124,7 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
         binaries=(*(item for role in roles for item in role.binaries), *_programs(inventory, name)),
         listen=listen,
         closed=firewall.closed(inventory, name),
-        operators=firewall.operators(inventory, name),
+        operators=firewall.operators(inventory, traits),
         owned=tuple(item.path.format(item="*") for role in roles for item in role.files if item.each),
         kubelet=kubelet_settings(inventory, traits) if name in inventory.nodes else {},
         kernel_options=tuple(option for role in roles for option in role.kernel_options),

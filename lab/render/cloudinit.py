@@ -1,7 +1,7 @@
 """A host's first boot: it does everything a node needs before kubeadm.
 
-The same content in three wrappings: a NoCloud seed (lxc, vagrant, static), files for the SD card of a
-Raspberry Pi, and the vendor data beside which Proxmox VE writes the rest itself.
+The same content in three wrappings: a NoCloud seed, files for the SD card of a Raspberry Pi, and vendor data
+for a hypervisor that writes the rest itself.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-from lab.inventory.models import Inventory, ProviderName
+from lab.inventory.models import Inventory
 from lab.machines import Traits
-from lab.providers.vagrant.config import management_mac
 from lab.render.bundle import SYSCTL_FILE, Bundle, File
 from lab.render.templates import render
 from lab.ssh import Keys
@@ -19,6 +18,13 @@ from lab.ssh import Keys
 COMMAND_LINE = "/boot/firmware/cmdline.txt"
 """Kernel command line of Ubuntu 24.04 on a Raspberry Pi; 25.10 and later keep it elsewhere."""
 CONTROLLERS = "/sys/fs/cgroup/cgroup.controllers"
+
+
+def first_boot(inventory: Inventory, traits: Traits, wanted: Bundle, keys: Keys) -> dict[str, str]:
+    """The files of a host's first boot: vendor data alone where the hypervisor writes the rest."""
+    if traits.writes_seed:
+        return {"vendor-data": vendor_data(inventory, traits, wanted, keys)}
+    return seed(inventory, traits, wanted, keys)
 
 
 def seed(inventory: Inventory, traits: Traits, wanted: Bundle, keys: Keys) -> dict[str, str]:
@@ -39,9 +45,7 @@ def seed(inventory: Inventory, traits: Traits, wanted: Bundle, keys: Keys) -> di
         # a bought machine has a card that the inventory may not know, and one card only
         mac=inventory.mac(name) if inventory.makes(name) else inventory.hosts[name].mac,
         interface=str(inventory.interface(name)),
-        management_mac=management_mac(inventory, name)
-        if inventory.provided_by(name) is ProviderName.VAGRANT
-        else "",
+        management_mac=traits.management_mac,
         nameservers=[str(server) for server in inventory.nameservers],
     )
     instance = f"{name}-{sha256((user_data + network).encode()).hexdigest()[:16]}"
@@ -53,9 +57,9 @@ def seed(inventory: Inventory, traits: Traits, wanted: Bundle, keys: Keys) -> di
 
 
 def vendor_data(inventory: Inventory, traits: Traits, wanted: Bundle, keys: Keys) -> str:
-    """What Proxmox VE's own user-data does not say: everything but name, login, keys and network.
+    """What a hypervisor's own user-data does not say: everything but name, login, keys and network.
 
-    Its user-data has `manage_etc_hosts: true`, which wins over ours and writes /etc/hosts at every boot from
+    Proxmox VE's has `manage_etc_hosts: true`, which wins over ours and writes /etc/hosts at every boot from
     the distribution's template; so that template says what the roles say.
     """
     hosts = next(file for file in wanted.files if file.path == "/etc/hosts")

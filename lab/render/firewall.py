@@ -12,8 +12,8 @@ from lab.addons.model import Listen
 from lab.addons.model import Port as Declared
 from lab.errors import FailedError
 from lab.inventory.addon_sections import pod_interfaces
-from lab.inventory.models import HostRole, Inventory, ProviderName
-from lab.providers.vagrant.config import NETWORKS
+from lab.inventory.models import HostRole, Inventory
+from lab.machines import Traits
 from lab.render.roles import host_roles
 
 FILE = "/etc/nftables.conf"
@@ -48,22 +48,20 @@ def _port(inventory: Inventory, item: Declared) -> Port:
     return Port(number, item.protocol, item.sources if isinstance(item, Listen) else ())
 
 
-def operators(inventory: Inventory, name: str) -> tuple[IPv4Network, ...]:
-    """The networks of people and of the harness: LAN, management network, `ssh.networks`; none overlap.
+def operators(inventory: Inventory, traits: Traits) -> tuple[IPv4Network, ...]:
+    """The networks of people and of the harness; none overlap.
 
-    Vagrant reaches its machines by networks of its own: `vagrant up` waits for SSH there, and so do people.
+    They are LAN, management network, `ssh.networks`, and those by which the provider reaches the machine.
     """
     management = inventory.network.management
     found = [inventory.network.lan, *([management] if management else []), *inventory.ssh.networks]
-    if inventory.provided_by(name) is ProviderName.VAGRANT:
-        found += map(IPv4Network, NETWORKS.values())
-    return tuple(collapse_addresses(found))
+    return tuple(collapse_addresses([*found, *traits.networks]))
 
 
-def groups(inventory: Inventory, name: str, ports: Sequence[Port]) -> dict[str, str]:
+def groups(inventory: Inventory, traits: Traits, ports: Sequence[Port]) -> dict[str, str]:
     """The groups that the ports of a host name, each with its members as nftables lists them."""
     members = {
-        "operators": [str(network) for network in operators(inventory, name)],
+        "operators": [str(network) for network in operators(inventory, traits)],
         "masters": [inventory.addresses[name] for name in inventory.masters],
         "nodes": [inventory.addresses[name] for name in inventory.nodes],
     }

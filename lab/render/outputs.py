@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import yaml
 
 from lab.addons import selected
-from lab.inventory.models import Inventory, ProviderName
+from lab.inventory.models import Inventory
 from lab.machines import Traits
 from lab.own_yaml import DUMPER
-from lab.providers.proxmox import config as proxmox
-from lab.providers.vagrant import config as vagrant
 from lab.render import kubeadm
 from lab.render.addons import objects
 from lab.render.bundle import Pins, bundle
-from lab.render.cloudinit import seed, vendor_data
+from lab.render.cloudinit import first_boot
 from lab.render.kubeadm import JoinSecrets
 from lab.ssh import Keys
 
@@ -32,18 +29,9 @@ def host_outputs(
     wanted = bundle(inventory, traits, pins, name)
     for file in wanted.files:
         yield f"{name}/root{file.path}", file.text
-    if inventory.provided_by(name) is ProviderName.PROXMOX:
-        text = json.dumps(proxmox.fields(inventory, name, keys), indent=2)
-        yield f"{name}/proxmox/config.json", f"{text}\n"
-        snippet = vendor_data(inventory, traits, wanted, keys)
-        yield (
-            f"{name}/proxmox/{proxmox.vendor_file(inventory, name)}",
-            proxmox.checked_snippet(name, snippet),
-        )
-    else:
-        folder = "system-boot" if inventory.hosts[name].hardware.startswith("raspberry-pi") else "cloud-init"
-        for file_name, text in seed(inventory, traits, wanted, keys).items():
-            yield f"{name}/{folder}/{file_name}", text
+    folder = "system-boot" if inventory.hosts[name].hardware.startswith("raspberry-pi") else "cloud-init"
+    for file_name, text in first_boot(inventory, traits, wanted, keys).items():
+        yield f"{name}/{folder}/{file_name}", text
     if name in inventory.nodes:
         yield f"{name}/kubeadm/join.yaml", kubeadm.join(inventory, traits, pins, name, PLACEHOLDER)
         yield f"{name}/kubeadm/reset.yaml", kubeadm.reset(traits)
@@ -52,7 +40,7 @@ def host_outputs(
         yield f"{name}/kubeadm/init.yaml", kubeadm.init(inventory, traits, pins, name)
 
 
-SEEDS = ("cloud-init", "system-boot", "proxmox")
+SEEDS = ("cloud-init", "system-boot")
 """Folders of a host that hold its first boot."""
 
 
@@ -74,11 +62,10 @@ def everything(
     pins: Pins,
     keys: Keys,
     manifests: Mapping[str, Path],
+    provider_files: Iterable[tuple[str, str]] = (),
 ) -> Iterator[tuple[str, str]]:
-    """Every file of the inventory; `traits` by host."""
+    """Every file of the inventory; `traits` by host, `provider_files` are those of its providers by path."""
     for name in inventory.hosts:
         yield from host_outputs(inventory, traits[name], pins, keys, name)
-    if any(inventory.provided_by(name) is ProviderName.VAGRANT for name in inventory.hosts):
-        yield "vagrant/Vagrantfile", vagrant.VAGRANTFILE.read_text()
-        yield "vagrant/machines.json", vagrant.machines(inventory, keys, Path())
+    yield from provider_files
     yield from cluster_outputs(inventory, manifests)

@@ -12,12 +12,12 @@ from typing import Protocol
 from lab import report
 from lab.checks.record import Record
 from lab.console import Console
-from lab.damage import Entry, Journal
+from lab.damage import Entry, Journal, repair
 from lab.errors import FailedError
 from lab.labs import Lab
 from lab.selftest.defect import Breakage, Defect, Slip
 from lab.ssh import forget
-from lab.verify.layers import LAYERS
+from lab.verify.layers import named
 from lab.verify.run import ROOT, examine
 
 PARTS = (
@@ -33,6 +33,7 @@ PARTS = (
 )
 """What of a checkout `invoke verify --layer render` reads; pyproject.toml keeps pytest inside the copy."""
 RENDER_SECONDS = 300
+MEND = "mend the defect's definition in lab/selftest/defects/"
 
 
 class Stage(Protocol):
@@ -66,7 +67,8 @@ class OnLab:
 
     def apply(self, defect: Defect) -> None:
         """Run the damage on its host, noted down before."""
-        assert isinstance(defect, Breakage)
+        if not isinstance(defect, Breakage):
+            raise FailedError(f"{defect.name}: is no damage to a running lab", next_step=MEND)
         self._journal.add(Entry(defect.name, defect.place, defect.repair))
         self._lab.ssh.run(defect.place, defect.damage, seconds=60)
         if defect.cuts:
@@ -74,7 +76,7 @@ class OnLab:
 
     def undo(self) -> list[str]:
         """Run the repair of every noted defect."""
-        return self._journal.undo()
+        return self._journal.undo(lambda entry: repair(self._lab, entry), lambda _: None)
 
     def examine(self, layer: str, rows: Sequence[str]) -> list[Record]:
         """Run the rows' checks, with facts of this moment."""
@@ -82,8 +84,7 @@ class OnLab:
         # its name marks what the checks make in the cluster, so it differs between runs
         folder = self._folder / f"{self._number:02d}-{self._folder.name}".lower()
         folder.mkdir()
-        chosen = next(item for item in LAYERS if item.name == layer)
-        return examine(self._lab, folder, Quiet(), chosen, ",".join(rows))
+        return examine(self._lab, folder, Quiet(), named(layer), ",".join(rows))
 
 
 class OnCopy:
@@ -105,13 +106,14 @@ class OnCopy:
 
     def apply(self, defect: Defect) -> None:
         """Edit the file. Raises `FailedError` when it no longer holds what the mistake replaces."""
-        assert isinstance(defect, Slip)
+        if not isinstance(defect, Slip):
+            raise FailedError(f"{defect.name}: is no mistake in a file", next_step=MEND)
         path = self._root / defect.file
         text = path.read_text()
         if defect.old not in text:
             raise FailedError(
                 f"{defect.name}: {defect.file} does not hold {defect.old!r}",
-                next_step="mend the defect's definition in tests/defects/",
+                next_step=MEND,
             )
         path.write_text(text.replace(defect.old, defect.new, 1))
 

@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 
 from lab.addons import AddOn, selected
-from lab.artifacts.files import provide_files
 from lab.artifacts.provide import Provided
 from lab.artifacts.stock import Stock
 from lab.artifacts.wanted import wanted
+from lab.artifacts.wanted_files import provide_files
 from lab.cluster.api import Api, Object
 from lab.console import Console
 from lab.hosts.converge import HostFacts
@@ -82,10 +82,10 @@ class Build:
         inventory = self.lab.inventory
         return {addon: objects(inventory, addon, self.manifests) for addon in selected(inventory)}
 
-    @cached_property
+    @property
     def api(self) -> Api:
         """The cluster's API through the balancer; the kubeconfig is fetched from a master first."""
-        return Api(self.lab.fetch_kubeconfig())
+        return self.lab.api
 
     def noting(self, key: str) -> Callable[[str], None]:
         """A function that tells what a running step sees, and ends it when the operation is stopped."""

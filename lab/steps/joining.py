@@ -6,20 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
-import yaml
-
 from lab.cluster import etcd, kubeadm
 from lab.cluster.api import patiently
 from lab.errors import DeadlineError, FailedError, PlumblineError
 from lab.hosts.converge import HostFacts, look
 from lab.render.kubeadm import join as join_document
 from lab.render.kubeadm import reset as reset_document
+from lab.steps import settled
 from lab.steps.context import Build
 from lab.steps.control_plane import LEFTOVER
 from lab.steps.decide import Origin
 from lab.steps.engine import Step
-
-KUBEADM_CONFIG = "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
 
 
 @dataclass(frozen=True)
@@ -72,24 +69,6 @@ def _removals(build: Build, name: str, former: Former) -> tuple[str, ...]:
     return tuple(sentence for sentence in (*told, node.get(former.node)) if sentence)
 
 
-def _same_endpoint(build: Build) -> None:
-    """A cluster with another endpoint would tie every new node to it: the balancer would stand beside it."""
-    inventory = build.lab.inventory
-    held = patiently("kubeadm's configuration", lambda: build.api.get(KUBEADM_CONFIG))
-    if held is None:  # kubeadm itself says then that nobody can join
-        return
-    cluster = yaml.safe_load(held["data"]["ClusterConfiguration"])
-    endpoint = cluster.get("controlPlaneEndpoint", "")
-    if endpoint != inventory.endpoint:
-        raise FailedError(
-            f"{inventory.lab}: the cluster's controlPlaneEndpoint is {endpoint or 'not set'}, and the "
-            f"inventory's balancer is {inventory.endpoint}: no node can join it",
-            next_step=f"write controlPlaneEndpoint: {inventory.endpoint} into ConfigMap kubeadm-config; "
-            "then on each master remove /etc/kubernetes/pki/apiserver.crt and apiserver.key, and run kubeadm "
-            f"init phase certs apiserver --control-plane-endpoint {inventory.endpoint}",
-        )
-
-
 def join(build: Build, name: str, former: Former = UNTOLD) -> tuple[bool, str]:
     """`kubeadm join` of a node, continued where an earlier build left it.
 
@@ -101,7 +80,7 @@ def join(build: Build, name: str, former: Former = UNTOLD) -> tuple[bool, str]:
     seen = look(lab.ssh, build.bundles[name])
     if seen.joined:
         return False, ""
-    _same_endpoint(build)
+    settled.same_cluster(build)
     remarks = []
     master = _living_master(build)
     control_plane = name in inventory.masters

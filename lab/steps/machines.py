@@ -11,7 +11,7 @@ from lab.artifacts.containerd_root import DATABASES
 from lab.errors import DeadlineError, FailedError
 from lab.inventory.models import Inventory
 from lab.machines import Machine, Power, State, Volume
-from lab.render.cloudinit import seed, vendor_data
+from lab.render.cloudinit import first_boot
 from lab.steps.context import Build
 from lab.steps.engine import Step
 from lab.waits import still, wait_for
@@ -99,10 +99,7 @@ def machine(build: Build, name: str) -> Machine:
             Volume("/var/lib/etcd"),
         )
     traits, keys = build.lab.provider.traits_of(name), build.lab.keys
-    if traits.writes_seed:
-        files = {"vendor-data": vendor_data(inventory, traits, build.bundles[name], keys)}
-    else:
-        files = seed(inventory, traits, build.bundles[name], keys)
+    files = first_boot(inventory, traits, build.bundles[name], keys)
     return replace(outline(inventory, name), cloud_init=files, volumes=volumes)
 
 

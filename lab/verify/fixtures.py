@@ -10,12 +10,12 @@ import pytest
 
 from lab.checks.driver import Driver
 from lab.checks.ingress import Ingress, ingress
+from lab.checks.items import Measure
 from lab.checks.objects import daemonset
 from lab.checks.outcomes import NotPartOfLab
 from lab.checks.sample_app import sample
 from lab.checks.workspace import Object, Workspace, workspace
 from lab.faults.fault_run import Fire
-from lab.verify.plugin import Measure
 
 
 @pytest.fixture(scope="session")

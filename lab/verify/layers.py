@@ -17,7 +17,9 @@ TESTS = Path(__file__).resolve().parents[2] / "tests" / "acceptance"
 class Layer:
     """One storey: its tests are the files `test_<number>_<name>*.py` of tests/acceptance and of add-ons.
 
-    `workers` is how many processes run it: more than one only where no test disturbs another.
+    `workers` is how many processes run it: more than one only where no test disturbs another. `disturbs` says
+    that it breaks machines, `every_host` that each host must have been looked at by one of its checks;
+    `profile` is the load profile that one of its checks runs without a word.
     """
 
     name: str
@@ -26,6 +28,8 @@ class Layer:
     workers: int = 1
     needs_lab: bool = True
     disturbs: bool = False
+    every_host: bool = False
+    profile: str = ""
 
     @property
     def pattern(self) -> str:
@@ -40,12 +44,17 @@ class Layer:
 
 LAYERS = (
     Layer("render", 0, "what the inventory means", needs_lab=False),
-    Layer("node", 10, "each machine is what its roles say", workers=2),
+    Layer("node", 10, "each machine is what its roles say", workers=2, every_host=True),
     Layer("cluster", 20, "the machines form one healthy cluster", workers=2),
     Layer("services", 30, "services answer to clients outside the nodes", workers=3),
     Layer("ha", 40, "the loss of a machine is survived", disturbs=True),
-    Layer("load", 50, "the ingress under its users"),
+    Layer("load", 50, "the ingress under its users", profile="default"),
 )
+
+
+def named(name: str) -> Layer:
+    """The layer of that name."""
+    return next(layer for layer in LAYERS if layer.name == name)
 
 
 def chosen(names: Sequence[str], inventory: Inventory) -> tuple[tuple[Layer, ...], dict[str, str]]:

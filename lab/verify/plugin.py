@@ -21,6 +21,7 @@ from lab.addons import addons, selected
 from lab.checks.driver import Driver
 from lab.checks.evidence import collect
 from lab.checks.facts import Facts
+from lab.checks.items import Measure, checks_of, short_id
 from lab.checks.outcomes import CouldNotTell, Mismatch, NotPartOfLab, Outcome
 from lab.checks.record import Figure, Record
 from lab.inventory.models import HostRole, Inventory
@@ -59,9 +60,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Before the node layer ask all hosts about themselves at the same time, while the workers still load."""
+    """Before a layer that looks at every host ask them all at the same time, while the workers still load."""
     config = session.config
-    if config.stash[CONTEXT].layer == "node" and not hasattr(config, "workerinput"):
+    if config.stash[CONTEXT].layer.every_host and not hasattr(config, "workerinput"):
         driver = config.stash[DRIVER]
         hosts = tuple(driver.inventory.hosts)
         threading.Thread(target=driver.facts.gather, args=(hosts,), name="facts", daemon=True).start()
@@ -112,11 +113,6 @@ class Stream:
             self._say("record", record)
         elif str(report.when) == "???":  # xdist's report for the test during which a worker died
             self._say("died", [short_id(report.nodeid), str(report.longrepr)[-500:]])
-
-
-def short_id(nodeid: str) -> str:
-    """A test's name without the folder."""
-    return re.sub(r"^[^:]*/", "", nodeid)
 
 
 def hosts_of(inventory: Inventory, group: str) -> tuple[str, ...]:
@@ -171,11 +167,6 @@ def _host(item: pytest.Item) -> str:
     return str(callspec.params.get("host", "")) if callspec else ""
 
 
-def checks_of(item: pytest.Item) -> tuple[str, ...]:
-    """The catalogue's rows a test answers."""
-    return tuple(sorted(mark.args[0] for mark in item.iter_markers("check")))
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """Give the phase its outcome, and with the last phase send the test's record."""
@@ -197,7 +188,7 @@ def _blank(item: pytest.Item) -> dict[str, Any]:
         "id": short_id(item.nodeid),
         "checks": checks_of(item),
         "title": doc.rstrip("."),
-        "layer": item.config.stash[CONTEXT].layer,
+        "layer": item.config.stash[CONTEXT].layer.name,
         "host": _host(item),
         "outcome": Outcome.PASSED,
         "seconds": 0.0,
@@ -217,7 +208,7 @@ def _judge(
         return
     host = details.pop("host", "") or record["host"]
     record |= {"outcome": outcome, "host": host} | details
-    if outcome is Outcome.SKIPPED or item.config.stash[CONTEXT].layer == "render":
+    if outcome is Outcome.SKIPPED or not item.config.stash[CONTEXT].layer.needs_lab:
         return
     driver = item.config.stash[DRIVER]
     name = re.sub(r"[^\w.-]+", "_", record["id"])
@@ -264,18 +255,6 @@ def inventory(driver: Driver) -> Inventory:
 def facts(driver: Driver, host: str) -> Facts:
     """What the test's host said about itself in this run."""
     return driver.facts.get(host)
-
-
-class Measure:
-    """Notes figures of the running test for the report."""
-
-    def __init__(self, figures: list[Figure]) -> None:
-        self._figures = figures
-
-    def __call__(self, name: str, value: float, unit: str, limit: float | None = None) -> float:
-        """Note a figure; gives back its value."""
-        self._figures.append(Figure(name=name, value=round(value, 3), unit=unit, limit=limit))
-        return value
 
 
 @pytest.fixture

@@ -10,10 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from rich.markup import escape
 
@@ -21,13 +20,13 @@ from lab import report
 from lab.checks.outcomes import Outcome
 from lab.checks.record import LayerResult, Record, Verdict, count
 from lab.console import Console
-from lab.damage import take_out_left_behind
+from lab.damage import undamaged
 from lab.errors import FailedError, InputError
 from lab.labs import Lab
-from lab.locks import exclusive
 from lab.runs import Run
 from lab.verify.layers import Layer, chosen
 from lab.verify.session import Context
+from lab.verify.stream import RecordStream, blind
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,13 +50,12 @@ def verify(
     `layers` are names (none: all that this lab allows), `selection` a comma-separated list of rows, hosts or
     parts of test names, `notes` what the report has to say besides. The verdict is red, never an exception,
     when the lab is not as it should be. Raises `InputError` for a layer or selection that does not exist,
-    `PreflightError` when another verify of the lab is running.
+    `PreflightError` when another command is at work on the lab, or something is broken in it on purpose.
     """
     picked, left_out = chosen(layers, lab.inventory)
     started, begun = datetime.now(UTC), time.monotonic()
     alive = any(layer.needs_lab for layer in picked)
-    with exclusive(lab, "invoke verify") if alive else nullcontext():
-        taken_out = take_out_left_behind(lab, console) if alive else ()
+    with undamaged(lab, "invoke verify") if alive else nullcontext():
         results, records = _run_layers(lab, run, console, picked, selection)
     if selection and not records:
         raise InputError(
@@ -85,7 +83,7 @@ def verify(
         layers=tuple(results),
         records=tuple(records),
         timeline=report.newest_build(lab.folder / "runs"),
-        notes=(*lab.inventory.notes, *notes, *taken_out),
+        notes=(*lab.inventory.notes, *notes),
     )
     report.write(verdict, run.folder)
     return verdict
@@ -132,17 +130,23 @@ def examine(lab: Lab, folder: Path, console: Console, layer: Layer, selection: s
 
     The caller holds the lab's lock.
     """
-    if layer.needs_lab:
-        try:
-            lab.provider.enter()
-        except FailedError as error:
-            console.say(f"[yellow]could-not-tell: {escape(error.message)}[/yellow]")
-            return [
-                _blind(layer, f"{layer.name}: reach[{host}]", error.message, host, error.next_step)
-                for host in lab.inventory.hosts
-            ]
+    with ExitStack() as held:
+        if layer.needs_lab:
+            try:
+                held.enter_context(lab.inside())
+            except FailedError as error:
+                console.say(f"[yellow]could-not-tell: {escape(error.message)}[/yellow]")
+                return [
+                    blind(layer, f"{layer.name}: reach[{host}]", error.message, host, error.next_step)
+                    for host in lab.inventory.hosts
+                ]
+        return _listen(lab, folder, console, layer, selection)
+
+
+def _listen(lab: Lab, folder: Path, console: Console, layer: Layer, selection: str) -> list[Record]:
+    """Run the layer's files by pytest and turn what it says into records."""
     reader, writer = os.pipe()
-    context = Context.of(lab, folder, layer.name, selection, writer)
+    context = Context.of(lab, folder, layer, selection, writer)
     path = folder / "verify" / f"{layer.name}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(context.model_dump_json(indent=1))
@@ -171,10 +175,10 @@ def examine(lab: Lab, folder: Path, console: Console, layer: Layer, selection: s
             start_new_session=True,
         )
     os.close(writer)
-    story = Story(layer, console)
+    stream = RecordStream(layer, console)
     try:
-        for line in _lines(reader, SILENCE_SECONDS + lab.inventory.load_profiles["default"].seconds):
-            story.hear(json.loads(line))
+        for line in _lines(reader, SILENCE_SECONDS + _silent(lab, layer)):
+            stream.hear(json.loads(line))
     except BaseException:
         _unwind(process, console, layer)
         raise
@@ -182,8 +186,13 @@ def examine(lab: Lab, folder: Path, console: Console, layer: Layer, selection: s
         os.close(reader)
     code = _end(process)
     tail = path.with_suffix(".log").read_text()[-1500:]
-    hosts = () if selection or layer.name != "node" else tuple(lab.inventory.hosts)
-    return story.close(code, tail, hosts, selected=bool(selection))
+    hosts = tuple(lab.inventory.hosts) if layer.every_host and not selection else ()
+    return stream.close(code, tail, hosts, selected=bool(selection))
+
+
+def _silent(lab: Lab, layer: Layer) -> float:
+    """Seconds for which a check of the layer runs a load profile without a word."""
+    return lab.inventory.load_profiles[layer.profile].seconds if layer.profile else 0.0
 
 
 def _lines(reader: int, patience: float) -> Iterator[str]:
@@ -217,77 +226,3 @@ def _end(process: subprocess.Popen[bytes]) -> int:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         return process.wait()
-
-
-class Story:
-    """What one layer's process tells, turned into records; what it does not tell is a record as well."""
-
-    def __init__(self, layer: Layer, console: Console) -> None:
-        self._layer, self._console = layer, console
-        self._expected: list[str] = []
-        self._records: dict[str, Record] = {}
-        self._broken: list[str] = []
-
-    def hear(self, message: dict[str, Any]) -> None:
-        """One line of the stream: collected, begun, record, died or broken."""
-        ((kind, value),) = message.items()
-        if kind == "collected":
-            self._expected = value
-        elif kind == "record":
-            record = Record.model_validate(value)
-            self._records[record.id] = record
-            self._tell(record)
-        elif kind == "died":
-            name, text = value
-            self._records[name] = _blind(self._layer, name, f"its process died: {text}")
-        elif kind == "broken":
-            self._broken.append(value)
-        done = f"{len(self._records)} of {len(self._expected)}"
-        self._console.note(f"verify {self._layer.name}", f"{done} {value if kind == 'begun' else ''}".strip())
-
-    def _tell(self, record: Record) -> None:
-        if record.outcome in (Outcome.PASSED, Outcome.SKIPPED):
-            return
-        colour = "red" if record.outcome is Outcome.FAILED else "yellow"
-        rows = ", ".join(record.checks)
-        text = record.message.splitlines()[0] if record.message else ""
-        said = escape(f"{record.outcome.value} {rows} {record.title}: {text}")
-        self._console.say(f"[{colour}]{said}[/{colour}]", record.host)
-
-    def close(self, code: int, tail: str, hosts: tuple[str, ...], *, selected: bool) -> list[Record]:
-        """All records in the order of collection; every expected check and every host has one.
-
-        `code` is pytest's exit code: 0 and 1 are orderly ends, and 5 when a selection left nothing.
-        Nothing is green by absence: a layer in which nothing ran says so in a record of its own.
-        """
-        records = [
-            self._records.get(name) or _blind(self._layer, name, "was not run to its end")
-            for name in self._expected
-        ]
-        strangers = [record for name, record in self._records.items() if name not in self._expected]
-        records += strangers
-        broken = list(self._broken)
-        if code not in ((0, 1, 5) if selected else (0, 1)) and not broken:
-            broken.append(f"pytest ended with exit code {code}: {tail}")
-        if not selected and not broken and all(r.outcome is Outcome.SKIPPED for r in records):
-            broken.append("no check of this layer looked at anything")
-        records += [_blind(self._layer, f"{self._layer.name}: suite", text) for text in broken]
-        seen = {record.host for record in records}
-        records += [
-            _blind(self._layer, f"{self._layer.name}: reach[{host}]", "no check looked at this host", host)
-            for host in hosts
-            if host not in seen
-        ]
-        return records
-
-
-def _blind(layer: Layer, name: str, text: str, host: str = "", command: str = "") -> Record:
-    return Record(
-        id=name,
-        title=name,
-        layer=layer.name,
-        host=host,
-        outcome=Outcome.COULD_NOT_TELL,
-        message=text,
-        command=command,
-    )

@@ -10,7 +10,7 @@ from lab.checks.driver import Driver
 from lab.inventory.complete import inventory_model
 from lab.labs import Lab
 from lab.render.bundle import pins
-from lab.verify.layers import LAYERS
+from lab.verify.layers import Layer
 
 
 class Context(BaseModel):
@@ -22,12 +22,12 @@ class Context(BaseModel):
     """The inventory as JSON: tests see exactly what the command was given, by whatever file or provider."""
     root: Path
     folder: Path
-    layer: str
+    layer: Layer
     selection: str
     records: int
 
     @classmethod
-    def of(cls, lab: Lab, folder: Path, layer: str, selection: str, records: int) -> Context:
+    def of(cls, lab: Lab, folder: Path, layer: Layer, selection: str, records: int) -> Context:
         """The context of a lab's layer."""
         # defaults are left out: some of them (no keys of people) are no valid input when spelled out
         text = lab.inventory.model_dump_json(exclude_defaults=True)
@@ -38,7 +38,5 @@ class Context(BaseModel):
     def driver(self) -> Driver:
         """Open the lab again, in this process."""
         inventory = inventory_model().model_validate_json(self.inventory)
-        layer = next(layer for layer in LAYERS if layer.name == self.layer)
-        return Driver(
-            Lab.open(inventory, self.root), self.folder, pins(inventory), offline=not layer.needs_lab
-        )
+        lab = Lab.open(inventory, self.root)
+        return Driver(lab, self.folder, pins(inventory), offline=not self.layer.needs_lab)

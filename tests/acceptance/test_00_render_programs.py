@@ -13,14 +13,15 @@ import pytest
 import yaml
 
 from lab.addons import addons, selected
-from lab.artifacts.files import provide_files
 from lab.artifacts.wanted import wanted
+from lab.artifacts.wanted_files import provide_files
 from lab.catalogue.load import load_catalogue
 from lab.checks.driver import Driver
 from lab.checks.outcomes import NotPartOfLab
 from lab.checks.verbs import agrees, holds, nothing
 from lab.cluster import kubeadm
 from lab.local import Completed
+from lab.providers.opening import outputs as provider_files
 from lab.render.addons import addon_manifests, is_partial, objects
 from lab.render.outputs import PLACEHOLDER, host_outputs
 from lab.ssh import Keys, Ssh
@@ -28,7 +29,7 @@ from lab.verify.first_boot import NETWORK, Judged, judge
 from lab.verify.programs import FILE, INSIDE, Programs
 from lab.verify.schemas import Object, Schemas
 
-FIRST_BOOT = r"(cloud-init|system-boot)/user-data|proxmox/plumbline-.*\.yaml"
+FIRST_BOOT = r"(cloud-init|system-boot)/(user|vendor)-data"
 """The document of cloud-init: a whole seed's, or what Proxmox VE lays beside its own."""
 ALLOWED_BESIDE_A_DOCUMENT = {"--config", "--dry-run", "--ignore-preflight-errors", "--upload-certs"}
 """What kubeadm's ValidateMixedArguments lets stand beside --config, as far as it could matter here."""
@@ -65,7 +66,15 @@ def outputs(driver: Driver) -> dict[str, dict[str, str]]:
         name: host_outputs(driver.inventory, driver.traits[name], driver.pins, keys, name)
         for name in driver.inventory.hosts
     }
-    return {name: {path.partition("/")[2]: text for path, text in items} for name, items in found.items()}
+    of_providers = list(provider_files(driver.inventory, keys))
+    return {
+        name: {
+            path.partition("/")[2]: text
+            for path, text in [*items, *of_providers]
+            if path.startswith(f"{name}/")
+        }
+        for name, items in found.items()
+    }
 
 
 @pytest.fixture
@@ -123,8 +132,9 @@ def test_proxmox_is_told_what_its_own_user_data_needs(
     address = f"ip={inventory.interface(host)},gw={inventory.network.gateway}"
     wanted = {"name": host, "ciuser": inventory.ssh.user, "ipconfig0": address}
     agrees("fields", {key: told.get(key) for key in wanted}, wanted, command="invoke render")
-    vendor = told["cicustom"].rpartition("/")[2]
-    holds("cicustom", f"proxmox/{vendor}" in files, expected="a file that is rendered", seen=vendor)
+    named = told["cicustom"]
+    holds("cicustom", named.startswith("vendor="), expected="vendor data beside its own", seen=named)
+    holds("vendor data", "cloud-init/vendor-data" in files, expected="rendered", seen=sorted(files))
 
 
 @pytest.mark.check("L0-04")

@@ -8,10 +8,10 @@ import pytest
 
 from lab.checks import health
 from lab.checks.driver import Driver
+from lab.checks.items import Measure
 from lab.checks.metrics import quantile, value
 from lab.checks.outcomes import CouldNotTell, NotPartOfLab
 from lab.checks.verbs import holds, stays
-from lab.verify.plugin import Measure
 
 FSYNC_SECONDS, COMMIT_SECONDS = 0.010, 0.025
 """etcd's own advice for the 99th percentiles of WAL syncs and backend commits (tuning page)."""

@@ -12,12 +12,12 @@ import pytest
 
 from lab.addons import selected
 from lab.checks.driver import Driver
+from lab.checks.items import Measure
 from lab.checks.objects import HTTP, deployment, service
 from lab.checks.outcomes import Mismatch
 from lab.checks.verbs import becomes, holds, nothing
 from lab.checks.workspace import Object, Workspace
 from lab.inventory.models import Inventory
-from lab.verify.plugin import Measure
 
 PROXY_HEALTH = 10256
 """kube-proxy's health port: an HTTP server of the host's own on every node."""

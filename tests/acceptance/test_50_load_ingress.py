@@ -15,6 +15,7 @@ from lab.checks.closed_loop import Visits, visiting
 from lab.checks.drain import drained
 from lab.checks.driver import Driver
 from lab.checks.ingress import Ingress
+from lab.checks.items import Measure
 from lab.checks.outcomes import CouldNotTell, NotPartOfLab
 from lab.checks.sample_apps import APPS, PODS, site
 from lab.checks.steadiness import marks, restarts
@@ -26,7 +27,6 @@ from lab.load.drive import new_folder, target_of
 from lab.load.generator import command, generate
 from lab.load.judge import Outcome, generator_faults, judge
 from lab.load.result import Result
-from lab.verify.plugin import Measure
 
 BASELINE_SHARE = 1.2
 """What 99 % take may exceed the baseline by a fifth."""

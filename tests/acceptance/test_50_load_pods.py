@@ -8,10 +8,10 @@ from datetime import datetime
 import pytest
 
 from lab.checks.driver import Driver
+from lab.checks.items import Measure
 from lab.checks.objects import deployment
 from lab.checks.verbs import holds
 from lab.checks.workspace import Object, Workspace, workspace
-from lab.verify.plugin import Measure
 
 BATCHES = 10
 """One after the other, each a pod for every worker: pods that start together wait for each other."""

@@ -130,16 +130,18 @@ def test_a_red_check_left_what_its_hosts_knew(proving: Proving) -> None:
     assert wanted <= found, sorted(wanted - found)
 
 
-def test_a_killed_selftest_leaves_nothing_for_long(proving: Proving) -> None:
-    note = Keys(NAME).folder / "defects.json"
+@pytest.mark.parametrize("command", ["verify --layer node --select L1-08", "build", "status"])
+def test_a_killed_selftest_leaves_nothing_for_the_next_command(proving: Proving, command: str) -> None:
+    note = Keys(NAME).folder / "damage.json"
     process = proving.start("selftest", "--select", "sysctl-off")
     proving.until(process, lambda: proving.run("worker-1", "sysctl -n net.ipv4.ip_forward").strip() == "0")
     kill_all(process)
     assert note.exists()
-    done = proving.invoke("verify", "--layer", "node", "--select", "L1-08")
+    done = proving.invoke(*command.split())
     assert done.code == 0, done.output
-    assert "took out seeded defects that a selftest left behind: sysctl-off" in done.output
+    assert "healed seeded defect sysctl-off of worker-1, left behind by process" in done.output
     assert not note.exists()
+    assert proving.run("worker-1", "sysctl -n net.ipv4.ip_forward").strip() == "1"
 
 
 def test_a_second_verify_is_refused_and_a_killed_ones_namespace_is_removed(proving: Proving) -> None:
@@ -183,7 +185,7 @@ def test_the_first_master_leaves_etcd_in_order_and_is_made_anew(proving: Proving
 def test_a_master_is_made_anew_when_somebody_deleted_it(proving: Proving) -> None:
     """Behind the back of the cluster, as a broken disk would."""
     before = inits(proving)
-    assert Lab.open(load(str(proving.inventory)), ROOT).provider.destroy("master-1")
+    assert Lab(load(str(proving.inventory)), ROOT).provider.destroy("master-1")
     done = proving.invoke("build")
     assert done.code == 0, done.output
     assert "dead etcd member removed" in done.output

@@ -78,7 +78,7 @@ def asking(proving: Proving) -> Iterator[list[str]]:
     over, wrong, asked = threading.Event(), list[str](), list[float]()
 
     def ask() -> None:
-        lab = Lab.open(load(str(proving.inventory)), ROOT)
+        lab = Lab(load(str(proving.inventory)), ROOT)
         lab.provider.enter()  # this thread alone: the commands stay outside
         tls = ssl.create_default_context()
         tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE

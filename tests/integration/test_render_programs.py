@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 
 from lab.addons import selected
-from lab.artifacts.files import provide_files
 from lab.artifacts.wanted import wanted
+from lab.artifacts.wanted_files import provide_files
 from lab.inventory import load
 from lab.inventory.loading import parse
 from lab.inventory.models import Inventory
@@ -73,7 +73,7 @@ def judge(programs: Programs, lab: Inventory, traits: Traits) -> None:
     files: dict[str, str] = {}
     for name in one_of_each_kind(lab):
         found = dict(host_outputs(lab, traits, pins(lab), Keys(lab.lab), name))
-        vendor = f"{name}/proxmox/plumbline-{lab.lab}-{name}.yaml"
+        vendor = f"{name}/cloud-init/vendor-data"
         files |= {f"{name}/user-data" if path == vendor else path: text for path, text in found.items()}
     documents = {path: text for path, text in files.items() if path.endswith(("/user-data", NETWORK))}
     assert documents

@@ -27,13 +27,14 @@ from lab.hosts.changes import HostChange
 from lab.hosts.converge import compare, look
 from lab.hosts.release import release
 from lab.inventory.loading import load
-from lab.labs import MACHINES, Lab, ssh_for
+from lab.labs import Lab
 from lab.local import Completed, run
 from lab.machines import Machine, State, Volume
+from lab.providers.lxc.face import MACHINES
 from lab.providers.lxc.provider import LxcProvider
 from lab.render.roles import all_packages
 from lab.runs import Run
-from lab.ssh import Keys, key_pair
+from lab.ssh import Keys, key_pair, ssh_for
 from lab.steps import hosts
 from lab.steps.context import Build
 from lab.waits import NotYet, wait_for
@@ -186,7 +187,7 @@ def test_a_machine_that_is_something_else_is_refused_with_all_reasons_at_once(ir
 
 
 def test_a_machine_is_equipped_and_let_go(iron: Iron, tmp_path: Path) -> None:
-    lab = Lab.open(load(str(iron.inventory())), ROOT)
+    lab = Lab(load(str(iron.inventory())), ROOT)
     items = wanted(lab.inventory)
     provided = provide(items, source="modules", packages=all_packages(), say=print)
     run_folder = Run(tmp_path, NAME, "build")

@@ -186,7 +186,7 @@ def test_a_machine_boots_from_our_seed_and_leaves_nothing(
     monkeypatch.setattr(vagrant, "run", lambda argv, **how: run([*INSIDE, *argv], **how))
     (home / "lab.yaml").write_text(INVENTORY.replace(BY_LXC, NAME))
     inventory = load(str(home / "lab.yaml"))
-    lab = Lab.open(inventory, home)
+    lab = Lab(inventory, home)
     lab.keys.own()
     traits = lab.provider.traits_of(HOST)
     files = seed(inventory, traits, bundle(inventory, traits, pins(inventory), HOST), lab.keys)

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from lab import authority
 from lab.authority import Authority
@@ -100,4 +106,15 @@ def test_half_a_ca_is_an_error_that_names_it(tmp_path: Path) -> None:
     made.issue()
     made.certificate_file.unlink()
     with pytest.raises(FailedError, match=f"the CA of {DOMAIN} cannot be read"):
+        made.issue()
+
+
+def test_a_key_of_another_kind_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    """Not one that was made here: somebody put an own CA in its place."""
+    made = Authority(tmp_path, DOMAIN)
+    made.issue()
+    [key] = [path for path in tmp_path.iterdir() if "PRIVATE KEY" in path.read_text()]
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key.write_bytes(other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with pytest.raises(FailedError, match=f"{key}: is no elliptic-curve key"):
         made.issue()

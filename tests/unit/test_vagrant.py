@@ -22,7 +22,7 @@ from lab.providers.lxc import preflight as lxc_preflight
 from lab.providers.lxc.preflight import HostFacts
 from lab.providers.vagrant import preflight as vagrant_preflight
 from lab.providers.vagrant import provider as vagrant
-from lab.providers.vagrant.config import LXC_BOX, machines, management_mac
+from lab.providers.vagrant.config import LXC_BOX, access, machines, management_mac
 from lab.providers.vagrant.preflight import LaptopFacts, closed, judge
 from lab.providers.vagrant.provider import VagrantProvider, parse_states
 from lab.render.bundle import bundle, pins
@@ -152,10 +152,10 @@ def test_containers_by_vagrant_need_what_our_own_need(
     )
     monkeypatch.setattr(lxc_preflight, "gather", {Path("/var/lib/lxc"): few}.__getitem__)
     monkeypatch.setattr(vagrant_preflight, "gather", lambda *_: GOOD)
-    found = VagrantProvider(tmp_path / "vagrant", "lxc", {}, None).preflight(lab_machines())
+    found = VagrantProvider(tmp_path / "vagrant", "lxc", {}, None, {}).preflight(lab_machines())
     assert [problem.subject for problem in found] == ["free memory", "fs.inotify.max_user_instances"]
     assert found[1].fix == "sysctl -w fs.inotify.max_user_instances=512"
-    assert VagrantProvider(tmp_path / "vagrant", "libvirt", {}, None).preflight(lab_machines()) == []
+    assert VagrantProvider(tmp_path / "vagrant", "libvirt", {}, None, {}).preflight(lab_machines()) == []
 
 
 def test_vagrants_words_become_states() -> None:
@@ -177,13 +177,13 @@ def test_vagrants_words_become_states() -> None:
 
 
 def test_a_lab_that_was_never_made_is_absent_without_asking_vagrant(tmp_path: Path) -> None:
-    provider = VagrantProvider(tmp_path / "vagrant", "libvirt", {}, None)
+    provider = VagrantProvider(tmp_path / "vagrant", "libvirt", {}, None, {})
     assert provider.machines() == {}
     assert provider.state("master-1") is State.ABSENT
     assert not provider.clean()
     assert not provider.leftovers()
     with pytest.raises(InputError, match="--backend: vmware: must be one of libvirt, virtualbox, lxc"):
-        VagrantProvider(tmp_path, "vmware", {}, None)
+        VagrantProvider(tmp_path, "vmware", {}, None, {})
 
 
 def test_an_error_of_a_plugin_shows_its_cause_and_not_rubys_stack(
@@ -197,7 +197,7 @@ def test_an_error_of_a_plugin_shows_its_cause_and_not_rubys_stack(
     monkeypatch.setattr(vagrant, "run", lambda *_, **__: ended)
     (tmp_path / "Vagrantfile").touch()
     with pytest.raises(CommandError) as raised:
-        VagrantProvider(tmp_path, "libvirt", {}, None).machines()
+        VagrantProvider(tmp_path, "libvirt", {}, None, {}).machines()
     shown = raised.value.message.splitlines()
     assert [line.strip() for line in shown[1:]] == ["==> haproxy: Starting domain.", cause]
 
@@ -268,7 +268,7 @@ def at_once(
     monkeypatch.setattr(vagrant_preflight, "iso_tool", lambda: ("xorriso",))
     listed = [{"name": name, "boxes": {"libvirt": box}} for name, box in boxes.items()]
     files = {"Vagrantfile": "", "machines.json": json.dumps({"machines": listed})}
-    provider = VagrantProvider(folder / "vagrant", backend, files, None)
+    provider = VagrantProvider(folder / "vagrant", backend, files, None, {})
     provider.prepare()
     return programs, provider
 
@@ -296,7 +296,8 @@ def test_the_seed_keeps_vagrants_own_card_and_leaves_by_it(
 ) -> None:
     monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
     wanted = bundle(lab, Traits(), pins(lab), "pi-1")
-    network = yaml.safe_load(seed(lab, Traits(), wanted, Keys(lab.lab))["network-config"])["ethernets"]
+    files = seed(lab, access(lab, "pi-1"), wanted, Keys(lab.lab))
+    network = yaml.safe_load(files["network-config"])["ethernets"]
     assert network["management"] == {
         "match": {"macaddress": management_mac(lab, "pi-1")},
         "optional": True,

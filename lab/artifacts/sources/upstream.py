@@ -113,7 +113,8 @@ class UpstreamSource:
         return made
 
     def _pull(self, name: str, image: Image, work: Path) -> Mapping[str, Path]:
-        assert image.digest
+        if not image.digest:
+            raise FailedError(f"{name}: has no digest", next_step="add `digest` in artifacts/catalogue.yaml")
         pull = Pull(
             component=name,
             reference=image.tagged,
@@ -159,12 +160,11 @@ def extract(archive: Path, members: Mapping[str, str], folder: Path, url: str) -
     with tarfile.open(archive) as tar:
         found = {Path(member.name).as_posix(): member for member in tar if member.isfile()}
         for program, name in members.items():
-            if name not in found:
+            content = tar.extractfile(found[name]) if name in found else None
+            if content is None:
                 raise FailedError(
                     f"{url}: no file {name} in it", next_step="correct `members` in the catalogue"
                 )
-            content = tar.extractfile(found[name])
-            assert content
             made[program] = folder / program
             with content, made[program].open("wb") as out:
                 shutil.copyfileobj(content, out, 1 << 20)

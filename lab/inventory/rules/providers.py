@@ -4,74 +4,59 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from lab.inventory.models import Arch, Host, HostRole, Inventory, ProviderName
+from lab.inventory.models import Host, HostRole, Inventory
 from lab.inventory.problems import Loc, Problem
+from lab.inventory.providers import names, rules_of
 from lab.inventory.rules.hosts import host
-from lab.inventory.sections import HostPower
 
-_NO_HYPERVISOR: Mapping[str, tuple[Any, ...]] = {"hypervisor": (None,), "vmid": (None,)}
-_MADE: Mapping[str, tuple[Any, ...]] = {"host_key": (None,), "power": (HostPower(),)}
-ALLOWED: Mapping[ProviderName, Mapping[str, tuple[Any, ...]]] = {
-    ProviderName.LXC: {
-        "os": ("debian-12",),
-        "arch": (Arch.AMD64,),
-        "hardware": ("vm",),
-        **_NO_HYPERVISOR,
-        **_MADE,
-    },
-    ProviderName.VAGRANT: {"arch": (Arch.AMD64,), "hardware": ("vm",), **_NO_HYPERVISOR, **_MADE},
-    ProviderName.PROXMOX: {"arch": (Arch.AMD64,), "hardware": ("vm",), **_MADE},
-    ProviderName.STATIC: _NO_HYPERVISOR,
-}
-"""The values that a provider takes, for the fields where it does not take all."""
-RASPBERRY_PI: Mapping[str, tuple[Any, ...]] = {
-    "arch": (Arch.ARM64,),
+RASPBERRY_PI: Mapping[str, tuple[str, ...]] = {
+    "arch": ("arm64",),
     "os": ("ubuntu-24.04",),
-    "cpus": (4,),
-    "memory_gib": (2, 4, 8, 16),
+    "cpus": ("4",),
+    "memory_gib": ("2", "4", "8", "16"),
 }
 """What a Raspberry Pi 5 is (product brief: four cores; 2, 4, 8 or 16 GB), and what boots on it here."""
-
-
-def provider_of(inventory: Inventory, machine: Host) -> ProviderName:
-    """Who makes a machine."""
-    return machine.provider or inventory.provider
 
 
 def makes(inventory: Inventory) -> Iterator[Problem]:
     """A machine is one that its provider can make."""
     for name, machine in inventory.hosts.items():
-        provider = provider_of(inventory, machine)
-        owner = host(name, "provider") if machine.provider else ("provider",)
-        yield from _only(name, machine, ALLOWED[provider], f"provider {provider}", owner)
-        if provider is ProviderName.PROXMOX and not machine.hypervisor:
+        provider = inventory.provided_by(name)
+        rules = rules_of(provider)
+        owner = _owner(name, machine)
+        yield from _takes(name, machine, rules.takes, f"provider {provider}", owner)
+        for key in rules.refuses:
+            if getattr(machine, key) != Host.model_fields[key].get_default(call_default_factory=True):
+                rule = f"means nothing to provider {provider}"
+                yield Problem(host(name, key), rule, "remove it", others=(owner,), depends=_read(name))
+        if rules.needs_hypervisor and not machine.hypervisor:
             known = ", ".join(inventory.hypervisors) or "described under hypervisors"
             read = (owner, host(name, "provider"), host(name, "hypervisor"))
-            rule, fix = "a machine on Proxmox VE needs its hypervisor", f"add hypervisor: one of {known}"
+            rule, fix = f"a machine on {rules.title} needs its hypervisor", f"add hypervisor: one of {known}"
             yield Problem(("hosts", name), rule, fix, depends=read, value="")
 
 
 def reached(inventory: Inventory) -> Iterator[Problem]:
-    """Machines on Proxmox VE are made through its API, so the inventory says where that is."""
-    if inventory.proxmox is not None:
-        return
+    """A provider that is reached through an API has the section that says where that is."""
+    told = set()
     for name, machine in inventory.hosts.items():
-        if provider_of(inventory, machine) is ProviderName.PROXMOX:
-            path: Loc = host(name, "provider") if machine.provider else ("provider",)
-            rule = "the section proxmox is missing, which says where its API is"
-            fix = "add proxmox with host and token: docs/proxmox.md"
-            yield Problem(path, rule, fix, depends=(("proxmox",),))
-            return
+        section = rules_of(inventory.provided_by(name)).section
+        if section is None or section.key in told or getattr(inventory, section.key) is not None:
+            continue
+        told.add(section.key)
+        rule = f"the section {section.key} is missing, {section.rule}"
+        yield Problem(_owner(name, machine), rule, section.fix, depends=((section.key,),))
 
 
 def unused(inventory: Inventory) -> Iterator[Problem]:
-    """A lab without a machine on Proxmox VE has no section for it: nothing would read it."""
-    providers = {provider_of(inventory, machine) for machine in inventory.hosts.values()}
-    if inventory.proxmox is not None and ProviderName.PROXMOX not in providers:
-        rule, fix = "no machine of this lab is made on Proxmox VE", "remove the section"
-        yield Problem(("proxmox",), rule, fix, depends=(("provider",), ("hosts",)))
+    """A lab without a machine of a provider has no section for it: nothing would read it."""
+    used = set(map(inventory.provided_by, inventory.hosts))
+    for name in names():
+        rules = rules_of(name)
+        if rules.section and name not in used and getattr(inventory, rules.section.key) is not None:
+            rule, fix = f"no machine of this lab is made on {rules.title}", "remove the section"
+            yield Problem((rules.section.key,), rule, fix, depends=(("provider",), ("hosts",)))
 
 
 def pis(inventory: Inventory) -> Iterator[Problem]:
@@ -80,46 +65,53 @@ def pis(inventory: Inventory) -> Iterator[Problem]:
         if machine.hardware != "raspberry-pi-5":
             continue
         hardware = host(name, "hardware")
-        yield from _only(name, machine, RASPBERRY_PI, "a Raspberry Pi 5", hardware)
+        yield from _takes(name, machine, RASPBERRY_PI, "a Raspberry Pi 5", hardware)
 
 
-def _only(
-    name: str, machine: Host, allowed: Mapping[str, tuple[Any, ...]], owner: str, owner_path: Loc
+def _owner(name: str, machine: Host) -> Loc:
+    """Where the machine's provider is chosen."""
+    return host(name, "provider") if machine.provider else ("provider",)
+
+
+def _read(name: str) -> tuple[Loc, ...]:
+    return (host(name, "provider"), host(name, "hardware"))
+
+
+def _takes(
+    name: str, machine: Host, taken: Mapping[str, tuple[str, ...]], owner: str, owner_path: Loc
 ) -> Iterator[Problem]:
-    read = (host(name, "provider"), host(name, "hardware"))
-    for key, values in allowed.items():
-        if getattr(machine, key) in values:
-            continue
-        rule, fix = f"means nothing to {owner}", "remove it"
-        if values not in ((None,), (HostPower(),)):
-            choice = " or ".join(str(item) for item in values)
+    for key, values in taken.items():
+        if str(getattr(machine, key)) not in values:
+            choice = " or ".join(values)
             rule, fix = f"{owner} takes only {key} {choice}", f"write {choice}"
-        yield Problem(host(name, key), rule, fix, others=(owner_path,), depends=read)
+            yield Problem(host(name, key), rule, fix, others=(owner_path,), depends=_read(name))
 
 
 def one_network(inventory: Inventory) -> Iterator[Problem]:
-    """LXC machines live in a network of their own on this machine: no other provider's can join it.
+    """Machines whose network never leaves this machine are not joined by other providers' machines.
 
     A machine that exists may stand there, if somebody has put it there; whether it does is seen by asking it.
     """
-    owners = {name: provider_of(inventory, machine) for name, machine in inventory.hosts.items()}
-    if ProviderName.LXC not in owners.values():
-        return
-    for name, provider in owners.items():
-        if provider not in (ProviderName.LXC, ProviderName.STATIC):
-            path: Loc = host(name, "provider") if inventory.hosts[name].provider else ("provider",)
+    for closed in dict.fromkeys(map(inventory.provided_by, inventory.hosts)):
+        joined_by = rules_of(closed).joined_by
+        if joined_by is None:
+            continue
+        for name, machine in inventory.hosts.items():
+            if inventory.provided_by(name) in (closed, *joined_by):
+                continue
+            path = _owner(name, machine)
             others = (("provider",),) if path != ("provider",) else ()
-            rule = "cannot share a lab with lxc machines, whose network never leaves this machine"
-            fix = "remove it" if others else "write lxc, or take provider: lxc away from the hosts"
+            rule = f"cannot share a lab with {closed} machines, whose network never leaves this machine"
+            fix = "remove it" if others else f"write {closed}, or take provider: {closed} away from the hosts"
             yield Problem(path, rule, fix, others=others)
             return
 
 
 def tagged(inventory: Inventory) -> Iterator[Problem]:
     """A VLAN tag is set on a hypervisor's bridge; no other provider has a place for it."""
-    providers = {provider_of(inventory, machine) for machine in inventory.hosts.values()}
-    if inventory.network.vlan is not None and ProviderName.PROXMOX not in providers:
-        rule = "only machines of the proxmox provider can be given a VLAN tag"
+    able = [name for name in names() if rules_of(name).vlan]
+    if inventory.network.vlan is not None and not {*map(inventory.provided_by, inventory.hosts)} & {*able}:
+        rule = f"only machines of the {' and '.join(able)} provider can be given a VLAN tag"
         yield Problem(("network", "vlan"), rule, "remove it", depends=(("provider",),))
 
 

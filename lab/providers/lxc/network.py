@@ -6,20 +6,18 @@ machine, no route, no forwarding, so two labs may use the same addresses at the 
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
 from collections.abc import Sequence
 from ipaddress import IPv4Interface
 from pathlib import Path
 
 from lab.errors import FailedError
-from lab.local import Completed, run
+from lab.inventory.models import Inventory
+from lab.local import Completed, enter_network, run
 
 BRIDGE = "lab0"
 PINS = Path("/run/netns")
 _MARK = "plumbline "  # an alias of the bridge starts with it; the lab's folder follows
-_CLONE_NEWNET = 0x40000000  # linux/sched.h
 _SECONDS = 20.0
 
 # `ip netns exec` mounts a sysfs that hides /sys/fs/cgroup; LXC needs both: the sysfs of this network to look
@@ -30,6 +28,11 @@ _ENTER_SYS = (
     "exec 3</sys/fs/cgroup && mount -t sysfs sysfs /sys && "
     'mount --no-canonicalize --rbind /proc/self/fd/3 /sys/fs/cgroup && exec 3<&- && exec "$@"'
 )
+
+
+def bridge_of(inventory: Inventory) -> IPv4Interface:
+    """What an embedded lab's switch carries: the gateway's address."""
+    return IPv4Interface((inventory.network.gateway, inventory.network.lan.prefixlen))
 
 
 class LabNetwork:
@@ -155,14 +158,7 @@ class LabNetwork:
         Raises `FailedError` when the lab has no network.
         """
         self._require()
-        libc = ctypes.CDLL(None, use_errno=True)
-        pin = os.open(self.pin, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            if libc.setns(pin, _CLONE_NEWNET):
-                why = os.strerror(ctypes.get_errno())
-                raise FailedError(f"network namespace {self.name}: cannot be entered: {why}")
-        finally:
-            os.close(pin)
+        enter_network(self.pin)
 
     def _require(self) -> None:
         if not self.exists():

@@ -28,6 +28,12 @@ _START_SECONDS = 60.0
 _MONITOR_PATIENCE = 5.0  # seconds a monitor gets to tidy up; it took under 0.1 s for each of 6 at once
 
 
+def traits() -> Traits:
+    """What the machines cannot do on this machine's kernel."""
+    restricted = lxc_preflight.oom_score_restricted()
+    return Traits(shares_kernel=True, oom_score_restricted=restricted, layered=True)
+
+
 class LxcProvider:
     """Machines of one lab as LXC containers. The contract is `lab.machines.Provider`.
 
@@ -56,8 +62,7 @@ class LxcProvider:
         return Cgroups(self._lab)
 
     def traits_of(self, name: str) -> Traits:  # noqa: ARG002  # all are alike
-        restricted = lxc_preflight.oom_score_restricted()
-        return Traits(shares_kernel=True, oom_score_restricted=restricted, layered=True)
+        return traits()
 
     def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
         names = [machine.name for machine in machines]

@@ -12,10 +12,18 @@ from urllib.parse import quote
 from lab.errors import FailedError
 from lab.inventory.models import HostRole, Inventory
 from lab.inventory.proxmox import Snippets
+from lab.providers.proxmox.mark import TAG, lab_tag
 from lab.ssh import Keys
 
+NAME = "proxmox"
+"""The provider's name in inventories: that of its folder."""
 SNIPPET_LIMIT = 1024 * 1024
 """Bytes of one snippet (qemu-server, Cloudinit.pm)."""
+
+
+def hosts_of(inventory: Inventory) -> tuple[str, ...]:
+    """The machines of a lab that stand on Proxmox VE."""
+    return tuple(name for name in inventory.hosts if inventory.provided_by(name) == NAME)
 
 
 def fields(inventory: Inventory, name: str, keys: Keys) -> dict[str, Any]:
@@ -37,7 +45,7 @@ def fields(inventory: Inventory, name: str, keys: Keys) -> dict[str, Any]:
         "cores": host.cpus,
         "memory": host.memory_gib * 1024,
         "onboot": 1,
-        "tags": ";".join(sorted({"plumbline", f"plumbline-{inventory.lab}", host.role.value})),
+        "tags": ";".join(sorted({TAG, lab_tag(inventory.lab), host.role.value})),
         "net0": f"virtio={inventory.mac(name).upper()},bridge={bridge}{tag}",
         "ipconfig0": f"ip={inventory.interface(name)},gw={inventory.network.gateway}",
         "nameserver": " ".join(map(str, inventory.nameservers)),

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
-from lab.errors import FailedError
-from lab.inventory.models import Inventory, ProviderName
+from lab.errors import FailedError, InputError
+from lab.inventory.models import Inventory
 from lab.machines import Leftovers, Machine, Power, Problem, State, Traits
 from lab.providers.proxmox import preflight as proxmox_preflight
 from lab.providers.proxmox.agent import verdict
 from lab.providers.proxmox.api import ProxmoxApi, secret
 from lab.providers.proxmox.clones import TASK_SECONDS, Clones
+from lab.providers.proxmox.config import hosts_of
 from lab.providers.proxmox.fleet import Fleet, Row
 from lab.providers.proxmox.machines import Machines
 from lab.providers.proxmox.plan import sentences
@@ -22,6 +23,7 @@ from lab.providers.proxmox.templates import Templates, Wanted
 from lab.ssh import Keys
 from lab.waits import NotYet
 
+TRAITS = Traits(writes_seed=True)
 POWER_SECONDS = 120.0
 """Until a machine is in the state that was asked for; its task alone may take longer."""
 _CALLS = {
@@ -43,15 +45,18 @@ _REACHED = {
 class ProxmoxProvider:
     """Machines of one lab on Proxmox VE. The contract is `lab.machines.Provider`.
 
-    `report` gets a line for each warning of a task.
+    `report` gets a line for each warning of a task. Raises `InputError` for an inventory that does not say
+    where the API is.
     """
 
     def __init__(self, inventory: Inventory, report: Callable[[str], None] = lambda _: None) -> None:
-        assert inventory.proxmox is not None  # a rule of the inventory
+        if inventory.proxmox is None:
+            raise InputError(
+                f"{inventory.lab}: has no section proxmox, which says where its API is",
+                next_step="add proxmox with host and token: docs/proxmox.md",
+            )
         self._inventory, self._settings, self._report = inventory, inventory.proxmox, report
-        self._hosts = [
-            name for name in inventory.hosts if inventory.provided_by(name) is ProviderName.PROXMOX
-        ]
+        self._hosts = hosts_of(inventory)
 
     @cached_property
     def api(self) -> ProxmoxApi:
@@ -86,7 +91,7 @@ class ProxmoxProvider:
         return Clones(self.api, self._tasks, self.fleet, self.templates, self._inventory, self._settings)
 
     def traits_of(self, name: str) -> Traits:  # noqa: ARG002  # all its machines are alike
-        return Traits(writes_seed=True)
+        return TRAITS
 
     def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
         return proxmox_preflight.preflight(

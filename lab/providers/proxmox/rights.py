@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab.inventory.models import Inventory, ProviderName
+from lab.inventory.models import Inventory
 from lab.inventory.proxmox import Proxmox
 from lab.machines import Problem
+from lab.providers.proxmox.config import hosts_of
 
 _PARTS = ("CDROM", "CPU", "Cloudinit", "Disk", "HWType", "Memory", "Network", "Options")
 MACHINE_RIGHTS = (
@@ -29,7 +30,7 @@ class Need:
 
 def needs(inventory: Inventory, settings: Proxmox, major: int) -> list[Need]:
     """Everything that build and destroy need, for Proxmox VE of this major version; the least there is."""
-    hosts = [name for name in inventory.hosts if inventory.provided_by(name) is ProviderName.PROXMOX]
+    hosts = hosts_of(inventory)
     nodes = sorted({inventory.hosts[name].hypervisor or "" for name in hosts})
     tag = f"/{inventory.network.vlan}" if inventory.network.vlan else ""
     bridges = sorted({inventory.hypervisors[node].bridge for node in nodes})

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lab.artifacts.toolchain import MACHINE
-from lab.checks.facts import SCRIPT
 from lab.errors import DeadlineError, FailedError
+from lab.hosts import programs
 from lab.inventory.models import Host
 from lab.machines import Problem, Traits
 from lab.providers.lxc.preflight import oom_score_restricted
@@ -71,7 +70,7 @@ def look(ssh: Ssh, name: str, evidence: Sequence[str], public_key: str) -> Exist
     try:
         said = ssh.run(
             name,
-            f"python3 -c {shlex.quote(SCRIPT.read_text())}",
+            programs.command(programs.FACTS),
             seconds=20,
             stdin=json.dumps(request),
         )

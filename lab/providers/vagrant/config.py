@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 from lab.inventory.models import Inventory
+from lab.machines import Traits
 from lab.providers.lxc.config import CONTAINER, SYSCTLS
 from lab.providers.lxc.network import BRIDGE
 from lab.ssh import Keys
@@ -26,6 +28,12 @@ def management_mac(inventory: Inventory, name: str) -> str:
     """MAC of the card by which Vagrant itself reaches a machine: locally administered, derived."""
     digest = sha256(f"{inventory.lab}/{name}/management".encode()).digest()
     return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
+
+
+def access(inventory: Inventory, name: str) -> Traits:
+    """By what a machine is reached beside the lab's LAN, whatever the backend."""
+    networks = tuple(map(IPv4Network, NETWORKS.values()))
+    return Traits(networks=networks, management_mac=management_mac(inventory, name))
 
 
 def machines(inventory: Inventory, keys: Keys, folder: Path) -> str:

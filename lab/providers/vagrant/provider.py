@@ -14,6 +14,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -50,23 +51,31 @@ class VagrantProvider:
     """Machines of one lab. The contract is `lab.machines.Provider`.
 
     `folder` holds Vagrantfile, machines.json, seeds and Vagrant's own state; `files` are the first two, by
-    name; `network` is the embedded network of the lxc backend, None for the others.
+    name; `network` is the embedded network of the lxc backend, None for the others; `traits` are those of
+    each machine on any backend.
     """
 
     def __init__(
-        self, folder: Path, backend: str, files: Mapping[str, str], network: LabNetwork | None
+        self,
+        folder: Path,
+        backend: str,
+        files: Mapping[str, str],
+        network: LabNetwork | None,
+        traits: Mapping[str, Traits],
     ) -> None:
         if backend not in BACKENDS:
             raise InputError(f"--backend: {backend}: must be one of {', '.join(BACKENDS)}")
         self._folder, self._backend, self._files, self._network = folder, backend, files, network
+        self._traits = traits
         self._states: tuple[float, dict[str, State]] | None = None
         self._guard, self._making = threading.Lock(), threading.Lock()
         self._settled: set[str] = set()
 
-    def traits_of(self, name: str) -> Traits:  # noqa: ARG002  # all are alike
+    def traits_of(self, name: str) -> Traits:
         if self._backend != "lxc":
-            return Traits()
-        return Traits(shares_kernel=True, oom_score_restricted=lxc_preflight.oom_score_restricted())
+            return self._traits[name]
+        restricted = lxc_preflight.oom_score_restricted()
+        return replace(self._traits[name], shares_kernel=True, oom_score_restricted=restricted)
 
     def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
         listed = list(machines)

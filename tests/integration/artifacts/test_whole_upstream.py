@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +38,7 @@ OFFICIAL = [
     if item in WANTED and not (isinstance(component, Image) and not component.upstream)
 ]
 """In the order of source upstream: programs, then what is no set of programs."""
+FOREIGN = ("--arch", next(arch for arch in ARCHES if arch != host_arch()))
 INVENTORY = """\
 lab: from-upstream
 provider: lxc
@@ -60,6 +63,34 @@ def world() -> Iterator[World]:
             yield made
     finally:
         shutil.rmtree(folder)
+
+
+def test_ctrl_c_in_the_middle_leaves_nothing_half(world: World) -> None:
+    """What was finished is there, and no program goes on; the tests below finish it."""
+    words = world.command(sys.executable, "-m", "invoke", "artifacts", "-s", "upstream", *FOREIGN, "--fetch")
+    with subprocess.Popen(
+        words, env=world.env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if b"pulling" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        output = process.stdout.read().decode()
+        assert process.wait(60) == 130, output
+    assert "stopped." in output
+    assert "Traceback" not in output
+    assert list((world.folder / "cache" / "work").iterdir()) == []
+    assert not [pid for pid in Path("/proc").glob("[0-9]*") if str(world.folder).encode() in arguments(pid)]
+
+
+def arguments(process: Path) -> bytes:
+    """What a program was started with, if it is a skopeo."""
+    try:
+        words = (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
+    return words if words.startswith(b"skopeo") else b""
 
 
 @pytest.fixture(scope="module", params=[arch for arch in ARCHES if arch != host_arch()] + [host_arch()])

@@ -9,11 +9,11 @@ import pytest
 
 from lab.artifacts import choice
 from lab.artifacts.choice import check_cross, source_of
-from lab.artifacts.files import provide_files
 from lab.artifacts.provide import root_filesystem
 from lab.artifacts.sources.modules import IMAGE_TAR, LAYER_TAR
 from lab.artifacts.store import Store
 from lab.artifacts.wanted import wanted
+from lab.artifacts.wanted_files import provide_files
 from lab.catalogue.catalogue import Selection
 from lab.catalogue.load import load_catalogue
 from lab.catalogue.model import Image, Programs

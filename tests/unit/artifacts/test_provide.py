@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,9 @@ class Made:
 
 
 @pytest.fixture(autouse=True)
-def fresh() -> None:
+def fresh() -> Iterator[None]:
+    programs.start_anew()
+    yield
     programs.start_anew()
 
 
@@ -66,7 +69,7 @@ def test_four_are_fetched_at_a_time_beside_what_is_built_in_its_order() -> None:
 def test_nothing_new_is_begun_once_something_failed() -> None:
     source = Made(["f9", *(f"b{number}" for number in range(100))], fails="f9")
     with pytest.raises(FailedError, match="f9: does not work"):
-        make_all(source)
+        make_all(source, lambda: None)
     assert sorted(source.begun) == ["b0", "f9"]
     with pytest.raises(FailedError, match="being stopped"):
         programs.still_wanted("more")

@@ -6,11 +6,11 @@ import pytest
 
 from lab.artifacts import choice
 from lab.artifacts.choice import choose, placed_programs, root_key_of, source_of
-from lab.artifacts.files import provide_files
 from lab.artifacts.provide import program
 from lab.artifacts.status import status
 from lab.artifacts.store import Entry, Key, Store, StoredFile
 from lab.artifacts.wanted import wanted
+from lab.artifacts.wanted_files import provide_files
 from lab.catalogue.catalogue import Catalogue, Selection
 from lab.catalogue.load import load_catalogue
 from lab.catalogue.model import ComponentVersion

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +254,17 @@ def test_what_is_not_yaml_is_refused(tmp_path: Path, text: str, said: str) -> No
 def test_a_missing_catalogue_is_named() -> None:
     with pytest.raises(InputError, match="No such file"):
         load_yaml(CATALOGUE.with_name("none.yaml"), Catalogue)
+
+
+def test_the_catalogue_is_read_by_commands_and_not_by_imports() -> None:
+    """What is wrong in it is then an input error of the command, like everything that people write."""
+    program = (
+        "import lab.catalogue.load as load\n"
+        "load.load_catalogue = lambda *_: 1 / 0\n"
+        "import lab.inventory, lab.commands.session, lab.commands.artifacts, lab.commands.checking\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_addon_that_brings_components_is_read() -> None:

@@ -19,7 +19,7 @@ from lab.inventory.models import Inventory
 from lab.labs import Lab
 from lab.operations.build import steps as building
 from lab.runs import Run
-from lab.ssh import Keys, Result
+from lab.ssh import Result
 from tests.unit.core.terminal import CTRL_C, CTRL_D, Terminal
 from tests.world import INVENTORY, World, inventory
 
@@ -40,21 +40,19 @@ class Site:
     def destroy(self, host: str = "", yes: str = "", lose_quorum: bool = False) -> int:
         """The exit code."""
         try:
-            operating.operate("destroy", "test", "", False, host=host, yes=yes, lose_quorum=lose_quorum)
+            operating.operate("destroy", "rehearsal", "", False, host=host, yes=yes, lose_quorum=lose_quorum)
         except Exit as left:
             return left.code or 0
         return 0
 
     def lab(self) -> Lab:
-        made = Lab(self.world.inventory, self.folder, self.world.provider)
-        made.__dict__["ssh"] = self.world.ssh
-        made.__dict__["keys"] = Keys("test")
-        return made
+        world = self.world
+        return Lab(world.inventory, self.folder, world.provider, ssh=world.ssh, api=world.api)
 
     def plan(self, **options: object) -> int:
         """The exit code of `invoke plan --of destroy`."""
         try:
-            operating.plan("destroy", "test", "", **options)
+            operating.plan("destroy", "rehearsal", "", **options)
         except Exit as left:
             return left.code or 0
         return 0
@@ -94,9 +92,8 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
             run.close()
 
     monkeypatch.setattr(operating, "session", opened)
-    monkeypatch.setattr("lab.steps.context.Api", lambda _: made.world.api)
-    monkeypatch.setattr(asking, "somebody_there", lambda: made.terminal)
     monkeypatch.setattr("builtins.input", made.input)
+    monkeypatch.setattr(asking, "somebody_there", lambda: made.terminal)
     made.world.ssh.on("", f"test -d {ETCD_DATA}", "")
     made.world.ssh.on("", "cat /etc/kubernetes/admin.conf", "a kubeconfig")
     yield made

@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 from lab.errors import CommandError, DeadlineError, FailedError, InputError
-from lab.inventory.models import Arch, ProviderName
-from lab.labs import Lab, provider_for, stocked, vagrant_backend
+from lab.inventory.models import Arch
+from lab.inventory.providers import ProviderName
+from lab.labs import Lab
+from lab.providers.face import face
 from lab.providers.lxc.provider import LxcProvider
 from lab.providers.mixed import MixedProvider
+from lab.providers.opening import provider_for, stocked
 from lab.providers.static.provider import StaticProvider
+from lab.providers.vagrant.face import noted_backend
 from lab.providers.vagrant.provider import VagrantProvider
 from tests.fakes import FakeProvider, FakeSsh
 from tests.world import inventory
@@ -26,9 +30,7 @@ def ssh() -> FakeSsh:
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ssh: FakeSsh) -> Lab:
     monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
-    made = Lab(inventory(), tmp_path, FakeProvider())
-    made.__dict__["ssh"] = ssh
-    return made
+    return Lab(inventory(), tmp_path, FakeProvider(), ssh=ssh)
 
 
 def test_a_host_is_found_by_name_and_an_unknown_one_refused_with_the_names(lab: Lab) -> None:
@@ -41,15 +43,15 @@ def test_a_host_is_found_by_name_and_an_unknown_one_refused_with_the_names(lab: 
 
 def test_the_lxc_provider_is_made_from_the_inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLUMBLINE_MACHINES", str(tmp_path))
-    assert isinstance(Lab.open(inventory(), tmp_path).provider, LxcProvider)
+    assert isinstance(Lab(inventory(), tmp_path).provider, LxcProvider)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_machines_that_exist_share_a_lab_with_those_that_are_made(tmp_path: Path) -> None:
-    worker = inventory().hosts["worker-2"].model_copy(update={"provider": ProviderName.STATIC})
+    worker = inventory().hosts["worker-2"].model_copy(update={"provider": ProviderName("static")})
     wanted = inventory().model_copy(update={"hosts": {**inventory().hosts, "worker-2": worker}})
     assert isinstance(provider_for(wanted, tmp_path), MixedProvider)
-    every = inventory().model_copy(update={"provider": ProviderName.STATIC})
+    every = inventory().model_copy(update={"provider": ProviderName("static")})
     assert isinstance(provider_for(every, tmp_path), StaticProvider)
     assert stocked(wanted) == (Arch.AMD64,)
     assert stocked(inventory()) == ()
@@ -59,11 +61,26 @@ def test_vagrants_backend_is_what_the_first_build_noted_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("VAGRANT_DEFAULT_PROVIDER", raising=False)
-    wanted = inventory().model_copy(update={"provider": ProviderName.VAGRANT})
+    wanted = inventory().model_copy(update={"provider": ProviderName("vagrant")})
     assert isinstance(provider_for(wanted, tmp_path), VagrantProvider)
-    assert vagrant_backend(tmp_path) == "libvirt"
+    assert noted_backend(tmp_path) == "libvirt"
     (tmp_path / "backend").write_text("lxc\n")
-    assert vagrant_backend(tmp_path) == "lxc"
+    assert noted_backend(tmp_path) == "lxc"
+
+
+def test_a_chosen_backend_is_vagrants_and_nobody_elses(tmp_path: Path) -> None:
+    wanted = inventory().model_copy(update={"provider": ProviderName("vagrant")})
+    provider_for(wanted, tmp_path, backend="virtualbox").prepare()
+    assert noted_backend(tmp_path / ".lab" / "test" / "vagrant") == "virtualbox"
+    with pytest.raises(InputError, match="--backend: vmware: must be one of libvirt, virtualbox, lxc"):
+        provider_for(wanted, tmp_path, backend="vmware")
+    with pytest.raises(InputError, match="--backend: libvirt: lxc: takes no backend"):
+        provider_for(inventory(), tmp_path, backend="libvirt")
+
+
+def test_a_provider_that_is_none_is_never_taken_for_another() -> None:
+    with pytest.raises(InputError, match="provider: kvm: must be one of lxc, proxmox, static, vagrant"):
+        face("kvm")
 
 
 def test_what_a_checkout_keeps_of_a_lab_lies_in_one_folder(lab: Lab, tmp_path: Path) -> None:

@@ -11,10 +11,9 @@ import pytest
 from invoke.context import Context
 
 import tasks
-from lab.commands import session
-from lab.faults import marker
-from lab.faults.catalogue import KINDS
-from lab.faults.kinds import Fault
+from lab.commands import operating, session
+from lab.damage import Entry, Journal
+from lab.faults import recovery
 from lab.labs import Lab
 from tests.world import INVENTORY
 
@@ -33,15 +32,18 @@ class Mended(BaseException):
     """Ends a command in the moment in which it heals: no command may catch it and go on."""
 
 
-@pytest.fixture
-def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An inventory with a lab in which a fault was left behind."""
+LEFT = (Entry("power-off", "master-2", seconds=60), Entry("sysctl-off", "worker-1", repair="true"))
+
+
+@pytest.fixture(params=LEFT, ids=("fault", "defect"))
+def left(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An inventory with a lab in which a fault, or a seeded defect, was left behind."""
     monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(session, "ROOT", tmp_path)
     path = tmp_path / "mine.yaml"
     path.write_text(INVENTORY + "disposable: true\n")
-    lab = Lab.open(session.read(str(path)), tmp_path)
-    marker.write(lab, Fault(KINDS["power-off"], "master-2", 60))
+    lab = Lab(session.read(str(path)), tmp_path)
+    Journal(lab).add(request.param)
 
     def healed(*_: object) -> tuple[str, ...]:
         raise Mended
@@ -49,12 +51,12 @@ def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     def touched(*_: object) -> None:
         raise AssertionError("the lab was touched and not healed")
 
-    monkeypatch.setattr(marker, "heal_left_behind", healed)
+    monkeypatch.setattr(recovery, "heal_left_behind", healed)
+    monkeypatch.setattr(operating, "heal_left_behind", healed)
     monkeypatch.setattr("lab.labs.provider_for", touched)
     before = signal.getsignal(signal.SIGTERM)
     yield path
     signal.signal(signal.SIGTERM, before)
-    session.read("rehearsal")
 
 
 def invoke(name: str, inventory: Path) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from invoke.exceptions import Exit
 
+import tasks
 from lab.commands import operating
 from lab.commands.session import Session
 from lab.console import Console
+from lab.damage import Entry, Journal
 from lab.errors import DeadlineError, FailedError, PreflightError
 from lab.labs import Lab
 from lab.locks import exclusive
@@ -51,10 +53,10 @@ class Frame:
 
     def act(self, **options: object) -> int:
         """The exit code."""
-        return _code(lambda: operating.operate("build", "test", "", False, **options))
+        return _code(lambda: operating.operate("build", "rehearsal", "", False, **options))
 
     def plan(self, **options: object) -> int:
-        return _code(lambda: operating.plan("build", "test", "", **options))
+        return _code(lambda: operating.plan("build", "rehearsal", "", **options))
 
 
 def _code(command: Callable[[], None]) -> int:
@@ -70,8 +72,7 @@ def frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Frame]:
     monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
     world = World(tmp_path)
     world.ssh.on("", "", FailedError("no route to host"))
-    lab = Lab(world.inventory, tmp_path, world.provider)
-    lab.__dict__.update({"ssh": world.ssh, "keys": Keys("test")})
+    lab = Lab(world.inventory, tmp_path, world.provider, ssh=world.ssh)
     made = Frame(world, lab)
 
     @contextmanager
@@ -79,7 +80,7 @@ def frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Frame]:
         run = Run(tmp_path, "test", name)
         try:
             with Console() as console:
-                yield Session(world.inventory, lab, console, run)
+                yield Session(world.inventory, lab, console, run, chosen={"inventory": "mine"})
         except BaseException:
             logging.getLogger("plumbline").exception("the command ended by an error")
             raise
@@ -88,7 +89,7 @@ def frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Frame]:
 
     monkeypatch.setattr(operating, "session", opened)
     monkeypatch.setattr(operating, "find", lambda _: made.operation)
-    monkeypatch.setattr("lab.faults.marker.heal_left_behind", lambda *_: made.story.append("heal"))
+    monkeypatch.setattr("lab.commands.operating.heal_left_behind", lambda *_: made.story.append("heal"))
     yield made
 
 
@@ -176,9 +177,9 @@ def test_one_that_changed_nothing_says_so(frame: Frame, capfd: pytest.CaptureFix
 
 
 def test_what_is_told_in_the_end_proposes_commands_for_this_lab(
-    frame: Frame, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    frame: Frame, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("lab.commands.session._chosen", ["-i", "mine"])
+    assert tasks.namespace
     frame.of(lambda: (True, ""), told=lambda *_: ["next: invoke verify", "left as it is: [markup]"])
     assert frame.act() == 0
     told = capfd.readouterr().out
@@ -211,7 +212,7 @@ def test_a_fault_that_cannot_be_healed_before_the_machines_run_is_healed_behind_
         frame.story.append("work")
         return True, ""
 
-    monkeypatch.setattr("lab.faults.marker.heal_left_behind", heal)
+    monkeypatch.setattr("lab.commands.operating.heal_left_behind", heal)
     frame.of(work)
     assert frame.act() == 0
     assert frame.story == ["heal", "check", "work", "heal"]
@@ -224,22 +225,21 @@ def test_a_fault_of_a_living_process_is_not_worked_over(
     def heal(*_: object) -> None:
         raise PreflightError("fault power-off of master-2 is live")
 
-    monkeypatch.setattr("lab.faults.marker.heal_left_behind", heal)
+    monkeypatch.setattr("lab.commands.operating.heal_left_behind", heal)
     frame.of(lambda: pytest.fail("worked"))
     assert frame.act() == 3
 
 
 def test_the_note_of_a_fault_goes_with_the_last_machine(frame: Frame) -> None:
-    note = Keys("test").folder / "fault.json"
-    note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text("{}")
+    journal = Journal(frame.lab)
+    journal.add(Entry("power-off", "worker-1"))
     frame.of(lambda: (True, ""), heals=False)
     frame.world.provider.states["master-1"] = frame.world.provider.state("x").RUNNING
     assert frame.act() == 0
-    assert note.exists(), "its machine may still be there"
+    assert journal.entries(), "its machine may still be there"
     frame.world.provider.states.clear()
     assert frame.act() == 0
-    assert not note.exists()
+    assert not journal.entries()
     assert frame.story == ["check", "check"]
 
 
@@ -254,7 +254,7 @@ def test_a_plan_prints_sentences_and_diffs_runs_nothing_and_ends_with_10(
     if way == "plan":
         assert frame.plan(source="auto") == operating.SOMETHING_TO_DO == 10
     else:
-        assert _code(lambda: operating.operate("build", "test", "", True)) == 10
+        assert _code(lambda: operating.operate("build", "rehearsal", "", True)) == 10
     told = capfd.readouterr().out
     assert "worker-1     write x" in told
     assert "-c" in told

@@ -33,7 +33,7 @@ def asked(
     monkeypatch.setattr(examining, "open_lab", lambda found: lab_of(found, provider))
     code = 0
     try:
-        examining.preflight("test", "", json=True)
+        examining.preflight("rehearsal", "", json=True)
     except Exit as left:
         code = left.code or 0
     told = json.loads(capfd.readouterr().out)
@@ -59,6 +59,22 @@ def test_a_machine_that_can_take_it_is_ready_and_warnings_are_told(
         "seen": "x.yaml:3: hypervisors.pve: carries no machine",
         "wanted": "",
         "fix": "remove it",
+    }
+
+
+def test_a_warning_of_the_provider_is_a_finding_and_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    warning = Problem("operating system", "Minix 3", "Debian 12", "go on", stops=False)
+    code, told = asked(FakeProvider(problems=[warning]), monkeypatch, capfd)
+    assert (code, told["ready"]) == (0, True)
+    [first, _] = told["findings"]
+    assert first == {
+        "subject": "operating system",
+        "seen": "Minix 3",
+        "wanted": "Debian 12",
+        "fix": "go on",
+        "state": "warning",
     }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.commands.rendering import write
 from lab.inventory import load
-from lab.labs import traits_of
+from lab.providers.opening import traits_of
 from lab.render.bundle import pins
 from lab.render.outputs import everything
 from lab.runs import Run, mask

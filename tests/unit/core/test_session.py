@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from invoke.exceptions import Exit
 
+import tasks
 from lab.commands import session as module
-from lab.commands.session import read, session, shown, with_options
+from lab.commands.hints import with_options
+from lab.commands.session import read, session, shown
 from lab.errors import (
     AcceptanceError,
     CommandError,
@@ -30,9 +32,7 @@ from tests.world import INVENTORY
 def own_signals_and_options() -> Iterator[None]:
     """What a command sets for its process is put back."""
     before = signal.getsignal(signal.SIGTERM)
-    chosen = list(module._chosen)
     yield
-    module._chosen[:] = chosen
     signal.signal(signal.SIGTERM, before)
 
 
@@ -164,16 +164,17 @@ def test_a_termination_is_handled_like_ctrl_c() -> None:
         ("`invoke destroy --host m1` and", "`invoke destroy -i prod -p lxc --host m1` and"),
         ("invoke ssh -i other m1", "invoke ssh -i other m1"),
         ("invoke artifacts --fetch", "invoke artifacts --fetch"),
+        ("invoke artifacts.bundle --to x", "invoke artifacts.bundle -i prod -p lxc --to x"),
         ("invoke builder", "invoke builder"),
-        ("invoke proxmox.role", "invoke proxmox.role -i prod -p lxc"),
+        ("invoke show; invoke render", "invoke show -i prod -p lxc; invoke render -i prod -p lxc"),
         ("invoke init mine", "invoke init mine"),
     ],
 )
 def test_proposed_commands_carry_the_users_own_options(text: str, told: str) -> None:
-    module._chosen[:] = ["-i", "prod", "-p", "lxc"]
-    assert with_options(text) == told
-    module._chosen[:] = []
-    assert with_options(text) == text
+    assert tasks.namespace
+    assert with_options(text, {"inventory": "prod", "provider": "lxc"}) == told
+    assert with_options(text, {"inventory": "rehearsal", "provider": ""}) == text
+    assert with_options(text, {"provider": "lxc"}) == text
 
 
 def test_an_error_of_a_chosen_lab_proposes_commands_for_that_lab(
@@ -183,18 +184,22 @@ def test_an_error_of_a_chosen_lab_proposes_commands_for_that_lab(
     path.write_text(INVENTORY)
 
     @shown
-    def command() -> None:
-        read(str(path))
+    def command(inventory: str, provider: str) -> None:
+        read(inventory, provider)
         raise FailedError("no", next_step="invoke logs")
 
     with pytest.raises(Exit):
-        command()
+        command(str(path), "")
     assert f"next: invoke logs -i {path}\n" in capsys.readouterr().err
 
 
-def test_the_default_lab_needs_no_options() -> None:
-    read("rehearsal")
-    assert with_options("invoke logs") == "invoke logs"
+def test_a_command_with_another_default_lab_names_the_lab_that_was_meant() -> None:
+    """`proxmox.role` means production when nothing is said."""
+    said = {"inventory": "production"}
+    assert with_options("invoke logs", said) == "invoke logs -i production"
+    assert with_options("invoke proxmox.role", said) == "invoke proxmox.role"
+    said = {"inventory": "rehearsal", "provider": "lxc"}
+    assert with_options("invoke proxmox.role", said) == "invoke proxmox.role -i rehearsal"
 
 
 def test_what_a_rehearsal_replaced_is_noted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -157,7 +157,7 @@ def test_the_help_of_an_operation_is_the_docstring_of_its_file() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"of": "upgrad"}, "--of upgrad: no such operation; there are: build, destroy"),
+        ({"of": "upgrad"}, "--of upgrad: no such operation; there are: build, reconfigure, destroy"),
         ({"of": "build", "host": "worker-1"}, "--host: build takes no such option"),
         ({"of": "destroy", "source": "modules"}, "--source: destroy takes no such option"),
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -12,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from lab.damage import Entry, Journal
 from lab.errors import PreflightError
-from lab.faults import marker, power
+from lab.faults import power
 from lab.faults.catalogue import KINDS
 from lab.faults.inject import injected
 from lab.faults.kinds import Fault
+from lab.faults.recovery import heal_left_behind
 from lab.labs import Lab
 from lab.machines import State
 from tests.fakes import FakeProvider
@@ -46,12 +47,13 @@ def state(lab: Lab, host: str) -> State:
 def test_a_fault_lives_in_its_block_and_leaves_no_note(lab: Lab) -> None:
     with injected(lab, power_off("master-2"), before=nothing, after=nothing) as live:
         assert state(lab, "master-2") is State.OFF
-        note = json.loads(marker.path_of(lab).read_text())
-        assert (note["fault"], note["host"], note["seconds"]) == ("power-off", "master-2", 240.0)
+        [note] = Journal(lab).entries()
+        assert (note.name, note.host, note.seconds) == ("power-off", "master-2", 240.0)
+        assert note.alive
         assert live.healed is None
     assert state(lab, "master-2") is State.RUNNING
     assert live.healed is not None
-    assert not marker.path_of(lab).exists()
+    assert Journal(lab).entries() == []
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, AssertionError, SystemExit])
@@ -63,7 +65,7 @@ def test_a_fault_is_healed_when_its_block_ends_badly(lab: Lab, error: type[BaseE
     ):
         raise error
     assert state(lab, "master-2") is State.RUNNING
-    assert not marker.path_of(lab).exists()
+    assert Journal(lab).entries() == []
     assert gates == []  # the block's own error is the better one
 
 
@@ -77,7 +79,7 @@ def test_without_health_there_is_no_fault(lab: Lab) -> None:
     ):
         raise RuntimeError("not reached")
     assert state(lab, "master-2") is State.RUNNING
-    assert not marker.path_of(lab).exists()
+    assert Journal(lab).entries() == []
 
 
 def test_a_lab_that_may_not_be_broken_is_not_broken(lab: Lab, tmp_path: Path) -> None:
@@ -130,34 +132,32 @@ def leave_behind(lab: Lab, **more: Any) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     lab.provider.states["master-2"] = State.OFF  # type: ignore[attr-defined]
-    marker.write(lab, power_off("master-2"))
-    note = json.loads(marker.path_of(lab).read_text()) | {"pid": dead.pid} | more
-    marker.path_of(lab).write_text(json.dumps(note))
+    Journal(lab).add(Entry(**{"name": "power-off", "host": "master-2", "pid": dead.pid, **more}))
 
 
 def test_what_a_killed_run_left_is_healed_by_the_next(lab: Lab) -> None:
     leave_behind(lab)
     said: list[str] = []
-    assert list(marker.heal_left_behind(lab, said.append)) == said
+    assert list(heal_left_behind(lab, said.append)) == said
     assert "power-off of master-2" in said[0]
     assert state(lab, "master-2") is State.RUNNING
-    assert marker.heal_left_behind(lab, said.append) == ()
+    assert heal_left_behind(lab, said.append) == ()
 
 
 def test_a_fault_of_a_living_process_is_left_to_it(lab: Lab) -> None:
     leave_behind(lab, pid=os.getpid())
     with pytest.raises(PreflightError, match="is live since"):
-        marker.heal_left_behind(lab, print)
+        heal_left_behind(lab, print)
     assert state(lab, "master-2") is State.OFF
 
 
 def test_a_number_that_another_process_got_keeps_no_fault_alive(lab: Lab) -> None:
     leave_behind(lab, pid=os.getpid(), born="1")
-    assert marker.heal_left_behind(lab, print)
+    assert heal_left_behind(lab, print)
     assert state(lab, "master-2") is State.RUNNING
 
 
 def test_a_fault_of_another_version_is_named(lab: Lab) -> None:
-    leave_behind(lab, fault="solar-flare")
+    leave_behind(lab, name="solar-flare")
     with pytest.raises(PreflightError, match=r"fault solar-flare of master-2 .* not known to this version"):
-        marker.heal_left_behind(lab, print)
+        heal_left_behind(lab, print)

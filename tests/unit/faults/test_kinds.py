@@ -36,10 +36,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(power, "FLAP_SECONDS", 0.0)
     found = inventory(INVENTORY + "disposable: true\n")
     provider = FakeProvider(states=dict.fromkeys(found.hosts, State.RUNNING), prepared=True)
-    lab, ssh = Lab(found, tmp_path, provider), FakeSsh()
+    ssh = FakeSsh()
     ssh.on("", "", "")
-    lab.__dict__["ssh"] = ssh
-    return World(lab, ssh, provider)
+    return World(Lab(found, tmp_path, provider, ssh=ssh), ssh, provider)
 
 
 ON_HOST = [kind for kind in KINDS.values() if isinstance(kind, OnHost)]

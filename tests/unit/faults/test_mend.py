@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +11,10 @@ import pytest
 from lab.checks import health
 from lab.checks.driver import Driver
 from lab.checks.outcomes import CouldNotTell, Mismatch
+from lab.damage import Entry, Journal
 from lab.errors import FailedError, PreflightError
-from lab.faults import marker, power
+from lab.faults import power
 from lab.faults import recovery as mend
-from lab.faults.catalogue import KINDS
-from lab.faults.kinds import Fault
 from lab.labs import Lab
 from lab.locks import exclusive
 from lab.machines import State
@@ -33,11 +31,9 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     found = inventory(INVENTORY + "disposable: true\n")
     states = dict.fromkeys(found.hosts, State.RUNNING) | {"master-2": State.OFF}
     made = Lab(found, tmp_path, FakeProvider(states=states, prepared=True))
-    marker.write(made, Fault(KINDS["power-off"], "master-2", 60))
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    note = json.loads(marker.path_of(made).read_text()) | {"pid": dead.pid}
-    marker.path_of(made).write_text(json.dumps(note))
+    Journal(made).add(Entry("power-off", "master-2", seconds=60, pid=dead.pid))
     return made
 
 
@@ -73,7 +69,7 @@ def test_a_lab_that_cannot_be_healed_can_be_looked_at(lab: Lab) -> None:
     said: list[str] = []
     assert mend.mend(lab, said.append) == ()
     assert said == ["the lab has no network yet"]
-    assert marker.path_of(lab).exists()
+    assert [entry.name for entry in Journal(lab).entries()] == ["power-off"]
 
 
 def test_a_lab_that_somebody_works_on_is_left_to_him(lab: Lab) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from lab.checks.outcomes import CouldNotTell
 from lab.checks.verbs import Refused
-from lab.faults.probes import Prober, Sampler, failed_share, longest_gap, settled_after
+from lab.faults.probes import Prober, Sampler, failed_share, longest_gap
 from lab.report.series import Probe
 
 
@@ -40,16 +40,6 @@ def test_a_share_counts_what_was_asked_in_time() -> None:
     assert failed_share(series("..xx...."), begin=0.0, end=0.4) == 0.5
     with pytest.raises(ValueError, match="no probe"):
         failed_share(series(".."), begin=5, end=6)
-
-
-@pytest.mark.parametrize(
-    ("text", "after"),
-    [("." * 40, 0.0), (".." + "x." * 9 + "." * 30, 1.8), ("." * 30 + "x" * 10, None)],
-)
-def test_settled_means_no_bad_window_any_more(text: str, after: float | None) -> None:
-    probes = series(text)
-    seen = settled_after(probes, since=0.0, share=0.01, window=1.0, until=probes[-1].t)
-    assert seen == (None if after is None else pytest.approx(after))
 
 
 def test_a_slow_answer_delays_no_question() -> None:

@@ -28,9 +28,8 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
     monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
     lab = Lab(inventory(), tmp_path, FakeProvider())
     Authority(lab.keys.folder / "ca", domain(lab.inventory)).issue()
-    made = Driver(lab, tmp_path, pins(lab.inventory))
-    made.__dict__["cluster"] = type("Api", (), {"tls": None})()
-    return made
+    cluster = type("Api", (), {"tls": None})()
+    return Driver(lab, tmp_path, pins(lab.inventory), stand_in=cluster)
 
 
 def silent(target: str, text: str) -> Prober:
@@ -50,8 +49,7 @@ def test_the_sample_application_is_asked_at_its_address_and_through_the_ingress(
 def test_a_lab_without_ingress_is_not_asked_for_one(driver: Driver, tmp_path: Path) -> None:
     text = INVENTORY.replace("ingress: {address: 10.1.1.100}\n", "")
     lab = Lab(inventory(text), tmp_path, FakeProvider())
-    bare = Driver(lab, tmp_path, pins(lab.inventory))
-    bare.__dict__["cluster"] = driver.cluster
+    bare = Driver(lab, tmp_path, pins(lab.inventory), stand_in=driver.cluster)
     assert [item.target for item in probers(bare, "fire-1", "10.1.1.101")] == [API, ADDRESS]
 
 

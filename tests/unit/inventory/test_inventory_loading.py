@@ -13,7 +13,8 @@ from addons.metallb.section import MetalLB
 from lab.errors import InputError
 from lab.inventory import files, load
 from lab.inventory.loading import parse
-from lab.inventory.models import Arch, HostRole, Inventory, ProviderName
+from lab.inventory.models import Arch, HostRole, Inventory
+from lab.inventory.providers import ProviderName
 
 SMALL = """\
 lab: small
@@ -47,7 +48,7 @@ def refusal(source: str | Path) -> str:
 
 def test_the_default_lab_is_the_platform_in_small() -> None:
     lab = load("rehearsal")
-    assert (lab.lab, lab.provider, lab.disposable) == ("rehearsal", ProviderName.LXC, True)
+    assert (lab.lab, lab.provider, lab.disposable) == ("rehearsal", ProviderName("lxc"), True)
     assert (lab.balancer, lab.endpoint) == ("haproxy", "10.1.1.50:6443")
     assert [str(lab.hosts[name].address) for name in lab.masters] == ["10.1.1.11", "10.1.1.12", "10.1.1.13"]
     assert [str(lab.hosts[name].address) for name in lab.workers] == ["10.1.1.31", "10.1.1.32"]
@@ -73,7 +74,7 @@ def test_production_is_the_whole_platform() -> None:
     assert [str(host.address) for host in pis] == ["10.1.1.60", "10.1.1.61"]
     assert {(host.cpus, host.memory_gib, host.disk_gib) for host in pis} == {(4, 8, 64)}
     assert {(host.arch, host.os, host.provider) for host in pis} == {
-        (Arch.ARM64, "ubuntu-24.04", ProviderName.STATIC)
+        (Arch.ARM64, "ubuntu-24.04", ProviderName("static"))
     }
     assert str(lab.network.management) == "10.0.0.0/24"
     assert lab.hypervisors["pve-1"].cpus == 32
@@ -179,7 +180,7 @@ def test_any_topology_can_be_rehearsed_here() -> None:
     real, lab = load("production"), load("production", provider="lxc")
     assert list(lab.hosts) == list(real.hosts)
     assert [host.address for host in lab.hosts.values()] == [host.address for host in real.hosts.values()]
-    assert (lab.provider, lab.lab, lab.disposable) == (ProviderName.LXC, "production-lxc", True)
+    assert (lab.provider, lab.lab, lab.disposable) == (ProviderName("lxc"), "production-lxc", True)
     for host in lab.hosts.values():
         assert (host.provider, host.arch, host.hardware, host.os, host.hypervisor) == (
             None,

@@ -8,7 +8,7 @@ from lab.errors import FailedError, PreflightError
 from lab.hosts.converge import HostFacts, compare
 from lab.inventory.loading import load
 from lab.inventory.models import Inventory
-from lab.machines import Traits
+from lab.providers.opening import traits_of
 from lab.render import firewall
 from lab.render.bundle import Bundle, bundle, pins
 from tests.world import INVENTORY, inventory
@@ -21,7 +21,7 @@ ssh: {networks: [10.20.0.0/16, 10.1.1.64/26]}
 
 
 def bundle_of(lab: Inventory, name: str) -> Bundle:
-    return bundle(lab, Traits(shares_kernel=True), pins(lab), name)
+    return bundle(lab, traits_of(lab)[name], pins(lab), name)
 
 
 def ruleset(lab: Inventory, name: str) -> str:

@@ -16,6 +16,8 @@ from lab.inventory import load
 from lab.inventory.loading import parse
 from lab.inventory.models import Inventory
 from lab.machines import Traits
+from lab.providers import opening
+from lab.providers.opening import traits_of
 from lab.providers.proxmox.config import encoded_keys
 from lab.render.bundle import Pins, bundle, pins
 from lab.render.cloudinit import command_line_edit
@@ -40,8 +42,9 @@ class SameKeys(Keys):
 
 
 def outputs(lab: Inventory, traits: Traits | None = None, images: Pins = PINS) -> dict[str, str]:
-    by_host = dict.fromkeys(lab.hosts, traits or Traits())
-    return dict(everything(lab, by_host, images, SameKeys("test"), MANIFESTS))
+    by_host = dict.fromkeys(lab.hosts, traits) if traits else traits_of(lab)
+    keys = SameKeys("test")
+    return dict(everything(lab, by_host, images, keys, MANIFESTS, opening.outputs(lab, keys)))
 
 
 def well_formed(files: dict[str, str]) -> None:
@@ -83,7 +86,7 @@ def production() -> dict[str, str]:
 
 def test_a_machine_on_proxmox_has_fields_and_a_snippet_and_no_seed(production: dict[str, str]) -> None:
     names = {path.split("/", 1)[1] for path in production if path.startswith("master-1/") and is_seed(path)}
-    assert names == {"proxmox/config.json", "proxmox/plumbline-production-master-1.yaml"}
+    assert names == {"cloud-init/vendor-data"}
     fields = json.loads(production["master-1/proxmox/config.json"])
     assert fields["ipconfig0"] == "ip=10.1.1.11/24,gw=10.1.1.1"
     assert fields["net0"].endswith(",bridge=vmbr0")
@@ -93,7 +96,7 @@ def test_a_machine_on_proxmox_has_fields_and_a_snippet_and_no_seed(production: d
 
 
 def test_what_proxmox_says_itself_is_not_in_the_snippet(production: dict[str, str]) -> None:
-    snippet = yaml.safe_load(production["master-1/proxmox/plumbline-production-master-1.yaml"])
+    snippet = yaml.safe_load(production["master-1/cloud-init/vendor-data"])
     assert not {"hostname", "fqdn", "users", "user", "ssh_authorized_keys", "network"} & set(snippet)
     files = {file["path"]: file["content"] for file in snippet["write_files"]}
     # its user-data asks for /etc/hosts from the distribution's template at every boot

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +12,8 @@ import pytest
 from lab.checks.outcomes import Outcome
 from lab.checks.record import Record
 from lab.console import Console
-from lab.damage import Entry, Journal, take_out_left_behind
 from lab.errors import CommandError, FailedError, InputError
 from lab.inventory import load
-from lab.labs import Lab
 from lab.selftest import run as runner
 from lab.selftest.batches import waves
 from lab.selftest.catalogue import catalogue, chosen
@@ -208,33 +205,3 @@ class Hosts:
         if command == self._refused:
             raise CommandError(host, command, 1, "no")
         return ""
-
-
-@pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr("lab.providers.lxc.provider.LxcProvider.enter", lambda _: None)
-    monkeypatch.setattr("lab.damage.BACK_SECONDS", 0)
-    monkeypatch.setattr("lab.damage.forget", lambda *_: None)
-    return Lab.open(INVENTORY, tmp_path)
-
-
-def test_what_a_killed_selftest_left_is_taken_out_newest_first(lab: Lab) -> None:
-    hosts = lab.__dict__["ssh"] = Hosts()
-    assert take_out_left_behind(lab, Console()) == ()
-    for name in ("first", "second"):
-        Journal(lab).add(Entry(name, "worker-1", f"repair {name}"))
-    (said,) = take_out_left_behind(lab, Console())
-    assert "first, second" in said
-    assert hosts.commands == [("worker-1", "repair second"), ("worker-1", "repair first")]
-    assert Journal(lab).entries() == []
-
-
-def test_what_cannot_be_undone_stays_noted(lab: Lab) -> None:
-    lab.__dict__["ssh"] = Hosts(refused="repair stuck")
-    for name in ("stuck", "fine"):
-        Journal(lab).add(Entry(name, "worker-1", f"repair {name}"))
-    with pytest.raises(FailedError, match="stuck on worker-1"):
-        take_out_left_behind(lab, Console())
-    assert [entry.name for entry in Journal(lab).entries()] == ["stuck"]
-    assert json.loads((lab.keys.folder / "defects.json").read_text())[0]["repair"] == "repair stuck"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
-import yaml
 
-from lab.errors import CommandError, DeadlineError, FailedError
+from lab.errors import CommandError, DeadlineError, FailedError, PreflightError
 from lab.hosts.converge import ETCD_DATA, KUBELET_CONF, compare
 from lab.machines import State
 from lab.ssh import Result
 from lab.steps import control_plane, joining
 from lab.steps.context import Build
 from lab.steps.gather import gather
+from tests import born
 from tests.fakes import FakeClock
 from tests.world import CERTIFICATE_KEY, TOKEN, World, half_finished
 
@@ -68,16 +68,13 @@ def test_nobody_joins_a_cluster_whose_endpoint_is_not_the_balancer(
 ) -> None:
     """C16: the cure takes two steps, and joining first would make it worse."""
     up.becomes_member("master-1", founding=True)
-    held = {"kind": "ClusterConfiguration"} | ({"controlPlaneEndpoint": endpoint} if endpoint else {})
-    data = {"ClusterConfiguration": yaml.safe_dump(held)}
-    up.api.objects[joining.KUBEADM_CONFIG] = {"metadata": {"name": "kubeadm-config"}, "data": data}
-    with pytest.raises(FailedError, match=f"is {endpoint or 'not set'}, .* 10.1.1.50:6443") as refused:
+    held = born.configuration(up) | {"controlPlaneEndpoint": endpoint}
+    born.upload(up, held)
+    with pytest.raises(PreflightError, match=f"has {endpoint or 'not set'}, .* 10.1.1.50:6443") as refused:
         joining.join(build, "worker-1")
-    assert "kubeadm-config" in refused.value.next_step
-    assert "certs apiserver" in refused.value.next_step
+    assert "invoke destroy, then invoke build" in refused.value.next_step
     assert up.verbs() == []
-    held["controlPlaneEndpoint"] = "10.1.1.50:6443"
-    up.api.objects[joining.KUBEADM_CONFIG]["data"]["ClusterConfiguration"] = yaml.safe_dump(held)
+    born.upload(up, held | {"controlPlaneEndpoint": "10.1.1.50:6443"})
     assert joining.join(build, "worker-1") == (True, "")
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
 from lab.errors import CommandError, DeadlineError, FailedError, PreflightError
-from lab.inventory.models import ProviderName
+from lab.inventory.providers import ProviderName
+from lab.labs import Lab
 from lab.machines import Problem, State
 from lab.steps import machines
 from lab.steps.context import Build
@@ -162,11 +162,9 @@ def test_a_warning_of_preflight_stops_nobody(world: World, build: Build) -> None
 
 
 def test_a_machine_that_exists_may_never_have_had_cloud_init(up: World, build: Build) -> None:
-    worker = up.inventory.hosts["worker-1"].model_copy(update={"provider": ProviderName.STATIC})
+    worker = up.inventory.hosts["worker-1"].model_copy(update={"provider": ProviderName("static")})
     hosts = {**up.inventory.hosts, "worker-1": worker}
-    lab = replace(build.lab, inventory=up.inventory.model_copy(update={"hosts": hosts}))
-    lab.__dict__["ssh"] = up.ssh
-    build.lab = lab
+    build.lab = Lab(up.inventory.model_copy(update={"hosts": hosts}), build.lab.root, up.provider, ssh=up.ssh)
     up.ssh.on("worker-1", "if test -d /run/cloud-init;", '{"v1": {"errors": []}}')
     machines.booted(build, "worker-1")
     assert up.ssh.commands("else echo")

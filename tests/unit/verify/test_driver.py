@@ -13,15 +13,17 @@ import pytest
 from lab.checks import cluster as cluster_module
 from lab.checks.cluster import Cluster
 from lab.checks.driver import Driver
-from lab.checks.facts import SCRIPT, FactStore
+from lab.checks.facts import FactStore
+from lab.checks.items import short_id
 from lab.checks.outcomes import CouldNotTell, Outcome
 from lab.checks.verbs import Refused
 from lab.cluster.api import ApiError, Unavailable
 from lab.errors import CommandError, DeadlineError, FailedError
+from lab.hosts import programs
 from lab.labs import Lab
 from lab.render.bundle import pins
 from lab.ssh import Result
-from lab.verify.plugin import judged, short_id
+from lab.verify.plugin import judged
 from tests.fakes import FakeProvider, FakeSsh
 from tests.world import inventory
 
@@ -35,8 +37,7 @@ def ssh() -> FakeSsh:
 
 @pytest.fixture
 def driver(tmp_path: Path, ssh: FakeSsh) -> Driver:
-    lab = Lab(inventory(), tmp_path, FakeProvider())
-    lab.__dict__["ssh"] = ssh
+    lab = Lab(inventory(), tmp_path, FakeProvider(), ssh=ssh)
     return Driver(lab, tmp_path / "run", pins(lab.inventory))
 
 
@@ -122,7 +123,7 @@ def test_the_facts_program_reads_this_machine() -> None:
         "modules": ["no_such_module"],
     }
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.read_text()],
+        [sys.executable, "-c", programs.FACTS.read_text()],
         input=json.dumps(request),
         capture_output=True,
         text=True,

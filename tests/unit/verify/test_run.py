@@ -19,8 +19,8 @@ from lab.labs import Lab
 from lab.locks import exclusive
 from lab.runs import Run
 from lab.verify import run as runner
-from lab.verify.layers import LAYERS, Layer, chosen
-from lab.verify.run import Story
+from lab.verify.layers import LAYERS, Layer, chosen, named
+from lab.verify.stream import RecordStream
 
 ROOT = Path(__file__).parents[3]
 
@@ -72,7 +72,7 @@ def test_gevent_is_not_here():
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
-    return Lab.open(load("rehearsal"), tmp_path)
+    return Lab(load("rehearsal"), tmp_path)
 
 
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> None:
@@ -152,7 +152,7 @@ def test_nothing_is_green_by_absence(
 
 def test_every_host_is_looked_at_or_named() -> None:
     node = Layer("node", 10, "")
-    story = Story(node, Console())
+    story = RecordStream(node, Console())
     story.hear({"collected": ["t::a[one]", "t::a[two]"]})
     record = Record(id="t::a[one]", title="a", layer="node", host="one", outcome=Outcome.PASSED)
     story.hear({"record": record.model_dump(mode="json")})
@@ -196,7 +196,7 @@ def test_collection_is_the_same_whatever_the_hash_seed(lab: Lab, tmp_path: Path)
     seen = set()
     for seed in ("0", "1"):
         context = tmp_path / f"context-{seed}.json"
-        context.write_text(Context.of(lab, tmp_path, "node", "", 1).model_dump_json())
+        context.write_text(Context.of(lab, tmp_path, named("node"), "", 1).model_dump_json())
         command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "lab.verify.plugin"]
         command += [
             "-p",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from lab.checks.cluster import Cluster
 from lab.checks.driver import Driver
 from lab.checks.workspace import workspace
 from lab.labs import Lab
@@ -48,9 +49,8 @@ class FakeCluster:
 @pytest.fixture
 def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
     monkeypatch.setattr("lab.checks.verbs.time", FakeClock())
-    made = Driver(Lab(inventory(), tmp_path, FakeProvider()), tmp_path, pins(inventory()))
-    made.__dict__["cluster"] = FakeCluster()
-    return made
+    lab = Lab(inventory(), tmp_path, FakeProvider())
+    return Driver(lab, tmp_path, pins(lab.inventory), stand_in=cast(Cluster, FakeCluster()))
 
 
 def test_a_namespace_is_gone_behind_its_block(driver: Driver) -> None:

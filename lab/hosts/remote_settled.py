@@ -1,0 +1,104 @@
+"""Runs on a master, sent over SSH to `python3 -c`: what its control plane was started with.
+
+Standard library only, Python 3.10 or later. Changes nothing. Reads a request as JSON from standard input,
+writes one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+MANIFESTS = Path("/etc/kubernetes/manifests")
+CERTIFICATE = Path("/etc/kubernetes/pki/apiserver.crt")
+COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
+
+
+def running() -> dict[str, list[list[str]]]:
+    """Command lines of the control plane's processes, by program."""
+    found: dict[str, list[list[str]]] = {}
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace").rstrip("\0").split("\0")
+        except OSError:
+            continue  # it has just ended
+        program = Path(words[0]).name
+        if program in COMPONENTS:
+            found.setdefault(program, []).append(words)
+    return found
+
+
+def served(processes: dict[str, list[list[str]]]) -> tuple[str, int]:
+    """The certificate that the API server serves right now, "" for none, and its port."""
+    flags = " ".join(word for line in processes.get("kube-apiserver", []) for word in line)
+    port = re.search(r"--secure-port=(\d+)", flags)
+    number = int(port.group(1)) if port else 6443
+    try:
+        return ssl.get_server_certificate(("127.0.0.1", number), timeout=5), number
+    except (OSError, ValueError):
+        return "", number
+
+
+def healthy(port: int) -> dict[str, bool]:
+    """Whether the API server is ready and the controller manager well, asked on this machine alone."""
+    asked = {"kube-apiserver": f"{port}/readyz", "kube-controller-manager": "10257/healthz"}
+    context = ssl._create_unverified_context()
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
+    found = {}
+    for name, path in asked.items():
+        try:
+            with opener.open(f"https://127.0.0.1:{path}", timeout=5) as answer:
+                found[name] = answer.status == 200
+        except (OSError, urllib.error.URLError):
+            found[name] = False
+    return found
+
+
+def documents(port: int, paths: list[str]) -> dict[str, Any] | None:
+    """What this master's own API server holds; None when it does not answer."""
+    found: dict[str, Any] = {}
+    for path in paths:
+        command = ["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "--request-timeout=10s"]
+        # a name that kubeadm always writes: the certificate may lack 127.0.0.1
+        command += ["--server", f"https://127.0.0.1:{port}", "--tls-server-name", "kubernetes"]
+        command += ["get", "--raw", path]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        if done.returncode:
+            return None
+        found[path] = json.loads(done.stdout)
+    return found
+
+
+def text(path: Path) -> str:
+    """A file's text; "" when there is none."""
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+def main() -> None:
+    """Answer the request."""
+    request = json.load(sys.stdin)
+    processes = running()
+    certificate, port = served(processes)
+    answer = {
+        "joined": Path(request["joined"]).exists(),
+        "running": processes,
+        "manifests": {path.name: text(path) for path in sorted(MANIFESTS.glob("*"))},
+        "served": certificate,
+        "healthy": healthy(port),
+        "certificate": text(CERTIFICATE),
+        "documents": documents(port, request["documents"]) if request["documents"] else None,
+    }
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Seeded defects: every module here has a function `defects`, and is found."""

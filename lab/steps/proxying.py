@@ -1,0 +1,91 @@
+"""kube-proxy in another mode: its ConfigMap, and its pods, which read it when they start."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import yaml
+
+from lab.cluster.api import Object, patiently
+from lab.cluster.workloads import workload_ready
+from lab.errors import FailedError
+from lab.hosts.settled import KUBE_PROXY
+from lab.steps.context import Build
+from lab.steps.engine import Step
+from lab.steps.services import READY_SECONDS
+from lab.waits import NotYet, wait_for
+
+PODS = "/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy"
+DIGEST = "plumbline/config-sha256"
+"""Annotation of the ConfigMap that we changed and of the pods that were started with it: where they differ, a
+restart is owed, whoever was killed in between."""
+_NAME = {"name": "kube-proxy", "namespace": "kube-system"}
+
+
+def proxying(build: Build, needs: Iterable[str]) -> list[Step]:
+    """The step that changes the mode, if it differs or its pods were not all restarted."""
+    configmap, pods = _held(build, KUBE_PROXY), _held(build, PODS)
+    living, wanted = _settings(configmap).get("mode") or "iptables", build.lab.inventory.kubernetes.proxy_mode
+    if living != wanted:
+        change = f"kube-proxy: mode: {living} -> {wanted}"
+    elif _digest(configmap) != _digest(pods.get("spec", {}).get("template", {})) and _digest(configmap):
+        change = f"kube-proxy: finish its change to {wanted}"
+    else:
+        return []
+    will = (change, "kube-proxy: restart its pods, one node after the other")
+    return [Step("mode-kube-proxy", "", change, frozenset(needs), partial(change_mode, build), will=will)]
+
+
+def change_mode(build: Build) -> tuple[bool, str]:
+    """The ConfigMap with its digest in one write, then the same digest on the pods, which restarts them."""
+    configmap = _held(build, KUBE_PROXY)
+    settings = _settings(configmap) | {"mode": build.lab.inventory.kubernetes.proxy_mode}
+    text = yaml.safe_dump(settings, sort_keys=True)
+    marked = {DIGEST: hashlib.sha256(text.encode()).hexdigest()}
+    wanted: list[Object] = [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": _NAME | {"annotations": marked},
+            "data": {"config.conf": text},
+        },
+        {
+            "apiVersion": "apps/v1",
+            "kind": "DaemonSet",
+            "metadata": dict(_NAME),
+            "spec": {"template": {"metadata": {"annotations": marked}}},
+        },
+    ]
+    for item in wanted:
+        patiently(f"{item['kind']} kube-proxy", partial(build.api.apply, item))
+    wait_for(
+        "restart of kube-proxy", partial(_ready, build), seconds=READY_SECONDS, next_step="invoke status"
+    )
+    return True, ""
+
+
+def _ready(build: Build) -> None:
+    build.check()
+    try:
+        workload_ready(build.api, "daemonset/kube-system/kube-proxy")
+    except FailedError as error:
+        raise NotYet(error.message) from error
+
+
+def _held(build: Build, path: str) -> Object:
+    found = patiently(path.rpartition("/")[2], lambda: build.api.get(path))
+    if found is None:
+        raise FailedError(f"{path}: the cluster has none", next_step="invoke status")
+    return found
+
+
+def _settings(configmap: Object) -> dict[str, Any]:
+    settings: dict[str, Any] = yaml.safe_load(configmap["data"]["config.conf"])
+    return settings
+
+
+def _digest(item: Object) -> str:
+    return str(item.get("metadata", {}).get("annotations", {}).get(DIGEST, ""))

@@ -1,0 +1,250 @@
+"""What a cluster was born with is changed: one master at a time, and no living node is called dead."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lab.checks import health
+from lab.errors import FailedError, PlumblineError, PreflightError
+from lab.hosts.settled import KUBE_PROXY
+from lab.machines import State
+from lab.operations import build as building
+from lab.operations import reconfigure as operation
+from lab.render.components import KUBELET_CONFIG, kubelet_settings
+from lab.ssh import Result
+from lab.steps import proxying
+from lab.steps.engine import Step, StepsFailedError, listed, something_to_do
+from lab.steps.operation import Operation
+from lab.steps.settled import configuration
+from tests import born
+from tests.fakes import CONTAINERS, Call
+from tests.world import INVENTORY, World, inventory
+
+MASTERS = ("master-1", "master-2", "master-3")
+ONE_MASTER = ["drain", "control-plane apiserver", "control-plane controller-manager", "ready"]
+
+
+@pytest.fixture(autouse=True)
+def healthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "gate", lambda _: None)
+
+
+@pytest.fixture(autouse=True)
+def nothing_unplanned(tmp_path: Path) -> Iterator[None]:
+    """Whatever is done in these tests, the plan has said it."""
+    yield
+    for log in tmp_path.glob(".lab/test/runs/2*/debug.log"):
+        assert "that its plan did not say" not in log.read_text()
+
+
+def file(setting: str = "") -> str:
+    return INVENTORY.replace("hosts:", f"kubernetes: {{{setting}}}\nhosts:") if setting else INVENTORY
+
+
+def execute(world: World, text: str, done: Operation = operation.OPERATION) -> bool:
+    world.inventory = inventory(text)
+    made = world.build()
+    try:
+        return made.engine.execute(done.steps(made))
+    finally:
+        made.run.close()
+
+
+def plan(world: World, text: str, of: Operation = operation.OPERATION) -> list[Step]:
+    world.inventory = inventory(text)
+    made = world.build()
+    try:
+        return listed(of.steps(made))
+    finally:
+        made.run.close()
+
+
+def built(world: World, setting: str = "") -> World:
+    """A lab that lives; each kubelet has the settings that kubeadm wrote."""
+    execute(world, file(setting), building.OPERATION)
+    settings = kubelet_settings(world.inventory, CONTAINERS)
+    for name in world.inventory.nodes:
+        world.hosts[name].write(KUBELET_CONFIG, yaml.safe_dump(settings), "0644", "root:root")
+        world.hosts[name].ran.clear()
+    world.events.clear()
+    return world
+
+
+def lease(world: World, name: str) -> int:
+    text = base64.b64decode(world.hosts[name].files[KUBELET_CONFIG]["text"]).decode()
+    return int(yaml.safe_load(text)["nodeLeaseDurationSeconds"])
+
+
+def grace(world: World, name: str) -> str:
+    line = " ".join(world.hosts[name].pods["kube-controller-manager"])
+    return line.partition("--node-monitor-grace-period=")[2].partition(" ")[0]
+
+
+@pytest.mark.parametrize(("before", "after"), [("", "reaction: fast"), ("reaction: fast", "")])
+def test_all_masters_are_changed_one_after_the_other(world: World, before: str, after: str) -> None:
+    built(world, before)
+    assert execute(world, file(after))
+    expected = [(name, what) for name in MASTERS for what in ONE_MASTER]
+    assert world.events == [*expected, ("master-1", "upload-config kubeadm")]
+    assert world.drained == set()
+    assert not something_to_do(plan(world, file(after)))
+    assert not something_to_do(plan(world, file(after), building.OPERATION))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kubelets_first"), [("", "reaction: fast", True), ("reaction: fast", "", False)]
+)
+def test_a_node_renews_its_lease_within_the_grace_period_at_any_moment(
+    world: World, before: str, after: str, kubelets_first: bool
+) -> None:
+    """F1: whatever fails in the middle, no kubelet renews more slowly than a controller manager allows."""
+    built(world, before)
+
+    def stops(call: Call) -> Result:
+        assert "apiserver" in call.command
+        return Result(1, "", "no space left on device")
+
+    world.ssh.on("master-2", "kubeadm init phase", stops)
+    with pytest.raises(StepsFailedError, match="no space left on device"):
+        execute(world, file(after))
+    slow, fast = 40, 8
+    wanted = fast if kubelets_first or before else slow
+    assert {lease(world, name) for name in world.inventory.nodes} == {wanted}
+    assert {grace(world, name) for name in MASTERS} == {"10s", "50s"}
+
+
+def test_the_first_broken_master_stops_it_and_is_back_in_the_rotation(world: World) -> None:
+    built(world)
+    world.ssh.on("master-2", "kubeadm init phase", FailedError("master-2: not reachable by SSH: gone"))
+    with pytest.raises(StepsFailedError) as failed:
+        execute(world, file("reaction: fast"))
+    assert "master-2: not reachable" in failed.value.message
+    assert "not done: master-3: control plane as the inventory says" in failed.value.message
+    assert world.events[-2:] == [("master-2", "drain"), ("master-2", "ready")]
+    assert (grace(world, "master-1"), grace(world, "master-3")) == ("10s", "50s")
+
+
+def test_it_goes_on_where_it_was_killed(world: World) -> None:
+    """kill -9 left master-1 done, master-2 with one of two manifests and drained."""
+    built(world)
+    fast = file("reaction: fast")
+    world.inventory = inventory(fast)
+    cluster = born.configuration(world)
+    for name in ("master-1", "master-2"):
+        document = configuration(world.build())
+        parts = born.COMPONENTS if name == "master-1" else born.COMPONENTS[:1]
+        world.hosts[name].pods |= {part: born.command(world, document, part, name) for part in parts}
+    world.drained.add("master-2")
+    assert born.configuration(world) == cluster
+    assert execute(world, fast)
+    one = [("master-2", what) for what in ("drain", "control-plane controller-manager", "ready")]
+    other = [("master-3", what) for what in ONE_MASTER]
+    assert world.events == [*one, *other, ("master-1", "upload-config kubeadm")]
+    assert not something_to_do(plan(world, fast))
+
+
+def test_a_master_that_was_left_drained_comes_back(world: World) -> None:
+    built(world)
+    world.drained.add("master-3")
+    [will] = [step.will for step in plan(world, file()) if step.will]
+    assert will == ("into HAProxy's rotation again: master-3 was left drained",)
+    assert execute(world, file())
+    assert world.drained == set()
+
+
+def test_certificates_get_their_missing_names_and_no_static_pod_is_touched(world: World) -> None:
+    built(world)
+    world.hosts["master-3"].names -= {"haproxy", "10.1.1.50"}
+    will = [step.will for step in plan(world, file()) if step.will]
+    assert will == [("certificate of the API server: 10.1.1.50, haproxy into its names",)]
+    assert execute(world, file())
+    assert world.events == [("master-3", what) for what in ("drain", "certs apiserver", "ready")]
+    assert not something_to_do(plan(world, file()))
+
+
+def test_the_mode_of_kube_proxy_is_changed_and_its_pods_are_restarted(world: World) -> None:
+    built(world)
+    changed = file("proxy_mode: nftables")
+    assert execute(world, changed)
+    held = world.api.objects[KUBE_PROXY]
+    assert yaml.safe_load(held["data"]["config.conf"])["mode"] == "nftables"
+    assert "kubeconfig.conf" in held["data"]
+    pods = world.api.objects[proxying.PODS]["spec"]["template"]["metadata"]["annotations"]
+    assert pods == held["metadata"]["annotations"]
+    assert world.events == [], "no master is touched"
+    assert not something_to_do(plan(world, changed))
+
+
+def test_a_restart_of_kube_proxy_that_is_owed_is_made(world: World) -> None:
+    built(world)
+    changed = file("proxy_mode: nftables")
+    execute(world, changed)
+    world.api.objects[proxying.PODS]["spec"]["template"]["metadata"]["annotations"] = {}
+    assert [step.will[0] for step in plan(world, changed) if step.will] == [
+        "kube-proxy: finish its change to nftables"
+    ]
+    assert execute(world, changed)
+    assert not something_to_do(plan(world, changed))
+
+
+def test_the_plan_says_what_is_changed_where(world: World) -> None:
+    built(world)
+    said = {step.key: step.will for step in plan(world, file("node_monitor_grace_seconds: 90")) if step.will}
+    change = "node-monitor-grace-period: 50s -> 90s"
+    assert said == {
+        **{f"reconfigure:{name}": (f"kube-controller-manager: {change}",) for name in MASTERS},
+        "kubeadm-config": (f"ConfigMap kubeadm-config: {change}",),
+    }
+    assert world.events == []
+
+
+def refused(world: World, text: str) -> PlumblineError:
+    with pytest.raises(PreflightError) as planned:
+        plan(world, text)
+    with pytest.raises(PreflightError):
+        execute(world, text)
+    assert world.events == []
+    return planned.value
+
+
+def test_what_needs_a_new_cluster_is_refused_here_too(world: World) -> None:
+    built(world)
+    said = refused(world, file("pod_subnet: 10.200.0.0/16, reaction: fast"))
+    assert "kubernetes.pod_subnet" in said.message
+    assert "kubernetes.reaction" not in said.message
+
+
+def test_without_a_cluster_there_is_nothing_to_change(world: World) -> None:
+    said = refused(world, file("reaction: fast"))
+    assert (said.message, said.next_step) == ("test: no cluster lives, so none is changed", "invoke build")
+
+
+def test_a_lab_that_is_not_whole_is_refused(world: World) -> None:
+    built(world)
+    world.switch_off("worker-2")
+    said = refused(world, file("reaction: fast"))
+    assert "worker-2: not running" in said.message
+    world.provider.states["worker-2"] = State.RUNNING
+    world.ssh.on("master-3", "python3 -c", FailedError("master-3: not reachable by SSH: gone"))
+    said = refused(world, file("reaction: fast"))
+    assert "master-3: no part of a cluster, or no answer" in said.message
+    assert "not reachable by SSH: gone" in said.message
+
+
+def test_a_sick_lab_is_not_touched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lab.checks.verbs import Refused
+
+    built(world)
+
+    def sick(_: object) -> None:
+        raise Refused("GET /readyz: connection refused")
+
+    monkeypatch.setattr(health, "gate", sick)
+    with pytest.raises(StepsFailedError, match="health of the lab: not within"):
+        execute(world, file("node_monitor_grace_seconds: 90"))
+    assert world.events == []
