@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 import yaml
 
 from lab.artifacts.choice import source_of
-from lab.artifacts.files import file_key
 from lab.artifacts.rootfs import debian_key
 from lab.artifacts.sources.modules import IMAGE_TAR
 from lab.artifacts.store import Key, Store
@@ -74,12 +73,11 @@ def publish(upstream: Upstream, store: Store) -> dict[Path, str]:
         pinned = {}
         forms = itertools.cycle(FORMS)
         for item, component in selection.components.items():
-            if isinstance(component, File):
-                if entry := store.find(file_key(item.name, component)):
-                    [path] = store.paths(entry).values()
-                    link(path, served(upstream, component.filled(component.url)))
-                continue
             paths = store.paths(built.make(item))
+            if isinstance(component, File):
+                [path] = paths.values()
+                link(path, served(upstream, component.filled(component.url)))
+                continue
             own = data[item.name]["versions"][item.version]
             if isinstance(component, Programs):
                 sums = {
