@@ -68,6 +68,8 @@ def world() -> Iterator[World]:
 def test_ctrl_c_in_the_middle_leaves_nothing_half(world: World) -> None:
     """What was finished is there, and no program goes on; the tests below finish it."""
     words = world.command(sys.executable, "-m", "invoke", "artifacts", "-s", "upstream", *FOREIGN, "--fetch")
+    # whoever runs the tests in a shell's background has Ctrl-C ignored, and every child would inherit that
+    words = ["env", "--default-signal=INT", *words]
     with subprocess.Popen(
         words, env=world.env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
