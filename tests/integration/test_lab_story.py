@@ -201,7 +201,8 @@ def test_destroy_leaves_nothing(proving: Proving) -> None:
     assert (
         mine not in subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
     )
-    assert mounts() == proving.mounts
+    # what others of this machine took away meanwhile is theirs
+    assert [line for line in mounts() if line not in proving.mounts] == []
     assert not Path("/var/lib/plumbline/proving").exists()
     assert not (ROOT / ".lab" / "proving" / "kubeconfig").exists()
     processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout

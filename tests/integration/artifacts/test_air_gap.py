@@ -86,7 +86,7 @@ def test_an_empty_store_says_what_is_missing_and_asks_nobody(site: Site) -> None
     done = site.invoke("artifacts", "-i", str(site.inventory), "--fetch", seconds=60)
     assert done.code == 1
     assert "source mirror neither builds nor fetches" in done.output
-    assert "invoke artifacts.bundle --from FILE" in done.output
+    assert f"invoke artifacts.bundle -i {site.inventory} --from FILE" in done.output
 
 
 def test_the_store_is_filled_and_complete(site: Site) -> None:
