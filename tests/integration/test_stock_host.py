@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
-from lab.artifacts.store import Store, cache_folder
+from lab.artifacts.store import cache_folder
 from tests.integration.stock import image
 from tests.integration.stock.guest import Guest
 
@@ -80,7 +81,10 @@ def guest(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "id_ed25519")], check=True
     )
     image.furnish(tree, (folder / "id_ed25519.pub").read_text(), wheels)
-    image.store(Store(cache_folder()).folder, store)
+    (folder / "small.yaml").write_text(INVENTORY)
+    asked = ("-m", "invoke", "artifacts", "-i", str(folder / "small.yaml"), "--fetch")
+    subprocess.run([sys.executable, *asked], cwd=image.ROOT, check=True)
+    image.store(cache_folder(), store)
     disks = (folder / "root.img", folder / "store.img")
     image.disk(tree, disks[0], 30)
     image.disk(store, disks[1], 12)
@@ -141,7 +145,7 @@ def test_preflight_is_content(guest: Guest) -> None:
 
 
 def test_the_copied_store_is_taken_as_it_is(guest: Guest) -> None:
-    said = json.loads(done(guest, f"{INVOKE}artifacts --json", seconds=LONG))
+    said = json.loads(done(guest, f"{INVOKE}artifacts -i /root/small.yaml --json"))
     assert {item["state"] for item in said} == {"present"}
 
 

@@ -108,6 +108,7 @@ def disk(folder: Path, image: Path, gib: int) -> None:
 
 def store(cache: Path, folder: Path) -> None:
     """A copy of the artefact store without what only makes the next build quick, by hard links."""
+    folder.mkdir()
     for part in ("entries", "objects", "trees"):
         _quiet("cp", "--archive", "--link", str(cache / part), str(folder / part))
 
