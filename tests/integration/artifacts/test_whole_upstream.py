@@ -46,7 +46,7 @@ disposable: true
 network: {lan: 10.1.7.0/24, gateway: 10.1.7.1}
 kubernetes: {single_master: true}
 metallb: {pools: [{name: default, addresses: [10.1.7.100-10.1.7.110]}]}
-ingress: {address: 10.1.7.100}
+ingress: {address: 10.1.7.100, replicas: 1}
 hosts:
   haproxy: {role: load-balancer, address: 10.1.7.50, cpus: 2, memory_gib: 2, disk_gib: 20}
   master-1: {role: control-plane, address: 10.1.7.11}
