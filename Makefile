@@ -17,7 +17,7 @@ export no_proxy ?= $(NO_PROXY)
 endif
 packages = $(shell sed 's/\#.*//' artifacts/$(1))
 
-.PHONY: help setup packages packages-test lxc-net limits modules artifacts lab verify destroy test test-long test-fast test-unit lint format
+.PHONY: help setup packages packages-test lxc-net limits modules artifacts lab verify destroy test test-long test-fast test-unit lint format hooks
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -49,6 +49,9 @@ lint: .venv/locked
 
 test-unit: .venv/locked
 	@.venv/bin/pytest tests/unit -n 2
+
+hooks: .venv/locked ## have git ask before each commit what test-fast asks, about what is staged
+	@.venv/bin/python -m tests.hook install
 
 format: .venv/locked ## format the code
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

@@ -3,10 +3,12 @@
 from invoke.collection import Collection
 
 from lab.commands.hints import register
-from lab.commands.menu import HOST, INVENTORY, JSON, LAB, REQUIRED, SELECT, SOURCE, Option, operating, task
+from lab.commands.menu import operating, task
+from lab.commands.options import HOST, INVENTORY, JSON, LAB, REQUIRED, SELECT, SOURCE, Option
 
 THIS_HOST = Option("host", HOST.meaning, REQUIRED)
 YES = Option("yes", "name of the lab: do not ask, though it is not disposable")
+REMOVE_DATA = Option("remove_data", "an add-on that may go with its data, may be repeated", ())
 LOSE_QUORUM = Option("lose_quorum", "remove even a master that etcd cannot do without", False)
 FAULT = Option("name", "name of a fault", REQUIRED)
 PRODUCTION = Option("inventory", INVENTORY.meaning, "production")
@@ -34,7 +36,11 @@ inventory = (
     ),
 )
 OPERATIONS = {
-    "build": (SOURCE, Option("backend", "who makes Vagrant's machines: libvirt, virtualbox or lxc")),
+    "build": (
+        SOURCE,
+        REMOVE_DATA,
+        Option("backend", "who makes Vagrant's machines: libvirt, virtualbox or lxc"),
+    ),
     "reconfigure": (SOURCE,),
     "destroy": (HOST, YES, LOSE_QUORUM),
 }
@@ -52,7 +58,7 @@ show = task(
     JSON,
 )
 bundle = task(
-    "artifacts.bundle",
+    "bundling.bundle",
     "Everything an inventory needs as one file, for machines without internet.",
     *LAB,
     SOURCE,
@@ -96,9 +102,11 @@ proving = (
     ),
     task(
         "selftest.selftest",
-        "Prove that verify can fail: seed defects into a disposable lab, one after the other.",
+        "Prove that verify can fail: seed defects into a disposable lab, in waves that do not meet.",
         *LAB,
         Option("select", "names of defects, rows or layers"),
+        Option("random", "a seed: chance picks defects, up to three at a time"),
+        Option("minutes", "how long chance picks", 60),
     ),
     task(
         "reporting.report",

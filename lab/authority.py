@@ -26,6 +26,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from filelock import FileLock
 
 from lab.errors import FailedError
+from lab.local import own_folder
 
 CA_DAYS = 3650
 LEAF_DAYS = 365
@@ -89,7 +90,7 @@ class Authority:
 
     def _own(self) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
         """The CA's key and certificate; made when there is none. Two processes get the same."""
-        self._key_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        own_folder(self._key_file.parent)
         with FileLock(self._key_file.with_suffix(".lock")):
             if not self._key_file.exists():
                 self._make()

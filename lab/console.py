@@ -23,6 +23,9 @@ from rich.table import Table
 
 log = logging.getLogger("plumbline")
 
+BEAT_SECONDS = 60.0
+"""Where there is no terminal: time between two lines about what runs."""
+
 
 class Console:
     """One command's output; use it as a context manager so that the live part is taken off at the end."""
@@ -32,18 +35,36 @@ class Console:
         self._begun = time.monotonic()
         self._running: dict[str, tuple[str, float, str]] = {}
         self._lock = threading.Lock()
+        self._over = threading.Event()
         self._live = Live(get_renderable=self._table, console=self.rich, transient=True, refresh_per_second=8)
 
     def __enter__(self) -> Console:
         if self.rich.is_terminal:
             self._live.start()
+        else:
+            threading.Thread(target=self._beats, name="console", daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._over.set()
         if self._live.is_started:
             self._live.stop()
+
+    def _beats(self) -> None:
+        while not self._over.wait(BEAT_SECONDS):
+            self.beat()
+
+    def beat(self) -> None:
+        """Say in one line what runs, for where no live part shows it."""
+        with self._lock:
+            running = list(self._running.values())
+        if not running:
+            return
+        title, begun, state = running[0]
+        others = f"; {len(running) - 1} more at work" if len(running) > 1 else ""
+        self.say(escape(f"{title}, for {time.monotonic() - begun:.0f} s: {state or 'at work'}{others}"))
 
     @property
     def elapsed(self) -> float:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from lab.errors import FailedError, PlumblineError, PreflightError
+from lab.errors import CommandError, FailedError, PlumblineError, PreflightError
 from lab.labs import Lab
 from lab.locks import exclusive
 from lab.machines import State
@@ -37,12 +37,12 @@ def born(pid: int) -> str:
 
 
 @dataclass(frozen=True)
-class Entry:
+class Damage:
     """One damage that is, or is about to be, in the lab.
 
-    `repair` is the shell command that undoes it on its host as root, at any time and any number of times; ""
-    for a fault, which its kind (the entry's name) knows how to heal. `seconds` is a fault's bound. The
-    process and its birth tell whether somebody still works with it.
+    `repair` is the idempotent shell command that undoes it on its host as root; "" for a fault, which its
+    kind (the entry's name) knows how to heal. `seconds` is a fault's bound. The process and its birth tell
+    whether somebody still works with it.
     """
 
     name: str
@@ -75,18 +75,18 @@ class Journal:
     def __init__(self, lab: Lab) -> None:
         self._path = lab.keys.folder / "damage.json"
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[Damage]:
         """What is noted, the oldest first; nothing when there is no note."""
         if not self._path.exists():
             return []
-        return [Entry(**item) for item in json.loads(self._path.read_text())]
+        return [Damage(**item) for item in json.loads(self._path.read_text())]
 
-    def add(self, entry: Entry) -> None:
-        """Note a damage before it is applied."""
+    def add(self, *entries: Damage) -> None:
+        """Note damage before it is applied."""
         with self._alone():
-            self._write([*self.entries(), entry])
+            self._write([*self.entries(), *entries])
 
-    def remove(self, entry: Entry) -> None:
+    def remove(self, entry: Damage) -> None:
         """It is undone."""
         with self._alone():
             self._write([item for item in self.entries() if item != entry])
@@ -96,21 +96,25 @@ class Journal:
         with self._alone():
             self._write([])
 
-    def undo(self, heal: Callable[[Entry], None], done: Callable[[Entry], None]) -> list[str]:
+    def undo(self, heal: Callable[[Damage], None], done: Callable[[Damage], None]) -> list[str]:
         """Undo all that is noted, the newest first; the problems of what could not be undone and stays noted.
 
         `done` is told each entry as soon as it is undone.
         """
-        problems = []
-        for entry in reversed(self.entries()):
-            try:
-                heal(entry)
-            except PlumblineError as error:
-                problems.append(f"{entry.title}: {error.message}")
-            else:
-                self.remove(entry)
-                done(entry)
-        return problems
+        problems = [self.undo_one(entry, heal, done) for entry in reversed(self.entries())]
+        return [problem for problem in problems if problem]
+
+    def undo_one(
+        self, entry: Damage, heal: Callable[[Damage], None], done: Callable[[Damage], None] = lambda _: None
+    ) -> str:
+        """Undo one of what is noted; why it could not be undone and stays noted, "" when it is gone."""
+        try:
+            heal(entry)
+        except PlumblineError as error:
+            return f"{entry.title}: {error.message}"
+        self.remove(entry)
+        done(entry)
+        return ""
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -119,7 +123,7 @@ class Journal:
         with FileLock(self._path.with_suffix(".lock")):
             yield
 
-    def _write(self, entries: list[Entry]) -> None:
+    def _write(self, entries: list[Damage]) -> None:
         if not entries:
             self._path.unlink(missing_ok=True)
             return
@@ -128,7 +132,7 @@ class Journal:
         part.replace(self._path)
 
 
-def repair(lab: Lab, entry: Entry) -> None:
+def repair(lab: Lab, entry: Damage) -> None:
     """Undo one seeded defect, as soon as its host lets us in.
 
     Raises `FailedError` when its machine does not run, `DeadlineError` when the repair does not work.
@@ -142,6 +146,8 @@ def repair(lab: Lab, entry: Entry) -> None:
     def once() -> None:
         try:
             lab.ssh.run(entry.host, entry.repair, seconds=60)
+        except CommandError as error:
+            raise still(error) from error  # the connection is good, and others may be at work over it
         except FailedError as error:
             forget(lab.ssh, entry.host)
             raise still(error) from error

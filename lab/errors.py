@@ -1,7 +1,8 @@
 """The errors a person may see: one root, one child for each exit code.
 
-A message names the field or host, the value, the rule and the next command; `tasks.py` prints it as one
-block and exits with `exit_code`. Anything else that escapes is a defect of ours and shows its traceback.
+A message names the field or host, the value, the rule and the next command; `lab/commands/session.py` prints
+it as one block and ends the command with `exit_code`. Anything else that escapes is a defect of ours and
+shows its traceback.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ class Lab:
         self.inventory, self.root = inventory, root
         self._layers, self._backend = layers, backend
         self._provider, self._ssh, self._api = provider, ssh, api
+        self._held = False
 
     @classmethod
     def open(cls, inventory: Inventory, root: Path, backend: str = "") -> Lab:
@@ -54,7 +55,7 @@ class Lab:
 
     def with_layers(self, layers: tuple[Path, ...]) -> Lab:
         """The same lab, able to make machines that lie on these trees."""
-        return Lab(
+        made = Lab(
             self.inventory,
             self.root,
             self._provider,
@@ -63,12 +64,19 @@ class Lab:
             ssh=self._ssh,
             api=self._api,
         )
+        made._held = self._held
+        return made
+
+    def hold(self) -> None:
+        """This command holds the lab (`lab.locks`): people reach it by this inventory from now on."""
+        self._held = True
+        self.__dict__.pop("ssh", None)
 
     def host(self, name: str) -> Host:
         """The host of that name. Raises `InputError` with the names there are."""
         if name not in self.inventory.hosts:
             known = ", ".join(self.inventory.hosts)
-            raise InputError(f"--host {name}: no such host in {self.inventory.lab}; there are: {known}")
+            raise InputError(f"host {name}: no such host in {self.inventory.lab}; there are: {known}")
         return self.inventory.hosts[name]
 
     @cached_property
@@ -106,7 +114,7 @@ class Lab:
     @cached_property
     def ssh(self) -> Ssh:
         """SSH to the hosts. The thread must be `inside` the lab's network."""
-        return self._ssh or ssh_for(self.inventory, self.root)
+        return self._ssh or ssh_for(self.inventory, self.root, holds=self._held)
 
     @cached_property
     def api(self) -> Api:

@@ -1,19 +1,26 @@
-"""Programs on this machine: one way to run them, with a deadline and an error that shows their output."""
+"""This machine: one way to run its programs, with a deadline and an error that shows their output; its
+networks, and folders to write in."""
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from lab.errors import CommandError, DeadlineError, FailedError
+from lab.errors import CommandError, DeadlineError, FailedError, PreflightError
 from lab.waits import patient
+
+Pour = Callable[[BinaryIO], object]
+"""What writes all of its bytes to a stream."""
 
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
 _OWN_NETWORK = "/proc/thread-self/ns/net"
@@ -120,3 +127,55 @@ def _kill_group(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         process.kill()
+
+
+@contextmanager
+def poured(write: Pour) -> Iterator[BinaryIO]:
+    """The reading end of a pipe into which `write` writes, in a thread of its own, for a program to read.
+
+    A reader that ends before has its own reasons, and `write` ends with it. Any other error of `write` is
+    raised after the block: that the program got no more is the consequence.
+    """
+    reading, writing = os.pipe()
+
+    def fill() -> None:
+        with suppress(BrokenPipeError), os.fdopen(writing, "wb") as stream:
+            write(stream)
+
+    with ThreadPoolExecutor(1) as pool:
+        filling = pool.submit(fill)
+        try:
+            with os.fdopen(reading, "rb") as stream:
+                yield stream
+        finally:
+            filling.result()
+
+
+def unwritable(folder: Path) -> str:
+    """Why nothing can be written in a folder, or a missing one cannot be made; "" if nothing speaks against
+    it. Changes nothing; root is told of a read-only file system too (access(2))."""
+    for place in (folder, *folder.parents):
+        try:
+            if not place.is_dir():
+                place.stat()
+                return f"{place}: {os.strerror(errno.ENOTDIR)}"
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            return f"{place}: {error.strerror}"
+        return "" if os.access(place, os.W_OK | os.X_OK) else f"{place}: cannot be written"
+    return ""
+
+
+def own_folder(folder: Path) -> None:
+    """Make a folder of the user's data, for nobody else. Raises `PreflightError` where it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        why = unwritable(folder)
+    except OSError as error:
+        why = unwritable(folder) or f"{folder}: {error.strerror}"
+    if why:
+        raise PreflightError(
+            f"{folder}: the lab's keys cannot be kept there: {why}",
+            next_step="PLUMBLINE_DATA=/another/folder, or mend this one",
+        )

@@ -12,16 +12,17 @@ from filelock import FileLock, Timeout
 
 from lab.errors import PreflightError
 from lab.labs import Lab
+from lab.local import own_folder
 
 
 @contextmanager
 def exclusive(lab: Lab, command: str) -> Iterator[None]:
-    """Hold the lab while the block runs; the lock dies with its process.
+    """Hold the lab while the block runs; the kernel releases it when its process ends.
 
-    Raises `PreflightError` naming the command, process and start time of the owner.
+    Raises `PreflightError` naming the command, process and start time of the owner, and where no lock can be.
     """
     folder = lab.keys.folder
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    own_folder(folder)
     owner = folder / "owner.json"
     lock = FileLock(folder / "lock")
     try:
@@ -46,6 +47,7 @@ def exclusive(lab: Lab, command: str) -> Iterator[None]:
                 }
             )
         )
+        lab.hold()
         yield
     finally:
         owner.unlink(missing_ok=True)

@@ -68,7 +68,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Problem:
+class Blocker:
     """One reason why this machine or provider cannot take the build: a line and the command that cures it."""
 
     subject: str
@@ -116,7 +116,7 @@ class Provider(Protocol):
     def traits_of(self, name: str) -> Traits:
         """What this machine cannot do as a full one would."""
 
-    def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
+    def preflight(self, machines: Iterable[Machine]) -> list[Blocker]:
         """All reasons not to start, at once; changes nothing.
 
         `machines` are those still to be made or started; volumes and cloud-init may be empty here.
@@ -142,6 +142,9 @@ class Provider(Protocol):
 
         Raises `PreflightError` for what cannot be changed, such as a disk that would shrink.
         """
+
+    def remarks(self, machine: Machine) -> list[Blocker]:
+        """What a person should know of a machine that exists and `create` leaves as it is; warnings alone."""
 
     def destroy(self, name: str) -> bool:
         """Remove the machine and all it holds. True when there was something to remove."""

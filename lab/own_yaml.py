@@ -26,6 +26,25 @@ def read(text: str) -> Any:
         loader.dispose()
 
 
+class _Quoting(yaml.SafeDumper):  # type: ignore[misc] # PyYAML has no types
+    """Quotes as Kubernetes' own programs do, so that a diff of their files shows what was changed alone."""
+
+
+def _text(dumper: _Quoting, text: str) -> Any:
+    plain = dumper.resolve(yaml.ScalarNode, text, (True, False)) == "tag:yaml.org,2002:str" and text
+    style = None if plain else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Quoting.add_representer(str, _text)
+
+
+def as_kubernetes(settings: Any) -> str:
+    """Settings as kubeadm writes them: keys sorted, text that would be read as a number in double quotes."""
+    text: str = yaml.dump(settings, Dumper=_Quoting, sort_keys=True)
+    return text
+
+
 def _refuse_repeated(node: Any) -> None:
     if isinstance(node, yaml.MappingNode):
         seen = set()
@@ -41,3 +60,12 @@ def _refuse_repeated(node: Any) -> None:
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
             _refuse_repeated(value)
+
+
+def without_nulls(value: Any) -> Any:
+    """Generators of manifests write `creationTimestamp: null`; the API refuses it in an applied object."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return value

@@ -54,6 +54,11 @@ def given() -> dict[str, str]:
     return {kind: os.environ[ASIDE + kind] for kind in KINDS if ASIDE + kind in os.environ}
 
 
+def named() -> str:
+    """The variables that name the user's proxies, in capitals; the one for most of it where none is set."""
+    return " or ".join(f"{kind.upper()}_PROXY" for kind in given() if kind != "no") or "HTTPS_PROXY"
+
+
 def settings() -> dict[str, str]:
     """The user's variables as every program understands them.
 

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from lab.errors import PreflightError
 
 SECRETS = re.compile(
     r"(?P<token>\b[a-z0-9]{6}\.[a-z0-9]{16}\b)"
@@ -57,34 +60,79 @@ class MaskingFormatter(logging.Formatter):
         return mask(super().format(record))
 
 
+class _Log(logging.FileHandler):
+    """The debug log. A line that cannot be written ends no command: what is at work may be healing a lab."""
+
+    lost: OSError | None = None
+    """Why the log is not whole."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # as logging calls it
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            self.lost = self.lost or error
+        else:
+            super().handleError(record)
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError as error:  # what it could not write before is tried once more
+            self.lost = self.lost or error
+
+
 class Run:
-    """One invocation: its folder, its debug log and its timeline."""
+    """One invocation: its folder, its debug log and its timeline.
+
+    Raises `PreflightError` where no evidence can be kept: what root has run in this checkout is root's.
+    """
 
     def __init__(self, root: Path, lab: str, command: str) -> None:
         self.lab_folder = root / ".lab" / lab
+        self.command = command
         now = datetime.now(UTC)
         self.folder = self.lab_folder / "runs" / f"{now:%Y%m%dT%H%M%S.%f}Z"
-        self.folder.mkdir(parents=True)
-        last = self.lab_folder / "runs" / "last"
-        fresh = self.folder.with_name(f"{self.folder.name}.link")
-        fresh.symlink_to(self.folder.name)
-        fresh.replace(last)
-        self.command = command
+        try:
+            self._handler = self._begin()
+        except OSError as error:
+            there = next(folder for folder in self.folder.parents if os.path.lexists(folder))
+            raise PreflightError(
+                f"{self.folder}: cannot be written: {error.strerror}",
+                next_step="run the same command as root, for instance with sudo"
+                if isinstance(error, PermissionError)
+                else f"df -h {there}; free some space there, or mount it for writing",
+            ) from None
         self._begun = time.monotonic()
         self._started = now
         self._lock = threading.Lock()
         self._events: list[dict[str, Any]] = []
-        self._handler = logging.FileHandler(self.folder / "debug.log")
-        self._handler.setFormatter(MaskingFormatter("%(asctime)s %(levelname)s %(threadName)s %(message)s"))
         logger = logging.getLogger("plumbline")
         logger.setLevel(logging.DEBUG)
         logger.propagate = False
         logger.addHandler(self._handler)
 
+    def _begin(self) -> _Log:
+        """Make the folder, point `last` at it and open its log."""
+        self.folder.mkdir(parents=True)
+        fresh = self.folder.with_name(f"{self.folder.name}.link")
+        fresh.symlink_to(self.folder.name)
+        fresh.replace(self.lab_folder / "runs" / "last")
+        log = self.folder / "debug.log"
+        log.write_text(f"invoke {self.command}\n")  # a full disk takes folders and empty files, and no text
+        handler = _Log(log)
+        handler.setFormatter(MaskingFormatter("%(asctime)s %(levelname)s %(threadName)s %(message)s"))
+        return handler
+
     def close(self) -> None:
-        """Stop writing to this run's log."""
+        """Stop writing to this run's log; say so if it is not whole."""
         logging.getLogger("plumbline").removeHandler(self._handler)
         self._handler.close()
+        if self._handler.lost:
+            log = self._handler.baseFilename
+            print(
+                f"warning: {log}: is not whole: {self._handler.lost.strerror}\n"
+                f"  next: df -h {self.folder}; free some space there",
+                file=sys.stderr,
+            )
 
     @contextmanager
     def event(self, phase: str, host: str) -> Iterator[dict[str, Any]]:

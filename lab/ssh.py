@@ -14,18 +14,21 @@ import shlex
 import subprocess
 import threading
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO
 
 from platformdirs import user_data_path
 
 from lab.errors import CommandError, DeadlineError, FailedError
 from lab.inventory.models import Inventory
+from lab.local import Pour, own_folder, poured
 from lab.runs import mask
+from lab.ssh_config import client_config, kept
 from lab.waits import patient
 
 log = logging.getLogger("plumbline")
@@ -87,19 +90,23 @@ def _make_key(path: Path) -> None:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
     )
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    own_folder(path.parent)
     part = path.with_name(f"{path.name}.{os.getpid()}")
     part.touch(mode=0o600)
     part.write_bytes(private)
     part.replace(path)
 
 
+def data_folder() -> Path:
+    """The data folder of this user; `PLUMBLINE_DATA` names another one."""
+    return Path(os.environ.get("PLUMBLINE_DATA") or user_data_path("plumbline"))
+
+
 class Keys:
     """The harness's key and the lab's host keys, in the user's data folder: every checkout finds them."""
 
     def __init__(self, lab: str) -> None:
-        root = Path(os.environ.get("PLUMBLINE_DATA") or user_data_path("plumbline"))
-        self.folder = root / lab
+        self.folder = data_folder() / lab
         self.identity = self.folder / "id_ed25519"
         self._lab = lab
 
@@ -135,58 +142,40 @@ class Ssh:
         keys: Keys,
         hosts: dict[str, IPv4Address],
         own_keys: Mapping[str, str] = MappingProxyType({}),
+        *,
+        holds: bool = False,
     ) -> Ssh:
-        """Write `ssh_config` and `known_hosts` into `folder`.
+        """Write the configuration of the hosts into `folder`, as `kept` does; `holds` is its `everybody`.
 
         `own_keys` are the public host keys of machines that have one of their own; all others have ours.
         The control sockets live in a short folder of their own: a unix socket's path has room for about
         108 bytes, and ssh adds 17 of its own while it connects.
         """
         keys.own()
-        folder.mkdir(parents=True, exist_ok=True)
         sockets = control_folder(keys.folder)
         sockets.mkdir(parents=True, exist_ok=True, mode=0o700)
-        known = folder / "known_hosts"
         public = {name: own_keys.get(name) or keys.host(name).public for name in hosts}
-        known.write_text("".join(f"{address} {public[name]}\n" for name, address in hosts.items()))
-        lines = []
-        for name, address in hosts.items():
-            lines += [f"Host {name}", f"    HostName {address}"]
-        lines += [
-            "Host *",
-            f"    User {user}",
-            f"    IdentityFile {_quoted(keys.identity)}",
-            "    IdentitiesOnly yes",
-            f"    UserKnownHostsFile {_quoted(known)}",
-            "    GlobalKnownHostsFile /dev/null",
-            "    StrictHostKeyChecking yes",
-            "    HostKeyAlgorithms ssh-ed25519",
-            "    PreferredAuthentications publickey",
-            f"    ConnectTimeout {patient(3):.0f}",
-            f"    ServerAliveInterval {patient(5):.0f}",
-            "    ServerAliveCountMax 3",
-            "    ControlMaster auto",
-            f"    ControlPath {sockets}/%C",
-            "    ControlPersist 60",
-            "    LogLevel ERROR",
-        ]
-        config = folder / "ssh_config"
-        config.write_text("\n".join(lines) + "\n")
-        return cls(config)
+        known = "".join(f"{address} {public[name]}\n" for name, address in hosts.items())
+
+        text = partial(client_config, user, keys.identity, hosts, sockets)
+        return cls(kept(folder, text, known, everybody=holds))
 
     def argv(self, host: str, command: str) -> list[str]:
         """The local command line that runs `command` on `host`."""
         return ["ssh", "-F", str(self.config), "-o", "BatchMode=yes", host, command]
 
-    def try_run(self, host: str, command: str, *, seconds: float = 60, stdin: str | Path = "") -> Result:
+    def try_run(
+        self, host: str, command: str, *, seconds: float = 60, stdin: str | Path | Pour = ""
+    ) -> Result:
         """Run `command` as root on `host` and give back its end, whatever it was.
 
-        `stdin` is text, or a file whose bytes are sent. Raises `FailedError` when the host cannot be reached,
-        `DeadlineError` after `seconds`, times the lab's patience.
+        `stdin` is text, a file whose bytes are sent, or what writes the bytes while they are sent. Raises
+        `FailedError` when the host cannot be reached, `DeadlineError` after `seconds`, times the lab's
+        patience.
         """
         seconds = patient(seconds)
         log.debug("%s: $ %s", host, command)
-        with stdin.open("rb") if isinstance(stdin, Path) else nullcontext() as file:
+        with _opened(stdin) as file:
             given: dict[str, Any] = {"stdin": file} if file else {"input": stdin}
             try:
                 done = subprocess.run(
@@ -207,7 +196,7 @@ class Ssh:
             raise FailedError(f"{host}: not reachable by SSH: {done.stderr.strip() or 'no message'}")
         return Result(done.returncode, done.stdout, done.stderr)
 
-    def run(self, host: str, command: str, *, seconds: float = 60, stdin: str | Path = "") -> str:
+    def run(self, host: str, command: str, *, seconds: float = 60, stdin: str | Path | Pour = "") -> str:
         """Standard output of `command`, run as root on `host`. Raises `CommandError` unless it succeeds."""
         result = self.try_run(host, command, seconds=seconds, stdin=stdin)
         if result.code:
@@ -215,9 +204,11 @@ class Ssh:
         return result.stdout
 
 
-def _quoted(path: Path) -> str:
-    """A path as ssh_config(5) takes it: spaces need quotes, and % begins a token."""
-    return '"{}"'.format(str(path).replace("%", "%%"))
+def _opened(stdin: str | Path | Pour) -> AbstractContextManager[BinaryIO | None]:
+    """What a command reads from; None for text."""
+    if isinstance(stdin, str):
+        return nullcontext()
+    return stdin.open("rb") if isinstance(stdin, Path) else poured(stdin)
 
 
 def forget(ssh: Ssh, host: str) -> None:
@@ -264,9 +255,13 @@ def reachable(ssh: Ssh, hosts: Iterable[str]) -> dict[str, bool]:
     return {host: once(host) for host in hosts}
 
 
-def ssh_for(inventory: Inventory, root: Path) -> Ssh:
-    """SSH to the hosts of a lab; its configuration lies in the checkout's folder of the lab."""
+def ssh_for(inventory: Inventory, root: Path, *, holds: bool = False) -> Ssh:
+    """SSH to the hosts of a lab; its configuration lies in the checkout's folder of the lab.
+
+    `holds`: the command holds the lab, so it is by its inventory that people reach it from now on.
+    """
     addresses = {name: host.address for name, host in inventory.hosts.items()}
     own_keys = {name: host.host_key for name, host in inventory.hosts.items() if host.host_key}
     folder = root / ".lab" / inventory.lab / "ssh"
-    return Ssh.write(folder, inventory.ssh.user, Keys(inventory.lab), addresses, own_keys)
+    user, keys = inventory.ssh.user, Keys(inventory.lab)
+    return Ssh.write(folder, user, keys, addresses, own_keys, holds=holds)

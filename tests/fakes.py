@@ -7,19 +7,25 @@ not told to answer is an error of the test.
 from __future__ import annotations
 
 import copy
+import io
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.cluster.api import Api, ApiError, Object, Unavailable
+from lab.cluster.api import FIELD_MANAGER, Api, ApiError, Unavailable
 from lab.errors import FailedError, PreflightError
-from lab.machines import Leftovers, Machine, Power, Problem, State, Traits
+from lab.local import Pour
+from lab.machines import Blocker, Leftovers, Machine, Power, State, Traits
+from lab.objects import Object
 from lab.render.addons import merge
 from lab.ssh import Result, Ssh
 from lab.waits import NotYet
 
+OURS = {"manager": FIELD_MANAGER, "operation": "Apply"}
+"""What an API server notes of an object that was applied."""
 CONTAINERS = Traits(shares_kernel=True, oom_score_restricted=True, layered=True)
 FULL_MACHINES = Traits()
 
@@ -49,16 +55,17 @@ class FakeProvider:
     traits: Traits = CONTAINERS
     states: dict[str, State] = field(default_factory=dict)
     made: dict[str, Machine] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Blocker] = field(default_factory=list)
     log: list[tuple[str, str]] = field(default_factory=list)
     on_boot: Callable[[Machine], None] = lambda _: None
     prepared: bool = False
     differ: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    remarked: dict[str, list[Blocker]] = field(default_factory=dict)
 
     def traits_of(self, name: str) -> Traits:  # noqa: ARG002
         return self.traits
 
-    def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
+    def preflight(self, machines: Iterable[Machine]) -> list[Blocker]:
         self.log += [("preflight", machine.name) for machine in machines]
         return list(self.problems)
 
@@ -88,6 +95,9 @@ class FakeProvider:
 
     def changes(self, machine: Machine) -> tuple[str, ...]:
         return self.differ.get(machine.name, ())
+
+    def remarks(self, machine: Machine) -> list[Blocker]:
+        return self.remarked.get(machine.name, [])
 
     def destroy(self, name: str) -> bool:
         self.log.append(("destroy", name))
@@ -122,9 +132,19 @@ class Call:
     host: str
     command: str
     stdin: str
+    poured: bytes = b""
+    """What was written for it while it was sent."""
 
 
 Answer = str | Result | Exception | Callable[[Call], "str | Result | Exception"]
+
+
+def sent(stdin: str | Path | Pour) -> bytes:
+    """What is written for a command while it is sent."""
+    stream = io.BytesIO()
+    if callable(stdin):
+        stdin(stream)
+    return stream.getvalue()
 
 
 class FakeSsh(Ssh):
@@ -139,8 +159,15 @@ class FakeSsh(Ssh):
         """From now on `answer` is what a command with `piece` in it says on `host`."""
         self._rules.insert(0, (host, piece, answer))
 
-    def try_run(self, host: str, command: str, *, seconds: float = 60, stdin: str | Path = "") -> Result:  # noqa: ARG002
-        call = Call(host, command, str(stdin))
+    def try_run(
+        self,
+        host: str,
+        command: str,
+        *,
+        seconds: float = 60,  # noqa: ARG002
+        stdin: str | Path | Pour = "",
+    ) -> Result:
+        call = Call(host, command, "" if callable(stdin) else str(stdin), sent(stdin))
         self.calls.append(call)
         for wanted, piece, answer in list(self._rules):
             if wanted in ("", host) and piece in command:
@@ -164,10 +191,18 @@ class FakeApi(Api):
         self.refusals: list[Exception] = []
         """Raised by the next writes, one each."""
         self.unknown_kinds: set[str] = set()
+        self.stuck: set[str] = set()
+        """Paths of objects that do not go although they were deleted."""
         self.applied: list[str] = []
         self.deleted: list[str] = []
         self.answers = True
         self._version = 0
+
+    def restore(self, objects: dict[str, Object]) -> None:
+        """What another process has left."""
+        self.objects |= objects
+        versions = [item.get("metadata", {}).get("resourceVersion", "0") for item in objects.values()]
+        self._version = max(map(int, versions), default=0)
 
     def ready(self) -> bool:
         return self.answers
@@ -186,16 +221,63 @@ class FakeApi(Api):
 
     def items(self, path: str) -> list[Object]:
         self._check()
-        assert path == "/api/v1/nodes"
-        ready = {"conditions": [{"type": "Ready", "status": "True"}]}
-        return [{"metadata": {"name": name}, "status": ready} for name in self.nodes()]
+        if path == "/api/v1/nodes":
+            alive = self.nodes()
+            states = {
+                name: {"conditions": [{"type": "Ready", "status": str(name in alive)}]} for name in alive
+            }
+            stored = [
+                copy.deepcopy(item)
+                for place, item in list(self.objects.items())
+                if _collection(place)[0] == path
+            ]
+            # a test that is about nothing else of nodes names them alone
+            listed = stored or [{"metadata": {"name": name}} for name in alive]
+            return [item | {"status": states.get(item["metadata"]["name"], {})} for item in listed]
+        return [
+            copy.deepcopy(item) for place, item in list(self.objects.items()) if _collection(place)[0] == path
+        ]
 
-    def delete(self, path: str) -> bool:
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: str | Object | None = None,
+        content: str = "",  # noqa: ARG002
+        *,
+        accept: str = "",  # noqa: ARG002
+    ) -> Object:
+        """Discovery of the kinds of all objects, the metadata of one kind, and merge patches."""
         self._check()
-        self.deleted.append(path)
-        return self.objects.pop(path, None) is not None
+        if method == "PATCH":
+            place = path.partition("?")[0]
+            self.objects[place] = _merged(self.objects[place], body)
+            return copy.deepcopy(self.objects[place])
+        assert method == "GET"
+        if path in ("/api", "/apis"):
+            return {"items": _groups(self.objects, core=path == "/api")}
+        found = {
+            place: copy.deepcopy(item)
+            for place, item in list(self.objects.items())
+            if _collection(place)[0] == path
+        }
+        named = {place: {"name": place.rpartition("/")[2]} for place in found}
+        return {
+            "items": [{"metadata": named[place] | item.get("metadata", {})} for place, item in found.items()]
+        }
 
-    def apply(self, item: Object, *, dry_run: bool = False) -> Object:
+    def delete(self, path: str, options: Object | None = None) -> bool:
+        self._check()
+        uid = (options or {}).get("preconditions", {}).get("uid", "")
+        live = self.objects.get(path)
+        if live and uid != live["metadata"].get("uid", "") and options:
+            raise ApiError(f"DELETE {path}", 409, "the UID in the precondition does not match")
+        self.deleted.append(path)
+        if live and path not in self.stuck:
+            del self.objects[path]
+        return live is not None
+
+    def apply(self, item: Object, *, dry_run: bool = False, manager: str = FIELD_MANAGER) -> Object:  # noqa: ARG002
         self._check()
         path = self.path(item)
         if self.refusals:
@@ -210,7 +292,10 @@ class FakeApi(Api):
         if after == live:
             return after  # type: ignore[no-any-return]
         version = str(self._version + 1)
-        after["metadata"] = after["metadata"] | {"resourceVersion": version, "generation": int(version)}
+        born = {"uid": f"uid-{version}", "managedFields": []} | after["metadata"]
+        if OURS not in born["managedFields"]:
+            born["managedFields"] = [*born["managedFields"], OURS]
+        after["metadata"] = born | {"resourceVersion": version, "generation": int(version)}
         after["status"] = _status(after, int(version))
         if not dry_run:
             self._version += 1
@@ -222,6 +307,19 @@ class FakeApi(Api):
             raise Unavailable("API: connection refused")
 
 
+def _merged(base: Any, patch: Any) -> Any:
+    """A JSON merge patch (RFC 7396)."""
+    if not isinstance(patch, dict):
+        return patch
+    found = dict(base) if isinstance(base, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            found.pop(key, None)
+        else:
+            found[key] = _merged(found.get(key), value)
+    return found
+
+
 def _status(item: Object, generation: int) -> Object:
     """Workloads of a fake cluster are ready at once."""
     if item["kind"] in ("Deployment", "StatefulSet"):
@@ -229,9 +327,42 @@ def _status(item: Object, generation: int) -> Object:
         return {"readyReplicas": count, "updatedReplicas": count, "observedGeneration": generation}
     if item["kind"] == "Job":
         return {"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]}
+    if item["kind"] == "CustomResourceDefinition":
+        return {"conditions": [{"type": "Established", "status": "True"}]}
     return {
         "desiredNumberScheduled": 1,
         "numberReady": 1,
         "updatedNumberScheduled": 1,
         "observedGeneration": generation,
     }
+
+
+def _collection(path: str) -> tuple[str, str, str, str]:
+    """Where all objects of the kind of a path are listed, its group, version and name in paths."""
+    root, *rest = re.fullmatch(
+        r"(/api|/apis/[^/]+)/([^/]+)/(?:namespaces/[^/]+/)?([^/]+)/[^/]+", path
+    ).groups()  # type: ignore[union-attr]
+    version, plural = rest
+    return f"{root}/{version}/{plural}", root.removeprefix("/apis/").removeprefix("/api"), version, plural
+
+
+def _groups(objects: dict[str, Object], *, core: bool) -> list[Object]:
+    """Aggregated discovery (apidiscovery.k8s.io/v2) of a server that has these objects."""
+    groups: dict[str, dict[str, dict[str, Object]]] = {}
+    for path, item in list(objects.items()):
+        _, group, version, plural = _collection(path)
+        if core == (not group):
+            scope = "Namespaced" if "/namespaces/" in path and plural != "namespaces" else "Cluster"
+            kind = item.get("kind", plural)
+            entry = {"resource": plural, "responseKind": {"kind": kind}, "scope": scope}
+            entry["verbs"] = ["delete", "get", "list"]
+            groups.setdefault(group, {}).setdefault(version, {})[plural] = entry
+    return [
+        {
+            "metadata": {"name": group},
+            "versions": [
+                {"version": version, "resources": list(kinds.values())} for version, kinds in versions.items()
+            ],
+        }
+        for group, versions in groups.items()
+    ]

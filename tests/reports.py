@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from lab.checks.outcomes import Outcome
-from lab.checks.record import Event, Figure, LayerResult, Record, Timeline, Verdict, count
-from lab.report.series import Gaps, Holder, Load, Mark, Probe, Series, Share, Target
+from lab.checks.record import Figure, LayerResult, Record, Timeline, TimelineEvent, Verdict, count
+from lab.report.series import Gaps, Holder, Load, Probe, Series, SeriesMark, Share, Target
 
 HOSTS = {
     "haproxy": "load-balancer",
@@ -94,14 +94,14 @@ def red() -> Verdict:
         return LayerResult(name=name, title=f"what {name} says", state="run", seconds=9.4, counts=count(mine))
 
     events = [
-        Event(phase="machine", host=host, start=0.1 * n, end=3 + 0.1 * n, changed=True)
+        TimelineEvent(phase="machine", host=host, start=0.1 * n, end=3 + 0.1 * n, changed=True)
         for n, host in enumerate(HOSTS)
     ]
     events += [
-        Event(phase="init", host="master-1", start=4, end=16.2, changed=True),
-        Event(phase="join", host="master-2", start=17, end=26, changed=True),
-        Event(phase="join", host="worker-1", start=17, end=24, changed=True),
-        Event(phase="addon-flannel", host="", start=17, end=19, changed=False),
+        TimelineEvent(phase="init", host="master-1", start=4, end=16.2, changed=True),
+        TimelineEvent(phase="join", host="master-2", start=17, end=26, changed=True),
+        TimelineEvent(phase="join", host="worker-1", start=17, end=24, changed=True),
+        TimelineEvent(phase="addon-flannel", host="", start=17, end=19, changed=False),
     ]
     return Verdict(
         lab="production-lxc",
@@ -142,9 +142,9 @@ def power_off() -> Series:
         test="test_ha.py::test_l4_03",
         started="2026-11-25T18:01:00+00:00",
         marks=(
-            Mark(t=1012, kind="fault", text="master-1: power off"),
-            Mark(t=1013.4, kind="note", text="master-2 leads etcd"),
-            Mark(t=1036, kind="healed", text="master-1: power on"),
+            SeriesMark(t=1012, kind="fault", text="master-1: power off"),
+            SeriesMark(t=1013.4, kind="note", text="master-2 leads etcd"),
+            SeriesMark(t=1036, kind="healed", text="master-1: power on"),
         ),
         targets=(
             Target(name="API through the balancer", limit=10, probes=outage(12.1, 13.6)),
@@ -215,7 +215,7 @@ def under_load() -> Series:
     return Series(
         title="Default profile with a worker's power cut",
         checks=("L5-09",),
-        marks=(Mark(t=20, kind="fault", text="worker-2: power off"),),
+        marks=(SeriesMark(t=20, kind="fault", text="worker-2: power off"),),
         load=tuple(load),
         load_limit_ms=250,
         shares=tuple(

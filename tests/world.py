@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +23,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from pytest import MonkeyPatch
 
 from lab.addons import addons
 from lab.artifacts.provide import Provided
 from lab.cluster.kubeadm import JOINED
+from lab.cluster.nodes import CONTROL_PLANE, OF_MASTERS
 from lab.console import Console
 from lab.errors import FailedError
 from lab.hosts.converge import ETCD_DATA, EVIDENCE, KUBELET_CONF
@@ -32,7 +38,7 @@ from lab.labs import Lab
 from lab.machines import Machine, Power, State
 from lab.runs import Run
 from lab.ssh import Result
-from lab.steps.context import Build
+from lab.steps.context import Context
 from tests import born
 from tests.fakes import Call, FakeApi, FakeProvider, FakeSsh
 
@@ -74,6 +80,17 @@ def certificate() -> str:
     return made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
 
+LATE = (
+    'error uploading crisocket: error patching Node "x": Patch "https://10.1.1.50:6443/api/v1/nodes/x?timeout=10s'
+    '": net/http: request canceled (Client.Timeout exceeded while awaiting headers)'
+)
+"""As kubeadm said in emulation."""
+
+
+BEFORE, LATER, NOW = 1000.0, 2000.0, 3000.0
+"""Moments: when all was started, when something was changed, when it was mended."""
+
+
 @dataclass
 class FakeHost:
     """One running machine: its files, units, sysctls, and how far kubeadm came."""
@@ -94,6 +111,17 @@ class FakeHost:
     """Names in the certificate of its API server."""
     made: frozenset[str] = frozenset()
     """Names in a certificate that was made and is not in its place yet."""
+    written: dict[str, float] = field(default_factory=dict)
+    """When files were written that a unit reads."""
+    started: dict[str, float] = field(default_factory=dict)
+    """When units were started or read their files again."""
+    static_pods: dict[str, dict[str, Any]] = field(default_factory=dict)
+    links: dict[str, list[str]] = field(default_factory=dict)
+    routes: dict[str, str] = field(default_factory=dict)
+    resolvers: dict[str, str] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
+    restarted: Callable[[str], None] = lambda _: None
+    """What follows where a unit is restarted."""
 
     @property
     def joined(self) -> bool:
@@ -106,6 +134,7 @@ class FakeHost:
             self.write(file["path"], file["content"], file["permissions"], file["owner"])
         for command in data["runcmd"]:
             self.run(command)
+        self.started.clear()
 
     def write(self, path: str, text: str, mode: str, owner: str) -> None:
         self.files[path] = {
@@ -123,29 +152,54 @@ class FakeHost:
             )
             if verb == "enable":
                 unit["enabled"] = "enabled"
-            elif verb in ("start", "restart"):
-                unit["active"] = "active"
+            elif verb in ("start", "restart", "try-restart", "try-reload-or-restart"):
+                if verb in ("start", "restart"):
+                    unit["active"] = "active"
+                self.started[name if "." in name else f"{name}.service"] = NOW
+                if verb == "restart":
+                    self.restarted(name)
+        if command[:2] == ["sh", "-c"]:
+            self._shell(command[2])
         if command[:3] == ["sysctl", "--quiet", "--load"]:
             text = base64.b64decode(self.files[command[3]]["text"]).decode()
             self.sysctls |= dict(line.split(" = ") for line in text.splitlines())
         elif command[:3] == ["sysctl", "--quiet", "-w"]:
             self.sysctls |= dict([command[3].split("=")])
 
+    def _shell(self, line: str) -> None:
+        """Links that are removed, and processes of the control plane that the kubelet starts again."""
+        words = line.split()
+        if words[:3] == ["ip", "link", "delete"]:
+            self.links.pop(words[3], None)
+        for name, pod in self.static_pods.items():
+            if words[0] == "pkill" and f"{name} " in line:
+                pod["since"] = NOW
+
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """What the program that a build sends to a host would say."""
-        if request["verb"] == "change":
+        if "commands" in request:
             for item in request["write"]:
                 self.files[item["path"]] = {key: item[key] for key in ("text", "mode", "owner")}
             for command in request["commands"]:
                 self.ran.append(command)
                 self.run(command)
             return {"failed": None}
-        unknown = {"active": "inactive", "enabled": ""}
+        unknown: dict[str, Any] = {"active": "inactive", "enabled": ""}
         units = self.units | {"plumbline-kubeadm.service": {"active": self.kubeadm, "enabled": ""}}
         return {
             "files": {path: self.files.get(path) for path in request["files"]},
             "sysctls": {name: self.sysctls.get(name) for name in request["sysctls"]},
-            "units": {name: units.get(name, unknown) for name in request["units"]},
+            "units": {
+                name: units.get(name, unknown)
+                | ({"process": 7, "since": self.started.get(name, BEFORE)} if name in units else {})
+                for name in request["units"]
+            },
+            "written": {path: self.written.get(path) for path in request["written"]},
+            "static_pods": self.static_pods,
+            "links": self.links,
+            "routes": self.routes,
+            "resolvers": self.resolvers,
+            "equipment": {"images": self.images} if request["equipment"] else {},
             "booting": self.booting,
             "exists": {path: path in self.exists for path in request["exists"]},
         }
@@ -168,18 +222,21 @@ class World:
         """Host and what was done about its control plane: phases of kubeadm, drain, ready."""
         self.failing: set[str] = set()
         """Hosts on which kubeadm fails."""
+        self.late: Counter[str] = Counter()
+        """How many joins of a host fail yet because the API is late; the node has registered by then."""
+        self._registering = threading.Lock()
         self.provider = FakeProvider(on_boot=self._boot)
         self.ssh = FakeSsh()
         self.api = FakeApi()
         self.api.nodes = lambda: [name for name in self.inventory.nodes if self._alive(name)]
         self._teach()
 
-    def build(self) -> Build:
+    def build(self) -> Context:
         """A build of this lab, with a run folder of its own; close its run in the end."""
         lab = Lab(self.inventory, self.folder, self.provider, ssh=self.ssh, api=self.api)
         nowhere = Path("/nowhere")
         provided = Provided("modules", "amd64", {}, {}, nowhere, nowhere, nowhere)
-        made = Build(lab, provided, Console(), Run(self.folder, self.inventory.lab, "build"))
+        made = Context(lab, provided, Console(), Run(self.folder, self.inventory.lab, "build"))
         made.__dict__["manifests"] = MANIFESTS
         return made
 
@@ -204,7 +261,7 @@ class World:
         return self.provider.state(name) is State.RUNNING and name in self.hosts and (self.hosts[name].joined)
 
     def _boot(self, machine: Machine) -> None:
-        self.hosts[machine.name] = FakeHost()
+        self.hosts[machine.name] = FakeHost(restarted=partial(self._restarted, machine.name))
         self.hosts[machine.name].boot(dict(machine.cloud_init))
 
     def _teach(self) -> None:
@@ -241,6 +298,13 @@ class World:
             host.kubeadm = "failed"
             host.exists |= {KUBELET_CONF}
             return ""
+        if self.late[call.host]:
+            self.late[call.host] -= 1
+            host.kubeadm = "failed"
+            host.exists |= {KUBELET_CONF}
+            self.api.objects[f"/api/v1/nodes/{call.host}"] = {"metadata": {"name": call.host}}
+            self.ssh.on(call.host, "journalctl -u plumbline-kubeadm -n 40", f"{LATE}\n")
+            return ""
         self.becomes_member(call.host, founding=verb == "init")
         return ""
 
@@ -255,7 +319,41 @@ class World:
         if founding:
             self._install_coredns()
         born.start(self, name)
-        self.api.objects[f"/api/v1/nodes/{name}"] = {"metadata": {"name": name}}
+        self.register(name, taint=True)
+
+    def register(self, name: str, *, taint: bool = False) -> None:
+        """A node's Node object as the kubelet makes it; role and `taint` of a master are kubeadm's."""
+        with self._registering:
+            self._register(name, taint=taint)
+
+    def _register(self, name: str, *, taint: bool) -> None:
+        master = name in self.inventory.masters and taint
+        labels = dict(self.inventory.hosts[name].labels)
+        brought = [
+            {"manager": "kubelet", "fieldsV1": {"f:metadata": {"f:labels": {f"f:{k}": {} for k in labels}}}}
+        ]
+        labels |= dict.fromkeys(OF_MASTERS, "") if master else {}
+        taken = {item.get("spec", {}).get("podCIDR") for item in list(self.api.objects.values())}
+        part = next(text for n in range(256) if (text := f"10.244.{n}.0/24") not in taken)
+        self.api.objects[f"/api/v1/nodes/{name}"] = {
+            "metadata": {"name": name, "labels": labels, "managedFields": brought},
+            "spec": {"podCIDR": part}
+            | ({"taints": [{"key": CONTROL_PLANE, "effect": "NoSchedule"}]} if master else {}),
+        }
+        self.connect()
+
+    def connect(self) -> None:
+        """Flannel has made each node's end of the pods' network, and routes to the others."""
+        parts = {
+            name: item["spec"]["podCIDR"]
+            for name in self.inventory.nodes
+            if "spec" in (item := self.api.objects.get(f"/api/v1/nodes/{name}", {}))
+        }
+        for name, part in parts.items():
+            network = ip_network(part)
+            host = self.hosts[name]
+            host.links = {"cni0": [f"{network[1]}/24"], **host.links, "flannel.1": [f"{network[0]}/32"]}
+            host.routes = {other: "flannel.1" for owner, other in parts.items() if owner != name}
 
     def _install_coredns(self) -> None:
         kept = {"name": "coredns", "namespace": "kube-system", "resourceVersion": "1", "generation": 1}
@@ -265,6 +363,17 @@ class World:
             "metadata": kept,
             "spec": {"replicas": 2, "template": {"spec": {}}},
         }
+        self.api.objects["/api/v1/namespaces/kube-system/configmaps/coredns"] = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "coredns", "namespace": "kube-system", "resourceVersion": "1"},
+            "data": {"Corefile": ".:53 {}\n"},
+        }
+
+    def _restarted(self, name: str, unit: str) -> None:
+        """A kubelet that starts registers its node, if there is no such Node object."""
+        if unit == "kubelet" and self.hosts[name].joined and f"/api/v1/nodes/{name}" not in self.api.objects:
+            self.register(name)
 
     def progress(self, call: Call) -> str:
         host = self.hosts[call.host]
@@ -293,6 +402,15 @@ class World:
             for name, address in self.etcd.items()
         ]
         return json.dumps(health)
+
+
+def running_lab(folder: Path, monkeypatch: MonkeyPatch, ssh: FakeSsh) -> Lab:
+    """A lab whose machines all run, its journal below `folder`; undoing damage waits for nobody."""
+    monkeypatch.setenv("PLUMBLINE_DATA", str(folder / "data"))
+    monkeypatch.setattr("lab.damage.BACK_SECONDS", 0)
+    monkeypatch.setattr("lab.damage.forget", lambda *_: None)
+    states = dict.fromkeys(inventory().hosts, State.RUNNING)
+    return Lab(inventory(), folder, FakeProvider(states=states, prepared=True), ssh=ssh)
 
 
 def half_finished(host: FakeHost, *, unit: str = "failed") -> None:

@@ -28,7 +28,9 @@ def defects(lab: Inventory) -> list[Defect]:
             row="L2-14",
             host="",
             says="Ready replicas of CoreDNS",
-            **kubectl(lab, f"{dns}=1", f"{dns}=2"),
+            listed=True,
+            reddens=("P2-07",),
+            **kubectl(lab, f"{dns}=1", f"{dns}=2", "deployment/coredns"),
         ),
         breakage(
             layer="cluster",
@@ -37,6 +39,8 @@ def defects(lab: Inventory) -> list[Defect]:
             row="L2-14",
             host="",
             says="forward.*127.0.0.1",
+            listed=True,
+            reddens=("P2-07",),
             **rewritten(
                 lab,
                 "dns-forwards-to-itself",
@@ -52,10 +56,12 @@ def defects(lab: Inventory) -> list[Defect]:
             row="P2-01",
             host="",
             says="kube-system/kube-dns: none",
+            reddens=("P2-07",),
             **kubectl(
                 lab,
                 '-n kube-system patch service kube-dns -p \'{"spec":{"selector":{"k8s-app":"defect"}}}\'',
                 '-n kube-system patch service kube-dns -p \'{"spec":{"selector":{"k8s-app":"kube-dns"}}}\'',
+                "service/kube-dns",
             ),
         ),
     ]

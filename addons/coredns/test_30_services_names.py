@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from functools import partial
 from statistics import quantiles
 
@@ -13,7 +14,8 @@ from lab.checks.items import Measure
 from lab.checks.objects import service
 from lab.checks.outcomes import CouldNotTell
 from lab.checks.verbs import agrees, becomes, holds, nothing
-from lab.checks.workspace import Object, Workspace, is_ready
+from lab.checks.workspace import Workspace
+from lab.objects import Object, is_ready
 
 P50_MS, P99_MS = 20.0, 100.0
 """ClusterLoader2's thresholds for answers of the cluster's DNS."""
@@ -40,9 +42,20 @@ def addresses_of(space: Workspace, pod: Object, name: str) -> set[str]:
     return {address for result in resolve(space, pod, name) for address in result.get("answers") or []}
 
 
-def errors(results: list[Object]) -> list[str]:
+def failures(results: list[Object]) -> list[Object]:
     """What failed."""
-    return [str(result["error"]) for result in results if result.get("error")]
+    return [result for result in results if result.get("error")]
+
+
+def errors(results: list[Object]) -> list[str]:
+    """What was said of it."""
+    return [str(result["error"]) for result in failures(results)]
+
+
+def since(moment: datetime, result: Object) -> str:
+    """How long after a moment a question failed, and how."""
+    passed = datetime.fromisoformat(result["start"]) - moment
+    return f"{passed.total_seconds():.1f} s after the replica was deleted: {result['error']}"
 
 
 @pytest.fixture(scope="session")
@@ -135,6 +148,7 @@ def test_names_resolve_while_a_replica_is_replaced(
     replicas = driver.cluster.items(f"{DNS_PODS}?{DNS_LABEL}")
     asking = threading.Thread(target=ask, name="dns", daemon=True)
     asking.start()
+    deleted = datetime.now(UTC)
     driver.cluster.delete(f"{DNS_PODS}/{replicas[0]['metadata']['name']}")
     becomes(
         "replicas of CoreDNS",
@@ -152,5 +166,5 @@ def test_names_resolve_while_a_replica_is_replaced(
         "failed questions while a replica was replaced", len(errors(found)) / len(found), "", ERROR_SHARE
     )
     measure("slowest answer while a replica was replaced", max(float(r["ms"]) for r in found) / 1000, "s")
-    seen = f"{len(errors(found))} of {len(found)}: {', '.join(sorted(set(errors(found))))}"
+    seen = [f"{len(errors(found))} of {len(found)}", *map(partial(since, deleted), failures(found))]
     holds("failed questions", share < ERROR_SHARE, expected=f"below {ERROR_SHARE:.1%}", seen=seen)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from shlex import quote
+from typing import Any
 
 from addons.flannel.section import overlay
 from lab.inventory.models import Inventory
 from lab.selftest.defect import KEPT, Defect, Slip, breakage, edited
-from lab.selftest.on_cluster import kubectl, quoted
+from lab.selftest.on_cluster import PODS_NETWORK, kubectl, quoted
 
 
 def defects(lab: Inventory) -> list[Defect]:
@@ -27,18 +28,31 @@ def defects(lab: Inventory) -> list[Defect]:
             old='"Network": str(',
             new='"Network": "10.0.0.0/16" or str(',
         ),
+        Slip(
+            name="flannel-evicted",
+            title="a taint takes what every node needs from it",
+            row="L0-22",
+            host="",
+            says="kube-flannel-ds",
+            listed=True,
+            file="addons/flannel/patch.yaml.j2",
+            old="      tolerations: [{operator: Exists}]\n",
+            new="",
+        ),
         breakage(
             layer="cluster",
             name="flannel-on-one-node",
             title="Flannel does not run on every node",
-            row="L2-08",
+            row="P2-07",
             host="",
-            says="kube-flannel/kube-flannel-ds: 1 of",
+            says="kube-flannel/kube-flannel-ds spec.template.spec.nodeSelector: .*added by kubectl-patch",
             settles=True,
+            listed=True,
             **kubectl(
                 lab,
                 f"{flannel} {quote(selector % quoted(lab.workers[0]))}",
                 f"{flannel} {quote(selector % 'null')}",
+                "daemonset/kube-flannel-ds",
             ),
         ),
         breakage(
@@ -49,6 +63,9 @@ def defects(lab: Inventory) -> list[Defect]:
             host="",
             says=f"{worker} ->",
             at=worker,
+            touches=(f"routes of {link}",),
+            stops=(PODS_NETWORK,),
+            reddens=("P2-21",),
             damage=f"mkdir -p {KEPT} && ip -4 route show dev {link} | grep via > {routes}"
             f" && while read -r route; do ip route del $route dev {link}; done < {routes}",
             repair=f"test ! -e {routes} || while read -r route; do ip route replace $route dev {link};"
@@ -61,8 +78,7 @@ def defects(lab: Inventory) -> list[Defect]:
             row="L2-13",
             host=other,
             says=f"1400 bytes from {other}",
-            damage=f"ip link set {link} mtu 1300",
-            repair=f"ip link set {link} mtu 1450",
+            **_narrowed("overlay-too-narrow", link, 1300),
         ),
         breakage(
             layer="node",
@@ -71,8 +87,7 @@ def defects(lab: Inventory) -> list[Defect]:
             row="L1-25",
             host=worker,
             says=f"MTU of {link}.*1400",
-            damage=f"ip link set {link} mtu 1400",
-            repair=f"ip link set {link} mtu 1450",
+            **_narrowed("overlay-mtu", link, 1400),
         ),
         breakage(
             layer="node",
@@ -84,3 +99,14 @@ def defects(lab: Inventory) -> list[Defect]:
             **edited("pod-mtu", "/run/flannel/subnet.env", "s/FLANNEL_MTU=.*/FLANNEL_MTU=1500/"),
         ),
     ]
+
+
+def _narrowed(name: str, link: str, mtu: int) -> dict[str, Any]:
+    """Damage and repair of a link that gets another MTU."""
+    kept = f"{KEPT}/{name}"
+    return {
+        "damage": f"mkdir -p {KEPT} && cat /sys/class/net/{link}/mtu > {kept}"
+        f" && ip link set {link} mtu {mtu}",
+        "repair": f"test ! -e {kept} || {{ ip link set {link} mtu $(cat {kept}) && rm {kept}; }}",
+        "touches": (f"MTU of {link}",),
+    }

@@ -25,22 +25,22 @@ def test_the_mtu_leaves_room_for_the_overlay(driver: Driver, facts: Facts, host:
     assert link is not None
     assert own is not None
     # the vxlan header over IPv4: 14 + 20 + 8 + 8 bytes
-    agrees(f"MTU of {name}", link["mtu"], own["mtu"] - 50, command=f"ip link show {name}")
-    subnet = re.search(r"FLANNEL_MTU=(\d+)", facts["texts"][SUBNET] or "")
-    agrees("FLANNEL_MTU", subnet and int(subnet.group(1)), link["mtu"], command="cat /run/flannel/subnet.env")
+    agrees(f"MTU of {name}", link.mtu, own.mtu - 50, command=f"ip link show {name}")
+    subnet = re.search(r"FLANNEL_MTU=(\d+)", facts.texts[SUBNET] or "")
+    agrees("FLANNEL_MTU", subnet and int(subnet.group(1)), link.mtu, command="cat /run/flannel/subnet.env")
     pods = {
-        pod["name"]: pod["mtu"]
-        for pod in facts["links"]
-        if pod["master"] == "cni0" and pod["mtu"] != link["mtu"]  # an empty bridge has 1500 itself
+        pod.name: pod.mtu
+        for pod in facts.links
+        if pod.master == "cni0" and pod.mtu != link.mtu  # an empty bridge has 1500 itself
     }
-    nothing("pod links with another MTU", pods, rule=str(link["mtu"]), command="ip link show master cni0")
+    nothing("pod links with another MTU", pods, rule=str(link.mtu), command="ip link show master cni0")
 
 
 @pytest.mark.check("L1-25")
 def test_the_overlay_has_one_mtu_everywhere(driver: Driver) -> None:
     """The overlay has the same MTU on every node."""
     found = {
-        facts.host: (facts.link(overlay(driver.inventory)) or {"mtu": "none"})["mtu"]
+        facts.host: link.mtu if (link := facts.link(overlay(driver.inventory))) else "none"
         for facts in driver.all_facts(driver.inventory.nodes)
     }
     holds(

@@ -32,7 +32,7 @@ def free_addresses(driver: Driver, number: int) -> list[str]:
         if len(found) == number:
             return sorted(found, key=IPv4Address)
         if not _taken(driver.inventory, address) and not arp_owners(
-            driver.here, str(address), seconds=0.2, asked=1
+            driver.lan_interface, str(address), seconds=0.2, asked=1
         ):
             found.append(str(address))
     raise NotPartOfLab("network.lan", f"it has no {number} free addresses for a pool of a check's own")

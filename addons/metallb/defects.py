@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from addons.metallb.exclusion import EXCLUDED
 from addons.metallb.section import MetalLB
+from lab.checks.objects import HTTP
+from lab.cluster.kubeadm import KUBECTL
 from lab.inventory.models import Inventory
+from lab.render.firewall import port_of
 from lab.selftest.defect import KEPT, Defect, Slip, breakage, filtered
-from lab.selftest.on_cluster import KUBECTL, kubectl
+from lab.selftest.on_cluster import PODS_NETWORK, kubectl, removed
 
-SPACE = "-n metallb-system"
+NAMESPACE = "metallb-system"
+WEBHOOK = "MetalLB's webhook"
+"""It judges every pool and advertisement that is written."""
+SPACE = f"-n {NAMESPACE}"
 POOLS = "addons/metallb/objects.yaml.j2"
 
 
@@ -39,13 +47,44 @@ def _rendered() -> list[Defect]:
             old="  addresses:",
             new="  adresses:",
         ),
+        Slip(
+            name="metallb-evicted",
+            title="a taint takes what every node needs from it",
+            row="L0-22",
+            host="",
+            says="speaker",
+            listed=True,
+            file="addons/metallb/patch.yaml.j2",
+            old="      tolerations: [{operator: Exists}]\n",
+            new="",
+        ),
     ]
 
 
 def _cluster(lab: Inventory) -> list[Defect]:
     first, other = lab.masters[0], lab.workers[1]
+    members = port_of(lab, "MetalLB's member list")
+    pool = lab.section(MetalLB).pools[0].name
     controller = "-n metallb-system scale deployment controller --replicas"
+    advertisement = f"{SPACE} patch l2advertisement lan --type merge -p"
+    limited = f'{{"spec":{{"nodeSelectors":[{{"matchLabels":{{"kubernetes.io/hostname":"{other}"}}}}]}}}}'
     return [
+        breakage(
+            layer="cluster",
+            name="advertisement-limited",
+            title="addresses are announced by one worker only",
+            row="P2-07",
+            host="",
+            says=rf"L2Advertisement/{NAMESPACE}/lan spec.nodeSelectors: .*{other}.*added by kubectl-patch",
+            **kubectl(
+                lab,
+                f"{advertisement} {quote(limited)}",
+                f"""{advertisement} '{{"spec":{{"nodeSelectors":null}}}}'""",
+                "l2advertisement/lan",
+            ),
+            listed=True,
+            needs=(WEBHOOK, PODS_NETWORK),
+        ),
         breakage(
             layer="cluster",
             name="controller-gone",
@@ -53,7 +92,21 @@ def _cluster(lab: Inventory) -> list[Defect]:
             row="L2-08",
             host="",
             says="metallb-system/controller: 0 of 0",
-            **kubectl(lab, f"{controller}=0", f"{controller}=1"),
+            listed=True,
+            stops=(WEBHOOK,),
+            reddens=("P2-07",),
+            **kubectl(lab, f"{controller}=0", f"{controller}=1", "deployment/controller"),
+        ),
+        breakage(
+            layer="cluster",
+            name="pool-renamed",
+            title="a pool was renamed, and the one of the old name stayed",
+            row="P2-10",
+            host="",
+            says=f"IPAddressPool/metallb-system/{pool}-before: of add-on metallb",
+            alone=True,
+            settles=True,
+            **_renamed(lab, pool, f"{pool}-before"),
         ),
         breakage(
             layer="cluster",
@@ -61,9 +114,9 @@ def _cluster(lab: Inventory) -> list[Defect]:
             title="the speakers of one node cannot be reached by the others",
             row="L1-19",
             host=first,
-            says=f"does not reach on 7946/tcp.*{other}",
+            says=f"does not reach on {members}/tcp.*{other}",
             at=other,
-            **filtered("tcp dport 7946 reject with tcp reset"),
+            **filtered(f"tcp dport {members} reject with tcp reset"),
         ),
     ]
 
@@ -88,6 +141,7 @@ def _services(lab: Inventory) -> list[Defect]:
             at=lab.balancer,
             damage=" && ".join(f"ip address replace {address}/32 dev lo" for address in few),
             repair="; ".join(f"ip address del {address}/32 dev lo 2>/dev/null" for address in few) + "; true",
+            touches=("addresses of lo",),
         ),
         breakage(
             layer="services",
@@ -96,7 +150,7 @@ def _services(lab: Inventory) -> list[Defect]:
             row="L3-05",
             says="requests of 50 that failed",
             at=worker,
-            **filtered("tcp dport 8080 reject with tcp reset", hook="forward"),
+            **filtered(f"tcp dport {HTTP} reject with tcp reset", hook="forward"),
         ),
         breakage(
             layer="services",
@@ -105,7 +159,7 @@ def _services(lab: Inventory) -> list[Defect]:
             row="L3-17",
             says=f"MetalLB does not know.*{pool.name}",
             alone=True,
-            **_removed(lab, "ipaddresspool", pool.name),
+            **removed(lab, "ipaddresspool", pool.name, NAMESPACE),
         ),
         breakage(
             layer="services",
@@ -114,7 +168,7 @@ def _services(lab: Inventory) -> list[Defect]:
             row="P3-01",
             says=f"no L2Advertisement names.*{pool.name}",
             alone=True,
-            **_removed(lab, "l2advertisement", "lan"),
+            **removed(lab, "l2advertisement", "lan", NAMESPACE),
         ),
         breakage(
             layer="services",
@@ -127,6 +181,7 @@ def _services(lab: Inventory) -> list[Defect]:
                 lab,
                 f'{patch} \'{{"spec":{{"addresses":["192.0.2.10-192.0.2.20"]}}}}\'',
                 f'{patch} \'{{"spec":{{"addresses":[{ranges}]}}}}\'',
+                f"ipaddresspool/{pool.name}",
             ),
         ),
         breakage(
@@ -140,6 +195,7 @@ def _services(lab: Inventory) -> list[Defect]:
                 lab,
                 f'{patch} \'{{"spec":{{"autoAssign":false}}}}\'',
                 f'{patch} \'{{"spec":{{"autoAssign":true}}}}\'',
+                f"ipaddresspool/{pool.name}",
             ),
         ),
         breakage(
@@ -149,7 +205,10 @@ def _services(lab: Inventory) -> list[Defect]:
             row="P3-02",
             says=worker,
             **kubectl(
-                lab, f"label node {worker} {EXCLUDED}= --overwrite", f"label node {worker} {EXCLUDED}-"
+                lab,
+                f"label node {worker} {EXCLUDED}= --overwrite",
+                f"label node {worker} {EXCLUDED}-",
+                f"node/{worker}",
             ),
         ),
         breakage(
@@ -164,18 +223,18 @@ def _services(lab: Inventory) -> list[Defect]:
             f" {KUBECTL} {SPACE} get pods -l component=speaker -o name | grep -q . || exit 0;"
             " sleep 0.2; done; exit 1",
             repair=f"{KUBECTL} {speaker} '{selector % anywhere}'",
+            touches=("daemonset/speaker",),
         ),
     ]
 
 
-def _removed(lab: Inventory, kind: str, name: str) -> dict[str, str]:
-    """Damage and repair of an object that is deleted."""
-    kept = f"{KEPT}/{kind}-{name}"
-    item = f"{KUBECTL} {SPACE} get {kind} {name} -o yaml"
-    unique = "/^  resourceVersion:/d; /^  uid:/d; /^  creationTimestamp:/d"
-    return {
-        "at": lab.masters[0],
-        "damage": f"mkdir -p {KEPT} && {item} | sed '{unique}' > {kept}.part && mv {kept}.part {kept}"
-        f" && {KUBECTL} {SPACE} delete {kind} {name} >/dev/null",
-        "repair": f"test ! -e {kept} || {{ {KUBECTL} apply -f {kept} >/dev/null && rm {kept}; }}",
+def _renamed(lab: Inventory, old: str, new: str) -> dict[str, str]:
+    """Damage and repair of a pool that has another name: MetalLB refuses two with the same addresses."""
+    kind = "ipaddresspool"
+    gone = removed(lab, kind, old, NAMESPACE)
+    made = f"sed 's/^  name: {old}$/  name: {new}/' {KEPT}/{kind}-{old} | {KUBECTL} create -f - >/dev/null"
+    unmade = f"{KUBECTL} {SPACE} delete {kind} {new} --ignore-not-found >/dev/null"
+    return gone | {
+        "damage": f"{gone['damage']} && {made}",
+        "repair": f"{unmade} && {{ {gone['repair']}; }}",
     }

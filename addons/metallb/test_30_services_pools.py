@@ -16,12 +16,14 @@ from lab.checks.outcomes import CouldNotTell
 from lab.checks.outside import arp_owners, http_get
 from lab.checks.verbs import Refused, agrees, becomes, holds, nothing, stays
 from lab.checks.workspace import Workspace, workspace
+from lab.render.firewall import port_of
 
 POOL_KEY = "metallb.io/address-pool"
 ADDRESS_KEY = "metallb.io/loadBalancerIPs"
 SHARE_KEY = "metallb.io/allow-shared-ip"
 PENDING_SECONDS = 5.0
-METRICS_PORT = 7472
+METRICS = "MetalLB's metrics"
+"""Name of the port."""
 
 
 @pytest.fixture(scope="session")
@@ -148,11 +150,11 @@ def test_two_services_share_an_address_by_key(driver: Driver, space: Workspace) 
         )
     becomes(
         f"machines that answer ARP for {shared}",
-        lambda: sorted(arp_owners(driver.here, shared)),
+        lambda: sorted(arp_owners(driver.lan_interface, shared)),
         lambda owners: len(owners) == 1,
         within=15,
         expected="one",
-        command=f"arping -I {driver.here.interface} {shared}",
+        command=f"arping -I {driver.lan_interface.interface} {shared}",
     )
     make(space, "same-port", port=80, annotations=key | at)
     make(space, "other-key", port=82, annotations=at | {SHARE_KEY: "other"})
@@ -191,11 +193,11 @@ def test_a_removed_pool_leaves_no_second_owner(driver: Driver, space: Workspace)
     )
     becomes(
         f"who answers ARP for {old[0]}",
-        lambda: sorted(arp_owners(driver.here, old[0])),
+        lambda: sorted(arp_owners(driver.lan_interface, old[0])),
         lambda owners: not owners,
         within=20,
         expected="nobody",
-        command=f"arping -I {driver.here.interface} {old[0]}",
+        command=f"arping -I {driver.lan_interface.interface} {old[0]}",
     )
     remove(space, "moving")
 
@@ -205,7 +207,7 @@ def test_a_removed_pool_leaves_no_second_owner(driver: Driver, space: Workspace)
 def test_the_speaker_has_loaded_its_configuration(driver: Driver, host: str) -> None:
     """The node's speaker says that its configuration is loaded and not stale."""
     # asked on the machine itself: its firewall shows the metrics to nodes alone
-    url = f"http://{driver.inventory.hosts[host].address}:{METRICS_PORT}/metrics"
+    url = f"http://{driver.inventory.hosts[host].address}:{port_of(driver.inventory, METRICS)}/metrics"
     metrics = driver.page(host, url)
     wanted = {"metallb_k8s_client_config_loaded_bool": 1.0, "metallb_k8s_client_config_stale_bool": 0.0}
     seen = {name: value(metrics, name) for name in wanted}
@@ -221,7 +223,7 @@ def test_the_pools_have_room(driver: Driver) -> None:
     running = [pod for pod in pods if pod["status"]["phase"] == "Running"]
     if not running:
         raise CouldNotTell("no controller of MetalLB runs", next_step="kubectl -n metallb-system get pods")
-    url = f"http://{running[0]['status']['podIP']}:{METRICS_PORT}/metrics"
+    url = f"http://{running[0]['status']['podIP']}:{port_of(driver.inventory, METRICS)}/metrics"
     text = driver.page(running[0]["spec"]["nodeName"], url)
     total = {labels["pool"]: number for labels, number in samples(text, "metallb_allocator_addresses_total")}
     used = {

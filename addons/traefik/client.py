@@ -8,18 +8,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from addons.traefik.section import Ingress
+from addons.traefik.section import Ingress, arguments
 from lab.checks.driver import Driver
+from lab.checks.metrics import samples
 from lab.checks.outcomes import CouldNotTell
 from lab.checks.outside import Answer, http_get
+from lab.checks.upload import slow_upload
 from lab.checks.verbs import Refused, becomes
-from lab.checks.workspace import Object, Workspace, is_ready
+from lab.checks.workspace import Workspace
 from lab.inventory.addon_sections import domain
+from lab.objects import Object, is_ready
 
 NAMESPACE = "/api/v1/namespaces/traefik"
 DEPLOYMENT = "/apis/apps/v1/namespaces/traefik/deployments/traefik"
 INTERNAL_PORT = 8082
 """Where Traefik's pods answer ping and metrics, to the cluster only."""
+RESTARTED = "plumbline.local/restarted"
 SECONDS = 3.0
 POD = "kubectl -n traefik get pods -o wide"
 
@@ -72,6 +76,22 @@ class Traefik:
             raise Refused(f"https://{self.name(label)}{path}: status {answer.status}: {answer.body[:120]}")
         return str(answer.json().get("pod", "")).partition("-")[0]
 
+    def upload(self, label: str, path: str, seconds: float) -> Answer:
+        """PUT by HTTPS of a body that is sent for so many seconds."""
+        return slow_upload(self.address, 443, path, tls=self.tls, name=self.name(label), seconds=seconds)
+
+    def otherwise_started(self, pod: Object) -> list[str]:
+        """Arguments with which a replica was not started as the inventory says, each with both values."""
+        started = [word for item in pod["spec"]["containers"] for word in item.get("args") or ()]
+        # Traefik takes an argument in any case, and the last one counts
+        found = {key.lower(): value for key, _, value in (word.partition("=") for word in started)}
+        where = f"{pod['metadata']['name']} on {pod['spec'].get('nodeName', 'no node')}"
+        return [
+            f"{where}: {name.removeprefix('--')} is {found.get(name, 'not given')}, not {value}"
+            for name, value in arguments(self.driver.inventory).items()
+            if found.get(name) != value
+        ]
+
     def replicas(self) -> list[Object]:
         """Traefik's pods that are not being deleted, by name."""
         pods = self.driver.cluster.items(f"{NAMESPACE}/pods?labelSelector=app.kubernetes.io%2Fname%3Dtraefik")
@@ -83,6 +103,11 @@ class Traefik:
         url = f"http://{pod['status']['podIP']}:{INTERNAL_PORT}/metrics"
         return self.driver.page(pod["spec"]["nodeName"], url)
 
+    def counted(self, pod: Object) -> float:
+        """Requests by HTTPS that a replica has counted."""
+        found = samples(self.metrics(pod), "traefik_entrypoint_requests_total")
+        return sum(number for labels, number in found if labels.get("entrypoint") == "websecure")
+
     def access_log(self, pod: Object) -> list[Object]:
         """The newest requests in a replica's access log."""
         path = f"{NAMESPACE}/pods/{pod['metadata']['name']}/log?tailLines=2000"
@@ -91,6 +116,29 @@ class Traefik:
         lines = [answer] if "text" not in answer else answer["text"].splitlines()
         found = [json.loads(line) if isinstance(line, str) else line for line in lines]
         return [entry for entry in found if "RequestPath" in entry]
+
+    def rolled(self, path: str, marker: str | None) -> None:
+        """Set or remove a mark on a deployment's pods, and wait until only pods of that version are left."""
+        cluster = self.driver.cluster
+        change = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: marker}}}}}
+        cluster.request("PATCH", path, change)
+
+        def state() -> tuple[int, ...]:
+            item = cluster.get(path) or {}
+            status = item["status"]
+            if status.get("observedGeneration") != item["metadata"]["generation"]:
+                return ()
+            return tuple(status.get(key, 0) for key in ("updatedReplicas", "availableReplicas", "replicas"))
+
+        wanted = (cluster.get(path) or {})["spec"]["replicas"]
+        becomes(
+            f"replicas of {path.rpartition('/')[2]} (new, available, all)",
+            state,
+            lambda seen: seen == (wanted, wanted, wanted),
+            within=120,
+            expected=f"{wanted} each",
+            command=POD,
+        )
 
     def await_route(self, space: Workspace, label: str, app: str) -> None:
         """Wait until every replica of Traefik leads a host name to an app whose pods are there."""

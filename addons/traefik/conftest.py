@@ -9,6 +9,6 @@ from lab.checks.driver import Driver
 
 
 @pytest.fixture(scope="session")
-def front(driver: Driver) -> Traefik:
+def ingress(driver: Driver) -> Traefik:
     """The lab's Traefik."""
     return Traefik(driver)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pydantic import Field
 
@@ -10,13 +10,18 @@ from addons.metallb.section import POOLS, MetalLB, holds
 from lab.inventory.addon_sections import NewLab, Section, domain
 from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, Problem
+from lab.inventory.rules.resolvers import multicast
 from lab.inventory.sections import Model
 from lab.inventory.tested import version_field
-from lab.inventory.types import Address, Domain, VersionV, Whole
+from lab.inventory.types import Address, Domain, Seconds, VersionV, Whole
 
 ADDRESS: Loc = ("ingress", "address")
 REPLICAS: Loc = ("ingress", "replicas")
+READ: Loc = ("ingress", "timeout_read_seconds")
+WRITE: Loc = ("ingress", "timeout_write_seconds")
 DOMAIN: Loc = ("ingress", "domain")
+ENTRY_POINTS = ("web", "websecure")
+"""Of clients: HTTP, which leads to HTTPS, and HTTPS."""
 
 
 class Ingress(Model):
@@ -27,6 +32,18 @@ class Ingress(Model):
         None, description="Its certificate is for this domain and all names in it; default: LAB.internal."
     )
     replicas: Whole = Field(2, ge=1, le=16, description="Pods, each on a worker of its own.")
+    timeout_read_seconds: Seconds = Field(
+        3600, description="Time in which a client must have sent its whole request, body included."
+    )
+    timeout_write_seconds: Whole = Field(
+        0,
+        ge=0,
+        le=86400,
+        description="Time from a request's header until its answer is sent whole; 0: as long as it takes.",
+    )
+    timeout_idle_seconds: Seconds = Field(
+        180, description="Time for which a connection without a request is kept."
+    )
     version: VersionV = version_field("ingress", "Traefik version.")
 
 
@@ -56,6 +73,50 @@ def own_domain(inventory: Inventory) -> Iterator[Problem]:
         yield Problem(DOMAIN, rule, fix, others=(("kubernetes", "dns_domain"),))
 
 
+def time_outs(inventory: Inventory) -> Iterator[Problem]:
+    """An answer may take as long as its request: its time runs from the request's header on."""
+    found = inventory.section(Ingress)
+    read, write = found.timeout_read_seconds, found.timeout_write_seconds
+    if 0 < write < read:
+        rule = f"would end a request that may take {read} s: the time of an answer runs from its header on"
+        yield Problem(WRITE, rule, f"write 0 for no limit, or {read} at least", others=(READ,))
+
+
+def arguments(inventory: Inventory) -> dict[str, str]:
+    """What Traefik must have been started with so that requests arrive as they were sent, by argument."""
+    found = inventory.section(Ingress)
+    times = {
+        "readtimeout": found.timeout_read_seconds,
+        "writetimeout": found.timeout_write_seconds,
+        "idletimeout": found.timeout_idle_seconds,
+    }
+    wanted = {}
+    for entry in ENTRY_POINTS:
+        for name, seconds in times.items():
+            wanted[f"--entrypoints.{entry}.transport.respondingtimeouts.{name}"] = f"{seconds}s"
+        wanted[f"--entrypoints.{entry}.http.encodedcharacters.allowencodedslash"] = "true"
+    return wanted
+
+
+def _values(inventory: Inventory, _images: Mapping[str, str]) -> dict[str, list[str]]:
+    return {"arguments": [f"{name}={value}" for name, value in arguments(inventory).items()]}
+
+
+def covered(inventory: Inventory) -> Iterator[Problem]:
+    """The ingress' domain has two labels at least, or no client takes its certificate for the names in it.
+
+    OpenSSL, curl and browsers refuse a star with one label behind it.
+    """
+    name = inventory.section(Ingress).domain
+    if name is None:
+        return
+    if "." not in name:
+        rule = f"has one label: clients refuse a certificate for *.{name} (a star needs two labels behind it)"
+        yield Problem(DOMAIN, rule, f"write {name}.home.arpa, or a domain of yours")
+    else:
+        yield from multicast(DOMAIN, name)
+
+
 def _rows(inventory: Inventory) -> dict[str, str]:
     found = inventory.section(Ingress)
     names = f"https://*.{domain(inventory)}"
@@ -75,7 +136,8 @@ def _written(new: NewLab) -> str:
 
 SECTION = Section(
     model=Ingress,
-    rules=(address, replicas, own_domain),
+    rules=(address, replicas, own_domain, time_outs, covered),
+    values=_values,
     rows=_rows,
     written=_written,
     served=lambda inventory: (f".{domain(inventory)}", str(inventory.section(Ingress).address)),

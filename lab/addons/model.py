@@ -23,7 +23,7 @@ class Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Port(Data):
+class DeclaredPort(Data):
     """A port: a number, or the field of the inventory that holds it. `name` is what messages call it."""
 
     name: str
@@ -31,7 +31,7 @@ class Port(Data):
     protocol: Literal["tcp", "udp"]
 
 
-class Listen(Port):
+class Listen(DeclaredPort):
     """A port that listens, and who may reach it: the firewall lets in nobody else.
 
     `operators` are the LAN, the management network, the networks of `ssh.networks` and, for a machine of
@@ -97,6 +97,8 @@ class AddOn(Data):
     secrets: tuple[Secret, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     on_hosts: OnHosts = OnHosts()
+    removed_first: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]+$")], ...] = ()
+    """Kinds of which an object that left the inventory goes before a new one is applied; others go last."""
     provides: tuple[Literal["ingress"], ...] = ()
     """What traffic may go through: checks, faults and load find its client (`client.py`) by this word."""
 

@@ -12,14 +12,16 @@ Entries keep their keys, so that whoever looks for the same inputs finds them, w
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import io
 import os
 import shutil
 import sys
 import tarfile
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,15 +29,18 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from lab import proxies
 from lab.artifacts import programs
-from lab.artifacts.digests import file_digest
+from lab.artifacts.digests import CAPABILITY, file_digest
+from lab.artifacts.obstacles import NO_ROOM
 from lab.artifacts.store import Entry, Key, Say, Store
 from lab.catalogue.model import Sha256
-from lab.errors import FailedError, InputError, PreflightError
+from lab.errors import CommandError, FailedError, InputError, PreflightError
 
 LISTING = "bundle.json"
 LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
-XATTRS = ("--xattrs", "--xattrs-include=security.capability")
+XATTRS = ("--xattrs", f"--xattrs-include={CAPABILITY}")
 """Programs of Debian that may more than their user does (ping) have it from there."""
+
+_NO_ROOM = (*NO_ROOM, errno.EFBIG)
 
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._+-]*$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
@@ -60,10 +65,12 @@ class PackedFile(Packed):
 
 
 class PackedTree(_Model):
-    """A tree of an entry: its digest and size in the store, and those of the member that holds it."""
+    """A tree of an entry: its digest (`form`: that of `tree_digest`) and size in the store, and those of the
+    member that holds it."""
 
     sha256: Sha256
     size: Size
+    form: Literal[1, 2] = 1  # older versions wrote none
     archive: Packed
 
 
@@ -109,24 +116,27 @@ class Listing(_Model):
         return found
 
 
-def write(store: Store, entries: Iterable[Entry], wheels: Iterable[Path], target: Path, *, say: Say) -> str:
-    """Write a bundle of sound entries; the sha256 of its listing.
+def write(
+    store: Store, entries: Iterable[Entry], fetch: Callable[[Path], Iterable[Path]], target: Path, *, say: Say
+) -> tuple[Listing, str]:
+    """Write a bundle of sound entries and of the wheels that `fetch` puts into a folder; its listing, and the
+    listing's sha256.
 
-    `target` appears when it is complete. Raises `InputError` when it is there already, `PreflightError`
-    when the disk is too small, `FailedError` when an object is no longer what its name says.
+    `target` appears when it is complete; what an earlier writer that was killed left beside it goes first.
+    Raises what `try_out` raises, `PreflightError` when the disk is too small, `FailedError` for an artefact
+    that is no longer what was stored: every file and every tree is digested.
     """
-    if target.exists():
-        raise InputError(f"{target}: is there already", next_step="remove it, or name another file")
-    with tempfile.TemporaryDirectory(prefix=".bundle-", dir=target.parent) as scratch:
+    with _scratch(target) as scratch:
+        wheels = list(fetch(scratch))
         chosen = list(entries)
         _room(chosen, target.parent)
         places: dict[str, Path] = {}
-        packed = [_packed(store, entry, Path(scratch), places, say) for entry in chosen]
+        packed = [_packed(store, entry, scratch, places, say) for entry in chosen]
         carried = {path.name: Packed(sha256=file_digest(path), size=path.stat().st_size) for path in wheels}
         places |= {f"wheels/{path.name}": path for path in wheels}
         listing = Listing(format=1, entries=tuple(packed), wheels=carried)
         text = listing.model_dump_json(indent=1).encode()
-        part = Path(scratch) / "bundle.tar"
+        part = scratch / "bundle.tar"
         say(f"writing {len(places)} files")
         with tarfile.open(part, "w") as tar:
             _add(tar, LISTING, io.BytesIO(text), len(text))
@@ -135,41 +145,117 @@ def write(store: Store, entries: Iterable[Entry], wheels: Iterable[Path], target
                     _add(tar, name, stream, one.size)
         os.sync()
         part.rename(target)
-    return hashlib.sha256(text).hexdigest()
+    return listing, hashlib.sha256(text).hexdigest()
 
 
-def fetch_wheels(folder: Path, *, say: Say) -> list[Path]:
-    """What the lock file names, for the Python that runs this. Raises `CommandError` with pip's output."""
+def try_out(target: Path) -> None:
+    """Look whether a bundle can be written, before anything is made for it; nothing is left there.
+
+    Raises `InputError` when it is there already or cannot be made there, `PreflightError` when another
+    process writes it.
+    """
+    with _scratch(target):
+        pass  # of /proc and the like only the attempt tells
+
+
+@contextmanager
+def _scratch(target: Path) -> Iterator[Path]:
+    """An empty folder beside a bundle, for as long as it is written; it is this process's until that ends."""
+    try:
+        _new(target)
+        folder = target.with_name(f".{target.name}.part")
+        folder.mkdir(exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):  # another user's, who was killed
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise InputError(
+            f"{target}: cannot be written: {error.strerror}", next_step="name a file in a folder of yours"
+        ) from None
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        raise PreflightError(
+            f"{target}: another process writes it", next_step="wait for it, or name another file"
+        ) from None
+    try:
+        for left in folder.iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        yield folder
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise FailedError(
+            f"{target}: cannot be written to its end: {error.strerror}",
+            next_step="name a file on a larger disk",
+        ) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def _new(target: Path) -> None:
+    """Refuse a file that is there already, or whose folder is not. Raises `OSError` where nobody may look."""
+    try:
+        target.stat()
+    except FileNotFoundError:
+        if target.parent.is_dir():
+            return
+        raise InputError(
+            f"{target}: its folder does not exist", next_step="name a new file in a folder that exists"
+        ) from None
+    raise InputError(f"{target}: is there already", next_step="remove it, or name another file")
+
+
+def fetch_wheels(folder: Path, *, log: Path, say: Say) -> list[Path]:
+    """What the lock file names, for the Python that runs this; pip's output is kept in `log`.
+
+    Raises `CommandError` with its end.
+    """
     say("fetching the wheels of requirements.lock")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--require-hashes", "--requirement", str(LOCK), "--dest", str(folder / "wheels")]
     env = {**os.environ, **proxies.settings()}
-    programs.run(command, log=folder / "pip.log", cwd=folder, env=env)
+    programs.run(command, log=log, cwd=folder, env=env)
     return sorted((folder / "wheels").iterdir())
 
 
+def run_tar(arguments: Sequence[str], *, log: Path, cwd: Path) -> None:
+    """Run GNU tar. Raises `CommandError` with its output, and `OSError` when it found no room."""
+    try:
+        env = {**os.environ, "LC_ALL": "C"}  # its words are read here
+        programs.run(["tar", *arguments, "--numeric-owner", *XATTRS], log=log, cwd=cwd, env=env)
+    except CommandError as error:
+        for number in NO_ROOM:
+            if os.strerror(number) in error.output:
+                raise OSError(number, os.strerror(number)) from None
+        raise
+
+
 def _packed(store: Store, entry: Entry, scratch: Path, places: dict[str, Path], say: Say) -> PackedEntry:
+    if damage := store.damage(entry, full=True, times=False):
+        raise FailedError(
+            f"{entry.key.name} ({entry.key.arch}): {damage}",
+            next_step=f"while no lab runs, rm {store.entry_path(entry.key)}; the same command again makes it "
+            "anew",
+        )
     files = {}
     for name, path in store.paths(entry).items():
         file = entry.files[name]
-        if file_digest(path) != file.sha256:
-            raise FailedError(
-                f"{entry.key.name}: {name}: {path} no longer has its digest",
-                next_step=f"rm {path} && invoke artifacts --fetch",
-            )
         places[f"objects/{file.sha256}"] = path
         files[name] = PackedFile(sha256=file.sha256, size=file.size, executable=os.access(path, os.X_OK))
     tree = None
     if entry.tree:
         archive = scratch / f"{entry.key.slug}.tar"
         say(f"{entry.key.name}: packing its tree")
-        command = ["tar", "--create", "--file", str(archive), "--directory", str(store.tree_path(entry.key))]
-        command += ["--numeric-owner", "--sort=name", "--format=pax"]
-        command += ["--pax-option=delete=atime,delete=ctime", *XATTRS, "."]
-        programs.run(command, log=scratch / "tar.log", cwd=scratch)
+        command = ["--create", "--file", str(archive), "--directory", str(store.tree_path(entry.key))]
+        command += ["--sort=name", "--format=pax", "--pax-option=delete=atime,delete=ctime", "."]
+        run_tar(command, log=store.folder / "logs" / "bundle.log", cwd=scratch)
         member = Packed(sha256=file_digest(archive), size=archive.stat().st_size)
         places[f"trees/{entry.key.slug}.tar"] = archive
-        tree = PackedTree(sha256=entry.tree.sha256, size=entry.tree.size, archive=member)
+        kept = entry.tree
+        tree = PackedTree(sha256=kept.sha256, size=kept.size, form=kept.form, archive=member)
     key = entry.key
     return PackedEntry(
         name=key.name, arch=key.arch, key=key.digest, files=files, tree=tree, notes=dict(entry.notes)
@@ -178,7 +264,9 @@ def _packed(store: Store, entry: Entry, scratch: Path, places: dict[str, Path], 
 
 def _room(entries: Iterable[Entry], folder: Path) -> None:
     """Every tree lies beside the bundle once more until it is complete."""
-    need = sum(entry.size + (entry.tree.size if entry.tree else 0) for entry in entries)
+    chosen = list(entries)
+    need = sum({file.sha256: file.size for entry in chosen for file in entry.files.values()}.values())
+    need += sum(2 * entry.tree.size for entry in chosen if entry.tree)
     free = shutil.disk_usage(folder).free
     if free < need:
         raise PreflightError(

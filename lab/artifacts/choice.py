@@ -7,13 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
-from lab.artifacts.compile import c_compiler
 from lab.artifacts.containerd_root import containerd_root_key
-from lab.artifacts.recipes import load_recipe
-from lab.artifacts.sources import SOURCES, Source, named_source
+from lab.artifacts.sources import SOURCES, Mirrors, Source, named_source
 from lab.artifacts.sources.mirror import MirrorSource
 from lab.artifacts.sources.modules import LAYER, ModulesSource, unbuilt
-from lab.artifacts.sources.registry import Mirrors
 from lab.artifacts.sources.upstream import UpstreamSource, answers
 from lab.artifacts.store import Entry, Key, Say, Store
 from lab.artifacts.toolchain import MACHINE, host_arch
@@ -102,7 +99,10 @@ def root_key_of(selection: Selection, made: Mapping[ComponentVersion, Entry], ar
 def known_arch(arch: str) -> None:
     """Refuse an architecture that the catalogue does not know; raises `InputError`."""
     if arch not in get_args(Arch):
-        raise InputError(f"arch: {arch!r} is not one of {', '.join(get_args(Arch))}")
+        raise InputError(
+            f"--arch {arch}: is not one of {', '.join(get_args(Arch))}",
+            next_step=f"invoke artifacts --arch {host_arch()}",
+        )
 
 
 def check_cross(store: Store, selection: Selection, origin: Source, arch: str) -> None:
@@ -110,6 +110,9 @@ def check_cross(store: Store, selection: Selection, origin: Source, arch: str) -
 
     Raises `PreflightError` with everything that is not here, before half an hour goes into a part of it.
     """
+    # whoever makes nothing for another architecture needs neither this nor recipes
+    from lab.artifacts.compile import c_compiler
+
     have = found(store, origin)
     missing = [
         item
@@ -133,6 +136,8 @@ def check_cross(store: Store, selection: Selection, origin: Source, arch: str) -
 def _in_c(component: AnyVersion | None) -> bool:
     if not isinstance(component, Programs) or not component.modules:
         return False
+    from lab.artifacts.recipes import load_recipe
+
     return load_recipe(component.modules).c is not None
 
 

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from lab.artifacts import programs
-from lab.artifacts.digests import file_digest
-from lab.artifacts.images import image_id
+from lab.artifacts.images import StoredImage, is_sandbox
 from lab.artifacts.store import Key, Say, Store
 from lab.errors import CommandError, FailedError
+from lab.local import poured
 from lab.waits import NotYet, wait_for
 
-# Written in place by containerd, so a clone needs its own; everything else is replaced, never rewritten.
+# Written in place by containerd, so each node needs its own; all else is replaced, never rewritten.
 DATABASES = (
     "io.containerd.metadata.v1.bolt/meta.db",
     "io.containerd.snapshotter.v1.overlayfs/metadata.db",
 )
 NAMESPACE = "k8s.io"
-PINNED = "registry.k8s.io/pause"
 
 _CONFIG = """\
 version = 2
@@ -42,18 +41,18 @@ state = "{scratch}/state"
 
 
 def containerd_root_key(images: Mapping[str, str], containerd: str, arch: str) -> Key:
-    """`images`: reference -> sha256 of its tar; `containerd`: sha256 of the program that imports."""
+    """`images`: reference -> digest of its entry; `containerd`: sha256 of the program that imports."""
     return Key.of("containerd-root", arch, {"images": dict(images), "containerd": containerd})
 
 
 def containerd_root(
-    store: Store, images: Mapping[str, Path], binaries: Mapping[str, Path], key: Key, *, say: Say
+    store: Store, images: Mapping[str, StoredImage], binaries: Mapping[str, Path], key: Key, *, say: Say
 ) -> Path:
     """A containerd root folder (overlayfs snapshots included) that holds `images`.
 
     The real containerd imports them, in a network namespace without any network. It must be on a plain
-    filesystem: overlayfs snapshots cannot live on an overlay. Raises `CommandError` with containerd's
-    log when an import fails.
+    filesystem: overlayfs snapshots cannot live on an overlay. Raises `FailedError` for an image whose layers
+    are not what its config says, and `CommandError` with containerd's log when an import fails otherwise.
     """
 
     def produce(tree: Path) -> Mapping[str, str]:
@@ -61,40 +60,21 @@ def containerd_root(
         log = store.folder / "logs" / "containerd-root.log"
         with _containerd(binaries["containerd"], tree, log) as socket:
             ctr = [str(binaries["ctr"]), "--address", str(socket), "--namespace", NAMESPACE]
-            for reference, tar in sorted(images.items()):
+            for reference, image in sorted(images.items()):
                 say(f"containerd-root: importing {reference}")
-                _ctr(log, *ctr, "images", "import", "--snapshotter", "overlayfs", str(tar))
-                if reference.startswith(f"{PINNED}:"):
+                _import(log, image, *ctr, "images", "import", "--snapshotter", "overlayfs", "-")
+                if is_sandbox(reference):
                     _ctr(log, *ctr, "images", "label", reference, "io.cri-containerd.pinned=pinned")
             wait_for(
                 "containerd to know every image by its id",
-                lambda: _all_known(_ctr(log, *ctr, "images", "list", "--quiet").split(), images),
+                lambda: _all_known(_ctr(log, *ctr, "images", "list", "--quiet").split(), images.values()),
                 seconds=60,
                 next_step=f"less {log}",
             )
-        return {reference: file_digest(tar) for reference, tar in images.items()}
+        return {reference: image.id for reference, image in images.items()}
 
     store.ensure_tree(key, produce, say=say)
     return store.tree_path(key)
-
-
-def clone_containerd_root(source: Path, target: Path) -> None:
-    """Give a node its containerd root: hard links of `source`, real copies of its two databases.
-
-    0.15 s and 1 MB a node. `target` must not exist; source and target are on one filesystem.
-    """
-    if target.exists():
-        raise FailedError(f"{target}: is there already", next_step="destroy the machine first")
-    done = subprocess.run(
-        ["cp", "-al", str(source), str(target)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        shutil.rmtree(target, ignore_errors=True)
-        raise CommandError("", f"cp -al {source} {target}", done.returncode, done.stderr)
-    for name in DATABASES:
-        own = target / f"{name}.own"
-        shutil.copy2(source / name, own)
-        own.rename(target / name)
 
 
 @contextmanager
@@ -134,16 +114,33 @@ def _answering(process: subprocess.Popen[bytes], socket: Path, log: Path) -> Non
         raise NotYet("no socket yet")
 
 
-def _ctr(log: Path, *command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _import(log: Path, image: StoredImage, *command: str) -> None:
+    try:
+        with poured(image.write_to) as tar:
+            _ctr(log, *command, stdin=tar)
+    except CommandError as error:
+        # containerd, rootfs/apply.go: the last link of an image's chain of digests is looked at here alone
+        if "wrong diff id" not in error.output:
+            command_line = f"{error.command}  # {image.reference}"
+            raise CommandError(
+                "", command_line, error.code, error.output, next_step=error.next_step
+            ) from None
+        raise FailedError(
+            f"{image.reference}: a layer of it unpacks to something else than its config says",
+            next_step="do not use that image; PLUMBLINE_SOURCE=modules builds it here",
+        ) from error
+
+
+def _ctr(log: Path, *command: str, stdin: BinaryIO | None = None) -> str:
+    done = subprocess.run(command, stdin=stdin, capture_output=True, text=True, check=False)
     if done.returncode:
         output = f"{programs.tail(log, 2000)}\n{done.stdout}{done.stderr}"
         raise CommandError("", " ".join(command), done.returncode, output, next_step=f"less {log}")
     return done.stdout
 
 
-def _all_known(listed: list[str], images: Mapping[str, Path]) -> None:
+def _all_known(listed: list[str], images: Iterable[StoredImage]) -> None:
     """The CRI plugin adds `sha256:...` names a moment after an import; nodes look images up by them."""
-    wanted = {*images, *(f"sha256:{image_id(tar)}" for tar in images.values())}
+    wanted = {name for image in images for name in (image.reference, f"sha256:{image.id}")}
     if missing := sorted(wanted - set(listed)):
         raise NotYet(f"{len(missing)} names are missing, the first is {missing[0]}")

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from lab.artifacts.digests import DigestedFile
+from lab.catalogue.model import Sha256
 
 # Part of every key: raised when the same inputs would now give something else.
 BUILDER = 1
@@ -39,14 +45,30 @@ class StoredFile:
     size: int
     mtime_ns: int
 
+    def is_of(self, mtime_ns: int) -> bool:
+        """Whether this time is the one that was kept, or that one without its part of a second."""
+        return mtime_ns in (self.mtime_ns, self.mtime_ns - self.mtime_ns % 10**9)
+
+
+Produced = Mapping[str, Path | DigestedFile | StoredFile]
+"""Files of an entry that is being made, by name: new ones, and such as the store has already."""
+
+
+@dataclass(frozen=True)
+class StoredTree(StoredFile):
+    """A tree of the store: its digest, size in bytes and the time of its top folder; `form` is that of
+    `tree_digest`."""
+
+    form: int
+
 
 @dataclass(frozen=True)
 class Entry:
-    """A finished artefact: its files by name, or its tree (digest, size in bytes)."""
+    """A finished artefact: its files by name, or its tree."""
 
     key: Key
     files: Mapping[str, StoredFile]
-    tree: StoredFile | None
+    tree: StoredTree | None
     notes: Mapping[str, str]
 
     @property
@@ -62,3 +84,61 @@ class Entry:
             return next(iter(self.files.values())).sha256
         listing = "".join(f"{file.sha256}  {name}\n" for name, file in sorted(self.files.items()))
         return hashlib.sha256(listing.encode()).hexdigest()
+
+    def timed(self, path_of: Callable[[StoredFile], Path], tree_path: Path) -> Entry:
+        """The same artefact with the times that its files, or its tree, have now.
+
+        Raises `OSError` for one that is not there.
+        """
+        files = {
+            name: replace(file, mtime_ns=path_of(file).stat().st_mtime_ns)
+            for name, file in self.files.items()
+        }
+        tree = replace(self.tree, mtime_ns=tree_path.stat().st_mtime_ns) if self.tree else None
+        return replace(self, files=files, tree=tree)
+
+    def text(self) -> str:
+        """The entry as its file holds it."""
+        data = {
+            "key": self.key.digest,
+            "files": {name: asdict(file) for name, file in self.files.items()},
+            "tree": asdict(self.tree) if self.tree else None,
+            "notes": dict(self.notes),
+        }
+        return json.dumps(data, indent=1, sort_keys=True) + "\n"
+
+
+_Whole = Annotated[int, Field(ge=0, lt=1 << 63)]
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _File(_Written):
+    sha256: Sha256
+    size: _Whole
+    mtime_ns: _Whole
+
+
+class _Tree(_File):
+    form: Literal[1, 2] = 1  # older versions wrote none
+
+
+class _Entry(_Written):
+    key: Sha256
+    files: dict[Annotated[str, StringConstraints(pattern=r"^[^/\x00]+$")], _File]
+    tree: _Tree | None
+    notes: dict[str, str]
+
+
+def understood(key: Key, text: bytes) -> Entry | None:
+    """The entry of a key out of its file; None for that of another key.
+
+    Raises `ValueError` for a file that says anything else than `Entry.text` writes.
+    """
+    said = _Entry.model_validate_json(text)
+    if said.key != key.digest:
+        return None
+    files = {name: StoredFile(**file.model_dump()) for name, file in said.files.items()}
+    return Entry(key, files, StoredTree(**said.tree.model_dump()) if said.tree else None, said.notes)

@@ -6,36 +6,36 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab.artifacts.digests import file_digest
+from lab.artifacts.digests import DigestedFile, file_digest
 from lab.artifacts.store import Entry, Key, Say, Store
-from lab.catalogue.model import File
+from lab.catalogue.model import SingleFile
 from lab.errors import FailedError
 
 
-def file_key(name: str, file: File) -> Key:
+def file_key(name: str, file: SingleFile) -> Key:
     """The digest alone decides: both sources give the same file."""
     return Key.of(name, "any", {"sha256": file.sha256})
 
 
-def fetched(store: Store, name: str, file: File, say: Say) -> Entry:
+def fetched(store: Store, name: str, file: SingleFile, say: Say) -> Entry:
     """The file of a key, from its URL."""
 
-    def produce(work: Path) -> Mapping[str, Path]:
+    def produce(work: Path) -> Mapping[str, DigestedFile]:
         from lab import proxies
         from lab.artifacts.sources.fetch import fetch
 
         target = work / f"{name}{file.suffix}"
         with proxies.fetching():
             fetch(file.filled(file.url), file.sha256, target, say=say)
-        return {target.name: target}
+        return {target.name: DigestedFile(target, file.sha256)}
 
     return store.ensure(file_key(name, file), produce, say=say)
 
 
-def out_of_module(store: Store, name: str, file: File, say: Say) -> Entry:
+def out_of_module(store: Store, name: str, file: SingleFile, say: Say) -> Entry:
     """The file of a key, out of its Go module. Raises `FailedError` when its digest is another one."""
 
-    def produce(work: Path) -> Mapping[str, Path]:
+    def produce(work: Path) -> Mapping[str, DigestedFile]:
         from lab.artifacts.compile import fetch_module
         from lab.artifacts.toolchain import go_toolchain, host_arch
 
@@ -49,6 +49,6 @@ def out_of_module(store: Store, name: str, file: File, say: Say) -> Entry:
                 f"{named} {file.path}: sha256 {seen}, pinned is {file.sha256}",
                 next_step="compare with `sha256` in the catalogue",
             )
-        return {target.name: target}
+        return {target.name: DigestedFile(target, file.sha256)}
 
     return store.ensure(file_key(name, file), produce, say=say)

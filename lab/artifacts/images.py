@@ -1,39 +1,34 @@
-"""Container images: tars that `ctr images import` takes, byte-identical for the same content.
+"""Container images: a config and layers in the store, and the tar of them that `ctr images import` takes.
 
-The form is that of `docker save`: `manifest.json`, one config, one tar for each layer. Nothing in it
-depends on the time or the machine: members are sorted, times are 0, owners are numbers.
+The tar has the form of `docker save` (`manifest.json`, the config, one file for each layer) and is on no
+disk: it is written where it is read. Nothing in it or in a layer made here depends on the time or the
+machine: members are sorted, times are 0, owners are numbers.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
 import stat
-import subprocess
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Self
 
-from lab.artifacts.digests import file_digest
+from lab.artifacts.digests import PIECE, DigestedFile, file_digest
+from lab.artifacts.entries import Produced, StoredFile
 
+FORM = "config and layers"
+"""Part of every image's key. The keys without it are of entries that hold an image as one tar: who has such
+entries makes the images anew, of the programs and the layer that are there, and only images."""
+CONFIG = "config.json"
 # Contents that the container runtime mounts over.
 MOUNTED_OVER = ("dev", "proc", "sys", "run")
 
 
-@dataclass(frozen=True)
-class Layer:
-    """An uncompressed layer tar and its sha256."""
-
-    path: Path
-    digest: str
-
-
-def layer_of_folder(folder: Path, target: Path) -> Layer:
+def layer_of_folder(folder: Path, target: Path) -> DigestedFile:
     """Pack a folder as a layer: owners, modes, links and devices as they are, times 0."""
     with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as tar:
         first_name: dict[tuple[int, int], str] = {}
@@ -55,10 +50,10 @@ def layer_of_folder(folder: Path, target: Path) -> Layer:
                     tar.addfile(info, content)
             else:
                 tar.addfile(info)
-    return Layer(target, file_digest(target))
+    return DigestedFile(target, file_digest(target))
 
 
-def layer_of_programs(programs: Mapping[str, Path], target: Path) -> Layer:
+def layer_of_programs(programs: Mapping[str, Path], target: Path) -> DigestedFile:
     """Pack programs (path in the image -> file) as a layer, mode 0755, owner root; and a /tmp."""
     folders = {str(parent): 0o755 for name in programs for parent in Path(name).parents if str(parent) != "/"}
     folders["/tmp"] = 0o1777
@@ -72,7 +67,7 @@ def layer_of_programs(programs: Mapping[str, Path], target: Path) -> Layer:
             info.mode, info.size = 0o755, path.stat().st_size
             with path.open("rb") as content:
                 tar.addfile(info, content)
-    return Layer(target, file_digest(target))
+    return DigestedFile(target, file_digest(target))
 
 
 def image_config(
@@ -95,24 +90,52 @@ def image_config(
     }
 
 
-def write_image(reference: str, config: bytes, layers: Sequence[Layer], target: Path) -> None:
-    """Write an image tar. `config` is written as it is: its digest is the image's id."""
-    config_name = f"{hashlib.sha256(config).hexdigest()}.json"
-    manifest = [
-        {
-            "Config": config_name,
-            "RepoTags": [reference],
-            "Layers": [f"{layer.digest}/layer.tar" for layer in layers],
+def image_files(config: Path, layers: Sequence[DigestedFile | StoredFile]) -> Produced:
+    """The files of an image's entry: names that keep the layers' order, the lowest first."""
+    return {CONFIG: config, **{f"layer-{number:03}": layer for number, layer in enumerate(layers)}}
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """An image of the store. Its config and its layers, the lowest first, are files that are named by their
+    sha256; a layer is a plain tar, or packed as its registry has it."""
+
+    reference: str
+    config: Path
+    layers: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, reference: str, paths: Mapping[str, Path]) -> Self:
+        """The image of an entry's files, which `image_files` named."""
+        layers = tuple(path for name, path in sorted(paths.items()) if name != CONFIG)
+        return cls(reference, paths[CONFIG], layers)
+
+    @property
+    def id(self) -> str:
+        """The image's id: the sha256 of its config, as CRI lists it."""
+        return self.config.name
+
+    def write_to(self, stream: BinaryIO) -> None:
+        """Write the tar of `docker save` to a stream, which need not be seekable."""
+        config = f"{self.id}.json"
+        manifest = {
+            "Config": config,
+            "RepoTags": [self.reference],
+            "Layers": [_member(layer) for layer in self.layers],
         }
-    ]
-    with tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as tar:
-        _add_bytes(tar, "manifest.json", encode(manifest))
-        _add_bytes(tar, config_name, config)
-        for digest, layer in {layer.digest: layer for layer in layers}.items():
-            info = tarfile.TarInfo(f"{digest}/layer.tar")
-            info.mode, info.size = 0o644, layer.path.stat().st_size
-            with layer.path.open("rb") as content:
-                tar.addfile(info, content)
+        with tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT, bufsize=PIECE) as tar:
+            _add_bytes(tar, "manifest.json", encode([manifest]))
+            _add_bytes(tar, config, self.config.read_bytes())
+            # one that is there twice is sent once
+            for layer in dict.fromkeys(self.layers):
+                info = tarfile.TarInfo(_member(layer))
+                info.mode, info.size = 0o644, layer.stat().st_size
+                with layer.open("rb") as content:
+                    tar.addfile(info, content)
+
+
+def _member(layer: Path) -> str:
+    return f"{layer.name}/layer.tar"
 
 
 def encode(data: object) -> bytes:
@@ -142,13 +165,9 @@ def _members(folder: Path) -> list[Path]:
     return found
 
 
-@cache
-def image_id(tar: Path) -> str:
-    """The id of the image in a tar: the sha256 of its configuration, as CRI lists it."""
-    # `tar` itself finds the first member at once; the archive is hundreds of megabytes.
-    done = subprocess.run(
-        ["tar", "--extract", "--occurrence=1", "--to-stdout", "--file", str(tar), "manifest.json"],
-        capture_output=True,
-        check=True,
-    )
-    return str(json.loads(done.stdout)[0]["Config"]).removesuffix(".json")
+def is_sandbox(reference: str) -> bool:
+    """Whether an image is the one of pods' sandboxes (component `pause` of the catalogue).
+
+    It must survive the kubelet's clean-up of images, so containerd is told to keep it.
+    """
+    return reference.startswith("registry.k8s.io/pause:")

@@ -20,14 +20,14 @@ from lab.artifacts.choice import (
     root_key_of,
 )
 from lab.artifacts.containerd_root import containerd_root
+from lab.artifacts.images import StoredImage
 from lab.artifacts.mounts import take_away
 from lab.artifacts.payload import payload_key, payload_tree
 from lab.artifacts.rootfs import debian_key, debian_tree
-from lab.artifacts.sources import Source
+from lab.artifacts.sources import Mirrors, Source
 from lab.artifacts.sources.mirror import MirrorSource, missing
-from lab.artifacts.sources.modules import IMAGE_TAR, LAYER
-from lab.artifacts.sources.registry import Mirrors
-from lab.artifacts.status import Row, status
+from lab.artifacts.sources.modules import LAYER
+from lab.artifacts.status import StatusRow, status
 from lab.artifacts.stock import Stock
 from lab.artifacts.store import Entry, Say, Store
 from lab.catalogue.catalogue import Selection
@@ -39,21 +39,30 @@ T = TypeVar("T")
 # Transfers at a time, beside Debian's part and what is built here.
 TRANSFERS = 4
 
-__all__ = ["Provided", "Row", "foreign_stock", "program", "provide", "root_filesystem", "status", "stock"]
+__all__ = [
+    "Provided",
+    "StatusRow",
+    "foreign_stock",
+    "program",
+    "provide",
+    "root_filesystem",
+    "status",
+    "stock",
+]
 
 
 @dataclass(frozen=True)
 class Provided:
     """The artefacts of a lab. All paths are read-only and shared by every lab of this user.
 
-    `binaries`: program -> file; `images`: reference -> tar; `debian`: root filesystem; `payload`: tree of
-    programs that lies above it; `containerd_root`: to be given to each node by `clone_containerd_root`.
+    `binaries`: program -> file; `images` by reference; `debian`: root filesystem; `payload`: tree of
+    programs that lies above it; `containerd_root`: the seed of each node's own (`lab.machines.Volume`).
     """
 
     source: str
     arch: str
     binaries: Mapping[str, Path]
-    images: Mapping[str, Path]
+    images: Mapping[str, StoredImage]
     debian: Path
     payload: Path
     containerd_root: Path
@@ -140,7 +149,7 @@ def program(name: str, wanted: Wanted, *, source: str = "auto", arch: str = "amd
     store, selection = Store(), load_catalogue().select(wanted)
     owners = [item for item, component in selection.installed() if name in component.install]
     if not owners:
-        raise InputError(f"program: {name!r} is none of those of the lab", next_step="invoke artifacts")
+        raise InputError(f"program: {name} is none of those of the lab", next_step="invoke artifacts")
     origin = choose(source, store, selection, arch, say)
     return store.paths(origin.make(owners[0]))[name]
 
@@ -168,11 +177,12 @@ def make_all(origin: Source, aside: Callable[[], T]) -> tuple[T, dict[ComponentV
 
     items = origin.components()
     built = [item for item in items if not origin.fetched(item)]
+    # What takes longest stands first and last in the catalogue (the programs of Kubernetes, Traefik's image):
+    # what begins last should be short, since nothing else goes on beside it.
+    fetched = [item for item in (*items[:1], *reversed(items[1:])) if item not in built]
     with ThreadPoolExecutor(TRANSFERS + 2) as pool:
         extra = pool.submit(aside)
-        parts = [
-            pool.submit(make, some) for some in (built, *([item] for item in items if item not in built))
-        ]
+        parts = [pool.submit(make, some) for some in (built, *([item] for item in fetched))]
         try:
             running: list[Future[Any]] = [extra, *parts]
             for one in wait(running, return_when=FIRST_EXCEPTION).done:
@@ -195,11 +205,11 @@ def _debian(store: Store, origin: Source, arch: str, packages: Iterable[str], sa
 
 def _by_name(
     store: Store, selection: Selection, made: Mapping[ComponentVersion, Entry]
-) -> tuple[dict[str, Path], dict[str, Path]]:
+) -> tuple[dict[str, Path], dict[str, StoredImage]]:
     """Programs by name and images by reference."""
     binaries: dict[str, Path] = {}
     for item, component in selection.installed():
         paths = store.paths(made[item])
         binaries |= {program: paths[program] for program in component.install}
-    images = {image.tagged: store.paths(made[item])[IMAGE_TAR] for item, image in selection.images()}
-    return binaries, images
+    images = [StoredImage.of(image.tagged, store.paths(made[item])) for item, image in selection.images()]
+    return binaries, {image.reference: image for image in images}

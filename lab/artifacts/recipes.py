@@ -6,18 +6,17 @@ party's source is never kept here; where it must differ, `edits` make a changed 
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from pathlib import Path
 
 from pydantic import Field, model_validator
 
 from lab.catalogue.load import load_yaml
-from lab.catalogue.model import Inside, Model
+from lab.catalogue.model import CatalogueModel, Inside
 from lab.errors import FailedError, InputError
 
 
-class Edit(Model):
+class Edit(CatalogueModel):
     """A changed copy of a module, into `folder` (go.mod replaces the module by it).
 
     `sum` is the module's checksum in the notation of go.sum. `keep` leaves out everything below a folder
@@ -34,7 +33,7 @@ class Edit(Model):
     add: dict[Inside, Inside] = Field(default_factory=dict)
 
 
-class CProgram(Model):
+class CProgram(CatalogueModel):
     """One statically linked program from one C file inside a module."""
 
     program: str
@@ -44,7 +43,7 @@ class CProgram(Model):
     flags: tuple[str, ...]
 
 
-class Recipe(Model):
+class Recipe(CatalogueModel):
     """recipe.yaml: programs by name -> package path, and what the linker is told."""
 
     programs: dict[str, str] = Field(default_factory=dict)
@@ -63,16 +62,6 @@ class Recipe(Model):
 def load_recipe(folder: Path) -> Recipe:
     """Read a recipe; raises `InputError` naming file and field."""
     return load_yaml(folder / "recipe.yaml", Recipe)
-
-
-def recipe_digest(folder: Path) -> str:
-    """sha256 over every file of a recipe's folder; where the folder lies is no part of it."""
-    total = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            total.update(f"{path.relative_to(folder)}\0".encode())
-            total.update(hashlib.sha256(path.read_bytes()).digest())
-    return total.hexdigest()
 
 
 def apply_edit(edit: Edit, source: Path, recipe_folder: Path, target: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from glob import glob
@@ -94,6 +95,11 @@ def bootstrap(
 ) -> float:
     """Make a Debian tree and clean it; gives back the seconds it took."""
     recipe = load_recipe()
+    if os.geteuid():
+        raise PreflightError(
+            f"{name}: a root filesystem has files of many owners, which only root may make",
+            next_step="run the same command as root, for instance with sudo",
+        )
     if not shutil.which("mmdebstrap"):
         raise PreflightError("mmdebstrap: not installed", next_step="apt-get install mmdebstrap")
     lines = apt.sources(recipe.suite)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from lab.artifacts.choice import (
@@ -21,9 +21,12 @@ from lab.artifacts.toolchain import host_arch
 from lab.catalogue.load import load_catalogue
 from lab.catalogue.model import AnyVersion
 
+MADE_HERE = ("payload", "containerd-root")
+"""What every source makes of all the others."""
+
 
 @dataclass(frozen=True)
-class Row:
+class StatusRow:
     """One line of `invoke artifacts`.
 
     `state`: present, missing, or broken with what is wrong; `digest`: sha256, "" if missing; `size` in
@@ -46,13 +49,15 @@ def status(
     arch: str = "amd64",
     packages: Iterable[str] = (),
     full: bool = False,
-) -> list[Row]:
+) -> list[StatusRow]:
     """What the store holds of what is wanted; `full` digests every byte. Makes and fetches nothing."""
     known_arch(arch)
-    store, selection = Store(), load_catalogue().select(wanted)
+    store, selection = Store(reads=True), load_catalogue().select(wanted)
     named = named_source(source)
     candidates = [source_of(one, store, selection, arch, _silent) for one in ([named] if named else SOURCES)]
-    origin = max(candidates, key=lambda one: len(found(store, one)))
+    # as `choose` does, which asks the network where this cannot
+    whole = next((one for one in candidates if complete(store, selection, one)), None)
+    origin = whole or max(candidates, key=lambda one: len(found(store, one)))
     suite = load_recipe().suite
     rows = []
     for item in origin.components():
@@ -61,12 +66,17 @@ def status(
     if arch != host_arch():
         return rows  # the rest is for machines that are made here
     rows.append(_row(store, "debian", suite, "debian", debian_key(packages, arch), full))
-    made = found(store, origin)
-    if complete(store, selection, origin):
+    made, payload, root = found(store, origin), None, None
+    if whole:  # else nobody knows their keys
         payload = payload_key(placed_programs(selection, made), arch)
-        rows.append(_row(store, "payload", "", origin.name, payload, full))
-        rows.append(_row(store, "containerd-root", "", origin.name, root_key_of(selection, made, arch), full))
-    return rows
+        root = root_key_of(selection, made, arch)
+    made_here = zip(MADE_HERE, (payload, root), strict=True)
+    return rows + [_row(store, name, "", origin.name, key, full) for name, key in made_here]
+
+
+def lacking(rows: Iterable[StatusRow]) -> Sequence[StatusRow]:
+    """Those that the store does not have, or not as they were stored."""
+    return [row for row in rows if row.state != "present"]
 
 
 def _note(component: AnyVersion | None, source: str) -> str:
@@ -76,12 +86,14 @@ def _note(component: AnyVersion | None, source: str) -> str:
     return f"not pinned: upstream unavailable ({unpinned})" if unpinned else ""
 
 
-def _row(store: Store, name: str, version: str, source: str, key: Key | None, full: bool) -> Row:
-    entry = store.read(key) if key else None
+def _row(store: Store, name: str, version: str, source: str, key: Key | None, full: bool) -> StatusRow:
+    entry = (store.find(key) or store.read(key)) if key else None
     if not entry:
-        return Row(name, version, source, "", "missing", 0)
+        return StatusRow(name, version, source, "", "missing", 0)
     damage = store.damage(entry, full=full)
-    return Row(name, version, source, entry.digest, f"broken: {damage}" if damage else "present", entry.size)
+    return StatusRow(
+        name, version, source, entry.digest, f"broken: {damage}" if damage else "present", entry.size
+    )
 
 
 def _silent(_line: str) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.artifacts.images import StoredImage
+
 
 @dataclass(frozen=True)
 class Stock:
-    """`programs`: name -> file of the store, whose name is its sha256; `images`: reference -> tar."""
+    """`programs`: name -> file of the store, whose name is its sha256; `images` by reference."""
 
     programs: Mapping[str, Path]
-    images: Mapping[str, Path]
+    images: Mapping[str, StoredImage]

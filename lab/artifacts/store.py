@@ -15,27 +15,31 @@ a build killed at any moment leaves only `work/`, and perhaps an object or a tre
 
 from __future__ import annotations
 
-import errno
-import json
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import platformdirs
 
-from lab.artifacts.digests import file_digest, tree_digest
-from lab.artifacts.entries import Entry, Key, StoredFile
+from lab.artifacts.digests import TREE_FORM, DigestedFile, file_digest, tree_digest
+from lab.artifacts.entries import Entry, Key, Produced, StoredFile, StoredTree, understood
 from lab.artifacts.mounts import inside
+from lab.artifacts.obstacles import told, unusable
 from lab.errors import FailedError
 
 MOUNTS = Path("/proc/self/mountinfo")
 
-__all__ = ["Entry", "Key", "Say", "Store", "StoredFile", "cache_folder", "flush"]
+__all__ = ["Entry", "Key", "Produced", "Say", "Store", "StoredFile", "StoredTree", "cache_folder", "flush"]
 
 Say = Callable[[str], None]
+
+_unrecorded: dict[tuple[Path, Key], tuple[Entry, Entry]] = {}
+"""Entries of a store in which nothing can be written: as recorded, and as found sound by its digests."""
 
 
 def cache_folder() -> Path:
@@ -45,12 +49,21 @@ def cache_folder() -> Path:
 
 
 class Store:
-    """The artefacts of this user, shared by all labs and safe for several processes."""
+    """The artefacts of this user, shared by all labs and safe for several processes.
 
-    def __init__(self, folder: Path | None = None) -> None:
+    Raises `PreflightError` for a folder in which nothing can be made; `reads` is for those who make nothing,
+    not even the folder.
+    """
+
+    def __init__(self, folder: Path | None = None, *, reads: bool = False) -> None:
         self.folder = folder or cache_folder()
-        for name in ("objects", "trees", "entries", "work", "downloads", "locks", "logs"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        if reads:
+            return
+        try:
+            for name in ("objects", "trees", "entries", "work", "downloads", "locks", "logs"):
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unusable(self.folder, str(error.strerror)) from None
 
     def object_path(self, file: StoredFile) -> Path:
         """Where the content of a file lies."""
@@ -64,33 +77,44 @@ class Store:
         """Where the tree of a key lies, or would lie."""
         return self.folder / "trees" / key.slug
 
+    def entry_path(self, key: Key) -> Path:
+        """The file that says what the artefact of a key is; without it nothing of it is trusted."""
+        return self.folder / "entries" / f"{key.slug}.json"
+
     def paths(self, entry: Entry) -> dict[str, Path]:
         """The files of an entry by name."""
         return {name: self.object_path(file) for name, file in entry.files.items()}
 
     def find(self, key: Key) -> Entry | None:
-        """The finished artefact of a key, or None if it is missing or fails the quick check."""
+        """The finished artefact of a key, or None if it is missing or damaged.
+
+        The quick check decides where it can. Whoever fails it by times alone, as after a copy that kept none,
+        is digested in full, and a sound one is recorded, and returned, with the times that it has now.
+        """
         entry = self.read(key)
-        return entry if entry and not self.damage(entry) else None
+        if not entry or not self.damage(entry):
+            return entry
+        recorded, present = _unrecorded.get((self.folder, key), (None, None))
+        if present and recorded == entry and not self.damage(present):
+            return present
+        present = self._as_it_is(entry)
+        if present:
+            self._record_again(entry, present)
+        return present
 
     def read(self, key: Key) -> Entry | None:
         """What the entry of a key says, unchecked; None if there is none or it is unreadable."""
         try:
-            data = json.loads(self._entry_path(key).read_text())
-            files = {name: StoredFile(**file) for name, file in data["files"].items()}
-            tree = StoredFile(**data["tree"]) if data["tree"] else None
-            if data["key"] != key.digest:
-                return None
-            return Entry(key, files, tree, data["notes"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return understood(key, self.entry_path(key).read_bytes())
+        except (OSError, ValueError):
             return None
 
-    def damage(self, entry: Entry, *, full: bool = False) -> str:
+    def damage(self, entry: Entry, *, full: bool = False, times: bool = True) -> str:
         """What is wrong with an artefact, "" if nothing.
 
         The quick check compares size and time of each file, and the time of a tree's top folder; `full`
-        reads and digests every byte. A store may be copied by what keeps whole seconds alone (tar, some
-        file systems).
+        reads and digests every byte, and without `times` what was copied without them is sound. A store may
+        be copied by what keeps whole seconds alone (tar, some file systems).
         """
         for name, file in entry.files.items():
             path = self.object_path(file)
@@ -98,7 +122,9 @@ class Store:
                 seen = path.stat()
             except OSError:
                 return f"{name}: {path} is gone"
-            if seen.st_size != file.size or not _same_time(seen.st_mtime_ns, file.mtime_ns):
+            if not stat.S_ISREG(seen.st_mode):
+                return f"{name}: {path} is no file"
+            if seen.st_size != file.size or (times and not file.is_of(seen.st_mtime_ns)):
                 return f"{name}: {path} was changed after it was stored"
             if full and file_digest(path) != file.sha256:
                 return f"{name}: {path} no longer has its digest"
@@ -106,23 +132,49 @@ class Store:
             path = self.tree_path(entry.key)
             if not path.is_dir():
                 return f"{path} is gone"
-            if not _same_time(path.stat().st_mtime_ns, entry.tree.mtime_ns):
+            if times and not entry.tree.is_of(path.stat().st_mtime_ns):
                 return f"{path}: something in it was added or removed"
-            if full and tree_digest(path)[0] != entry.tree.sha256:
+            if full and tree_digest(path, form=entry.tree.form)[0] != entry.tree.sha256:
                 return f"{path} was changed after it was stored"
         return ""
+
+    def _as_it_is(self, entry: Entry) -> Entry | None:
+        """The entry with the times of now, if all of it has its digest; else None."""
+        try:
+            # before the digest: what is changed later has another time than the one that is recorded
+            present = entry.timed(self.object_path, self.tree_path(entry.key))
+        except OSError:
+            return None
+        return None if self.damage(present, full=True) else present
+
+    def _record_again(self, entry: Entry, present: Entry) -> None:
+        """Record an entry with the times of now, or remember it in this process where nothing can be written.
+
+        The files keep their times: other entries may name them, and would digest them in turn.
+        """
+        try:
+            for path in self.paths(present).values():
+                flush(path)
+            if present.tree:
+                os.sync()
+            # without the lock, which whoever makes the artefact holds while it looks for it
+            with TemporaryDirectory(dir=self.folder / "work") as work:
+                self._record(present, Path(work))
+        except OSError:
+            _unrecorded[self.folder, present.key] = (entry, present)
 
     def ensure(
         self,
         key: Key,
-        produce: Callable[[Path], Mapping[str, Path]],
+        produce: Callable[[Path], Produced],
         *,
         say: Say,
         notes: Mapping[str, str] | None = None,
     ) -> Entry:
         """The files of a key; made by `produce` only if the store has none that is sound.
 
-        `produce` gets an empty folder and returns files in it by name.
+        `produce` gets an empty folder and returns files in it by name, with their digests if it knows them,
+        and files that the store has already. Two names may be of one file.
         """
         found = self.find(key)
         if found:
@@ -131,8 +183,10 @@ class Store:
             found = self.find(key)
             if found:
                 return found
-            files = {name: self._adopt(path) for name, path in sorted(produce(work).items())}
-            return self._record(Entry(key, files, None, notes or {}))
+            made = produce(work)
+            adopted = {file: self._adopt(file) for file in dict.fromkeys(made.values())}
+            files = {name: adopted[file] for name, file in sorted(made.items())}
+            return self._record(Entry(key, files, None, notes or {}), work)
 
     def ensure_tree(self, key: Key, produce: Callable[[Path], Mapping[str, str]], *, say: Say) -> Entry:
         """The tree of a key; made by `produce` only if the store has none.
@@ -153,27 +207,22 @@ class Store:
                 self._remove(target)
             (work / "tree").rename(target)
             os.sync()
-            return self._record(Entry(key, {}, StoredFile(digest, size, target.stat().st_mtime_ns), notes))
+            mtime = target.stat().st_mtime_ns
+            return self._record(Entry(key, {}, StoredTree(digest, size, mtime, TREE_FORM), notes), work)
 
     @contextmanager
     def _making(self, key: Key, say: Say) -> Iterator[Path]:
         """Hold the lock of a name and give an empty folder to work in, removed afterwards."""
         name = f"{key.name}-{key.arch}"
-        with self._locked(name, say):
+        with told(key.name, self.folder), self._locked(name, say):
             work = self.folder / "work" / name
             if work.exists():
                 self._remove(work)
             work.mkdir()
             try:
-                yield work
-            except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise
-                free = shutil.disk_usage(self.folder).free >> 20
-                raise FailedError(
-                    f"{key.name}: {self.folder}: the disk is full ({free} MiB are free)",
-                    next_step="df -h; free some space, or PLUMBLINE_CACHE=/another/folder",
-                ) from None
+                # here too: the room that is free is told before the work is removed
+                with told(key.name, self.folder):
+                    yield work
             finally:
                 self._remove(work)
 
@@ -206,42 +255,36 @@ class Store:
             raise FailedError(f"{path}: {mounted[0]} is mounted inside", next_step=f"umount {mounted[0]}")
         shutil.rmtree(real)
 
-    def _adopt(self, path: Path) -> StoredFile:
-        """Move a finished file into the store."""
-        digest = file_digest(path)
-        executable = os.access(path, os.X_OK)
+    def _adopt(self, file: Path | DigestedFile | StoredFile) -> StoredFile:
+        """Move a finished file into the store, unless it is there."""
+        if isinstance(file, StoredFile):
+            return file
+        path, digest = (
+            (file.path, file.sha256) if isinstance(file, DigestedFile) else (file, file_digest(file))
+        )
         target = self.folder / "objects" / digest[:2] / digest
         target.parent.mkdir(exist_ok=True)
+        executable = os.access(path, os.X_OK) or os.access(target, os.X_OK)
         # Read-only, and 0755 where it is a program: payload trees are hard links to these files.
         path.chmod(0o755 if executable else 0o444)
+        if target.exists():
+            # another entry has the same bytes, and knows them by this time
+            kept = target.stat()
+            os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
         flush(path)
         path.rename(target)
         seen = target.stat()
         return StoredFile(digest, seen.st_size, seen.st_mtime_ns)
 
-    def _record(self, entry: Entry) -> Entry:
+    def _record(self, entry: Entry, work: Path) -> Entry:
         """Write the entry under its name in one step, after everything it names."""
-        data = {
-            "key": entry.key.digest,
-            "files": {name: vars(file) for name, file in entry.files.items()},
-            "tree": vars(entry.tree) if entry.tree else None,
-            "notes": dict(entry.notes),
-        }
         # First in the work folder: what a crash leaves there is swept, and readers see a whole entry or none.
-        part = self.folder / "work" / f"{entry.key.name}-{entry.key.arch}" / "entry.json"
-        part.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n")
+        part = work / "entry.json"
+        part.write_text(entry.text())
         flush(part)
-        part.rename(self._entry_path(entry.key))
+        part.rename(self.entry_path(entry.key))
         flush(self.folder / "entries")
         return entry
-
-    def _entry_path(self, key: Key) -> Path:
-        return self.folder / "entries" / f"{key.slug}.json"
-
-
-def _same_time(seen: int, kept: int) -> bool:
-    """Whether a time in nanoseconds is the one that was kept, or that one without its part of a second."""
-    return seen in (kept, kept - kept % 10**9)
 
 
 def flush(path: Path) -> None:

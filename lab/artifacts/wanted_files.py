@@ -13,7 +13,7 @@ from lab.artifacts.sources import named_source
 from lab.artifacts.store import Say, Store
 from lab.catalogue.catalogue import Selection
 from lab.catalogue.load import load_catalogue
-from lab.catalogue.model import ComponentVersion, File
+from lab.catalogue.model import ComponentVersion, SingleFile
 
 
 def provide_files(
@@ -31,7 +31,7 @@ def provide_files(
 
 
 def _path(
-    store: Store, selection: Selection, item: ComponentVersion, file: File, source: str, say: Say
+    store: Store, selection: Selection, item: ComponentVersion, file: SingleFile, source: str, say: Say
 ) -> Path:
     entry = store.find(file_key(item.name, file))
     if not entry:

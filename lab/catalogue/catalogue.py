@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from lab.catalogue.model import AnyVersion, ComponentVersion, File, Image, Model, Programs
+from lab.catalogue.model import AnyVersion, CatalogueModel, ComponentVersion, Image, Programs, SingleFile
 from lab.errors import InputError
 
 
-class Component(Model):
+class Component(CatalogueModel):
     """A component: what stands beside `versions` is the same in each of them unless a version says otherwise.
 
     `section` is the section of the inventory whose `version` names that of this component; without one it has
@@ -54,13 +54,13 @@ class Component(Model):
         return tuple(version for version, one in self.versions.items() if not one.untested)
 
 
-class Part(Model):
+class CatalogueFile(CatalogueModel):
     """What one file of the catalogue says: components by name, in the order in which they are made."""
 
     components: dict[str, Component]
 
 
-class Catalogue(Part):
+class Catalogue(CatalogueFile):
     """All components of all files; `homes` names the folder of the add-on that brings a component."""
 
     homes: dict[str, str] = Field(default_factory=dict)
@@ -173,6 +173,6 @@ class Selection:
         """The images."""
         return ((item, one) for item, one in self.components.items() if isinstance(one, Image))
 
-    def files(self) -> Iterator[tuple[ComponentVersion, File]]:
+    def files(self) -> Iterator[tuple[ComponentVersion, SingleFile]]:
         """The single files."""
-        return ((item, one) for item, one in self.components.items() if isinstance(one, File))
+        return ((item, one) for item, one in self.components.items() if isinstance(one, SingleFile))

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from yaml import YAMLError
 
-from lab.catalogue.catalogue import Catalogue, Part
+from lab.catalogue.catalogue import Catalogue, CatalogueFile
 from lab.catalogue.model import PLATFORM, ROOT
 from lab.errors import InputError
 from lab.own_yaml import read
@@ -33,7 +33,7 @@ def load_catalogue(platform: Path = CATALOGUE, addons: Path = ADDONS) -> Catalog
     homes: dict[str, str] = {}
     for path in files(platform, addons):
         # each file for itself first, so that a problem names the right one
-        part = load_yaml(path, Part, {"folder": path.parent})
+        part = load_yaml(path, CatalogueFile, {"folder": path.parent})
         if twice := sorted(part.components.keys() & components.keys()):
             raise InputError(
                 f"{path}: {', '.join(twice)}: is in another catalogue too", next_step=f"edit {path}"

@@ -50,13 +50,13 @@ def _inside(path: str) -> str:
 Inside = Annotated[str, AfterValidator(_inside)]
 
 
-class Model(BaseModel):
+class CatalogueModel(BaseModel):
     """Frozen; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Digests(Model):
+class Digests(CatalogueModel):
     """sha256 of one file for each architecture."""
 
     amd64: Sha256
@@ -67,7 +67,7 @@ class Digests(Model):
         return self.arm64 if arch == "arm64" else self.amd64
 
 
-class Download(Model):
+class Download(CatalogueModel):
     """One official file.
 
     `{version}`, `{number}` (the version without its v) and `{arch}` are filled into the URL and into the
@@ -85,7 +85,7 @@ class Download(Model):
         return self
 
 
-class Version(Model):
+class Version(CatalogueModel):
     """What all kinds have.
 
     `unpinned` says why there is no digest of the official file, which is then never used; `unbuilt` why it is
@@ -150,7 +150,7 @@ class Programs(Version):
         return bool(self.sha256)
 
 
-class Composition(Model):
+class Composition(CatalogueModel):
     """How an image is put together from programs built here.
 
     `programs` maps a path in the image to COMPONENT/PROGRAM; `debian` puts the Debian layer under them.
@@ -203,7 +203,7 @@ class Image(Version):
         return tuple(ComponentVersion(owner, self.version) for owner in owners)
 
 
-class File(Version):
+class SingleFile(Version):
     """One file of a project: an add-on's manifest, the schemas of an API.
 
     `path` is its place in the Go module `module` (without a version), `url` where the project serves it:
@@ -217,7 +217,7 @@ class File(Version):
     path: Inside | None = None
 
     @model_validator(mode="after")
-    def _has_sources(self) -> File:
+    def _has_sources(self) -> SingleFile:
         if bool(self.module) != bool(self.path):
             raise ValueError("give both `module` and `path`, or neither")
         self.check_sources(self.official, bool(self.module))
@@ -234,4 +234,4 @@ class File(Version):
         return ".json" if self.url.endswith(".json") else ".yaml"
 
 
-AnyVersion = Programs | Image | File
+AnyVersion = Programs | Image | SingleFile

@@ -13,12 +13,12 @@ def kernel_settings(driver: Driver, facts: Facts) -> None:
     """Sysctls and modules of the machine's roles are in force, and the sysctls in the file that sets them."""
     host, bundle = facts.host, driver.bundles[facts.host]
     command = f"sysctl {' '.join(bundle.sysctls)}"
-    agrees("sysctls", facts["sysctls"], dict(bundle.sysctls), command=command, host=host)
-    missing = [name for name, there in facts["modules"].items() if not there]
+    agrees("sysctls", dict(facts.sysctls), dict(bundle.sysctls), command=command, host=host)
+    missing = [name for name, there in facts.modules.items() if not there]
     nothing("modules that are not in the kernel", missing, rule="none", command="lsmod", host=host)
     wanted = next(file for file in bundle.files if file.path == SYSCTL_FILE)
-    found = facts["files"][SYSCTL_FILE]
-    digest = found and found["sha256"]
+    found = facts.files[SYSCTL_FILE]
+    digest = found and found.sha256
     agrees(f"{SYSCTL_FILE}: digest", digest, wanted.digest, command=f"cat {SYSCTL_FILE}", host=host)
 
 

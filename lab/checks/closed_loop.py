@@ -1,4 +1,7 @@
-"""Clients that go on asking while something happens: every request over a new connection, all recorded."""
+"""Closed-loop clients: each has one request in flight and goes on asking while something happens.
+
+Every request goes over a new connection, and all are recorded.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ INTERVAL = 0.1
 
 
 @dataclass(frozen=True)
-class Visit:
+class ClosedLoopRequest:
     """One request: when it began and how long it took, in seconds; why it failed, "" when it did not."""
 
     began: float
@@ -27,14 +30,14 @@ class Visit:
 
 
 @dataclass
-class Visits:
+class ClosedLoop:
     """What the clients lived through so far."""
 
     begun: float = field(default_factory=time.monotonic)
-    all: list[Visit] = field(default_factory=list)
+    all: list[ClosedLoopRequest] = field(default_factory=list)
 
     @property
-    def failed(self) -> list[Visit]:
+    def failed(self) -> list[ClosedLoopRequest]:
         """The requests that failed."""
         return [visit for visit in self.all if visit.problem]
 
@@ -58,14 +61,14 @@ class Visits:
 
 
 @contextmanager
-def visiting(
+def closed_loop(
     ask: Callable[[], object], *, clients: int = CLIENTS, interval: float = INTERVAL
-) -> Iterator[Visits]:
+) -> Iterator[ClosedLoop]:
     """While the block runs, clients call `ask` every `interval` seconds; `Refused` is a failed request.
 
     Any other exception is raised at the end of the block, unless the block has one of its own.
     """
-    visits, over = Visits(), threading.Event()
+    visits, over = ClosedLoop(), threading.Event()
     broken: list[Exception] = []
 
     def client(number: int) -> None:
@@ -82,7 +85,7 @@ def visiting(
                 broken.append(error)
                 return
             taken = time.monotonic() - began
-            visits.all.append(Visit(began - visits.begun, taken, problem))
+            visits.all.append(ClosedLoopRequest(began - visits.begun, taken, problem))
             over.wait(max(0.0, interval - taken))
 
     threads = [threading.Thread(target=client, args=(number,), daemon=True) for number in range(clients)]

@@ -18,10 +18,12 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import stream
 from kubernetes.stream.ws_client import ERROR_CHANNEL
 
-from lab.checks.outcomes import CouldNotTell
+from lab.checks.outcomes import SILENT, CouldNotTell
 from lab.checks.outside import http_get
 from lab.checks.verbs import Refused
-from lab.cluster.api import Api, ApiError, Object, Unavailable, client
+from lab.cluster.api import Api, ApiError, Unavailable, client
+from lab.errors import DeadlineError
+from lab.objects import Object
 
 T = TypeVar("T")
 
@@ -61,9 +63,9 @@ class Cluster:
         except ApiError as error:
             if error.status in REFUSALS:
                 raise Refused(error.message) from error
-            raise CouldNotTell(error.message, next_step="invoke status") from error
+            raise _blind(error) from error
         except Unavailable as error:
-            raise CouldNotTell(error.message, next_step="invoke status") from error
+            raise _blind(error) from error
 
     def _asked(self, method: str, ask: Callable[[], T]) -> T:
         """Ask; when the connection breaks, ask again for a few seconds what may be asked twice.
@@ -85,14 +87,21 @@ class Cluster:
         try:
             return self._asked("GET", lambda: self._api.get(path))
         except (ApiError, Unavailable) as error:
-            raise CouldNotTell(error.message, next_step="invoke status") from error
+            raise _blind(error) from error
 
     def items(self, path: str) -> list[Object]:
         """The items of a list; an unknown kind is `CouldNotTell`, never an empty list."""
         try:
             return self._asked("GET", lambda: self._api.items(path))
         except (ApiError, Unavailable) as error:
-            raise CouldNotTell(error.message, next_step="invoke status") from error
+            raise _blind(error) from error
+
+    def look(self, ask: Callable[[Api], T]) -> T:
+        """What `ask` is told by the API; it must change nothing, for it may be asked again."""
+        try:
+            return self._asked("GET", lambda: ask(self._api))
+        except (ApiError, Unavailable, DeadlineError) as error:
+            raise _blind(error) from error
 
     def create(self, path: str, item: Object) -> Object:
         """Create an object in the collection at `path`."""
@@ -103,7 +112,7 @@ class Cluster:
         try:
             return self._asked("DELETE", lambda: self._api.delete(path))
         except (ApiError, Unavailable) as error:
-            raise CouldNotTell(error.message, next_step="invoke status") from error
+            raise _blind(error) from error
 
     @cached_property
     def tls(self) -> ssl.SSLContext:
@@ -146,6 +155,11 @@ class Cluster:
         if code in (126, 127):
             raise CouldNotTell(f"exec in {namespace}/{pod}: {stderr.strip() or 'no such program'}")
         return Ran(code, stdout, stderr)
+
+
+def _blind(error: ApiError | Unavailable | DeadlineError) -> CouldNotTell:
+    cause = SILENT if isinstance(error, Unavailable) else ""
+    return CouldNotTell(error.message, next_step="invoke status", cause=cause)
 
 
 def _exit_code(session: Any) -> int | None:

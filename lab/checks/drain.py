@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from lab.checks.driver import Driver
 from lab.checks.outcomes import CouldNotTell
 from lab.checks.verbs import Refused, becomes
-from lab.checks.workspace import Object
+from lab.objects import Object
 
 SECONDS = 120.0
 """Time for all pods of a node to leave."""

@@ -6,13 +6,16 @@ import json
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
+from pydantic import TypeAdapter
+
+from lab.answers import fit
 from lab.checks.facts import Facts, FactStore, request_for
 from lab.checks.outcomes import CouldNotTell
-from lab.checks.outside import Here, here
+from lab.checks.outside import LanInterface, lan_interface
 from lab.cluster.etcd import etcdctl
 from lab.errors import DeadlineError, FailedError
 from lab.inventory.models import Inventory
@@ -23,9 +26,10 @@ from lab.render.bundle import Bundle, Pins, bundle
 from lab.ssh import Result
 
 if TYPE_CHECKING:
-    from testinfra.host import Host as TestinfraHost
-
     from lab.checks.cluster import Cluster
+    from lab.checks.host import AskedHost
+
+T = TypeVar("T")
 
 CANNOT_RUN = (126, 127)
 """A shell's codes for a program that may not be run and for one that does not exist."""
@@ -72,13 +76,13 @@ class Driver:
         """Facts of several hosts, for checks that compare them; one unreachable host is `CouldNotTell`."""
         return [self.facts.get(host) for host in hosts]
 
-    def ask(self, host: str, command: str, *, seconds: float = 30) -> Result:
-        """Run a command as root on a host; its exit code is for the check to judge.
+    def ask(self, host: str, command: str, *, seconds: float = 30, stdin: str = "") -> Result:
+        """Run a command as root on a host, with a text as its input; its exit code is for the check to judge.
 
         Raises `CouldNotTell` for an unreachable host, a time-out and a program that cannot be run.
         """
         try:
-            result = self.lab.ssh.try_run(host, command, seconds=seconds)
+            result = self.lab.ssh.try_run(host, command, seconds=seconds, stdin=stdin)
         except (FailedError, DeadlineError) as error:
             raise CouldNotTell(error.message, next_step=f"invoke ssh {host}") from error
         if result.code in CANNOT_RUN:
@@ -87,9 +91,9 @@ class Driver:
             )
         return result
 
-    def read(self, host: str, command: str, *, seconds: float = 30) -> str:
+    def read(self, host: str, command: str, *, seconds: float = 30, stdin: str = "") -> str:
         """Standard output of a command that must succeed for the check to be able to look."""
-        result = self.ask(host, command, seconds=seconds)
+        result = self.ask(host, command, seconds=seconds, stdin=stdin)
         if result.code:
             said = (result.stderr or result.stdout).strip()
             raise CouldNotTell(
@@ -104,12 +108,21 @@ class Driver:
         program = f"import urllib.request; print({opener}.open({url!r}, timeout=10).read().decode())"
         return self.read(host, f"python3 -c {shlex.quote(program)}")
 
-    def machine(self, host: str) -> TestinfraHost:
-        """A host in testinfra's words, over the same SSH connection, as root."""
-        import testinfra  # needed by few checks
+    def host(self, name: str) -> AskedHost:
+        """A host in testinfra's words, as root: `driver.host("worker-1").file("/etc/hosts").mode`.
 
-        config = self.lab.ssh.config
-        return testinfra.get_host(f"ssh://{host}?ssh_config={config}&sudo=true&timeout=5")
+        Each word is a round trip of at most 30 seconds. Raises what `ask` raises.
+        """
+        if name not in self._hosts:
+            from lab.checks.host import AskedHost  # testinfra is needed by few checks
+
+            self._hosts[name] = AskedHost(name, partial(self.ask, name))
+        return self._hosts[name]
+
+    @cached_property
+    def _hosts(self) -> dict[str, AskedHost]:
+        """Those that were asked for: what a module of testinfra found out about a host is kept with it."""
+        return {}
 
     @cached_property
     def cluster(self) -> Cluster:
@@ -123,16 +136,17 @@ class Driver:
             raise CouldNotTell(error.message, next_step=error.next_step) from error
 
     @cached_property
-    def here(self) -> Here:
+    def lan_interface(self) -> LanInterface:
         """The harness's own place on the LAN."""
-        return here(self.inventory.network.lan)
+        return lan_interface(self.inventory.network.lan)
 
-    def etcdctl(self, arguments: str, *, through: str = "", seconds: float = 15) -> Any:
-        """The JSON answer of etcdctl on a master (default: the first that answers)."""
+    def etcdctl(self, arguments: str, shape: TypeAdapter[T], *, through: str = "", seconds: float = 15) -> T:
+        """The answer of etcdctl on a master (default: the first that answers), as its record."""
         problems = []
         for master in [through] if through else self.inventory.masters:
             try:
-                return json.loads(self.read(master, etcdctl(f"{arguments} -w json"), seconds=seconds))
-            except (CouldNotTell, ValueError) as error:
+                said = self.read(master, etcdctl(f"{arguments} -w json"), seconds=seconds)
+                return fit(master, "etcd", shape, json.loads(said))
+            except (CouldNotTell, FailedError, ValueError) as error:
                 problems.append(str(error).splitlines()[0])
         raise CouldNotTell(f"etcdctl {arguments}: {'; '.join(problems)}", next_step="invoke status")

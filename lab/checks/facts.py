@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,17 @@ from filelock import FileLock
 from lab.addons import selected
 from lab.checks.outcomes import CouldNotTell
 from lab.errors import CommandError, DeadlineError, FailedError
-from lab.hosts import programs
+from lab.hosts.facts import HostSections, Link, ask
 from lab.inventory.models import HostRole, Inventory
 from lab.render.bundle import Bundle
+from lab.render.components import KUBELET_CONFIG
+from lab.render.detected import POD_RESOLVER
 from lab.ssh import Ssh
 
 SECONDS = 45.0
 AT_ONCE = 6
 """Hosts asked at the same time: enough to hide the round trips, few enough for two cores."""
 
-KUBELET_CONFIG = "/var/lib/kubelet/config.yaml"
 RESOLVER = "/etc/resolv.conf"
 
 EVERYWHERE = ("system", "files", "sysctls", "modules", "units", "sockets", "links", "default_link")
@@ -50,39 +50,23 @@ VERSIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What one host said about itself; `sections` by name, see `remote_facts.py` for their shapes."""
+class Facts(HostSections):
+    """What one host said about itself. A section that could not be read raises `CouldNotTell`."""
 
-    host: str
-    sections: Mapping[str, Any]
-
-    def __getitem__(self, section: str) -> Any:
-        """A section. Raises `CouldNotTell` for one that the host could not read."""
-        value = self.sections[section]
-        if isinstance(value, dict) and set(value) == {"error"}:
-            raise CouldNotTell(f"{self.host}: {section}: {value['error']}")
-        return value
+    unread = CouldNotTell
 
     def listens(self, port: int, protocol: str) -> list[str]:
         """Addresses on which a port listens."""
-        return [
-            item["address"]
-            for item in self["sockets"]
-            if item["port"] == port and item["protocol"] == protocol
-        ]
+        return [item.address for item in self.sockets if item.port == port and item.protocol == protocol]
 
-    def link(self, name: str) -> dict[str, Any] | None:
+    def link(self, name: str) -> Link | None:
         """A network interface, None when there is none of that name."""
-        return next((link for link in self["links"] if link["name"] == name), None)
+        return next((link for link in self.links if link.name == name), None)
 
-    def link_of(self, address: str) -> dict[str, Any] | None:
+    def link_of(self, address: str) -> Link | None:
         """The interface that holds an address (without its prefix length)."""
-        for link in self["links"]:
-            if any(item.partition("/")[0] == address for item in link["addresses"]):
-                found: dict[str, Any] = link
-                return found
-        return None
+        held = (item for item in self.links for own in item.addresses if own.partition("/")[0] == address)
+        return next(held, None)
 
 
 def request_for(inventory: Inventory, bundle: Bundle) -> dict[str, Any]:
@@ -99,6 +83,7 @@ def request_for(inventory: Inventory, bundle: Bundle) -> dict[str, Any]:
         "texts": [
             KUBELET_CONFIG,
             RESOLVER,
+            POD_RESOLVER,
             *(path for addon in selected(inventory) for path in addon.on_hosts.texts),
         ],
     }
@@ -139,20 +124,13 @@ class FactStore:
 
     def _ask(self, host: str) -> dict[str, Any]:
         try:
-            answer = self._ssh.run(
-                host,
-                programs.command(programs.FACTS),
-                seconds=SECONDS,
-                stdin=json.dumps(self._requests[host]),
-            )
-            found: dict[str, Any] = json.loads(answer)
+            return ask(self._ssh, host, self._requests[host], seconds=SECONDS)
         except CommandError as error:
             return {
                 "unreachable": f"{host}: the facts program ended with {error.code}: {error.output[-300:]}"
             }
-        except (FailedError, DeadlineError, ValueError) as error:
+        except (FailedError, DeadlineError) as error:
             return {"unreachable": str(error).splitlines()[0]}
-        return found
 
 
 def _facts(host: str, held: dict[str, Any]) -> Facts:

@@ -11,12 +11,14 @@ from lab.checks.driver import Driver
 from lab.checks.outcomes import Mismatch
 from lab.checks.outside import Answer, http_get
 from lab.checks.verbs import Refused, agrees, becomes, holds, nothing, succeeds
+from lab.cluster.etcd_answers import ALARMS, HASHES, MEMBERS, STATUSES, MemberStatus
 from lab.inventory.models import HostRole, Inventory
+from lab.objects import Object, condition
+from lab.render.firewall import port_of
 
 NODES = "kubectl get nodes -o wide"
 ETCD = "etcdctl endpoint status --cluster -w table"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
-METRICS = "http://127.0.0.1:2381/metrics"
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 IN_FLIGHT = 50
@@ -29,6 +31,12 @@ def system_namespaces(inventory: Inventory) -> list[str]:
     return sorted({"kube-system", *(name for addon in selected(inventory) for name in addon.namespaces)})
 
 
+def system_pods(driver: Driver) -> list[Object]:
+    """The pods of those namespaces."""
+    spaces = system_namespaces(driver.inventory)
+    return [pod for space in spaces for pod in driver.cluster.items(f"/api/v1/namespaces/{space}/pods")]
+
+
 def nodes(driver: Driver) -> None:
     """The nodes are exactly the inventory's, Ready, with the right role, architecture and address."""
     found = {item["metadata"]["name"]: item for item in driver.cluster.items("/api/v1/nodes")}
@@ -36,9 +44,7 @@ def nodes(driver: Driver) -> None:
     for name in driver.inventory.nodes:
         host, item = driver.inventory.hosts[name], found[name]
         labels, status = item["metadata"]["labels"], item["status"]
-        ready: dict[str, str] = next(
-            (entry for entry in status["conditions"] if entry["type"] == "Ready"), {}
-        )
+        ready = condition(item, "Ready")
         holds(
             f"node {name}: Ready",
             ready.get("status") == "True",
@@ -62,13 +68,10 @@ def nodes(driver: Driver) -> None:
 
 
 def ready_since(driver: Driver) -> dict[str, tuple[str, str]]:
-    """Each node's Ready condition with the time of its last change: it tells also what nobody could watch."""
-    return {
-        item["metadata"]["name"]: (entry["status"], entry["lastTransitionTime"])
-        for item in driver.cluster.items("/api/v1/nodes")
-        for entry in item["status"]["conditions"]
-        if entry["type"] == "Ready"
-    }
+    """Each node's Ready condition and when it last changed: no change between two looks is missed."""
+    items = driver.cluster.items("/api/v1/nodes")
+    found = {item["metadata"]["name"]: condition(item, "Ready") for item in items}
+    return {name: (ready["status"], ready["lastTransitionTime"]) for name, ready in found.items() if ready}
 
 
 def lease(driver: Driver, name: str) -> dict[str, Any]:
@@ -112,18 +115,18 @@ def readyz(driver: Driver) -> None:
 
 def etcd_metrics(driver: Driver, host: str) -> str:
     """What etcd on a master tells Prometheus, which it does on the host itself only."""
-    return driver.page(host, METRICS)
+    port = port_of(driver.inventory, "etcd's metrics")
+    return driver.page(host, f"http://127.0.0.1:{port}/metrics")
 
 
-def etcd_status(driver: Driver, *, through: str = "") -> list[dict[str, Any]]:
+def etcd_status(driver: Driver) -> list[MemberStatus]:
     """Status of every member, as `etcdctl endpoint status --cluster` gives it."""
-    found: list[dict[str, Any]] = driver.etcdctl("endpoint status --cluster", through=through)
-    return found
+    return [item.status for item in driver.etcdctl("endpoint status --cluster", STATUSES)]
 
 
 def etcd_names(driver: Driver) -> dict[int, str]:
     """Host of each member of etcd by its id. Needs a leader: the list is read from the quorum."""
-    return {entry["ID"]: entry.get("name", "") for entry in driver.etcdctl("member list")["members"]}
+    return {entry.id: entry.name for entry in driver.etcdctl("member list", MEMBERS).members}
 
 
 def etcd_leader(driver: Driver, names: dict[int, str], *, through: str = "") -> str:
@@ -131,34 +134,35 @@ def etcd_leader(driver: Driver, names: dict[int, str], *, through: str = "") -> 
 
     Asks that member alone, so that it answers also while there is no leader.
     """
-    status = driver.etcdctl("endpoint status", through=through)[0]["Status"]
-    return names.get(status.get("leader", 0), "")
+    [own] = driver.etcdctl("endpoint status", STATUSES, through=through)
+    return names.get(own.status.leader, "")
 
 
 def etcd_members(driver: Driver) -> None:
     """Three started, voting members with the inventory's addresses, one leader, near revisions, no alarm."""
     inventory = driver.inventory
-    members = driver.etcdctl("member list")["members"]
+    members = driver.etcdctl("member list", MEMBERS).members
     agrees(
         "etcd: started members",
-        sorted(entry.get("name") or f"not started: {entry['peerURLs'][0]}" for entry in members),
+        sorted(entry.name or f"not started: {entry.peers[0]}" for entry in members),
         sorted(inventory.masters),
         command="etcdctl member list -w table",
     )
     nothing(
         "etcd: learners",
-        [entry["name"] for entry in members if entry.get("isLearner")],
+        [entry.name for entry in members if entry.learner],
         rule="every member votes",
         command="etcdctl member list -w table",
     )
+    port = port_of(inventory, "etcd's peers")
     for entry in members:
-        wanted = [f"https://{inventory.hosts[entry['name']].address}:2380"]
-        agrees(f"etcd: peer address of {entry['name']}", entry["peerURLs"], wanted, host=entry["name"])
-    names = {entry["ID"]: entry["name"] for entry in members}
-    states = [item["Status"] for item in etcd_status(driver)]
-    answered = sorted(names.get(state["header"]["member_id"], "a stranger") for state in states)
+        wanted = [f"https://{inventory.hosts[entry.name].address}:{port}"]
+        agrees(f"etcd: peer address of {entry.name}", list(entry.peers), wanted, host=entry.name)
+    names = {entry.id: entry.name for entry in members}
+    states = etcd_status(driver)
+    answered = sorted(names.get(state.header.member_id, "a stranger") for state in states)
     agrees("etcd: members that answer", answered, sorted(inventory.masters), command=ETCD)
-    leaders = {names.get(state["leader"], "none") for state in states}
+    leaders = {names.get(state.leader, "none") for state in states}
     holds(
         "etcd: leader",
         len(leaders) == 1 and "none" not in leaders,
@@ -166,7 +170,7 @@ def etcd_members(driver: Driver) -> None:
         seen=leaders,
         command=ETCD,
     )
-    revisions = [state["header"]["revision"] for state in states]
+    revisions = [state.header.revision for state in states]
     holds(
         "etcd: revisions of the members",
         max(revisions) - min(revisions) <= IN_FLIGHT,
@@ -174,8 +178,9 @@ def etcd_members(driver: Driver) -> None:
         seen=revisions,
         command=ETCD,
     )
-    alarms = driver.etcdctl("alarm list").get("alarms", [])
-    nothing("etcd: alarms", alarms, rule="none", command="etcdctl alarm list")
+    alarms = driver.etcdctl("alarm list", ALARMS).alarms
+    raised = [f"alarm {item.alarm} of {names.get(item.member, 'a stranger')}" for item in alarms]
+    nothing("etcd: alarms", raised, rule="none", command="etcdctl alarm list")
 
 
 def etcd_hashes(driver: Driver) -> None:
@@ -183,13 +188,10 @@ def etcd_hashes(driver: Driver) -> None:
 
     def look() -> dict[str, tuple[int, int]]:
         # members are asked one after the other; a revision that all of them have is one from the past
-        revision = min(item["Status"]["header"]["revision"] for item in etcd_status(driver))
-        found = driver.etcdctl(f"endpoint hashkv --cluster --rev={revision}")
+        revision = min(state.header.revision for state in etcd_status(driver))
+        found = driver.etcdctl(f"endpoint hashkv --cluster --rev={revision}", HASHES)
         # a compaction between two answers changes a hash; it shows in the compacted revision
-        return {
-            entry["Endpoint"]: (entry["HashKV"]["hash"], entry["HashKV"].get("compact_revision", 0))
-            for entry in found
-        }
+        return {entry.endpoint: (entry.found.hash, entry.found.compacted) for entry in found}
 
     becomes(
         "etcd: hash of the members at one revision",

@@ -33,7 +33,7 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class ClientOp:
     """One operation of one client; `began` and `ended` in seconds of one monotonic clock.
 
     `value` is what was written, or what a good read saw; `version` the version that a good write made or a
@@ -63,7 +63,7 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class WatchEvent:
     """One event of a watch on all registers, in the order of its arrival."""
 
     register: str
@@ -81,7 +81,7 @@ class Contradiction:
 
     rule: str
     text: str
-    shown: tuple[Operation | Event, ...]
+    shown: tuple[ClientOp | WatchEvent, ...]
 
     def __str__(self) -> str:
         return "\n".join([f"{self.rule}: {self.text}", *(f"    {item}" for item in self.shown)])
@@ -93,8 +93,8 @@ _VERSION = attrgetter("version")
 
 
 def judge(
-    history: Iterable[Operation],
-    watched: Sequence[Event] = (),
+    history: Iterable[ClientOp],
+    watched: Sequence[WatchEvent] = (),
     *,
     since: int = 0,
     listed: Sequence[tuple[int, int]] = (),
@@ -106,7 +106,7 @@ def judge(
     The history must end with a read of each register after everything else.
     """
     found: list[Contradiction] = []
-    writes: list[Operation] = []
+    writes: list[ClientOp] = []
     by_register = sorted(history, key=attrgetter("register"))
     for register, group in groupby(by_register, key=attrgetter("register")):
         operations = sorted(group, key=_BEGIN)
@@ -118,7 +118,7 @@ def judge(
     return sorted(found, key=lambda item: len(item.shown))
 
 
-def _of_register(operations: list[Operation], events: Sequence[Event]) -> Iterator[Contradiction]:
+def _of_register(operations: list[ClientOp], events: Sequence[WatchEvent]) -> Iterator[Contradiction]:
     attempts = {item.value: item for item in operations if item.write}
     good = [item for item in operations if item.good]
     yield from _two_states(good, events)
@@ -130,32 +130,32 @@ def _of_register(operations: list[Operation], events: Sequence[Event]) -> Iterat
     yield from _counting(good)
 
 
-def _two_states(good: Sequence[Operation], events: Sequence[Event]) -> Iterator[Contradiction]:
+def _two_states(good: Sequence[ClientOp], events: Sequence[WatchEvent]) -> Iterator[Contradiction]:
     """A version is one state, made by one write."""
-    seen: dict[int, Operation | Event] = {}
-    made: dict[int, Operation] = {}
-    states: list[Operation | Event] = [*good, *events]
+    seen: dict[int, ClientOp | WatchEvent] = {}
+    made: dict[int, ClientOp] = {}
+    states: list[ClientOp | WatchEvent] = [*good, *events]
     for item in states:
         other = seen.setdefault(item.version, item)
         if other.value != item.value:
             yield Contradiction("two states", f"version {item.version} has two values", (other, item))
-        if isinstance(item, Operation) and item.write:
+        if isinstance(item, ClientOp) and item.write:
             first = made.setdefault(item.version, item)
             if first is not item:
                 yield Contradiction("two states", f"two writes made version {item.version}", (first, item))
 
 
 def _made_up(
-    attempts: dict[str, Operation], good: Sequence[Operation], events: Sequence[Event]
+    attempts: dict[str, ClientOp], good: Sequence[ClientOp], events: Sequence[WatchEvent]
 ) -> Iterator[Contradiction]:
     """What is seen was written before by a write that was not refused; the first state is nobody's."""
     first = min((item.base for item in attempts.values() if item.base), default=math.inf)
-    states: list[Operation | Event] = [*good, *events]
+    states: list[ClientOp | WatchEvent] = [*good, *events]
     for item in states:
-        if isinstance(item, Operation) and item.write:
+        if isinstance(item, ClientOp) and item.write:
             continue
         attempt = attempts.get(item.value)
-        ended = item.ended if isinstance(item, Operation) else item.at
+        ended = item.ended if isinstance(item, ClientOp) else item.at
         if attempt is None:
             if item.version > first:
                 yield Contradiction("made up", f"nobody wrote {item.value!r}", (item,))
@@ -165,7 +165,7 @@ def _made_up(
             yield Contradiction("made up", "seen before it was written", (item, attempt))
 
 
-def _overwritten(good: Sequence[Operation]) -> Iterator[Contradiction]:
+def _overwritten(good: Sequence[ClientOp]) -> Iterator[Contradiction]:
     """Compare-and-set: no write replaces a version that another acknowledged write had replaced."""
     writes = sorted((item for item in good if item.write), key=_VERSION)
     for item in writes:
@@ -176,7 +176,7 @@ def _overwritten(good: Sequence[Operation]) -> Iterator[Contradiction]:
             yield Contradiction(LOST, f"{early.value!r} was replaced unseen", (early, late))
 
 
-def _lost(good: Sequence[Operation]) -> Iterator[Contradiction]:
+def _lost(good: Sequence[ClientOp]) -> Iterator[Contradiction]:
     """The last read sees every acknowledged write, or a later state."""
     reads = [item for item in good if not item.write]
     if not reads:
@@ -187,10 +187,10 @@ def _lost(good: Sequence[Operation]) -> Iterator[Contradiction]:
             yield Contradiction(LOST, f"{item.value!r} was acknowledged and is gone", (item, last))
 
 
-def _order(operations: Sequence[Operation], versions: dict[str, int]) -> Iterator[Contradiction]:
+def _order(operations: Sequence[ClientOp], versions: dict[str, int]) -> Iterator[Contradiction]:
     """What begins after another operation has ended sees its state or a later one, and never an older."""
-    ended: list[tuple[float, int, Operation]] = []
-    newest: Operation | None = None
+    ended: list[tuple[float, int, ClientOp]] = []
+    newest: ClientOp | None = None
     for number, item in enumerate(operations):
         while ended and ended[0][0] < item.began:
             other = heapq.heappop(ended)[2]
@@ -207,7 +207,7 @@ def _order(operations: Sequence[Operation], versions: dict[str, int]) -> Iterato
             heapq.heappush(ended, (item.ended, number, item))
 
 
-def _counting(good: Sequence[Operation]) -> Iterator[Contradiction]:
+def _counting(good: Sequence[ClientOp]) -> Iterator[Contradiction]:
     """The counter in the value rises with every version."""
     states = sorted(good, key=_VERSION)
     for early, late in pairwise(states):
@@ -216,7 +216,7 @@ def _counting(good: Sequence[Operation]) -> Iterator[Contradiction]:
 
 
 def _of_watch(
-    watched: Sequence[Event], writes: Iterable[Operation], since: int, listed: Sequence[tuple[int, int]]
+    watched: Sequence[WatchEvent], writes: Iterable[ClientOp], since: int, listed: Sequence[tuple[int, int]]
 ) -> Iterator[Contradiction]:
     """Ordered, nothing twice, and every acknowledged write from its beginning on."""
     for early, late in pairwise(watched):
@@ -247,7 +247,7 @@ def lost(contradictions: Iterable[Contradiction]) -> int:
     return len({item.shown[0] for item in contradictions if item.rule == LOST})
 
 
-def gap(history: Iterable[Operation], *, writes: bool, since: float) -> float:
+def gap(history: Iterable[ClientOp], *, writes: bool, since: float) -> float:
     """Longest time between the ends of two successive good operations of a kind, after `since`.
 
     Infinite when none succeeded after it.
@@ -257,12 +257,12 @@ def gap(history: Iterable[Operation], *, writes: bool, since: float) -> float:
     return max((late - early for early, late in pairs), default=float("inf"))
 
 
-def rate(history: Iterable[Operation], *, begin: float, end: float) -> float:
+def rate(history: Iterable[ClientOp], *, begin: float, end: float) -> float:
     """Acknowledged writes a second between two moments."""
     return sum(item.write and item.good and begin <= item.ended < end for item in history) / (end - begin)
 
 
-def to_json(history: Iterable[Operation], watched: Sequence[Event], fault_at: float) -> str:
+def to_json(history: Iterable[ClientOp], watched: Sequence[WatchEvent], fault_at: float) -> str:
     """A history as evidence: one operation or event a line, times relative to the fault."""
     lines = []
     for operation in sorted(history, key=_BEGIN):

@@ -16,7 +16,7 @@ from lab.inventory.models import Inventory
 WHAT = "ingress"
 
 
-class Ingress(Protocol):
+class IngressClient(Protocol):
     """HTTP and HTTPS by name behind one address. `client.py` of the add-on has one as `client(driver)`."""
 
     @property
@@ -49,9 +49,9 @@ def has_ingress(inventory: Inventory) -> bool:
     return provider_of(WHAT, inventory) is not None
 
 
-def ingress(driver: Driver) -> Ingress:
+def ingress_client(driver: Driver) -> IngressClient:
     """The lab's. Raises `NotPartOfLab` when none of its add-ons provides one."""
     addon = provider_of(WHAT, driver.inventory)
     if addon is None:
         raise NotPartOfLab(WHAT, "no add-on of the inventory provides one")
-    return cast(Ingress, importlib.import_module(f"{addon.module}.client").client(driver))
+    return cast(IngressClient, importlib.import_module(f"{addon.module}.client").client(driver))

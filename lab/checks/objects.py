@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lab.objects import Object
+
 HTTP, UDP = 8080, 8081
 """Ports of the probe image's echo servers."""
 
 ENDING_SECONDS = 5
 """How long an ending pod goes on answering: rules of services are written within a second or two."""
-
-Object = dict[str, Any]
 
 
 def _pod(app: str, image: str, *, everywhere: bool) -> Object:
@@ -77,7 +77,7 @@ def deployment(app: str, image: str, replicas: int) -> Object:
     }
 
 
-def steadfast(app: str, image: str, replicas: int) -> tuple[Object, Object]:
+def drain_safe(app: str, image: str, replicas: int) -> tuple[Object, Object]:
     """A deployment that a drain does not hurt, and its disruption budget.
 
     Replicas stand on different nodes as long as there are any; a pod that is to end goes on answering until

@@ -10,7 +10,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
+from lab.checks.words import mismatch, shown
 from lab.errors import PlumblineError
+
+SILENT = "the API does not answer"
+"""What keeps every check from looking that asks it."""
 
 
 class Outcome(StrEnum):
@@ -32,13 +36,20 @@ class Mismatch(AssertionError):
     def __init__(self, subject: str, *, expected: Any, seen: Any, command: str = "", host: str = "") -> None:
         self.subject, self.expected, self.seen = subject, shown(expected), shown(seen)
         self.command, self.host = command, host
-        super().__init__(f"{subject}: expected {self.expected}; seen: {self.seen}")
+        super().__init__(mismatch(subject, expected, seen))
 
 
 class CouldNotTell(PlumblineError):
-    """The check was not able to look: unreachable, refused, no such command, no answer in time."""
+    """The check was not able to look: unreachable, refused, no such command, no answer in time.
+
+    `cause` is what keeps from looking, in the same words for every check that meets it; default: the message.
+    """
 
     exit_code = 5
+
+    def __init__(self, message: str, *, next_step: str = "", cause: str = "") -> None:
+        super().__init__(message, next_step=next_step)
+        self.cause = cause or message
 
 
 class NotPartOfLab(Exception):
@@ -50,18 +61,3 @@ class NotPartOfLab(Exception):
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
         self.field, self.reason = field, reason
-
-
-def shown(value: Any, limit: int = 2000) -> str:
-    """A value for people: texts as they are, collections in a stable order, long ones cut with a mark."""
-    if isinstance(value, str):
-        text = value
-    elif isinstance(value, set | frozenset):
-        text = ", ".join(sorted(map(str, value))) or "nothing"
-    elif isinstance(value, dict):
-        text = ", ".join(f"{key}: {shown(item)}" for key, item in value.items()) or "nothing"
-    elif isinstance(value, list | tuple):
-        text = ", ".join(map(shown, value)) or "nothing"
-    else:
-        text = str(value)
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"

@@ -54,7 +54,8 @@ class Answer:
         return found
 
 
-def _translated(what: str, error: OSError) -> Exception:
+def translated(what: str, error: OSError) -> Exception:
+    """An error of a socket as `Refused`, or as `CouldNotTell` when it tells about this machine."""
     if error.errno in OURS:
         return CouldNotTell(f"{what}: {error.strerror}", next_step="invoke shell")
     if isinstance(error, TimeoutError):
@@ -67,7 +68,7 @@ def tcp(address: str, port: int, *, seconds: float = 2) -> None:
     try:
         socket.create_connection((address, port), seconds).close()
     except OSError as error:
-        raise _translated(f"{address}:{port}", error) from error
+        raise translated(f"{address}:{port}", error) from error
 
 
 def _open_ports(address: str, ports: Iterable[int], *, seconds: float) -> dict[int, str]:
@@ -107,7 +108,7 @@ def udp(address: str, port: int, text: str, *, seconds: float = 2) -> str:
             wire.send(text.encode())
             return wire.recv(4096).decode(errors="replace")
     except OSError as error:
-        raise _translated(f"udp://{address}:{port}", error) from error
+        raise translated(f"udp://{address}:{port}", error) from error
 
 
 def http_get(
@@ -137,7 +138,7 @@ def http_get(
     except ssl.SSLError as error:
         raise Refused(f"{what}: TLS: {error.reason or error}") from error
     except OSError as error:
-        raise _translated(what, error) from error
+        raise translated(what, error) from error
     except http.client.HTTPException as error:
         raise Refused(f"{what}: {type(error).__name__}: {error}") from error
     finally:
@@ -159,14 +160,14 @@ def served_certificate(address: str, port: int, *, name: str | None = None, seco
     except ssl.SSLError as error:
         raise Refused(f"{address}:{port}: TLS: {error.reason or error}") from error
     except OSError as error:
-        raise _translated(f"{address}:{port}", error) from error
+        raise translated(f"{address}:{port}", error) from error
     if not found:
         raise Refused(f"{address}:{port}: no certificate presented")
     return found
 
 
 @dataclass(frozen=True)
-class Here:
+class LanInterface:
     """The harness's own place on the LAN."""
 
     interface: str
@@ -174,19 +175,19 @@ class Here:
     mac: str
 
 
-def here(lan: IPv4Network) -> Here:
+def lan_interface(lan: IPv4Network) -> LanInterface:
     """Where this process sits on the LAN. Raises `CouldNotTell` when it is not on it."""
     for link in json.loads(run(["ip", "-j", "-4", "address", "show"], timeout=5).stdout):
         for item in link.get("addr_info", []):
             if IPv4Interface(f"{item['local']}/{item['prefixlen']}").ip in lan:
                 links = json.loads(run(["ip", "-j", "link", "show", link["ifname"]], timeout=5).stdout)
-                return Here(link["ifname"], IPv4Address(item["local"]), links[0]["address"])
+                return LanInterface(link["ifname"], IPv4Address(item["local"]), links[0]["address"])
     raise CouldNotTell(
         f"this process has no address on the LAN {lan}", next_step="run verify from a machine on that LAN"
     )
 
 
-def arp_owners(place: Here, address: str, *, seconds: float = 1.2, asked: int = 2) -> dict[str, int]:
+def arp_owners(place: LanInterface, address: str, *, seconds: float = 1.2, asked: int = 2) -> dict[str, int]:
     """Who answers ARP for an address: replies by MAC, listened for so many seconds after each question."""
     mac = bytes.fromhex(place.mac.replace(":", ""))
     frame = (
@@ -215,7 +216,7 @@ def arp_owners(place: Here, address: str, *, seconds: float = 1.2, asked: int = 
     return found
 
 
-def forget_neighbour(place: Here, address: str) -> None:
+def forget_neighbour(place: LanInterface, address: str) -> None:
     """Ask for the address's owner anew at the next packet: one remembered from before may still take it."""
     try:
         run(["ip", "neigh", "flush", "to", address, "dev", place.interface], timeout=5)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from lab.checks.facts import Facts
 from lab.checks.outcomes import NotPartOfLab
+from lab.inventory.hardware import raspberry_pis
 from lab.inventory.models import Inventory
 
 ENABLED, DISABLED = "cgroup_enable=memory", "cgroup_disable=memory"
@@ -17,7 +18,7 @@ WIRELESS = "wl"
 
 def pis(inventory: Inventory) -> list[str]:
     """The lab's Raspberry Pis. Raises `NotPartOfLab` when it has none; rehearsed ones are virtual."""
-    found = [name for name, host in inventory.hosts.items() if host.hardware.startswith("raspberry-pi")]
+    found = list(raspberry_pis(inventory))
     if not found:
         raise NotPartOfLab("hosts.*.hardware", "no machine of this lab is a Raspberry Pi")
     return found
@@ -25,7 +26,7 @@ def pis(inventory: Inventory) -> list[str]:
 
 def without_memory_controller(found: Iterable[Facts]) -> dict[str, str]:
     """Running command lines that leave the memory controller off: the last word about it counts."""
-    lines = {facts.host: str(facts["system"]["command_line"]) for facts in found}
+    lines = {facts.host: facts.system.command_line for facts in found}
     words = {
         name: [word for word in line.split() if word in (ENABLED, DISABLED)] for name, line in lines.items()
     }
@@ -34,18 +35,18 @@ def without_memory_controller(found: Iterable[Facts]) -> dict[str, str]:
 
 def other_pages(found: Iterable[Facts]) -> dict[str, int]:
     """Sizes of pages that are not 4 KiB."""
-    sizes = {facts.host: int(facts["system"]["page_size"]) for facts in found}
+    sizes = {facts.host: facts.system.page_size for facts in found}
     return {name: size for name, size in sizes.items() if size != PAGE}
 
 
 def without_vxlan(found: Iterable[Facts]) -> dict[str, str]:
     """Pis whose kernel has no vxlan module loaded."""
-    return {facts.host: "not loaded" for facts in found if not facts["modules"]["vxlan"]}
+    return {facts.host: "not loaded" for facts in found if not facts.modules["vxlan"]}
 
 
 def on_air(found: Iterable[Facts]) -> dict[str, list[str]]:
     """Default routes that leave by a wireless interface."""
     routes = {
-        facts.host: [name for name in facts["default_link"] if name.startswith(WIRELESS)] for facts in found
+        facts.host: [name for name in facts.default_link if name.startswith(WIRELESS)] for facts in found
     }
     return {name: links for name, links in routes.items() if links}

@@ -13,13 +13,13 @@ SCHEMA: Final = 1
 """Version of the document; grows when a field changes its meaning or goes away."""
 
 
-class Document(BaseModel):
+class ReportModel(BaseModel):
     """Frozen; an unknown key is an error, so that a document of another version is never misread."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Figure(Document):
+class Figure(ReportModel):
     """Something measured, with the limit it is judged by (None: only reported)."""
 
     name: str
@@ -28,7 +28,7 @@ class Figure(Document):
     limit: float | None = None
 
 
-class Record(Document):
+class Record(ReportModel):
     """One check on one host, or on the lab as a whole (`host` is "" then)."""
 
     id: str = Field(description="Stable name: file::test[parameters], below tests/acceptance.")
@@ -43,10 +43,12 @@ class Record(Document):
     seen: str = ""
     command: str = Field("", description="What a person types to see the same.")
     evidence: str = Field("", description="Folder below the run's folder.")
+    cause: str = Field("", description="What kept the check from looking, in the words of all that it kept.")
+    because: str = Field("", description="Id of the record that tells that cause; empty: this one does.")
     figures: tuple[Figure, ...] = ()
 
 
-class LayerResult(Document):
+class LayerResult(ReportModel):
     """One layer of a run."""
 
     name: str
@@ -57,7 +59,7 @@ class LayerResult(Document):
     counts: Mapping[Outcome, int] = Field(default_factory=dict)
 
 
-class Event(Document):
+class TimelineEvent(ReportModel):
     """One piece of work of a build: seconds since the build began."""
 
     phase: str
@@ -68,15 +70,15 @@ class Event(Document):
     error: str = Field("", description="Why it failed.")
 
 
-class Timeline(Document):
+class Timeline(ReportModel):
     """The newest build of this checkout, for the report's picture."""
 
     command: str
     started: str
-    events: tuple[Event, ...]
+    events: tuple[TimelineEvent, ...]
 
 
-class Verdict(Document):
+class Verdict(ReportModel):
     """One run of the suite."""
 
     schema_version: Literal[1] = SCHEMA
@@ -97,6 +99,11 @@ class Verdict(Document):
     def bad(self) -> tuple[Record, ...]:
         """What makes the run red: failed and could-not-tell."""
         return tuple(r for r in self.records if r.outcome in (Outcome.FAILED, Outcome.COULD_NOT_TELL))
+
+    @property
+    def findings(self) -> tuple[Record, ...]:
+        """What is wrong, each cause once: `bad` without the checks that could not look because of another."""
+        return tuple(record for record in self.bad if not record.because)
 
     def counts(self) -> dict[Outcome, int]:
         """Records by outcome; all four are always there."""

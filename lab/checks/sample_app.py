@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lab.checks import objects
-from lab.checks.ingress import has_ingress, ingress
-from lab.checks.objects import service, steadfast
+from lab.checks.ingress import has_ingress, ingress_client
+from lab.checks.objects import drain_safe, service
 from lab.checks.workspace import Workspace
 
 SAMPLE = "web"
@@ -17,13 +17,13 @@ def sample(space: Workspace, replicas: int) -> str:
     In a lab with an ingress they are behind it as well, by the namespace's name, for an earlier one may not
     be gone yet; and every replica of the ingress knows them.
     """
-    deployment, budget = steadfast(SAMPLE, space.probe_image, replicas)
+    deployment, budget = drain_safe(SAMPLE, space.probe_image, replicas)
     space.create("deployments", deployment)
     space.create("poddisruptionbudgets", budget)
     space.await_pods(SAMPLE, replicas)
     space.create("services", service(SAMPLE, SAMPLE))
     if has_ingress(space.driver.inventory):
-        front = ingress(space.driver)
-        space.create("ingresses", objects.ingress(SAMPLE, {front.name(space.name): {"/": SAMPLE}}))
-        front.await_route(space, space.name, SAMPLE)
+        ingress = ingress_client(space.driver)
+        space.create("ingresses", objects.ingress(SAMPLE, {ingress.name(space.name): {"/": SAMPLE}}))
+        ingress.await_route(space, space.name, SAMPLE)
     return space.await_address(SAMPLE)

@@ -23,7 +23,7 @@ def marks(driver: Driver, address: str) -> dict[str, str]:
         **{f"lease {name}": _lease(driver, name) for name in ("kube-controller-manager", "kube-scheduler")},
         **{f"etcd's leader at {host}": _leader_changes(driver, host) for host in driver.inventory.masters},
         **{f"{name} in HAProxy": f"out {row['chkdown']} times" for name, row in servers(driver).items()},
-        f"owner of {address}": ", ".join(sorted(arp_owners(driver.here, address))),
+        f"owner of {address}": ", ".join(sorted(arp_owners(driver.lan_interface, address))),
     }
 
 

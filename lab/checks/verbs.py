@@ -176,7 +176,7 @@ def _until(
         time.sleep(INTERVAL)
     if blind is not None:
         raise CouldNotTell(
-            f"{subject}: {blind.message} (looked for {within:g} s)", next_step=command
+            f"{subject}: {blind.message} (looked for {within:g} s)", next_step=command, cause=blind.cause
         ) from blind
     seen = state[1] if isinstance(state, tuple) and state and state[0] is False else state
     promise = f"{expected} within {within:g} s" if within else expected

@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from lab.checks.driver import Driver
 from lab.checks.objects import address_of
 from lab.checks.outcomes import CouldNotTell
 from lab.checks.verbs import becomes
+from lab.objects import Object, is_ready
 
 LABEL = "plumbline.local/verify"
-
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -90,12 +88,6 @@ class Workspace:
             expected="one of a pool",
             command=f"kubectl -n {self.name} describe service {service}",
         )
-
-
-def is_ready(pod: Object) -> bool:
-    """Whether a pod's Ready condition is True."""
-    conditions = pod.get("status", {}).get("conditions", [])
-    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ custom resources need no table here.
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -18,11 +19,12 @@ from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
 
 from lab.errors import FailedError
+from lab.objects import Object
 from lab.waits import NotYet, patient, wait_for
 
 T = TypeVar("T")
-Object = dict[str, Any]
 
+JSON = "application/json"
 FIELD_MANAGER = "plumbline"
 TIMEOUT = (3.0, 20.0)
 """Seconds to connect and to read; a dying API server answers within neither."""
@@ -65,10 +67,16 @@ class Api:
         self._lock = threading.Lock()
 
     def request(
-        self, method: str, path: str, body: str | Object | None = None, content: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: str | Object | None = None,
+        content: str = JSON,
+        *,
+        accept: str = JSON,
     ) -> Object:
         """One request; the decoded answer. Raises `ApiError` with the status, `Unavailable` without one."""
-        headers = {"Accept": "application/json", "Content-Type": content}
+        headers = {"Accept": accept, "Content-Type": content}
         timeouts = tuple(map(patient, TIMEOUT))
         try:
             response = self._client.rest_client.request(  # type: ignore[no-untyped-call]
@@ -77,10 +85,10 @@ class Api:
             text = response.read()
         except ApiException as error:
             if not error.status:
-                raise Unavailable(f"API: {self._host}: {error.reason}") from error
+                raise Unavailable(f"API: {self._host}: {_plain(error.reason)}") from error
             raise ApiError(f"{method} {path}", error.status, _message(error.body)) from error
         except urllib3.exceptions.HTTPError as error:
-            raise Unavailable(f"API: {self._host}: {error}") from error
+            raise Unavailable(f"API: {self._host}: {_plain(error)}") from error
         if response.status >= 400:
             raise ApiError(f"{method} {path}", response.status, _message(text))
         decoded = _decoded(text)
@@ -100,10 +108,10 @@ class Api:
         found: list[Object] = self.request("GET", path)["items"]
         return found
 
-    def delete(self, path: str) -> bool:
-        """Delete the object at `path`; False when there was none."""
+    def delete(self, path: str, options: Object | None = None) -> bool:
+        """Delete the object at `path` with DeleteOptions (meta/v1); False when there was none."""
         try:
-            self.request("DELETE", path)
+            self.request("DELETE", path, options)
         except ApiError as error:
             if error.status == 404:
                 return False
@@ -134,9 +142,9 @@ class Api:
         space = f"/namespaces/{item['metadata']['namespace']}" if known[kind]["namespaced"] else ""
         return f"{root}{space}/{known[kind]['name']}/{item['metadata']['name']}"
 
-    def apply(self, item: Object, *, dry_run: bool = False) -> Object:
-        """Server-side apply; the object as it is (or would be) afterwards."""
-        query = f"?fieldManager={FIELD_MANAGER}&force=true" + ("&dryRun=All" if dry_run else "")
+    def apply(self, item: Object, *, dry_run: bool = False, manager: str = FIELD_MANAGER) -> Object:
+        """Server-side apply as `manager`; the object as it is (or would be) afterwards."""
+        query = f"?fieldManager={manager}&force=true" + ("&dryRun=All" if dry_run else "")
         return self.request(
             "PATCH", self.path(item) + query, json.dumps(item), "application/apply-patch+yaml"
         )
@@ -160,6 +168,12 @@ def patiently(subject: str, ask: Callable[[], T]) -> T:
             raise
 
     return wait_for(subject, probe, seconds=AWAY_SECONDS, interval=0.5, next_step="invoke status")
+
+
+def _plain(reason: object) -> str:
+    """What a client library says, without the object of its own that it begins with."""
+    text = str(reason).strip()
+    return re.sub(r"(<[^<>]* object at 0x[0-9a-f]+>|\w+\(host=[^()]*\)): ", "", text) or "no reason given"
 
 
 def _message(body: str | bytes | None) -> str:

@@ -11,15 +11,20 @@ from typing import Any
 
 import yaml
 
-from lab.addons.model import Secret
+from lab.addons.mark import marked
+from lab.addons.model import AddOn, Secret
 from lab.cluster import webhooks
-from lab.cluster.api import Api, ApiError, Object, Unavailable
+from lab.cluster.api import FIELD_MANAGER, PASSING, Api, ApiError, Unavailable
 from lab.errors import DeadlineError
+from lab.objects import Object
 from lab.waits import NotYet, wait_for
 
 COMPARE_SECONDS = 20
 """How long a comparison waits for what does not serve. The API server gives up one call of a webhook after
 10 s (timeoutSeconds' default), so this is a second chance, and a command that only looks does not hang."""
+
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+"""Annotation in which the API server counts the versions of a DaemonSet's template."""
 
 
 @dataclass(frozen=True)
@@ -39,34 +44,43 @@ class ObjectChange:
 
 def changed(api: Api, item: Object) -> ObjectChange | None:
     """What applying `item` would change; None when nothing. Changes nothing."""
+    live, wanted = compared(api, item)
+    before, after = as_text(live) if live else "", as_text(wanted)
+    return None if before == after else ObjectChange(title(item), before, after)
+
+
+def compared(api: Api, item: Object, manager: str = FIELD_MANAGER) -> tuple[Object | None, Object]:
+    """The living object, and what the API says applying `item` would make of it. Changes nothing.
+
+    None and `item` itself when there is no such object, kind or namespace. Raises `DeadlineError` while a
+    webhook does not serve.
+    """
     try:
-        path = api.path(item)
+        live = api.get(api.path(item))
     except NotYet:
-        return ObjectChange(title(item), "", as_text(item))
-    live = api.get(path)
+        return None, item
     if live is None:
-        return ObjectChange(title(item), "", as_text(item))
+        return None, item
     try:
         wanted = wait_for(
             f"dry run of {title(item)}",
-            lambda: _dry_run(api, item),
+            lambda: _dry_run(api, item, manager),
             seconds=COMPARE_SECONDS,
             interval=0.5,
             next_step="invoke build mends hosts before add-ons; invoke status",
         )
     except ApiError as error:
         if error.status == 404:  # its namespace does not exist yet
-            return ObjectChange(title(item), "", as_text(item))
+            return None, item
         raise
-    before, after = as_text(live), as_text(wanted)
-    return None if before == after else ObjectChange(title(item), before, after)
+    return live, wanted
 
 
-def _dry_run(api: Api, item: Object) -> Object:
+def _dry_run(api: Api, item: Object, manager: str) -> Object:
     try:
-        return api.apply(item, dry_run=True)
+        return api.apply(item, dry_run=True, manager=manager)
     except ApiError as error:
-        if webhooks.not_yet(error.message):
+        if error.status in PASSING or webhooks.not_yet(error.message):
             raise NotYet(error.message) from error
         raise
 
@@ -84,8 +98,8 @@ def apply(api: Api, item: Object, note: Callable[[str], None], *, seconds: float
             after = api.apply(item)
         except (ApiError, Unavailable) as error:
             # 404: the namespace or the kind was made a moment ago and is not served everywhere yet
-            gone = isinstance(error, Unavailable) or error.status in (404, 429, 503)
-            if gone or webhooks.not_yet(error.message):
+            passing = isinstance(error, Unavailable) or error.status in (404, *PASSING)
+            if passing or webhooks.not_yet(error.message):
                 note(error.message)
                 raise NotYet(error.message) from error
             raise
@@ -99,7 +113,7 @@ def apply(api: Api, item: Object, note: Callable[[str], None], *, seconds: float
         raise DeadlineError(error.subject, error.seconds, last, next_step=error.next_step) from error
 
 
-def ensure_secret(api: Api, wanted: Secret) -> bool:
+def ensure_secret(api: Api, addon: AddOn, wanted: Secret) -> bool:
     """Make the random secret of an add-on when it is missing; its value is never known here afterwards."""
     path = f"/api/v1/namespaces/{wanted.namespace}/secrets"
     if api.get(f"{path}/{wanted.name}") is not None:
@@ -111,7 +125,7 @@ def ensure_secret(api: Api, wanted: Secret) -> bool:
         "metadata": {"name": wanted.name, "namespace": wanted.namespace},
         "stringData": {wanted.key: value},
     }
-    api.apply(item)
+    api.apply(marked(item, addon))
     return True
 
 
@@ -123,7 +137,7 @@ def title(item: Object) -> str:
 
 def as_text(item: Object) -> str:
     """An object as YAML without what the server keeps for itself."""
-    text: str = yaml.dump(_wanted_part(item), Dumper=Readable, sort_keys=True)
+    text: str = yaml.dump(declared_part(item), Dumper=Readable, sort_keys=True)
     return text
 
 
@@ -139,7 +153,12 @@ def _as_lines(dumper: Readable, text: str) -> Any:
 Readable.add_representer(str, _as_lines)
 
 
-def _wanted_part(item: Object) -> Any:
+def declared_part(item: Object) -> Object:
+    """An object without its status and what the server keeps for itself in its metadata."""
     hidden = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
     meta = {key: value for key, value in item["metadata"].items() if key not in hidden}
+    if TEMPLATE_GENERATION in meta.get("annotations", {}):
+        meta["annotations"] = {
+            key: value for key, value in meta["annotations"].items() if key != TEMPLATE_GENERATION
+        }
     return {key: value for key, value in item.items() if key != "status"} | {"metadata": meta}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 
-from lab.addons.model import Certificate
+from lab.addons.mark import marked
+from lab.addons.model import AddOn, Certificate
 from lab.authority import Authority
-from lab.cluster.api import Api, Object
+from lab.cluster.api import Api
 from lab.cluster.apply import ObjectChange, title
+from lab.objects import Object
 
 FIELD = "tls.crt"
 
@@ -23,12 +25,12 @@ def certificate_change(api: Api, wanted: Certificate, authority: Authority) -> O
     return ObjectChange(title(_secret(wanted, "", "")), before, after)
 
 
-def ensure_certificate(api: Api, wanted: Certificate, authority: Authority) -> bool:
+def ensure_certificate(api: Api, addon: AddOn, wanted: Certificate, authority: Authority) -> bool:
     """Make the secret when it is missing, of another CA or domain, or near its end; whether it was made."""
     if certificate_change(api, wanted, authority) is None:
         return False
     leaf = authority.issue()
-    api.apply(_secret(wanted, leaf.certificate, leaf.key))
+    api.apply(marked(_secret(wanted, leaf.certificate, leaf.key), addon))
     return True
 
 

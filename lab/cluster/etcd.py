@@ -6,20 +6,22 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from lab.answers import fit, read
+from lab.cluster.etcd_answers import HEALTH, MEMBERS
 from lab.errors import FailedError
+from lab.render.roles import port_number
 from lab.ssh import Ssh
 
 PKI = "/etc/kubernetes/pki/etcd"
-FLAGS = (
-    f"--endpoints=https://127.0.0.1:2379 --cacert={PKI}/ca.crt "
-    f"--cert={PKI}/healthcheck-client.crt --key={PKI}/healthcheck-client.key"
-)
+KEYS = f"--cacert={PKI}/ca.crt --cert={PKI}/healthcheck-client.crt --key={PKI}/healthcheck-client.key"
+CLIENTS = "etcd"
+"""What the roles call the port for clients."""
 
 
 def etcdctl(arguments: str) -> str:
     """The command line of etcdctl on a master. Flags come last, so that a shortened command still says what
     was asked."""
-    return f"etcdctl {arguments} {FLAGS}"
+    return f"etcdctl {arguments} --endpoints=https://127.0.0.1:{port_number(CLIENTS)} {KEYS}"
 
 
 @dataclass(frozen=True)
@@ -34,28 +36,29 @@ class Member:
     @property
     def client(self) -> str:
         """The URL that its health is listed under: stacked members stand at one address with both ports."""
-        return f"https://{self.peer.split('/')[2].rpartition(':')[0]}:2379"
+        return f"https://{self.address}:{port_number(CLIENTS)}"
+
+    @property
+    def address(self) -> str:
+        """Where it stands (IPv4, as text)."""
+        return self.peer.split("/")[2].rpartition(":")[0]
 
 
 def members(ssh: Ssh, master: str) -> tuple[Member, ...]:
     """The member list as `master`'s etcd knows it."""
-    found = json.loads(ssh.run(master, etcdctl("member list -w json"), seconds=15))
+    said = read(master, ssh.run(master, etcdctl("member list -w json"), seconds=15))
+    found = fit(master, "etcd", MEMBERS, said)
     return tuple(
-        Member(
-            id=f"{entry['ID']:x}",
-            name=entry.get("name", ""),
-            peer=entry["peerURLs"][0],
-            learner=entry.get("isLearner", False),
-        )
-        for entry in found["members"]
+        Member(id=f"{entry.id:x}", name=entry.name, peer=entry.peers[0], learner=entry.learner)
+        for entry in found.members
     )
 
 
 def healthy(ssh: Ssh, master: str) -> dict[str, bool]:
     """Health of each member by its client URL, as seen from `master`."""
     result = ssh.try_run(master, etcdctl("endpoint health --cluster -w json"), seconds=30)
-    found = json.loads(result.stdout or "[]")
-    return {entry["endpoint"]: bool(entry["health"]) for entry in found}
+    found = fit(master, "etcd", HEALTH, json.loads(result.stdout or "[]"))
+    return {entry.endpoint: entry.health for entry in found}
 
 
 def stale(listed: Iterable[Member], address: str) -> list[Member]:

@@ -87,7 +87,7 @@ def reset(ssh: Ssh, host: str, document: str) -> None:
 def join_secrets(ssh: Ssh, master: str, *, control_plane: bool) -> JoinSecrets:
     """Mint a token of 20 minutes and, for a master, upload the certificates under a fresh key.
 
-    A token whose answer got lost dies by itself.
+    A token whose answer got lost expires by itself.
     """
     token = _asked(
         ssh, master, "a token", "kubeadm token create --ttl 20m --kubeconfig /etc/kubernetes/admin.conf"

@@ -13,11 +13,11 @@ from ipaddress import ip_network
 import yaml
 from cryptography import x509
 
-from lab.cluster.api import Object
 from lab.inventory.models import Inventory
 from lab.inventory.reaction import REACTIONS
 from lab.inventory.settled import Way, way_of
 from lab.inventory.shape import place
+from lab.objects import Object
 
 API_SERVER = "kube-apiserver"
 CONTROLLERS = "kube-controller-manager"
@@ -28,6 +28,10 @@ _FLAGS = {
     "default-not-ready-toleration-seconds": "kubernetes.reaction",
     "default-unreachable-toleration-seconds": "kubernetes.reaction",
     "node-monitor-period": "kubernetes.reaction",
+    "etcd-readycheck-timeout": "patience",
+    "etcd-healthcheck-timeout": "patience",
+    "leader-elect-lease-duration": "patience",
+    "leader-elect-renew-deadline": "patience",
     "node-cidr-mask-size": "kubernetes.node_mask",
     "cluster-cidr": "kubernetes.pod_subnet",
     "service-cluster-ip-range": "kubernetes.service_subnet",
@@ -222,8 +226,9 @@ def _flags_of(
     *,
     strict: bool = False,
 ) -> Iterator[Deviation]:
-    """Flags that differ; `strict`: a flag that the inventory does not make is a difference too."""
-    for name in [*wanted, *((item for item in held if item not in wanted) if strict else ())]:
+    """Flags that differ, one of ours that the file makes no more among them; `strict`: any other flag too."""
+    left = [name for name in held if name not in wanted and (strict or name in _FLAGS)]
+    for name in [*wanted, *left]:
         living, ours = held.get(name, UNSET), wanted.get(name, UNSET)
         named = _grace_field(inventory, living) if name == GRACE else _FLAGS.get(name, "kubernetes")
         yield from _differ(named, name, where, living, ours)

@@ -1,12 +1,13 @@
-"""Admission webhooks that do not serve: known by the API server's texts, and looked at when they never do."""
+"""Webhooks: whether they answer; those that do not by the API server's texts, and what stands behind them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 
-from lab.cluster.api import Api, Object
+from lab.cluster.api import Api, ApiError
 from lab.errors import FailedError
+from lab.objects import Object
 
 NOT_YET = (
     "failed calling webhook",
@@ -23,6 +24,41 @@ LOG_LINES = 10
 def not_yet(message: str) -> bool:
     """Whether a refusal says that a webhook does not serve yet."""
     return any(text in message for text in NOT_YET)
+
+
+def unanswered(api: Api, item: Object) -> dict[str, str]:
+    """Webhooks of an object that do not answer, by name, and why. Changes nothing.
+
+    Those of a webhook configuration, or the one with which a CustomResourceDefinition converts its versions.
+
+    Each is asked through the API server (its proxy of services): any answer of HTTP is one. Whether the CA
+    fits is seen by the API server alone, when it calls the webhook for a real request or a dry run.
+    """
+    conversion = item.get("spec", {}).get("conversion") or {}
+    clients = [(one["name"], one["clientConfig"]) for one in item.get("webhooks") or ()]
+    if conversion.get("strategy") == "Webhook":
+        clients.append((f"conversion of {item['metadata']['name']}", conversion["webhook"]["clientConfig"]))
+    said = {name: _silence(api, client) for name, client in clients}
+    return {name: why for name, why in said.items() if why}
+
+
+def _silence(api: Api, client: Object) -> str:
+    """Why a webhook does not answer; "" when it does."""
+    service = client.get("service")
+    if not service:
+        return f"is at {client.get('url')}, outside of the cluster, where nobody can tell for the API servers"
+    root = f"/api/v1/namespaces/{service['namespace']}/services"
+    where = f"service {service['namespace']}/{service['name']}"
+    if api.get(f"{root}/{service['name']}") is None:
+        return f"{where} does not exist"
+    call = f"https:{service['name']}:{service.get('port', 443)}/proxy/{service.get('path', '').lstrip('/')}"
+    try:
+        api.request("GET", f"{root}/{call}")
+    except ApiError as error:
+        # a webhook refuses a GET as it likes (400, 405, 415); 5xx is the API server that reached nobody
+        if error.status >= 500:
+            return f"{where}: {error.message}"
+    return "" if client.get("caBundle") else "has no CA by which the API servers would know it"
 
 
 def evidence(api: Api, message: str) -> str:

@@ -1,12 +1,29 @@
-"""When the cluster is ready: nodes, and the workloads that add-ons name."""
+"""When the cluster is ready: nodes, and every kind of object that has a state, each by its own rule.
+
+The build waits by these rules, and the checks judge by them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lab.cluster.api import Api, Object
+from lab.cluster import webhooks
+from lab.cluster.api import Api
 from lab.errors import FailedError
+from lab.objects import Object, is_ready
 from lab.waits import NotYet
+
+CRD = "CustomResourceDefinition"
+WORKLOADS = {
+    "Deployment": "apps/v1",
+    "StatefulSet": "apps/v1",
+    "DaemonSet": "apps/v1",
+    "Job": "batch/v1",
+}
+"""Kinds that run pods until they are as many as wanted, or done, with their API."""
+WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
+KINDS = (*WORKLOADS, CRD, *WEBHOOKS)
+"""Kinds that have a rule."""
 
 
 def nodes_ready(api: Api, wanted: Iterable[str]) -> None:
@@ -20,45 +37,89 @@ def nodes_ready(api: Api, wanted: Iterable[str]) -> None:
         raise NotYet("; ".join(said))
 
 
-def is_ready(node: Object) -> bool:
-    """Whether a node's Ready condition is True."""
-    conditions = node.get("status", {}).get("conditions", [])
-    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
+def named(reference: str) -> Object:
+    """The object that kind/namespace/name of an addon.yaml means: its API, kind and name, no more."""
+    word, namespace, name = reference.split("/")
+    kind = next(kind for kind in WORKLOADS if kind.lower() == word)
+    meta = {"namespace": namespace, "name": name}
+    return {"apiVersion": WORKLOADS[kind], "kind": kind, "metadata": meta}
 
 
-def workload_ready(api: Api, reference: str) -> None:
-    """Raise `NotYet` unless the workload (kind/namespace/name) runs its newest version, or the job is done.
+def ready(api: Api, item: Object) -> None:
+    """Raise `NotYet` unless the living object of this kind and name is ready by the rule of its kind.
 
-    A DaemonSet wants the nodes that its own selector and tolerations let it have. Raises `FailedError` for a
-    job that has given up.
+    Raises `FailedError` for a job that has given up, which no waiting helps.
     """
-    kind, namespace, name = reference.split("/")
-    group = "batch" if kind == "job" else "apps"
-    item = api.get(f"/apis/{group}/v1/namespaces/{namespace}/{kind}s/{name}")
-    if item is None:
-        raise NotYet(f"{reference}: does not exist")
-    status = item.get("status", {})
-    if kind == "job":
-        _job_done(reference, item["spec"].get("completions", 1), status)
-        return
-    if kind == "daemonset":
-        wanted = status.get("desiredNumberScheduled", 0)
-        ready, fresh = status.get("numberReady", 0), status.get("updatedNumberScheduled", 0)
-    else:
-        wanted = item["spec"].get("replicas", 1)
-        ready, fresh = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
-    seen = status.get("observedGeneration", 0) >= item["metadata"]["generation"]
-    if not (seen and wanted and ready >= wanted and fresh >= wanted):
-        raise NotYet(f"{reference}: {ready} of {wanted} ready, {fresh} of the newest version")
-
-
-def _job_done(reference: str, wanted: int, status: Object) -> None:
-    """Job conditions: Complete and Failed are final (batch/v1)."""
-    held = {entry["type"]: entry for entry in status.get("conditions", []) if entry["status"] == "True"}
-    if failed := held.get("Failed"):
+    kind, meta = item["kind"], item["metadata"]
+    name = "/".join(filter(None, (kind.lower(), meta.get("namespace", ""), meta["name"])))
+    living = api.get(api.path(item))
+    if living is None:
+        raise NotYet(f"{name}: does not exist")
+    if kind == "Job" and (why := failed(living)):
         raise FailedError(
-            f"{reference}: has failed: {failed.get('message') or failed.get('reason', 'no reason given')}",
-            next_step=f"invoke kubectl -- -n {reference.split('/')[1]} logs job/{reference.split('/')[2]}",
+            f"{name}: has failed: {why}",
+            next_step=f"invoke kubectl -- -n {meta['namespace']} logs job/{meta['name']}",
         )
-    if "Complete" not in held:
-        raise NotYet(f"{reference}: {status.get('succeeded', 0)} of {wanted} done")
+    if why := lacking(kind, living):
+        raise NotYet(f"{name}: {why}")
+    if silent := webhooks.unanswered(api, living):
+        raise NotYet("; ".join(f"{name}: {webhook}: {why}" for webhook, why in silent.items()))
+
+
+def lacking(kind: str, item: Object) -> str:
+    """What an object of this kind lacks to be ready, "" when it is ready or its kind has no rule.
+
+    A Deployment or StatefulSet runs all its replicas in the newest version; a DaemonSet one pod on each node
+    that its own selector and tolerations let it have, which the API tells as desiredNumberScheduled; a Job is
+    complete; a CustomResourceDefinition is served (Established).
+    """
+    if kind == "Job":
+        done = item.get("status", {}).get("succeeded", 0)
+        return "" if "Complete" in _held(item) else f"{done} of {item['spec'].get('completions', 1)} done"
+    if kind == CRD:
+        return "" if "Established" in _held(item) else f"is not served: {_refusal(item) or 'not Established'}"
+    return _lacks_pods(kind, item) if kind in WORKLOADS else ""
+
+
+def ended(job: Object) -> bool:
+    """Whether a Job is at work no more."""
+    return bool({"Complete", "Failed"} & _held(job).keys())
+
+
+def failed(job: Object) -> str:
+    """Why a Job has given up, "" when it has not. Conditions Complete and Failed are final (batch/v1)."""
+    entry = _held(job).get("Failed")
+    return str(entry.get("message") or entry.get("reason") or "no reason given") if entry else ""
+
+
+def _lacks_pods(kind: str, item: Object) -> str:
+    spec, status = item["spec"], item.get("status", {})
+    strategy = spec.get("updateStrategy") or {}
+    if kind == "DaemonSet":
+        wanted = status.get("desiredNumberScheduled", 0)
+        running, fresh = status.get("numberReady", 0), status.get("updatedNumberScheduled", 0)
+    else:
+        wanted = spec.get("replicas", 1)
+        running, fresh = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
+    # pods below a StatefulSet's partition keep their version, and all do that somebody must delete himself
+    renewed = 0 if strategy.get("type") == "OnDelete" else wanted
+    renewed -= min(renewed, (strategy.get("rollingUpdate") or {}).get("partition", 0))
+    seen = status.get("observedGeneration", 0) >= item["metadata"].get("generation", 0)
+    if seen and wanted and running >= wanted and fresh >= renewed:
+        return ""
+    return f"{running} of {wanted} ready, {fresh} of the newest version"
+
+
+def _held(item: Object) -> dict[str, Object]:
+    """The conditions of an object that are True, by type."""
+    conditions = item.get("status", {}).get("conditions") or ()
+    return {entry["type"]: entry for entry in conditions if entry["status"] == "True"}
+
+
+def _refusal(item: Object) -> str:
+    """Why the API does not take a definition: the message of NamesAccepted when that is False."""
+    conditions = item.get("status", {}).get("conditions") or ()
+    said = [
+        c.get("message", "") for c in conditions if (c["type"], c["status"]) == ("NamesAccepted", "False")
+    ]
+    return "; ".join(filter(None, said))

@@ -77,6 +77,7 @@ def trials(name: str, inventory: str, provider: str, host: str, times: int) -> N
     """The same fault many times under traffic; percentiles as JSON, and a series for the report."""
     if times < 1:
         raise InputError(f"--times {times}: must be at least 1", next_step="invoke trials --times 20")
+    catalogue.kind_of(name)  # what does not exist is told before any lab is looked for
     with (
         session("trials", inventory, provider) as opened,
         undamaged(opened.lab, "invoke trials"),

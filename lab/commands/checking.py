@@ -6,14 +6,18 @@ Each imports what it needs itself: `validate` is run at every save of a file and
 from __future__ import annotations
 
 from lab.commands import asking
-from lab.commands.session import ROOT, read, shown
+from lab.commands.session import ROOT, read, shown, tell_warnings
 
 
 @shown
 def validate(inventory: str, provider: str) -> None:
-    """Check the inventory; say that it holds."""
+    """Check the inventory; say that it holds, and what it warns of."""
     found = read(inventory, provider)
-    print(f"{found.lab}: {len(found.hosts)} machines, {len(found.nodes)} Kubernetes nodes: no errors")
+    tell_warnings(found)
+    count = len(found.warnings)
+    warned = f", {count} warning{'s' * (count > 1)}" if count else ""
+    machines = f"{len(found.hosts)} machines, {len(found.nodes)} Kubernetes nodes"
+    print(f"{found.lab}: {machines}: no errors{warned}")
 
 
 @shown

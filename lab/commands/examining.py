@@ -10,9 +10,9 @@ from invoke.exceptions import Exit
 from rich.markup import escape
 
 from lab.commands.hints import with_options
-from lab.commands.session import open_lab, read, session, shown
-from lab.errors import PlumblineError, PreflightError
-from lab.machines import Problem
+from lab.commands.session import open_lab, read, session, shown, tell_warnings, understood
+from lab.errors import PreflightError
+from lab.machines import Blocker
 from lab.runs import mask
 from lab.steps.preflight import examine
 from lab.steps.preflight import preflight as check
@@ -24,7 +24,8 @@ def preflight(inventory: str, provider: str, json: bool) -> None:
     if json:
         _preflight_json(inventory, provider)
         return
-    with session("preflight", inventory, provider) as opened:
+    with session("preflight", inventory, provider, reads=True) as opened:
+        tell_warnings(opened.inventory)
         count, warnings = check(opened.lab)
         for warning in warnings:
             opened.console.say(escape(f"warning: {warning}"))
@@ -44,18 +45,22 @@ def _preflight_json(inventory: str, provider: str) -> None:
         said["findings"] = [_finding(problem) for problem in problems]
         said["findings"] += [_warning(line) for line in found.warnings]
         code = PreflightError.exit_code if refused else 0
-    except PlumblineError as error:
-        code = error.exit_code
-        texts = {"message": error.message, "next": error.next_step}
+    except Exception as error:
+        ours = understood(error)
+        code = ours.exit_code
+        texts = {"message": ours.message, "next": ours.next_step}
         chosen = {"inventory": inventory, "provider": provider}
         texts = {key: mask(with_options(text, chosen)) for key, text in texts.items()}
         said["error"] = {"exit_code": code} | texts
+        if ours is not error:  # the frame around every command tells it to a person, too
+            print(dumps(said, indent=2))
+            raise
     print(dumps(said, indent=2))
     if code:
         raise Exit(code=code)
 
 
-def _finding(problem: Problem) -> dict[str, str]:
+def _finding(problem: Blocker) -> dict[str, str]:
     texts = {key: value for key, value in asdict(problem).items() if key != "stops"}
     return texts | {"state": "refused" if problem.stops else "warning"}
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from inspect import signature
+from typing import Any
 
 from invoke.collection import Collection
 
@@ -14,13 +15,22 @@ OF_A_LAB = ("inventory", "provider")
 _taken: dict[str, dict[str, str]] = {}
 """For each command of the menu that is about a lab: which of these options it takes, with their defaults."""
 
+_called: dict[Callable[..., Any], str] = {}
+"""The name of each function of the menu, with its group's."""
+
 
 def register(menu: Collection) -> None:
     """Read off the menu which of its commands take a lab; `tasks.py` does it once, when it is complete."""
     for name in menu.task_names:
+        _called[menu[name].body] = name
         defaults = {key: item.default for key, item in signature(menu[name].body).parameters.items()}
         if "inventory" in defaults:
             _taken[name] = {key: defaults[key] for key in OF_A_LAB if key in defaults}
+
+
+def called(body: Callable[..., Any]) -> str:
+    """What is typed behind `invoke` to run a function of the menu."""
+    return _called.get(body, body.__name__)
 
 
 def with_options(text: str, chosen: Mapping[str, str]) -> str:

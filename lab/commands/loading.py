@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from lab.checks.driver import Driver
-from lab.checks.ingress import ingress
+from lab.checks.ingress import ingress_client
 from lab.checks.sample_apps import site
 from lab.commands.session import Session, session, shown
 from lab.damage import undamaged
@@ -17,8 +17,8 @@ from lab.errors import AcceptanceError, InputError
 from lab.load.ceiling import ceilings
 from lab.load.drive import new_folder, profile_of, target_of
 from lab.load.generator import ELSEWHERE_SECONDS, generate, worker_command
-from lab.load.judge import Judgement, Outcome, judge
-from lab.load.result import Result
+from lab.load.judge import Judgement, LoadOutcome, judge
+from lab.load.result import LoadResult
 from lab.render.bundle import pins
 
 
@@ -29,9 +29,9 @@ def load(inventory: str, provider: str, profile: str, workers: int, bind: str, c
     with session("load", inventory, provider) as opened:
         wanted = profile_of(opened.inventory, profile)
         with undamaged(opened.lab, "invoke load"), opened.lab.inside():
-            front = ingress(Driver(opened.lab, opened.run.folder, pins(opened.inventory)))
-            with site(front, "load"):
-                target = target_of(front)
+            ingress = ingress_client(Driver(opened.lab, opened.run.folder, pins(opened.inventory)))
+            with site(ingress, "load"):
+                target = target_of(ingress)
                 opened.console.say(f"{wanted.users} users, {wanted.seconds} s, from {workers} processes")
                 if bind:
                     opened.console.say(
@@ -66,7 +66,7 @@ def _check(workers: int, bind: str) -> None:
             raise InputError(f"--bind {bind}: {error}", next_step="an address of this machine") from None
 
 
-def _show(opened: Session, result: Result, limits: list[dict[str, Any]]) -> None:
+def _show(opened: Session, result: LoadResult, limits: list[dict[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, value in (
         ("requests", f"{result.requests}, {result.rate:g} a second"),
@@ -95,7 +95,7 @@ def _show(opened: Session, result: Result, limits: list[dict[str, Any]]) -> None
 
 
 def _raise(opened: Session, verdict: Judgement) -> None:
-    if verdict.outcome is not Outcome.PASSED:
+    if verdict.outcome is not LoadOutcome.PASSED:
         raise AcceptanceError(
             f"{opened.inventory.lab}: load run {verdict.outcome.value}: {'; '.join(verdict.reasons)}",
             next_step="void: more --workers or fewer users; failed: invoke status, invoke logs",

@@ -2,51 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter, Signature
 from typing import Any
 
 from invoke.context import Context
 from invoke.exceptions import Exit
+from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
 from lab import operations
 from lab.commands import run
+from lab.commands.hints import called
+from lab.commands.options import DRY_RUN, LAB, NUMBERS, REQUIRED, VERBOSE, Option
+from lab.commands.remainder import check, handed_on
 
 
-@dataclass(frozen=True)
-class Option:
-    """An option of a task: its default (none: it must be given, and may be without its name) and its meaning.
+class _Task(Task[Any]):
+    """A task whose numbers reach it as the text that was typed: Invoke ends by a traceback of its own where a
+    text is no number. One with a `remainder` hands on the words behind `--`."""
 
-    A tuple as default makes an option that may be repeated.
-    """
+    remainder = False
 
-    name: str
-    meaning: str
-    default: Any = ""
+    def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
+        """How Invoke reads an option."""
+        read = super().arg_opts(name, default, taken_names)
+        return read | {"kind": str} if read.get("kind") in NUMBERS else read
 
-    @property
-    def repeated(self) -> bool:
-        """Whether it may be given several times."""
-        return isinstance(self.default, tuple)
-
-    def parameter(self) -> Parameter:
-        """The option as Invoke reads it: it makes a list of a repeated option only if that has no default."""
-        default = Parameter.empty if self.repeated else self.default
-        return Parameter(self.name, Parameter.POSITIONAL_OR_KEYWORD, default=default)
-
-
-REQUIRED = Parameter.empty
-VERBOSE = Option("verbose", "show the traceback of an error", False)
-INVENTORY = Option("inventory", "name in inventory/ or path of a file", "rehearsal")
-PROVIDER = Option("provider", "rehearse with another provider (lxc: on this machine)")
-SOURCE = Option("source", "where artefacts come from: auto, upstream, modules or mirror", "auto")
-HOST = Option("host", "name of a host")
-SELECT = Option("select", "rows, hosts or names")
-JSON = Option("json", "print JSON", False)
-DRY_RUN = Option("dry_run", "print what would be changed, as `invoke plan --of` does", False)
-LAB = (INVENTORY, PROVIDER)
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        """The options, by which Invoke is about to parse what was typed."""
+        options: list[Argument] = super().get_arguments(ignore_unknown_help)
+        if self.remainder:
+            check(self.name, options, sys.argv[1:])
+        return options
 
 
 def _no_options(task: str, arguments: Mapping[str, Any]) -> None:
@@ -55,6 +44,18 @@ def _no_options(task: str, arguments: Mapping[str, Any]) -> None:
         if isinstance(value, str) and value.startswith("-"):
             said = f"error: {name}: {value}: begins with a dash, which no {name} does"
             raise Exit(f"{said}\n  next: invoke --help {task}", code=2)
+
+
+def _values(task: str, known: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given values, each as its option takes it."""
+    values = {}
+    for option in known:
+        try:
+            values[option.name] = option.value(given[option.name])
+        except ValueError as error:
+            said = f"error: {option.flag} {given[option.name]}: {error}"
+            raise Exit(f"{said}\n  next: invoke --help {task}", code=2) from None
+    return values
 
 
 def task(
@@ -68,31 +69,37 @@ def task(
     """A task that calls `target` (`module.function` of `lab.commands`) with its options, by their names.
 
     The task is called `name`, or as the function is. Every task gets `--verbose`; `remainder` hands on what
-    stands after `--` as `arguments`; `adjust` may change what is handed on.
+    stands after `--` as `arguments`, word by word; `adjust` may change what is handed on.
     """
     known = sorted((*options, VERBOSE), key=lambda item: not (item.repeated or item.default is REQUIRED))
     context = Parameter("c", Parameter.POSITIONAL_OR_KEYWORD)
     signature = Signature([context, *(item.parameter() for item in known)])
 
+    repeated = [item.name for item in known if item.repeated]
+
     def body(c: Context, **given: Any) -> None:
-        bound = signature.bind(c, **given)
+        bound = signature.bind(c, **given, **{name: () for name in repeated if name not in given})
         bound.apply_defaults()
+        bound.arguments.update({name: tuple(bound.arguments[name]) for name in repeated})
         del bound.arguments["c"]
-        _no_options(body.__name__, bound.arguments)
+        bound.arguments.update(_values(called(body), known, bound.arguments))
+        _no_options(called(body), bound.arguments)
         if remainder:
-            bound.arguments["arguments"] = c.remainder
+            bound.arguments["arguments"] = handed_on(sys.argv)
         adjust(bound.arguments)
         run(target, **bound.arguments)
 
     body.__name__ = name or target.rpartition(".")[2]
     body.__doc__ = says
     body.__signature__ = signature  # type: ignore[attr-defined]  # what inspect.signature reads
-    return Task(
+    made = _Task(
         body,
         positional=[item.name for item in options if item.default is REQUIRED],
-        iterable=[item.name for item in options if item.repeated],
-        help={item.name: item.meaning for item in known},
+        iterable=repeated,
+        help={item.name: item.help for item in known},
     )
+    made.remainder = remainder
+    return made
 
 
 Operations = Mapping[str, tuple[Option, ...]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 from lab.checks.record import Verdict
 from lab.commands.session import ROOT, Session, session, shown
@@ -25,13 +26,21 @@ def verify(inventory: str, provider: str, layer: list[str], select: str, runs: i
         report = opened.run.folder / "report.html"
         opened.console.say(f"report: {report}")
         if not verdict.green:
-            lines = [
-                f"  {' '.join(item.checks) or '-'} {item.host or 'lab'}: {item.title}" for item in verdict.bad
-            ]
             raise AcceptanceError(
-                f"{opened.inventory.lab}: {len(verdict.bad)} checks did not pass\n" + "\n".join(lines),
+                f"{opened.inventory.lab}: {_wrong(verdict)}",
                 next_step=f"open {report}",
             )
+
+
+def _wrong(verdict: Verdict) -> str:
+    """What is wrong, each cause once, with the number of checks that could not look because of it."""
+    kept = Counter(record.because for record in verdict.bad)
+    lines = []
+    for item in verdict.findings:
+        number = kept[item.id]
+        more = f" ({number} more checks could not look because of it)" if number else ""
+        lines.append(f"  {' '.join(item.checks) or '-'} {item.host or 'lab'}: {item.title}{more}")
+    return "\n".join([f"{len(verdict.bad)} checks did not pass, {len(lines)} findings", *lines])
 
 
 def _repeat(opened: Session, layer: list[str], select: str, runs: int) -> None:

@@ -7,12 +7,18 @@ from lab.errors import InputError
 from lab.inventory.models import Inventory
 from lab.inventory.proxmox import Proxmox
 from lab.providers.proxmox.provider import ProxmoxProvider
-from lab.providers.proxmox.rights import needs, role_commands
+from lab.providers.proxmox.rights import AGENT_RIGHT, needs, role_commands
 
 
 @shown
 def role(inventory: str, version: int) -> None:
     """Print the commands that give the token its rights; no API is asked, for it may not be there yet."""
+    if version not in AGENT_RIGHT:
+        known = " or ".join(map(str, AGENT_RIGHT))
+        raise InputError(
+            f"--version {version}: must be {known}",
+            next_step=f"invoke proxmox.role --version {max(AGENT_RIGHT)}",
+        )
     found = read(inventory)
     settings = _settings(found)
     print("\n".join(role_commands(needs(found, settings, version), settings.token)))

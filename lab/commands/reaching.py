@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -20,13 +19,13 @@ from lab.artifacts.provide import program as find_program
 from lab.artifacts.wanted import wanted
 from lab.cluster import etcd
 from lab.cluster.api import ApiError, Unavailable
-from lab.cluster.workloads import is_ready
-from lab.commands.session import Session, open_lab, read, session, shown
-from lab.errors import FailedError, InputError, PlumblineError
+from lab.commands.session import OF_ARTEFACTS, Session, open_lab, read, session, shown, stopping
+from lab.errors import FailedError, PlumblineError
 from lab.inventory.addon_sections import of_lab
 from lab.inventory.models import Inventory
 from lab.labs import Lab
 from lab.machines import State
+from lab.objects import is_ready
 from lab.ssh import reachable
 from lab.steps.preflight import states
 
@@ -43,12 +42,22 @@ def _inside(inventory: str, provider: str, host: str = "") -> Iterator[Lab]:
 
 @shown
 def status(inventory: str, provider: str, json: bool) -> None:
-    """What stands now: machines, SSH, nodes, etcd members, the API."""
+    """What stands now: machines, SSH, nodes, etcd members, the API. Raises `FailedError` when that cannot be
+    asked, after all else is shown."""
     lab = open_lab(read(inventory, provider))
-    found = look(lab)
+    found, asked = look(lab)
     if json:
         print(dumps(found, indent=2))
-        return
+    else:
+        _show(found)
+    if not asked:
+        raise FailedError(
+            f"{found['lab']}: the API at https://{found['endpoint']} cannot be asked: {found['api']}",
+            next_step="invoke plan",
+        )
+
+
+def _show(found: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False)
     for title in ("machine", "role", "address", "machine is", "ssh", "node"):
         table.add_column(title)
@@ -61,8 +70,12 @@ def status(inventory: str, provider: str, json: bool) -> None:
     print(f"etcd  {found['etcd']}")
 
 
-def look(lab: Lab) -> dict[str, Any]:
-    """The state of a lab as plain data; nothing is changed, and what cannot be seen is said to be unknown."""
+NO_NODE, GONE, UNKNOWN = "has none", "gone", "unknown"
+"""What is said of a machine's node that is not there: none is wanted, one is missing, nobody could look."""
+
+
+def look(lab: Lab) -> tuple[dict[str, Any], bool]:
+    """The state of a lab as plain data, and whether the API could be asked; nothing is changed."""
     inventory = lab.inventory
     machines = states(lab)
     running = [name for name, state in machines.items() if state is State.RUNNING]
@@ -72,7 +85,7 @@ def look(lab: Lab) -> dict[str, Any]:
         "api": "no machine runs",
         "etcd": "-",
     }
-    nodes: dict[str, str] = {}
+    nodes: dict[str, str] | None = None
     answers: dict[str, bool] = {}
     if running:
         with lab.inside(), ThreadPoolExecutor(len(running)) as pool:
@@ -87,15 +100,19 @@ def look(lab: Lab) -> dict[str, Any]:
             "address": str(host.address),
             "state": machines[name].value,
             "ssh": ("yes" if answers[name] else "no") if name in answers else "-",
-            "node": nodes.get(name, "-"),
+            "node": _node(nodes, name) if name in inventory.nodes else NO_NODE,
         }
         for name, host in inventory.hosts.items()
     }
-    return found
+    return found, nodes is not None
 
 
-def _api(lab: Lab) -> tuple[str, dict[str, str]]:
-    """What the API says of itself, and of each node."""
+def _node(nodes: dict[str, str] | None, name: str) -> str:
+    return UNKNOWN if nodes is None else nodes.get(name, GONE)
+
+
+def _api(lab: Lab) -> tuple[str, dict[str, str] | None]:
+    """What the API says of itself, and of each node; None when it cannot be asked."""
     try:
         said = "ready" if lab.api.ready() else "not ready"
         return said, {
@@ -103,7 +120,7 @@ def _api(lab: Lab) -> tuple[str, dict[str, str]]:
             for item in lab.api.items("/api/v1/nodes")
         }
     except (ApiError, Unavailable, FailedError) as error:
-        return error.message, {}
+        return error.message, None
 
 
 def _etcd(lab: Lab, masters: list[str]) -> str:
@@ -120,25 +137,24 @@ def _etcd(lab: Lab, masters: list[str]) -> str:
 
 
 @shown
-def kubectl(inventory: str, provider: str, source: str, arguments: str) -> None:
-    """Run the pinned kubectl against the lab."""
-    try:
-        words = shlex.split(arguments)
-    except ValueError as error:
-        raise InputError(
-            f"kubectl: {arguments}: {error}", next_step="escape the quote, as in: invoke kubectl -- get \\'x"
-        ) from None
+def kubectl(inventory: str, provider: str, source: str, arguments: tuple[str, ...]) -> None:
+    """Run the pinned kubectl against the lab, with the words as they were typed."""
     lab = open_lab(read(inventory, provider))
-    program = find_program("kubectl", wanted(lab.inventory), source=source, say=_silent)
+    # whether there is a cluster to ask, before half an hour may go into making kubectl
     with lab.inside():
-        _become([str(program), *words], {**os.environ, "KUBECONFIG": str(lab.fetch_kubeconfig())})
+        environment = {**os.environ, "KUBECONFIG": str(lab.fetch_kubeconfig())}
+    with stopping(OF_ARTEFACTS):
+        program = find_program("kubectl", wanted(lab.inventory), source=source, say=_silent)
+    with lab.inside():
+        _become([str(program), *arguments], environment)
 
 
 @shown
-def ssh(inventory: str, provider: str, host: str, arguments: str) -> None:
-    """Log in to a host, or run one command there."""
+def ssh(inventory: str, provider: str, host: str, arguments: tuple[str, ...]) -> None:
+    """Log in to a host, or run one command there; ssh(1) joins its words by spaces for the host's shell."""
     with _inside(inventory, provider, host) as lab:
-        argv = ["ssh", "-F", str(lab.ssh.config), host, *([arguments] if arguments else [])]
+        # what stands behind a host's name and begins with a dash would else be an option of ssh's
+        argv = ["ssh", "-F", str(lab.ssh.config), host, *(["--", *arguments] if arguments else [])]
         _become(argv, dict(os.environ))
 
 
@@ -183,7 +199,7 @@ COLLECTED = {
 @shown
 def logs(inventory: str, provider: str, host: str) -> None:
     """Bundle the evidence of all hosts, or of one, into a tar of the run's folder."""
-    with session("logs", inventory, provider) as opened:
+    with session("logs", inventory, provider, reads=True) as opened:
         if host:
             opened.lab.host(host)
         names = [host] if host else list(opened.inventory.hosts)

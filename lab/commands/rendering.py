@@ -7,7 +7,7 @@ from itertools import groupby
 
 from lab.artifacts.wanted import wanted
 from lab.artifacts.wanted_files import provide_files
-from lab.commands.session import ROOT, read, shown
+from lab.commands.session import OF_ARTEFACTS, ROOT, read, shown, stopping
 from lab.providers.opening import outputs, traits_of
 from lab.render.addons import addon_manifests
 from lab.render.bundle import pins
@@ -22,7 +22,8 @@ def render(inventory: str, provider: str, source: str) -> None:
     found = read(inventory, provider)
     run = Run(ROOT, found.lab, "render")
     try:
-        manifests = provide_files(source, wanted(found), addon_manifests(found), say=print)
+        with stopping(OF_ARTEFACTS):
+            manifests = provide_files(source, wanted(found), addon_manifests(found), say=print)
         keys = Keys(found.lab)
         files = everything(found, traits_of(found), pins(found), keys, manifests, outputs(found, keys))
         written = write(run, files)

@@ -6,7 +6,9 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from time import monotonic
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -14,15 +16,25 @@ from rich.table import Table
 from lab.commands.session import session, shown
 from lab.console import Console
 from lab.damage import undamaged
-from lab.errors import AcceptanceError, PreflightError
-from lab.selftest import run
+from lab.errors import AcceptanceError, InputError, PreflightError
 from lab.selftest.catalogue import chosen
 from lab.selftest.defect import Breakage
+from lab.selftest.drift import drift
+from lab.selftest.prove import Finding
+from lab.selftest.run import selftest as prove_all
+
+COLOURS = {"caught": "green", "caught alone": "yellow"}
+"""Of verdicts; all others are red."""
 
 
 @shown
-def selftest(inventory: str, provider: str, select: str) -> None:
-    """Prove defects on a disposable lab; print the table. Raises `AcceptanceError` unless all are caught."""
+def selftest(inventory: str, provider: str, select: str, random: str, minutes: int) -> None:
+    """Prove defects on a disposable lab; print the table. Raises `AcceptanceError` unless all are caught.
+
+    With a seed in `random`, chance picks them for so many minutes.
+    """
+    if minutes < 1:
+        raise InputError(f"--minutes {minutes}: must be at least 1", next_step="invoke selftest --minutes 60")
     with session("selftest", inventory, provider) as opened:
         if not opened.inventory.disposable:
             raise PreflightError(
@@ -38,29 +50,32 @@ def selftest(inventory: str, provider: str, select: str) -> None:
                 held.enter_context(opened.lab.inside())
             layers = Counter(defect.layer for defect in defects)
             console.say(", ".join(f"{number} defects of layer {layer}" for layer, number in layers.items()))
-            findings = run.selftest(
-                opened.lab, opened.run.folder, console, defects, lambda finding: _tell(console, finding)
-            )
+            at = (opened.lab, opened.run.folder, console, defects, partial(_tell, console))
+            if random:
+                console.say(f"the seed is {random}: the same one picks the same defects in the same order")
+                findings = drift(*at, seed=random, minutes=minutes)
+            else:
+                findings = prove_all(*at)
         rows = [_row(finding) for finding in findings]
         opened.run.keep("selftest.json", json.dumps(rows, indent=1))
         console.show(_table(rows))
         wrong = [finding.defect.name for finding in findings if not finding.good]
         took = monotonic() - begun
         console.say(f"{len(findings) - len(wrong)} of {len(findings)} caught and undone in {took:.0f} s")
+        for finding in findings:
+            if finding.disturbed_by:
+                console.say(
+                    f"{finding.defect.name} was named alone, and not beside {', '.join(finding.disturbed_by)}"
+                )
         if wrong or not findings:
             raise AcceptanceError(
-                f"{opened.inventory.lab}: not caught or not undone: {', '.join(wrong) or 'nothing ran'}",
+                f"{opened.inventory.lab}: not caught or not undone: {', '.join(wrong) or 'nothing ran'}"
+                f"{f' (seed {random})' if random else ''}",
                 next_step=f"see {opened.run.folder}",
             )
 
 
-def _verdict(finding: run.Finding) -> str:
-    if not finding.caught:
-        return "missed"
-    return "caught" if finding.undone else "not undone"
-
-
-def _row(finding: run.Finding) -> dict[str, str | float]:
+def _row(finding: Finding) -> dict[str, Any]:
     defect = finding.defect
     return {
         "name": defect.name,
@@ -69,22 +84,24 @@ def _row(finding: run.Finding) -> dict[str, str | float]:
         "expected": f"{defect.row} {defect.host or 'lab'}",
         "found": "; ".join(finding.found),
         "seconds": finding.seconds,
-        "verdict": _verdict(finding),
+        "wave": dict(finding.phases) | {"defects": finding.sharers},
+        "verdict": finding.verdict,
+        "disturbed by": list(finding.disturbed_by),
         "problem": finding.problem,
     }
 
 
-def _tell(console: Console, finding: run.Finding) -> None:
-    colour = "green" if finding.good else "red"
+def _tell(console: Console, finding: Finding) -> None:
+    colour = COLOURS.get(finding.verdict, "red")
     problem = f": {finding.problem}" if finding.problem else ""
     said = escape(f"{finding.defect.name} by {finding.defect.row}{problem}")
-    console.say(f"[{colour}]{_verdict(finding):<10}[/{colour}] {said}", finding.defect.host or "lab")
+    console.say(f"[{colour}]{finding.verdict:<12}[/{colour}] {said}", finding.defect.host or "lab")
 
 
-def _table(rows: Sequence[dict[str, str | float]]) -> Table:
+def _table(rows: Sequence[dict[str, Any]]) -> Table:
     table = Table("defect", "expected", "red", "seconds", "verdict", title="Seeded defects")
     for row in rows:
-        colour = "green" if row["verdict"] == "caught" else "red"
+        colour = COLOURS.get(row["verdict"], "red")
         cells = [str(row[key]) for key in ("name", "expected", "found", "seconds")]
         table.add_row(*map(escape, cells), f"[{colour}]{row['verdict']}[/{colour}]")
     return table

@@ -6,15 +6,18 @@ is used: `invoke validate` is run at every save of a file.
 
 from __future__ import annotations
 
+import errno
 import functools
 import inspect
 import logging
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -23,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.exceptions import Exit
 
 from lab.commands.hints import with_options
-from lab.errors import PlumblineError
+from lab.errors import FailedError, PlumblineError
 from lab.inventory import Inventory, load
 from lab.runs import Run, mask
 
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 INTERRUPTED = 130
 """128 + SIGINT, as shells count it."""
+ON_HOSTS = "what was begun on a host goes on there; the same command again finishes it"
+OF_ARTEFACTS = "what is finished is kept and nothing half is trusted; the same command again goes on"
+"""What is said after Ctrl-C, by what was at work."""
 READER_GONE = 141
 """128 + SIGPIPE."""
 
@@ -61,8 +67,7 @@ def shown(command: Callable[..., None]) -> Callable[..., None]:
             _tell(mask(with_options(f"error: {error}", chosen)))
             raise Exit(code=error.exit_code) from error
         except KeyboardInterrupt as error:
-            begun = "stopped. What was begun on a host goes on there; the same command again finishes it."
-            _tell(str(error) or begun)
+            _tell(str(error) or "stopped")
             raise Exit(code=INTERRUPTED) from error
         except BrokenPipeError as error:
             # the reader (`| head`) has gone; Python would complain once more when it closes the stream
@@ -73,11 +78,41 @@ def shown(command: Callable[..., None]) -> Callable[..., None]:
         except Exception as error:
             if verbose:
                 traceback.print_exc()
-            what = f"{type(error).__name__}: {error}"
-            _tell(mask(f"error: this is a defect of Plumbline: {what}\n  next: again with --verbose"))
-            raise Exit(code=1) from error
+            ours = understood(error)
+            _tell(mask(f"error: {ours}"))
+            raise Exit(code=ours.exit_code) from error
 
     return wrapped
+
+
+@contextmanager
+def stopping(told: str) -> Iterator[None]:
+    """Say after Ctrl-C what became of what was begun, unless whoever is within has said it already."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(str(error) or f"stopped: {told}") from None
+
+
+def understood(error: Exception) -> PlumblineError:
+    """An error as one of ours: a full disk, whoever met it, or a defect of Plumbline.
+
+    The error of write(2) has no path, so the folders in which we write are asked which of them is full.
+    """
+    if isinstance(error, PlumblineError):
+        return error
+    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        what = f"this is a defect of Plumbline: {type(error).__name__}: {error}"
+        return FailedError(what, next_step="again with --verbose")
+    from lab.artifacts.store import cache_folder
+    from lab.ssh import data_folder
+
+    known = (ROOT / ".lab", data_folder(), cache_folder(), Path(tempfile.gettempdir()))
+    full = [str(path) for path in known if path.is_dir() and shutil.disk_usage(path).free < 2**20]
+    where = error.filename or ", ".join(full) or "a file that was being written"
+    return FailedError(
+        f"{where}: {error.strerror}", next_step="df -h; free some space there, then the same command again"
+    )
 
 
 def _tell(text: str) -> None:
@@ -116,13 +151,26 @@ def read(inventory: str, provider: str = "") -> Inventory:
     return found
 
 
+def tell_warnings(inventory: Inventory) -> None:
+    """Print what the inventory's rules warn of, a line each: for commands that see what would be built."""
+    for line in inventory.warnings:
+        print(line, file=sys.stderr)
+
+
 @contextmanager
 def session(
-    name: str, inventory: str, provider: str = "", backend: str = "", *, mends: bool = True
+    name: str,
+    inventory: str,
+    provider: str = "",
+    backend: str = "",
+    *,
+    mends: bool = True,
+    reads: bool = False,
 ) -> Iterator[Session]:
     """Console and run folder of a command; the log is closed at the end.
 
     What a crashed command left broken in the lab is undone first, but for a command that sees to it itself.
+    `reads` is for one that begins nothing on a host.
     """
     from lab.console import Console
     from lab.faults.recovery import mend
@@ -131,7 +179,7 @@ def session(
     found = read(inventory, provider)
     run = Run(ROOT, found.lab, name)
     try:
-        with Console() as console:
+        with nullcontext() if reads else stopping(ON_HOSTS), Console() as console:
             lab = Lab.open(found, ROOT, backend)
             healed = mend(lab, console.say) if mends else ()
             yield Session(found, lab, console, run, healed, {"inventory": inventory, "provider": provider})

@@ -14,14 +14,19 @@ FAMILIES = (power, processes, partitions, links, disks, pressure, services)
 KINDS: dict[str, Kind] = {kind.name: kind for family in FAMILIES for kind in family.KINDS}
 
 
+def kind_of(name: str) -> Kind:
+    """The kind of that name. Raises `InputError` for an unknown one."""
+    if name not in KINDS:
+        raise InputError(f"fault {name}: no such fault", next_step="invoke faults")
+    return KINDS[name]
+
+
 def fault(lab: Lab, name: str, host: str = "", seconds: float = 0) -> Fault:
     """The fault of that name; by default on the last host it is for, with its kind's own bound.
 
     Raises `InputError` for an unknown kind and a bound that is none.
     """
-    kind = KINDS.get(name)
-    if kind is None:
-        raise InputError(f"fault {name}: no such fault", next_step="invoke faults")
+    kind = kind_of(name)
     if seconds < 0:
         raise InputError(f"--seconds {seconds:g}: must be more than 0", next_step="invoke faults")
     return Fault(kind, host or hosts_for(lab, kind)[-1], seconds or kind.seconds)

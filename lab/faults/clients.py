@@ -1,8 +1,8 @@
 """Clients that go on working while something breaks: readers and writers of registers, and a watch.
 
-A register is a ConfigMap; all clients go through the balancer, each has one operation in flight and records
-every one. A reader opens a new connection for every request; a writer keeps its own as long as it works, as
-real controllers do, and writes with compare-and-set.
+A register is a ConfigMap; all clients go through the balancer, each works in a closed loop (one operation in
+flight) and records every one. A reader opens a new connection for every request; a writer keeps its own as
+long as it works, as real controllers do, and writes with compare-and-set.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from lab.checks.history import Event, Fate, Operation, count
+from lab.checks.history import ClientOp, Fate, WatchEvent, count
 
 READ_INTERVAL = 0.1
 READ_SECONDS = 1.0
@@ -45,7 +45,7 @@ class Gone(Answered):
 
 
 @dataclass(frozen=True)
-class Door:
+class Endpoint:
     """The API as clients reach it; `collection` is the path of the registers' ConfigMaps."""
 
     host: str
@@ -57,9 +57,9 @@ class Door:
 class Client(threading.Thread):
     """One client of some registers; runs until `stop`."""
 
-    def __init__(self, name: str, door: Door, registers: Sequence[str]) -> None:
+    def __init__(self, name: str, door: Endpoint, registers: Sequence[str]) -> None:
         super().__init__(name=name, daemon=True)
-        self.history: list[Operation] = []
+        self.history: list[ClientOp] = []
         self._door, self._registers = door, tuple(registers)
         self._over = threading.Event()
         self._connection: http.client.HTTPSConnection | None = None
@@ -119,7 +119,7 @@ class Client(threading.Thread):
         return item
 
     def _note(self, register: str, began: float, fate: Fate, *, write: bool = False, **more: Any) -> None:
-        self.history.append(Operation(self.name, register, write, began, time.monotonic(), fate, **more))
+        self.history.append(ClientOp(self.name, register, write, began, time.monotonic(), fate, **more))
 
 
 class Reader(Client):
@@ -170,16 +170,17 @@ class Writer(Client):
 
 
 class Watcher(Client):
-    """Watches all registers from a version on; begins again where it was when the watch breaks.
+    """Watches all registers from a version on; resumes at the last version when the watch breaks.
 
-    When every API server began anew, none knows any more what came after that version (status 410). Then it
-    goes on from a list, as Kubernetes' own clients do, and notes which versions the list stands for.
+    When every API server began anew, none knows any more what came after that version (status 410, Gone).
+    Then it resyncs: it lists and watches from the list's version on, as Kubernetes' informers do, and notes
+    which versions the list stands for.
     """
 
-    def __init__(self, name: str, door: Door, since: int) -> None:
+    def __init__(self, name: str, door: Endpoint, since: int) -> None:
         super().__init__(name, door, ())
         self.since = since
-        self.events: list[Event] = []
+        self.events: list[WatchEvent] = []
         self.listed: list[tuple[int, int]] = []
         """After which version and up to which each list told the state, and not every event."""
         self.expired = ""
@@ -228,7 +229,7 @@ class Watcher(Client):
             self._note_state(item)
 
     def _list(self) -> None:
-        """The state of now from etcd's majority: without a version a list is as fresh as a read."""
+        """Resync by a quorum read: a list without a version is answered by etcd, not by a server's cache."""
         told = json.loads(self._send("GET", self._door.collection, WATCH_SILENCE).read())
         before, now = self._at, version_of(told)
         for item in sorted(told["items"], key=version_of):
@@ -240,7 +241,7 @@ class Watcher(Client):
     def _note_state(self, item: dict[str, Any]) -> None:
         if KEY in item.get("data", {}):  # a namespace holds ConfigMaps of Kubernetes' own too
             self.events.append(
-                Event(item["metadata"]["name"], time.monotonic(), version_of(item), value_of(item))
+                WatchEvent(item["metadata"]["name"], time.monotonic(), version_of(item), value_of(item))
             )
             self._at = version_of(item)
 

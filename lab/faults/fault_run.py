@@ -17,7 +17,7 @@ from lab.checks.outcomes import CouldNotTell, NotPartOfLab
 from lab.checks.verbs import holds, nothing
 from lab.checks.workspace import Workspace
 from lab.faults.catalogue import fault
-from lab.faults.inject import Live
+from lab.faults.inject import LiveFault
 from lab.faults.traffic import API, INGRESS, WARM_UP, Traffic, traffic
 from lab.report import series
 
@@ -26,7 +26,7 @@ STEADY = 5.0
 
 
 @dataclass
-class Fire:
+class FaultRun:
     """One damage while clients work. After it `traffic` and `live` tell what happened."""
 
     driver: Driver
@@ -38,17 +38,17 @@ class Fire:
     @contextmanager
     def under(
         self, name: str, host: str = "", *, seconds: float = 0, steady: float = STEADY
-    ) -> Iterator[tuple[Live, Traffic]]:
+    ) -> Iterator[tuple[LiveFault, Traffic]]:
         """The fault lives while the block runs, and `steady` seconds more; then it is healed and judged."""
         driver = self.driver
         wanted = fault(driver.lab, name, host, seconds)
         reason = wanted.kind.unavailable(driver.lab, wanted.host)
         if reason:
             raise NotPartOfLab("provider", f"{driver.inventory.provider.value}: {name}: {reason}")
-        live: Live | None = None
+        live: LiveFault | None = None
         with traffic(driver, self.space, self.address) as clients:
             try:
-                with clients.struck(driver, wanted) as live:
+                with clients.under_fault(driver, wanted) as live:
                     yield live, clients
                     live.over.wait(steady)
             finally:
@@ -61,7 +61,7 @@ class Fire:
     def _history(self) -> Path:
         return self.driver.folder / "evidence" / f"history-{self.item.name.removeprefix('test_')}.jsonl"
 
-    def _keep(self, clients: Traffic, live: Live) -> None:
+    def _keep(self, clients: Traffic, live: LiveFault) -> None:
         """The history as evidence and the series for the report, also of a run that failed."""
         name, path = self.item.name.removeprefix("test_"), self._history
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ class Fire:
         story = clients.series(title, live, checks_of(self.item), short_id(self.item.nodeid))
         series.write(story, self.driver.folder, name)
 
-    def _judge(self, clients: Traffic, live: Live) -> None:
+    def _judge(self, clients: Traffic, live: LiveFault) -> None:
         """Enough writes to tell anything, none of them lost, nothing contradictory.
 
         What the ingress was through is told and not judged: no row gives it a limit.
@@ -97,7 +97,7 @@ class Fire:
             command=f"less {self._history}",
         )
 
-    def gaps_within(self, clients: Traffic, live: Live, limit: float) -> None:
+    def gaps_within(self, clients: Traffic, live: LiveFault, limit: float) -> None:
         """Neither new connections nor writers waited longer than `limit` seconds."""
         # both are measured before either is judged
         reads = _never(clients.silences(since=live.began)[API])

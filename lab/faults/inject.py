@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from lab.damage import Entry, Journal
+from lab.damage import Damage, Journal
 from lab.errors import PlumblineError, PreflightError
 from lab.faults.kinds import Fault
 from lab.labs import Lab
@@ -18,7 +18,7 @@ log = logging.getLogger("plumbline")
 
 
 @dataclass
-class Live:
+class LiveFault:
     """A live fault; `began` is when it was injected, in seconds of the monotonic clock."""
 
     fault: Fault
@@ -28,7 +28,7 @@ class Live:
     """Set as soon as it is healed, by its block's end or by its bound."""
 
 
-def _note(lab: Lab, fault: Fault) -> Entry:
+def _note(lab: Lab, fault: Fault) -> Damage:
     """Note a fault before it is injected. Raises `PreflightError` when one is live already."""
     journal = Journal(lab)
     live = [entry for entry in journal.entries() if not entry.repair]
@@ -37,7 +37,7 @@ def _note(lab: Lab, fault: Fault) -> Entry:
             f"lab {lab.inventory.lab}: fault {live[0].told}",
             next_step="invoke status (it heals what a crashed run left)",
         )
-    entry = Entry(fault.kind.name, fault.host, seconds=fault.seconds)
+    entry = Damage(fault.kind.name, fault.host, seconds=fault.seconds)
     journal.add(entry)
     return entry
 
@@ -45,7 +45,7 @@ def _note(lab: Lab, fault: Fault) -> Entry:
 @contextmanager
 def injected(
     lab: Lab, fault: Fault, *, before: Callable[[], None], after: Callable[[], None]
-) -> Iterator[Live]:
+) -> Iterator[LiveFault]:
     """The fault lives while the block runs, and never longer than its own bound.
 
     `before` and `after` are the health gates; they raise when the lab is not healthy. Without health before
@@ -60,7 +60,7 @@ def injected(
     fault.available(lab)
     before()
     journal, entry = Journal(lab), _note(lab, fault)
-    live = Live(fault, time.monotonic())
+    live = LiveFault(fault, time.monotonic())
     healing = threading.Lock()
 
     def heal() -> None:

@@ -1,7 +1,7 @@
 """Faults: named, bounded, undoable damage to one lab.
 
 A kind knows what it does to a host and how that is undone; a fault is a kind, a host and a bound in seconds.
-Every kind can be healed by somebody who knows nothing but these three: a crashed run leaves just them.
+Healing is idempotent and needs these three alone: the journal (`lab.damage`) keeps no more of a crashed run.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Kind(ABC):
 
     @abstractmethod
     def heal(self, lab: Lab, host: str, seconds: float) -> None:
-        """Undo it; does nothing when there is nothing to undo."""
+        """Undo it; idempotent: does nothing when there is nothing to undo."""
 
 
 @dataclass(frozen=True)
@@ -84,5 +84,5 @@ class Fault:
         self.kind.inject(lab, self.host, self.seconds)
 
     def heal(self, lab: Lab) -> None:
-        """Undo it; does nothing when there is nothing to undo."""
+        """Undo it; idempotent: does nothing when there is nothing to undo."""
         self.kind.heal(lab, self.host, self.seconds)

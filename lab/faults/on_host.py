@@ -1,7 +1,7 @@
 """Faults that are commands on a host, with a dead man's switch there.
 
-Before the damage is done the host is told to undo it by itself at the bound. So a fault that cuts the way to
-its host, or whose harness was killed, is healed all the same.
+Before the damage is done the host gets a timer that undoes it at the bound: the dead man's switch. So a fault
+that cuts the way to its host, or whose harness was killed, is healed all the same.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ NOTHING = always("true")
 
 @dataclass(frozen=True)
 class OnHost(Kind):
-    """`begin` does the damage, `end` undoes it and may be run any number of times.
+    """`begin` does the damage, `end` undoes it and is idempotent.
 
     `needs` is a command that must succeed for the fault to be possible, else `because` is the reason.
     """

@@ -1,4 +1,4 @@
-"""Power faults: the plug is pulled, the machine is reset or stands still."""
+"""Power faults: power is cut, the machine is reset or paused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PowerKind(Kind):
         return (host,)
 
     def inject(self, lab: Lab, host: str, seconds: float) -> None:
-        """Pull the plugs, all at the same time."""
+        """Cut the power of all victims at the same time, without a shutdown."""
         self._all(lab, host, Power.OFF)
 
     def _all(self, lab: Lab, host: str, action: Power) -> None:
@@ -35,7 +35,7 @@ class PowerKind(Kind):
             forget(lab.ssh, name)
 
     def heal(self, lab: Lab, host: str, seconds: float) -> None:
-        """Plug in what is off, let go on what stands still; what somebody else healed is left alone."""
+        """Switch on what is off, resume what is paused; idempotent."""
         actions = {State.OFF: Power.ON, State.PAUSED: Power.RESUME}
         for name in self.victims(lab, host):
             action = actions.get(lab.provider.state(name))
@@ -44,18 +44,18 @@ class PowerKind(Kind):
 
 
 class Reset(PowerKind):
-    """The reset button."""
+    """A hardware reset."""
 
     def inject(self, lab: Lab, host: str, seconds: float) -> None:
-        """Press it."""
+        """Reset the machine."""
         self._all(lab, host, Power.RESET)
 
 
 class Freeze(PowerKind):
-    """The machine stands still, as under a hypervisor that has no time for it, and goes on later."""
+    """The machine is paused, as under a hypervisor that has no time for it, and resumed later."""
 
     def inject(self, lab: Lab, host: str, seconds: float) -> None:
-        """Hold it still."""
+        """Pause the machine."""
         self._all(lab, host, Power.PAUSE)
 
 
@@ -72,7 +72,7 @@ class Flap(PowerKind):
 
 
 class TwoMasters(PowerKind):
-    """The named master and the next one: etcd loses its majority (of three)."""
+    """The named master and the next one: etcd loses its quorum (two of three)."""
 
     def victims(self, lab: Lab, host: str) -> Sequence[str]:
         """The named master, and the one that follows it in the inventory."""
@@ -81,7 +81,7 @@ class TwoMasters(PowerKind):
 
 
 class Everything(PowerKind):
-    """The power of the whole house."""
+    """A power cut that hits every machine at once: the cluster starts cold."""
 
     def victims(self, lab: Lab, host: str) -> Sequence[str]:
         """Every machine, whichever was named."""

@@ -1,4 +1,4 @@
-"""Probes from outside: one question, asked ten times a second whether the last was answered or not."""
+"""Open-loop probes from outside: one question ten times a second, whether the last was answered or not."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from lab.inventory.models import HostRole
 
 
 @dataclass(frozen=True)
-class Component:
+class ProcessName:
     """A program by its name in the process table, which the kernel cuts after 15 characters."""
 
     name: str
@@ -20,15 +20,15 @@ class Component:
 
 
 COMPONENTS = (
-    Component("etcd", "etcd", MASTERS),
-    Component("apiserver", "kube-apiserver", MASTERS),
-    Component("scheduler", "kube-scheduler", MASTERS),
-    Component("controller-manager", "kube-controller", MASTERS),
-    Component("containerd", "containerd", NODES),
-    Component("kubelet", "kubelet", NODES),
-    Component("kube-proxy", "kube-proxy", NODES),
-    Component("speaker", "speaker", NODES),
-    Component("haproxy", "haproxy", BALANCER),
+    ProcessName("etcd", "etcd", MASTERS),
+    ProcessName("apiserver", "kube-apiserver", MASTERS),
+    ProcessName("scheduler", "kube-scheduler", MASTERS),
+    ProcessName("controller-manager", "kube-controller", MASTERS),
+    ProcessName("containerd", "containerd", NODES),
+    ProcessName("kubelet", "kubelet", NODES),
+    ProcessName("kube-proxy", "kube-proxy", NODES),
+    ProcessName("speaker", "speaker", NODES),
+    ProcessName("haproxy", "haproxy", BALANCER),
 )
 
 

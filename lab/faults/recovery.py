@@ -11,10 +11,10 @@ from lab.checks import health
 from lab.checks.driver import Driver
 from lab.checks.outcomes import Mismatch
 from lab.checks.verbs import Refused
-from lab.damage import Entry, Journal, repair
+from lab.damage import Damage, Journal, repair
 from lab.errors import FailedError, PlumblineError, PreflightError
 from lab.faults.catalogue import KINDS
-from lab.faults.inject import Live, injected
+from lab.faults.inject import LiveFault, injected
 from lab.faults.kinds import Fault
 from lab.labs import Lab
 from lab.locks import exclusive
@@ -25,7 +25,7 @@ RECOVERY = 300.0
 
 
 @contextmanager
-def gated(driver: Driver, fault: Fault, *, within: float = 0) -> Iterator[Live]:
+def gated(driver: Driver, fault: Fault, *, within: float = 0) -> Iterator[LiveFault]:
     """The fault lives while the block runs; the lab is healthy before, and again `within` seconds after it.
 
     Without `within` the inventory's limit holds. Raises what a check raises when the lab is not healthy.
@@ -74,7 +74,7 @@ def heal_left_behind(lab: Lab, say: Callable[[str], None]) -> tuple[str, ...]:
                 next_step="invoke destroy, then invoke build",
             )
 
-    def done(entry: Entry) -> None:
+    def done(entry: Damage) -> None:
         healed.append(f"healed {entry.title}, left behind by process {entry.pid} since {entry.since}")
         say(healed[-1])
 
@@ -89,7 +89,7 @@ def heal_left_behind(lab: Lab, say: Callable[[str], None]) -> tuple[str, ...]:
     return tuple(healed)
 
 
-def _heal(lab: Lab, entry: Entry) -> None:
+def _heal(lab: Lab, entry: Damage) -> None:
     if entry.repair:
         repair(lab, entry)
     else:

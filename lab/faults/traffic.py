@@ -12,18 +12,18 @@ from datetime import UTC, datetime
 
 from lab.checks import health
 from lab.checks.driver import Driver
-from lab.checks.history import Contradiction, Event, Operation, judge
-from lab.checks.ingress import has_ingress, ingress
+from lab.checks.history import ClientOp, Contradiction, WatchEvent, judge
+from lab.checks.ingress import has_ingress, ingress_client
 from lab.checks.outcomes import CouldNotTell
 from lab.checks.outside import http_get
 from lab.checks.verbs import Refused, becomes
 from lab.checks.workspace import Workspace
-from lab.faults.clients import Client, Door, Reader, Watcher, Writer, register_object, version_of
-from lab.faults.inject import Live
+from lab.faults.clients import Client, Endpoint, Reader, Watcher, Writer, register_object, version_of
+from lab.faults.inject import LiveFault
 from lab.faults.kinds import Fault
 from lab.faults.probes import SECONDS, Prober, Sampler, longest_gap
 from lab.faults.recovery import gated
-from lab.report.series import Mark, Series
+from lab.report.series import Series, SeriesMark
 
 REGISTERS = ("register-a", "register-b")
 API = "API through the balancer"
@@ -42,13 +42,13 @@ class Traffic:
     """Clients at work; after `stop` what they did, and the judgement on it."""
 
     space: Workspace
-    door: Door
+    door: Endpoint
     clients: Sequence[Client]
     watch: Watcher
     probers: Sequence[Prober]
     samplers: Sequence[Sampler]
     started: str
-    history: list[Operation] = field(default_factory=list)
+    history: list[ClientOp] = field(default_factory=list)
     contradictions: list[Contradiction] = field(default_factory=list)
 
     def begin(self) -> None:
@@ -91,12 +91,12 @@ class Traffic:
         )
 
     @property
-    def events(self) -> list[Event]:
+    def events(self) -> list[WatchEvent]:
         """What the watch told."""
         return self.watch.events
 
     @property
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[ClientOp]:
         """What the clients did so far."""
         return [item for client in self.clients for item in list(client.history)]
 
@@ -120,7 +120,7 @@ class Traffic:
         return next(item for item in self.probers if item.target == name)
 
     @contextmanager
-    def struck(self, driver: Driver, fault: Fault) -> Iterator[Live]:
+    def under_fault(self, driver: Driver, fault: Fault) -> Iterator[LiveFault]:
         """All are at work before the fault, while it lives as long as the block runs, and after it."""
         self.busy(WARM_UP)
         with gated(driver, fault) as live:
@@ -134,11 +134,11 @@ class Traffic:
             for item in self.probers
         }
 
-    def series(self, title: str, live: Live, checks: Sequence[str] = (), test: str = "") -> Series:
+    def series(self, title: str, live: LiveFault, checks: Sequence[str] = (), test: str = "") -> Series:
         """The story for the report's pictures."""
-        marks = [Mark(t=live.began, kind="fault", text=live.fault.title)]
+        marks = [SeriesMark(t=live.began, kind="fault", text=live.fault.title)]
         if live.healed is not None:
-            marks.append(Mark(t=live.healed, kind="healed", text="healed"))
+            marks.append(SeriesMark(t=live.healed, kind="healed", text="healed"))
         return Series(
             title=title,
             checks=tuple(checks),
@@ -197,8 +197,8 @@ def probers(driver: Driver, name: str, address: str) -> list[Prober]:
     if address:
         found.append(Prober(ADDRESS, echo_probe(address), limit=limits.address_gap_seconds))
     if address and has_ingress(driver.inventory):
-        front = ingress(driver)
-        ask = echo_probe(front.address, 443, name=front.name(name), tls=front.tls)
+        ingress = ingress_client(driver)
+        ask = echo_probe(ingress.address, 443, name=ingress.name(name), tls=ingress.tls)
         found.append(Prober(INGRESS, ask))
     return found
 
@@ -208,7 +208,9 @@ def traffic(driver: Driver, space: Workspace, address: str = "") -> Iterator[Tra
     """Clients work while the block runs; `address` is the sample application's, if there is one."""
     made = [space.create("configmaps", register_object(name)) for name in REGISTERS]
     host = driver.inventory.addresses[driver.inventory.balancer]
-    door = Door(host, driver.inventory.kubernetes.api_port, driver.cluster.tls, f"{space.core}/configmaps")
+    door = Endpoint(
+        host, driver.inventory.kubernetes.api_port, driver.cluster.tls, f"{space.core}/configmaps"
+    )
     leases = ("kube-controller-manager", "kube-scheduler")
     found = Traffic(
         space,

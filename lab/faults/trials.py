@@ -13,10 +13,11 @@ from lab.checks.history import lost
 from lab.checks.outside import arp_owners
 from lab.checks.sample_app import SAMPLE, sample
 from lab.checks.verbs import becomes
-from lab.checks.workspace import Workspace, is_ready, workspace
+from lab.checks.workspace import Workspace, workspace
 from lab.faults.catalogue import fault
 from lab.faults.probes import failed_share
 from lab.faults.traffic import ADDRESS, API, INGRESS, traffic
+from lab.objects import is_ready
 from lab.report.series import Gaps, Series
 
 LEADER, ANNOUNCER = "etcd-leader", "announcer"
@@ -59,7 +60,7 @@ def trial(driver: Driver, name: str, host: str) -> tuple[Trial, Series]:
     with workspace(driver, "trial") as space:
         address = sample(space, REPLICAS)
         wanted = fault(driver.lab, name, _victim(driver, host, address))
-        with traffic(driver, space, address) as clients, clients.struck(driver, wanted) as live:
+        with traffic(driver, space, address) as clients, clients.under_fault(driver, wanted) as live:
             moved = _await_move(space, wanted.host, live.began, live.over.wait)
             live.over.wait(max(0.0, live.began + SETTLED + WINDOW - time.monotonic()))
             ended = time.monotonic()
@@ -82,7 +83,7 @@ def _victim(driver: Driver, host: str, address: str) -> str:
         names = {driver.inventory.mac(name): name for name in driver.inventory.nodes}
         (mac,) = becomes(
             f"owner of {address}",
-            lambda: tuple(arp_owners(driver.here, address)),
+            lambda: tuple(arp_owners(driver.lan_interface, address)),
             lambda macs: len(macs) == 1,
             within=15,
             expected="one node",

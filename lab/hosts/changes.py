@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.artifacts.images import StoredImage
 from lab.render.bundle import File
 
 INCOMING = "/var/lib/plumbline/incoming"
@@ -27,7 +28,7 @@ class HostChange:
     remove: str = ""
     packages: tuple[str, ...] = ()
     program: Path | None = None
-    image: tuple[str, Path] | None = None
+    image: StoredImage | None = None
 
 
 def actions(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:

@@ -1,4 +1,4 @@
-"""Convergence of a host that runs: look, compare with its bundle, change what differs and nothing else."""
+"""Idempotent convergence of a running host: look, compare with its bundle, change what differs."""
 
 from __future__ import annotations
 
@@ -6,50 +6,79 @@ import base64
 import difflib
 import json
 import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import TypeAdapter
 
+from lab.answers import AnswerPart, fit, read
 from lab.cluster.kubeadm import JOINED, UNIT
-from lab.errors import CommandError, FailedError, PreflightError
+from lab.errors import CommandError, PreflightError
 from lab.hosts import payload as equipment
 from lab.hosts import programs
 from lab.hosts.changes import HostChange, actions
+from lab.hosts.payload import Held
+from lab.hosts.static_pods import HeldStaticPod, read_at_start
+from lab.hosts.units import HeldUnit, outdated, readers, unit_changes
+from lab.own_yaml import as_kubernetes
 from lab.render import firewall
 from lab.render.bundle import SYSCTL_FILE, Bundle, File
 from lab.render.components import KUBELET_CONFIG
-from lab.render.roles import Unit
 from lab.ssh import Ssh
 
 STATES = {"missing": "is missing", "differs": "was changed by hand"}
 KUBELET_CONF = "/etc/kubernetes/kubelet.conf"
 ETCD_DATA = "/var/lib/etcd/member"
+SECONDS = 60.0
 EVIDENCE = (JOINED, KUBELET_CONF, ETCD_DATA)
 """What kubeadm leaves behind, from its end to its beginning."""
 
 
-@dataclass(frozen=True)
-class HostFacts:
-    """What a host looks like right now."""
+class HeldFile(AnswerPart):
+    """A file of a host: its bytes in base64, mode as `0644`, owner as `root:root`."""
 
-    files: dict[str, dict[str, str] | None]
-    sysctls: dict[str, str | None]
-    units: dict[str, dict[str, str]]
-    exists: dict[str, bool]
-    pending: list[list[str]] = field(default_factory=list)
+    text: str
+    mode: str
+    owner: str
+
+    @property
+    def content(self) -> str:
+        """The text; bytes that are none are shown as replacement characters."""
+        return base64.b64decode(self.text).decode(errors="replace")
+
+
+class HostFacts(AnswerPart):
+    """What a host looks like right now: the answer of `remote_look.py`."""
+
+    files: Mapping[str, HeldFile | None]
+    sysctls: Mapping[str, str | None]
+    units: Mapping[str, HeldUnit]
+    exists: Mapping[str, bool]
+    pending: Sequence[Sequence[str]] = ()
     client: str = ""
     """Our own address as the host sees it."""
     firewall: str = ""
     """`missing` or `differs`: the rules in force are not those of the host's own file."""
-    strangers: dict[str, dict[str, str]] = field(default_factory=dict)
+    strangers: Mapping[str, HeldFile] = {}
     """Files where the bundle owns every file and names none: what an earlier inventory left."""
     booting: bool = False
     """cloud-init is still at work: what is not there yet is no drift."""
-    equipment: dict[str, Any] = field(default_factory=dict)
-    """What it has of its equipment (`lab.hosts.payload.Held`); empty where the provider brings it."""
+    equipment: Held = Held()
+    """What it has of its equipment; empty where the provider brings it."""
+    written: Mapping[str, float | None] = {}
+    """When files that units read were written, in seconds since 1970; None for one that is not there."""
+    static_pods: Mapping[str, HeldStaticPod] = {}
+    """The control plane's processes by program."""
+    links: Mapping[str, Sequence[str]] = {}
+    """IPv4 addresses, with prefix length, of the pods' interfaces that are there."""
+    routes: Mapping[str, str] = {}
+    """Interface of each IPv4 route to a network (in the main table), by the network."""
+    resolvers: Mapping[str, str] = {}
+    """What each pod of this node that runs was given as /etc/resolv.conf, by namespace/name."""
 
     @property
     def joined(self) -> bool:
@@ -64,23 +93,37 @@ class HostFacts:
     @property
     def kubeadm(self) -> str:
         """`running`, `failed` or `idle`: our kubeadm unit on the host."""
-        active = self.units[f"{UNIT}.service"]["active"]
+        active = self.units[f"{UNIT}.service"].active
         return {"active": "running", "activating": "running", "failed": "failed"}.get(active, "idle")
 
 
-def look(ssh: Ssh, wanted: Bundle) -> HostFacts:
-    """Facts of a host, in one round trip."""
+class ChangeEnd(AnswerPart):
+    """How a change ended: the command that failed, None when all went well, its exit code and output."""
+
+    failed: Sequence[str] | None
+    code: int = 0
+    output: str = ""
+
+
+def look(ssh: Ssh, wanted: Bundle, *, seconds: float = SECONDS) -> HostFacts:
+    """Facts of a host, in one round trip. Raises `FailedError` or `DeadlineError` for one that is silent."""
+    reading = readers(wanted)
     answer = _ask(
         ssh,
         wanted.host,
+        programs.LOOK,
         {
-            "verb": "look",
             "files": [
                 *(file.path for file in wanted.files),
                 *([KUBELET_CONFIG] if wanted.kubelet else []),
             ],
             "sysctls": list(wanted.sysctls),
-            "units": [*(unit.name for unit in wanted.units), f"{UNIT}.service"],
+            "units": list(
+                dict.fromkeys((*(unit.name for unit in wanted.units), *reading, f"{UNIT}.service"))
+            ),
+            "written": list(dict.fromkeys(path for files in reading.values() for path in files)),
+            "static_pods": read_at_start() if wanted.kubelet else {},
+            "links": list(wanted.pod_interfaces),
             "exists": list(EVIDENCE),
             "owned": list(wanted.owned),
             "equipment": equipment.asked(wanted),
@@ -88,8 +131,9 @@ def look(ssh: Ssh, wanted: Bundle) -> HostFacts:
             if any(file.path == firewall.FILE for file in wanted.files)
             else None,
         },
+        seconds,
     )
-    return HostFacts(**answer)
+    return fit(wanted.host, "state", TypeAdapter(HostFacts), answer)
 
 
 def compare(wanted: Bundle, facts: HostFacts) -> tuple[HostChange, ...]:
@@ -98,7 +142,7 @@ def compare(wanted: Bundle, facts: HostFacts) -> tuple[HostChange, ...]:
         HostChange(f"finish what an earlier run began: {shlex.join(command)}", commands=(tuple(command),))
         for command in facts.pending
     ]
-    changes += equipment.missing(wanted, equipment.Held(**facts.equipment))
+    changes += equipment.missing(wanted, facts.equipment)
     changes += [change for file in wanted.files if (change := _file_change(file, facts.files[file.path]))]
     changes += [_removal(path, seen) for path, seen in facts.strangers.items()]
     held = facts.files.get(KUBELET_CONFIG)
@@ -111,7 +155,13 @@ def compare(wanted: Bundle, facts: HostFacts) -> tuple[HostChange, ...]:
         sentence = f"load {firewall.FILE}: table {firewall.TABLE} {STATES[facts.firewall]}"
         changes.append(HostChange(sentence, commands=actions(("reload nftables",))))
     changes += _sysctl_changes(wanted, facts)
-    changes += [change for unit in wanted.units for change in _unit_changes(unit, facts)]
+    for unit in wanted.units:
+        expected = unit.started_by == "boot" or facts.joined
+        changes += unit_changes(unit, facts.units[unit.name], expected=expected)
+    done = {command for change in changes for command in change.commands}
+    changes += [
+        change for change in outdated(wanted, facts.units, facts.written) if not done >= {*change.commands}
+    ]
     if SYSCTL_FILE in written:
         load = ("sysctl", "--quiet", "--load", SYSCTL_FILE)
         changes.append(HostChange(f"load {SYSCTL_FILE}", commands=(load,)))
@@ -130,19 +180,6 @@ def _sysctl_changes(wanted: Bundle, facts: HostFacts) -> list[HostChange]:
     ]
 
 
-def _unit_changes(unit: Unit, facts: HostFacts) -> list[HostChange]:
-    """A unit is enabled, and started where it should run by now."""
-    seen, changes = facts.units[unit.name], []
-    if seen["enabled"] != "enabled":
-        enable = ("systemctl", "enable", "--quiet", unit.name)
-        changes.append(HostChange(f"enable {unit.name}", commands=(enable,)))
-    expected = unit.started_by == "boot" or facts.joined
-    if expected and seen["active"] not in ("active", "activating", "reloading"):
-        start = ("systemctl", "start", unit.name)
-        changes.append(HostChange(f"start {unit.name} (it is {seen['active']})", commands=(start,)))
-    return changes
-
-
 def _not_locked_out(wanted: Bundle, facts: HostFacts) -> None:
     """A firewall that shuts this very session out would be the last thing we did to the host."""
     if facts.client and not any(ip_address(facts.client) in network for network in wanted.operators):
@@ -153,12 +190,12 @@ def _not_locked_out(wanted: Bundle, facts: HostFacts) -> None:
         )
 
 
-def _file_change(file: File, seen: dict[str, str] | None) -> HostChange | None:
-    before = base64.b64decode(seen["text"]).decode(errors="replace") if seen else ""
+def _file_change(file: File, seen: HeldFile | None) -> HostChange | None:
+    before = seen.content if seen else ""
     if seen and before == file.text:
-        if (seen["mode"], seen["owner"]) == (file.mode, file.owner):
+        if (seen.mode, seen.owner) == (file.mode, file.owner):
             return None
-        sentence = f"{file.path}: {seen['mode']} {seen['owner']} -> {file.mode} {file.owner}"
+        sentence = f"{file.path}: {seen.mode} {seen.owner} -> {file.mode} {file.owner}"
         return HostChange(sentence, file=file)
     diff = "".join(
         difflib.unified_diff(
@@ -169,23 +206,21 @@ def _file_change(file: File, seen: dict[str, str] | None) -> HostChange | None:
     return HostChange(f"write {file.path}{then}", diff=diff, file=file, commands=actions(file.on_change))
 
 
-def _removal(path: str, seen: dict[str, str]) -> HostChange:
+def _removal(path: str, seen: HeldFile) -> HostChange:
     # such files are read when they are used, so nothing is to be reloaded after one is gone
-    before = base64.b64decode(seen["text"]).decode(errors="replace")
-    diff = "".join(difflib.unified_diff(before.splitlines(keepends=True), [], path, "/dev/null"))
+    diff = "".join(difflib.unified_diff(seen.content.splitlines(keepends=True), [], path, "/dev/null"))
     return HostChange(f"remove {path}", diff=diff, remove=path)
 
 
-def _kubelet_change(wanted: dict[str, Any], held: dict[str, str]) -> list[HostChange]:
+def _kubelet_change(wanted: dict[str, Any], held: HeldFile) -> list[HostChange]:
     """Our settings in the file that kubeadm wrote, if one of them differs; the others stay as they are."""
-    before = base64.b64decode(held["text"]).decode(errors="replace")
-    settings: dict[str, Any] = yaml.safe_load(before) or {}
+    settings: dict[str, Any] = yaml.safe_load(held.content) or {}
     differing = {key: value for key, value in wanted.items() if settings.get(key) != value}
     if not differing:
         return []
     named = ", ".join(f"{key}: {settings.get(key)} -> {value}" for key, value in differing.items())
-    text = yaml.safe_dump(settings | differing, sort_keys=True)
-    file = File(KUBELET_CONFIG, text, held["owner"], held["mode"], ("restart kubelet",))
+    text = as_kubernetes(settings | differing)
+    file = File(KUBELET_CONFIG, text, held.owner, held.mode, ("restart kubelet",))
     change = _file_change(file, held)
     sentence = f"{KUBELET_CONFIG}: {named}; then restart kubelet"
     return [replace(change, sentence=sentence)] if change else []
@@ -202,7 +237,6 @@ def apply(ssh: Ssh, host: str, changes: Iterable[HostChange]) -> None:
     # systemd must know a unit's new file before the unit is touched
     commands.sort(key=lambda command: command != ("systemctl", "daemon-reload"))
     request = {
-        "verb": "change",
         "write": [
             {
                 "path": change.file.path,
@@ -216,16 +250,15 @@ def apply(ssh: Ssh, host: str, changes: Iterable[HostChange]) -> None:
         "remove": [change.remove for change in listed if change.remove],
         "commands": commands,
     }
-    answer = _ask(ssh, host, request)
-    if answer["failed"]:
-        raise CommandError(host, shlex.join(answer["failed"]), answer["code"], answer["output"])
+    answer = _ask(ssh, host, programs.CHANGE, request)
+    done = fit(host, "change", TypeAdapter(ChangeEnd), answer)
+    if done.failed:
+        raise CommandError(host, shlex.join(done.failed), done.code, done.output)
     equipment.bring_after(ssh, host, listed)
 
 
-def _ask(ssh: Ssh, host: str, request: dict[str, Any]) -> dict[str, Any]:
-    said = ssh.run(host, programs.command(programs.CHANGE), seconds=60, stdin=json.dumps(request))
-    try:
-        answer: dict[str, Any] = json.loads(said)
-    except ValueError as error:
-        raise FailedError(f"{host}: an answer that is no JSON: {said[:200]!r}") from error
-    return answer
+def _ask(
+    ssh: Ssh, host: str, program: Path, request: dict[str, Any], seconds: float = SECONDS
+) -> dict[str, Any]:
+    said = ssh.run(host, programs.command(program), seconds=seconds, stdin=json.dumps(request))
+    return read(host, said)

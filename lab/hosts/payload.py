@@ -1,17 +1,18 @@
 """What a machine needs beside its files: packages, kernel modules, programs and images, brought over SSH.
 
-Machines whose provider lays all of it below their root are left out. Programs and images come from our
+Machines whose provider lays all of it below their root are asked for their images alone: containerd writes
+there, so one can be lost. Programs and images come from our
 store, so a machine needs no download site for them; packages come from its own distribution.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lab.artifacts.images import image_id
+from lab.answers import AnswerPart
+from lab.artifacts.images import is_sandbox
 from lab.hosts.changes import INCOMING, HostChange, actions
 from lab.render.bundle import Bundle
 from lab.ssh import Ssh
@@ -19,37 +20,36 @@ from lab.ssh import Ssh
 PACKAGE_SECONDS = 900
 SEND_SECONDS = 300
 """One program or image: 130 MB at most, and a card of a Raspberry Pi writes some 20 MB a second."""
-PINNED = "registry.k8s.io/pause:"
 APT = ("apt-get", "-qq", "-o", "Dpkg::Options::=--force-confold", "-o", "DPkg::Lock::Timeout=300")
 """Files of ours that lie there win over the package's; a machine's own nightly update is waited for."""
 
 
-@dataclass(frozen=True)
-class Held:
-    """What a host has of its equipment: missing packages and modules, digests of programs, ids of images."""
+class Held(AnswerPart):
+    """What a host has of its equipment: missing packages and modules, digests of programs, ids of images.
 
-    missing_packages: list[str] = field(default_factory=list)
-    missing_modules: list[str] = field(default_factory=list)
-    programs: dict[str, str] = field(default_factory=dict)
-    images: dict[str, str] = field(default_factory=dict)
+    `images` is None where no container runtime answers.
+    """
+
+    missing_packages: Sequence[str] = ()
+    missing_modules: Sequence[str] = ()
+    programs: Mapping[str, str] = {}
+    images: Mapping[str, str] | None = None
 
 
 def asked(wanted: Bundle) -> dict[str, Any] | None:
-    """What to ask a host about its equipment; None for one whose provider brings it."""
-    if wanted.stock is None:
+    """What to ask a host about its equipment; None for one that needs none of us."""
+    if wanted.stock is None and not wanted.images:
         return None
+    whole = wanted.stock is not None
     return {
-        "packages": list(wanted.packages),
-        "modules": list(wanted.modules),
-        "programs": [item.path for item in wanted.binaries],
+        "packages": list(wanted.packages) if whole else [],
+        "modules": list(wanted.modules) if whole else [],
+        "programs": [item.path for item in wanted.binaries] if whole else [],
     }
 
 
 def missing(wanted: Bundle, held: Held) -> list[HostChange]:
     """What is to be brought, in the order in which it is needed."""
-    stock = wanted.stock
-    if stock is None:
-        return []
     changes = []
     if held.missing_packages:
         names = tuple(held.missing_packages)
@@ -57,17 +57,21 @@ def missing(wanted: Bundle, held: Held) -> list[HostChange]:
     if held.missing_modules:
         command = ("modprobe", "--all", *held.missing_modules)
         changes.append(HostChange(f"load modules {', '.join(held.missing_modules)}", commands=(command,)))
-    for item in wanted.binaries:
-        program = stock.programs[item.artifact]
+    programs = wanted.stock.programs if wanted.stock else {}
+    for item in wanted.binaries if wanted.stock else ():
+        program = programs[item.artifact]
         digest = program.name
         if held.programs.get(item.path) != digest:
             put = ("install", "-D", "-m", "0755", f"{INCOMING}/{digest}", item.path)
             changes.append(
                 HostChange(f"install {item.path}", commands=(put, *actions(item.on_change)), program=program)
             )
-    for reference, tar in stock.images.items():
-        if held.images.get(reference) != image_id(tar):
-            changes.append(HostChange(f"import image {reference}", image=(reference, tar)))
+    # a new machine has no runtime yet; where its provider has laid images, a silent runtime says nothing
+    unknown = held.images is None and wanted.stock is None
+    there = held.images or {}
+    for reference, image in wanted.images.items() if not unknown else ():
+        if there.get(reference) != image.id:
+            changes.append(HostChange(f"import image {reference}", image=image))
     return changes
 
 
@@ -94,10 +98,11 @@ def bring_after(ssh: Ssh, host: str, changes: Iterable[HostChange]) -> None:
     """Images, into a containerd that runs by now; what waited in `INCOMING` is installed and goes."""
     ctr = "/usr/local/bin/ctr --namespace k8s.io images"
     listed = tuple(changes)
-    for reference, tar in (change.image for change in listed if change.image):
-        ssh.run(host, f"{ctr} import --snapshotter overlayfs - >/dev/null", seconds=SEND_SECONDS, stdin=tar)
-        if reference.startswith(PINNED):
+    for image in (change.image for change in listed if change.image):
+        command = f"{ctr} import --snapshotter overlayfs - >/dev/null"
+        ssh.run(host, command, seconds=SEND_SECONDS, stdin=image.write_to)
+        if is_sandbox(image.reference):
             # the sandbox image must survive the kubelet's clean-up of images
-            ssh.run(host, f"{ctr} label {reference} io.cri-containerd.pinned=pinned >/dev/null")
+            ssh.run(host, f"{ctr} label {image.reference} io.cri-containerd.pinned=pinned >/dev/null")
     if any(change.program for change in listed):
         ssh.run(host, f"rm -rf {INCOMING}")

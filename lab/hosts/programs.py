@@ -5,10 +5,14 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-CHANGE = Path(__file__).with_name("remote.py")
-"""Looks at files and units, and changes what differs."""
+LOOK = Path(__file__).with_name("remote_look.py")
+"""Says what a host is of its bundle, and what runs there; changes nothing."""
+CHANGE = Path(__file__).with_name("remote_change.py")
+"""Writes and removes files, and runs commands."""
 FACTS = Path(__file__).with_name("remote_facts.py")
 """Says what the host is; changes nothing."""
+SETTLED = Path(__file__).with_name("remote_settled.py")
+"""Says what a master's control plane was started with; changes nothing."""
 
 
 def command(program: Path) -> str:

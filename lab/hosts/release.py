@@ -29,11 +29,16 @@ _DOCUMENT = "/run/plumbline/reset.yaml"
 
 
 def release(ssh: Ssh, inventory: Inventory, name: str) -> None:
-    """Take the machine out of the cluster and remove what the lab put there; running it again is harmless.
+    """Take the machine out of the cluster and remove what the lab put there; idempotent.
 
     Raises `CommandError` with the output of the step that failed.
     """
-    ssh.run(name, script(inventory, name), seconds=SECONDS, stdin=kubeadm.reset(Traits(shares_kernel=True)))
+    ssh.run(
+        name,
+        script(inventory, name),
+        seconds=SECONDS,
+        stdin=kubeadm.reset(inventory, Traits(shares_kernel=True)),
+    )
 
 
 def script(inventory: Inventory, name: str) -> str:

@@ -2,7 +2,7 @@
 
 Standard library only, Python 3.10 or later. Changes nothing. Reads a request as JSON from standard input and
 writes one JSON object: a value for each section, or `{"error": text}` for a section that could not be read,
-so that one missing program never hides the rest.
+so that one missing program never hides the rest. `facts.py` beside it holds the record of each section.
 """
 
 from __future__ import annotations
@@ -55,7 +55,6 @@ def system(_: dict[str, Any]) -> dict[str, Any]:
         "product_uuid": text("/sys/class/dmi/id/product_uuid")
         if os.access("/sys/class/dmi/id/product_uuid", os.R_OK)
         else "",
-        "boot_id": text("/proc/sys/kernel/random/boot_id"),
         "page_size": os.sysconf("SC_PAGE_SIZE"),
         "cpus": os.cpu_count(),
         "memory_kib": int(re.search(r"MemTotal:\s+(\d+)", text("/proc/meminfo")).group(1)),  # type: ignore[union-attr]
@@ -102,16 +101,23 @@ def modules(request: dict[str, Any]) -> dict[str, bool]:
     return {name: Path("/sys/module", name.replace("-", "_")).exists() for name in request["modules"]}
 
 
-def units(request: dict[str, Any]) -> dict[str, dict[str, str]]:
+def units(request: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """State of systemd units and the seconds for which each has been active."""
-    wanted = "Id,LoadState,ActiveState,SubState,UnitFileState,NRestarts,ActiveEnterTimestampMonotonic"
+    wanted = "Id,ActiveState,SubState,UnitFileState,NRestarts,ActiveEnterTimestampMonotonic"
     output = said("systemctl", "show", f"--property={wanted}", *request["units"])
     now = time.clock_gettime(time.CLOCK_MONOTONIC)
     found = {}
     for name, block in zip(request["units"], output.strip().split("\n\n"), strict=True):
         state = dict(line.split("=", 1) for line in block.splitlines())
         since = int(state.pop("ActiveEnterTimestampMonotonic") or 0) / 1e6
-        found[name] = state | {"active_seconds": f"{now - since:.1f}" if since else "0"}
+        found[name] = {
+            "active": state["ActiveState"],
+            "sub": state["SubState"],
+            "enabled": state["UnitFileState"],
+            # of services alone
+            "restarts": int(state.get("NRestarts") or 0),
+            "active_seconds": round(now - since, 1) if since else 0.0,
+        }
     return found
 
 
@@ -141,11 +147,10 @@ def links(_: dict[str, Any]) -> list[dict[str, Any]]:
             "mtu": link["mtu"],
             "mac": link.get("address", ""),
             "master": link.get("master", ""),
-            "kind": link.get("linkinfo", {}).get("info_kind", ""),
             "flags": link["flags"],
             "addresses": [f"{item['local']}/{item['prefixlen']}" for item in link["addr_info"]],
         }
-        for link in json.loads(said("ip", "-j", "-d", "address", "show"))
+        for link in json.loads(said("ip", "-j", "address", "show"))
     ]
 
 
@@ -186,7 +191,6 @@ def runtime(_: dict[str, Any]) -> dict[str, Any]:
     return {
         "systemd_cgroup": config["containerd"]["runtimes"]["runc"]["options"].get("SystemdCgroup", False),
         "sandbox_image": config.get("sandboxImage", ""),
-        "snapshotter": config["containerd"].get("snapshotter", ""),
     }
 
 
@@ -222,10 +226,10 @@ def disks(_: dict[str, Any]) -> dict[str, Any]:
     return {"filesystems": found, "etcd_bytes": database.stat().st_size if database.exists() else 0}
 
 
-def clock(_: dict[str, Any]) -> dict[str, str]:
+def clock(_: dict[str, Any]) -> dict[str, Any]:
     """Time synchronisation as chrony tells it."""
     fields = said("chronyc", "-c", "tracking").strip().split(",")
-    return {"reference": fields[1], "offset_seconds": fields[4], "leap": fields[-1]}
+    return {"offset_seconds": float(fields[4]), "leap": fields[-1]}
 
 
 SECTIONS = (

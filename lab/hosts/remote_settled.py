@@ -35,20 +35,24 @@ def running() -> dict[str, list[list[str]]]:
     return found
 
 
-def served(processes: dict[str, list[list[str]]]) -> tuple[str, int]:
-    """The certificate that the API server serves right now, "" for none, and its port."""
+def port_of(processes: dict[str, list[list[str]]]) -> int:
+    """The port of the API server that runs, as kubeadm tells it; 0, where nobody answers, while none does."""
     flags = " ".join(word for line in processes.get("kube-apiserver", []) for word in line)
     port = re.search(r"--secure-port=(\d+)", flags)
-    number = int(port.group(1)) if port else 6443
+    return int(port.group(1)) if port else 0
+
+
+def served(port: int) -> str:
+    """The certificate that the API server serves right now, "" for none."""
     try:
-        return ssl.get_server_certificate(("127.0.0.1", number), timeout=5), number
+        return ssl.get_server_certificate(("127.0.0.1", port), timeout=5)
     except (OSError, ValueError):
-        return "", number
+        return ""
 
 
-def healthy(port: int) -> dict[str, bool]:
+def healthy(port: int, controllers: int) -> dict[str, bool]:
     """Whether the API server is ready and the controller manager well, asked on this machine alone."""
-    asked = {"kube-apiserver": f"{port}/readyz", "kube-controller-manager": "10257/healthz"}
+    asked = {"kube-apiserver": f"{port}/readyz", "kube-controller-manager": f"{controllers}/healthz"}
     context = ssl._create_unverified_context()
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
@@ -87,13 +91,13 @@ def main() -> None:
     """Answer the request."""
     request = json.load(sys.stdin)
     processes = running()
-    certificate, port = served(processes)
+    port = port_of(processes)
     answer = {
         "joined": Path(request["joined"]).exists(),
         "running": processes,
         "manifests": {path.name: text(path) for path in sorted(MANIFESTS.glob("*"))},
-        "served": certificate,
-        "healthy": healthy(port),
+        "served": served(port),
+        "healthy": healthy(port, request["controllers"]),
         "certificate": text(CERTIFICATE),
         "documents": documents(port, request["documents"]) if request["documents"] else None,
     }

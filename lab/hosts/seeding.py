@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab.errors import FailedError, InputError
+from lab.inventory.hardware import raspberry_pis
 from lab.inventory.models import Inventory
 from lab.render.bundle import Bundle
 
@@ -19,7 +20,7 @@ LINUX = ("etc", "usr", "bin", "home", "var")
 def write(wanted: Bundle, files: Mapping[str, str], folder: Path) -> list[str]:
     """Put `files` and the kernel options of the machine into `folder`; names of what was changed.
 
-    Running it again changes nothing. Raises `InputError` for a folder that is not the first partition of an
+    Idempotent. Raises `InputError` for a folder that is not the first partition of an
     Ubuntu card, `FailedError` when the card cannot be written.
     """
     check(folder, mounts=Path("/proc/self/mountinfo").read_text())
@@ -93,10 +94,8 @@ def filesystem(folder: Path, mounts: str) -> str:
 
 def check_host(inventory: Inventory, name: str) -> None:
     """Refuse a machine that no card belongs to; raises `InputError` with those that have one."""
-    if name not in inventory.hosts or not inventory.hosts[name].hardware.startswith("raspberry-pi"):
-        pis = [
-            host for host, machine in inventory.hosts.items() if machine.hardware.startswith("raspberry-pi")
-        ]
+    pis = raspberry_pis(inventory)
+    if name not in pis:
         raise InputError(
             f"{name}: is no Raspberry Pi of {inventory.lab}, so no card belongs to it",
             next_step=f"name one of {', '.join(pis)}" if pis else "set hardware: raspberry-pi-5 on the host",

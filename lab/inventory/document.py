@@ -16,7 +16,8 @@ from ruamel.yaml import YAML, events
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
-from lab.inventory.problems import Loc, Mark, Problem
+from lab.inventory.doubts import doubts
+from lab.inventory.problems import Loc, Problem, TextMark
 
 Event = Any
 """ruamel.yaml's event classes carry no types."""
@@ -53,8 +54,10 @@ class Document:
     """The data of a file, the mark of every path, and what was refused on the way."""
 
     data: Any = None
-    marks: dict[Loc, Mark] = field(default_factory=dict)
+    marks: dict[Loc, TextMark] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    doubts: list[Problem] = field(default_factory=list)
+    """Values that YAML reads otherwise than they look: empty, or cut by a comment."""
 
 
 @dataclass
@@ -65,6 +68,8 @@ class _Frame:
     items: dict[str, Any] | list[Any]
     key: str | None = None
     key_line: int = 0
+    key_end: Event = None
+    """The parser's mark behind the key."""
     repeated: bool = False
     anchor: str | None = None
     record: list[Event] | None = None
@@ -77,7 +82,7 @@ def read(text: str) -> Document:
     Raises `Unreadable` for what is not YAML, has more than one document, or is deeper or longer than the
     limits; repeated keys and tags are collected in `problems`.
     """
-    builder = _Builder()
+    builder = _Builder(text)
     try:
         for event in YAML(typ="safe", pure=True).parse(text):
             builder.take(event)
@@ -98,8 +103,9 @@ def read(text: str) -> Document:
 class _Builder:
     """Puts events together to plain data."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
         self.document = Document()
+        self.text = text
         self.stack: list[_Frame] = []
         self.nodes = 0
         self.started = False
@@ -121,9 +127,10 @@ class _Builder:
                 if frame.anchor and frame.record:
                     self.anchors[frame.anchor] = frame.record
             elif isinstance(event, events.NodeEvent):
-                self._node(event, line, None if replayed else event.anchor)
+                self._node(event, line, replayed)
 
-    def _node(self, event: Event, line: int, anchor: str | None) -> None:
+    def _node(self, event: Event, line: int, replayed: bool) -> None:
+        anchor = None if replayed else event.anchor
         self.nodes += 1
         if self.nodes > MAX_NODES:
             rule = f"has more than {MAX_NODES} values, aliases counted as written out"
@@ -137,7 +144,7 @@ class _Builder:
             return
         if anchor:
             self.anchors[anchor] = [event]
-        self._scalar(event, line)
+        self._scalar(event, line, replayed)
 
     def _start(self, event: Event, line: int) -> None:
         if self.started:
@@ -165,14 +172,21 @@ class _Builder:
             return (*frame.path, len(frame.items)), 0
         return (*frame.path, frame.key) if frame.key is not None else frame.path, frame.key_line
 
-    def _scalar(self, event: Event, line: int) -> None:
+    def _scalar(self, event: Event, line: int, replayed: bool) -> None:
         frame = self.stack[-1] if self.stack else None
         if frame and isinstance(frame.items, dict) and frame.key is None:
+            frame.key_end = event.end_mark
             self._key(frame, event.value, line)
             return
         plain = event.implicit[0] and event.style in (None, "")
         written = f'"{event.value}"' if event.style in ("'", '"') else event.value
-        self._put(meaning(event.value) if plain else event.value, line, written)
+        value = meaning(event.value) if plain else event.value
+        path = self._put(value, line, written)
+        if plain and path and not replayed:
+            # the parser puts the end of an empty value where the next thing begins
+            of_key = frame is not None and isinstance(frame.items, dict) and not event.value
+            end = frame.key_end if frame and of_key else event.end_mark
+            self.document.doubts += doubts(path, event.value, value, self.text, end.index)
 
     def _key(self, frame: _Frame, key: str, line: int) -> None:
         frame.key, frame.key_line = key, line
@@ -196,7 +210,7 @@ class _Builder:
     def _put(self, value: Any, line: int, text: str) -> Loc | None:
         path, key_line = self._place()
         if path is not None:
-            self.document.marks[path] = Mark(key_line or line, text)
+            self.document.marks[path] = TextMark(key_line or line, text)
         if not self.stack:
             self.document.data = value
             return path

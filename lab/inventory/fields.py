@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from math import ceil, floor
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from lab.inventory import withdrawn
-from lab.inventory.problems import Loc, Problem, Source, Unfit, closest, shown
-from lab.inventory.shape import keys_at, meant, place, refused
+from lab.inventory.document import meaning
+from lab.inventory.problems import Loc, Problem, SourceText, Unfit, closest, shown
+from lab.inventory.shape import FieldPlace, keys_at, meant, place, refused
 
 _KINDS = {"model": "mapping", "dict": "mapping", "mapping": "mapping", "tuple": "list"}
 _NO_VALUE = ""
+TOLD_BELOW = 1e15
+"""A larger number is no slip of the pen, and a float cannot hold its neighbours."""
 
 
-def problems(error: ValidationError, source: Source) -> list[Problem]:
+def problems(error: ValidationError, source: SourceText) -> list[Problem]:
     """One problem for each error of the model, in the order of the file."""
     details = error.errors(include_url=False)
     unknown = [refused(item) for item in details if item["type"] == "extra_forbidden"]
@@ -31,7 +35,7 @@ def problems(error: ValidationError, source: Source) -> list[Problem]:
     return sorted(found, key=lambda problem: source.line(problem.path))
 
 
-def _problem(detail: ErrorDetails, source: Source) -> Problem:
+def _problem(detail: ErrorDetails, source: SourceText) -> Problem:
     path = refused(detail)
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden" and path in withdrawn.WITHDRAWN:
@@ -56,7 +60,9 @@ def _problem(detail: ErrorDetails, source: Source) -> Problem:
     return Problem(path, rule, fix)
 
 
-def _type_rule(kind: str, value: Any, context: dict[str, Any], path: Loc, source: Source) -> tuple[str, str]:
+def _type_rule(
+    kind: str, value: Any, context: dict[str, Any], path: Loc, source: SourceText
+) -> tuple[str, str]:
     is_ = f"is {_described(value, path, source)}"
     written = source.marks[path].text if path in source.marks and not isinstance(value, str) else str(value)
     here = place(path)
@@ -68,9 +74,9 @@ def _type_rule(kind: str, value: Any, context: dict[str, Any], path: Loc, source
                 return f"{is_}; must be text of three numbers", 'write all three and quote it, as "1.31.0"'
             return f"{is_}; must be text", f'quote it: "{shown(written)}"'
         case "int_type" | "int_parsing" | "int_from_float":
-            return f"{is_}; must be a whole number", f"write {_number(written)}"
+            return f"{is_}; must be a whole number", f"write {_whole(written, here)}"
         case "float_type" | "finite_number":
-            return f"{is_}; must be a number", f"write {_number(written)}"
+            return f"{is_}; must be a number", f"write {_plain(written) or 'it without quotes, as 2.5'}"
         case "bool_type":
             return f"{is_}; must be true or false", f"write {_truth(written)}, without quotes"
         case "enum" | "literal_error":
@@ -97,7 +103,7 @@ def _type_rule(kind: str, value: Any, context: dict[str, Any], path: Loc, source
             return f"cannot be used ({kind.replace('_', ' ')})", f"write {_purpose(path)}"
 
 
-def _described(value: Any, path: Loc, source: Source) -> str:
+def _described(value: Any, path: Loc, source: SourceText) -> str:
     """What a value is, for a person; a number that reads differently from how it was written says so."""
     match value:
         case None:
@@ -114,9 +120,20 @@ def _described(value: Any, path: Loc, source: Source) -> str:
     return "text"
 
 
-def _number(written: str) -> str:
+def _plain(written: str) -> str:
+    """The whole number that was written with quotes or leading zeros; "" for anything else."""
     digits = written.strip().lstrip("0")
-    return digits if digits.isascii() and digits.isdigit() else "a decimal number without quotes, as 4"
+    return digits if digits.isascii() and digits.isdigit() else ""
+
+
+def _whole(written: str, here: FieldPlace | None) -> str:
+    """What to write for a whole number: the nearest that the field takes, if a number was written."""
+    number = meaning(written.strip())
+    if isinstance(number, float) and abs(number) < TOLD_BELOW:
+        near = dict.fromkeys((floor(number), ceil(number)))
+        taken = [str(value) for value in near if here is None or here.holds(value)]
+        return " or ".join(taken) or "digits alone, as 4"
+    return _plain(written) or "digits alone, without quotes, as 4"
 
 
 def _truth(written: str) -> str:

@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 from lab.errors import InputError
+from lab.inventory.problems import shown
 
 FOLDER = Path(__file__).resolve().parents[2] / "inventory"
 MAX_BYTES = 1 << 20
@@ -17,12 +18,16 @@ def locate(name_or_path: str) -> Path:
 
     Raises `InputError` when there is none, with the names that exist.
     """
-    is_name = "/" not in name_or_path and not name_or_path.endswith((".yaml", ".yml"))
+    # `.` and `..` are folders, and what begins with a dot is no lab's name
+    is_name = "/" not in name_or_path and not (
+        name_or_path.endswith((".yaml", ".yml")) or name_or_path.startswith(".")
+    )
     path = FOLDER / f"{name_or_path}.yaml" if is_name else Path(name_or_path)
     if "\0" not in name_or_path and name_or_path and path.exists():
         return path
     known = sorted(file.stem for file in FOLDER.glob("*.yaml"))
-    kind = f"inventory {name_or_path!r}" if is_name else f"inventory file {name_or_path!r}"
+    given = shown(name_or_path) or '""'
+    kind = f"inventory {given}" if is_name else f"inventory file {given}"
     wanted = str(path.relative_to(FOLDER.parent)) if is_name else "that path"
     raise InputError(
         f"{kind}: {wanted} does not exist; there are: {', '.join(known) or 'none'}",
@@ -46,6 +51,9 @@ def read_text(path: Path) -> str:
     """
     name = display(path)
     try:
+        if path.is_dir():
+            files = ", ".join(sorted(file.name for file in path.glob("*.y*ml"))) or "no YAML file"
+            raise InputError(f"{name}: is a folder with {files} in it; name the inventory's file after -i")
         if not stat.S_ISREG(path.stat().st_mode):
             raise InputError(f"{name}: is not a regular file; name the inventory's YAML file after -i")
         with path.open("rb") as file:

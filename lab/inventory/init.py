@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from ipaddress import IPv4Address
+from collections.abc import Callable, Collection, Mapping
+from ipaddress import IPv4Address, IPv4Network
+from itertools import islice
 from pathlib import Path
 
 from lab.errors import InputError
@@ -17,6 +18,7 @@ from lab.inventory.problems import Unfit
 from lab.inventory.providers import Init, Question, names, rules_of
 from lab.inventory.ranges import AddressRange, parse_network
 from lab.inventory.rehearsal import stand_ins
+from lab.inventory.rules.named import in_text
 from lab.inventory.rules.networks import free_network
 
 _BARE = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9]")
@@ -120,19 +122,19 @@ def written(name: str, answers: dict[str, str]) -> str:
         raise InputError(f"init: lan: {answers['lan']}: {error.rule}; {error.fix}") from None
     pods = free_network(16, [lan]) or lan
     masters, workers = _count(answers, "masters"), _count(answers, "workers")
-    first = int(lan.network_address) + (10 if lan.prefixlen <= 24 else 2)
-    last = int(lan.broadcast_address) - 1
-    pool = first + 1 + masters + workers
-    if pool > last:
-        rule = f"has no room for {1 + masters + workers} machines and a pool"
-        raise InputError(f"init: lan: {lan}: {rule}; choose a larger network, or fewer machines")
-    new = NewLab(AddressRange(IPv4Address(pool), IPv4Address(last)), workers)
     names = ["haproxy", *_numbered("master", masters), *_numbered("worker", workers)]
     own = _of_provider(answers)
+    # a hypervisor may stand in the machines' own LAN
+    taken = {address for question in own.questions for address in in_text(answers[question.key])}
+    addresses, pool = _free(lan, len(names), taken)
+    if pool is None:
+        rule = f"has no room for {len(names)} machines and a pool"
+        raise InputError(f"init: lan: {lan}: {rule}; choose a larger network, or fewer machines")
+    new = NewLab(pool, workers)
     values = answers | {item.key: _text(answers[item.key]) for item in own.questions if item.quoted}
     on = f", {own.host.format(**values)}" if own.host else ""
     hosts = "".join(
-        f"  {host}: {{role: {_ROLES[host.partition('-')[0]]}, address: {IPv4Address(first + number)}"
+        f"  {host}: {{role: {_ROLES[host.partition('-')[0]]}, address: {addresses[number]}"
         f"{on}{_SMALL if host == 'haproxy' else ''}}}\n"
         for number, host in enumerate(names)
     )
@@ -148,6 +150,22 @@ def written(name: str, answers: dict[str, str]) -> str:
         addons="\n".join(filter(None, (section.written(new) for _, section in sections()))),
         hosts=hosts,
     )
+
+
+def _free(
+    lan: IPv4Network, count: int, taken: Collection[IPv4Address]
+) -> tuple[list[IPv4Address], AddressRange | None]:
+    """Addresses for `count` machines, and the longest row behind them for add-ons; None: nothing is left."""
+    start = int(lan.network_address) + (10 if lan.prefixlen <= 24 else 2)
+    end = int(lan.broadcast_address)
+    stops = sorted(number for number in map(int, taken) if start <= number < end)
+    hosts = list(islice((number for number in range(start, end) if number not in stops), count))
+    first = hosts[-1] + 1 if len(hosts) == count else end
+    behind = [stop for stop in stops if stop >= first]
+    rows = zip([first, *(stop + 1 for stop in behind)], [*behind, end], strict=True)
+    begin, after = max(rows, key=lambda row: row[1] - row[0])
+    pool = AddressRange(IPv4Address(begin), IPv4Address(after - 1)) if begin < after else None
+    return [IPv4Address(number) for number in hosts], pool
 
 
 def _text(word: str) -> str:

@@ -17,7 +17,7 @@ from pydantic import Field, PrivateAttr
 
 from lab.inventory.providers import ProviderName, rules_of
 from lab.inventory.proxmox import Proxmox
-from lab.inventory.reaction import REACTIONS, Reaction
+from lab.inventory.reaction import CHECK_TIMEOUT, REACTIONS, ApiChecks, Reaction
 from lab.inventory.sections import (
     Containerd,
     HostPower,
@@ -27,11 +27,11 @@ from lab.inventory.sections import (
     LoadProfile,
     Model,
     Network,
-    Ssh,
+    SshSection,
     Thresholds,
     Verify,
 )
-from lab.inventory.settled import REBUILD
+from lab.inventory.settled import REBUILD, RECONFIGURE
 from lab.inventory.types import (
     Address,
     DnsLabel,
@@ -132,6 +132,7 @@ class Inventory(Model):
         le=60,
         description="How many times longer everything may take on slow machines before it is given up; the "
         "thresholds stay.",
+        json_schema_extra=RECONFIGURE,
     )
     network: Network
     hosts: Mapping[HostName, Host] = Field(min_length=1, description="Machines by name.")
@@ -144,7 +145,7 @@ class Inventory(Model):
     proxmox: Proxmox | None = Field(
         None, description="The Proxmox VE that carries the hypervisors' machines."
     )
-    ssh: Ssh = Ssh()
+    ssh: SshSection = SshSection()
     load: Mapping[DnsLabel, LoadProfile] = Field(
         default_factory=dict, description="Load profiles by name; `default` is there without being written."
     )
@@ -235,16 +236,16 @@ class Inventory(Model):
         return min(self.kubernetes.node_monitor_grace_seconds, self.reaction.grace or 600)
 
     @cached_property
-    def check_milliseconds(self) -> int:
-        """Pause between two checks of an API server by the balancer."""
-        slowest = self.load_balancer.check_interval_seconds * 1000
-        return min(slowest, self.reaction.check_milliseconds or slowest)
-
-    @cached_property
-    def connect_seconds(self) -> int:
-        """Time the balancer takes to connect to an API server."""
-        slowest = self.load_balancer.timeout_connect_seconds
-        return min(slowest, self.reaction.connect or slowest)
+    def api_checks(self) -> ApiChecks:
+        """How the balancer looks at API servers; a lab that is patient is so with them, too."""
+        pause = self.load_balancer.check_interval_seconds * 1000
+        connect = self.load_balancer.timeout_connect_seconds
+        return ApiChecks(
+            milliseconds=round(self.patience * min(pause, self.reaction.check_milliseconds or pause)),
+            fall=self.load_balancer.fall,
+            connect=round(self.patience * min(connect, self.reaction.connect or connect)),
+            timeout=round(self.patience * CHECK_TIMEOUT),
+        )
 
     @cached_property
     def client_environment(self) -> Mapping[str, str]:

@@ -1,7 +1,7 @@
 """What is wrong with an inventory, and how one problem becomes one line.
 
-A problem knows places (paths), never line numbers; a `Source` knows which line a path stands on and what is
-written there. So rules can be tested on models alone and every line of output looks the same.
+A problem knows places (paths), never line numbers; a `SourceText` knows which line a path stands on and what
+is written there. So rules can be tested on models alone and every line of output looks the same.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Mark:
+class TextMark:
     """Where a value stands: 1-based line, and its text as written ("" for lists and mappings)."""
 
     line: int
@@ -56,11 +56,11 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceText:
     """The file a problem is about: its name as people typed it, and the mark of every path in it."""
 
     name: str
-    marks: Mapping[Loc, Mark] = field(default_factory=dict)
+    marks: Mapping[Loc, TextMark] = field(default_factory=dict)
 
     def nearest(self, path: Loc) -> Loc:
         """The longest beginning of a path that stands in the file; () is the file itself."""
@@ -95,7 +95,7 @@ def shown(text: str) -> str:
     return plain if len(text) <= SHOWN_CHARACTERS else plain[:SHOWN_CHARACTERS] + "..."
 
 
-def line_of(problem: Problem, source: Source, value_of: Callable[[Loc], str]) -> str:
+def line_of(problem: Problem, source: SourceText, value_of: Callable[[Loc], str]) -> str:
     """One problem as `file:line: path: value: rule (other owners); fix`.
 
     `value_of` tells the default that was taken at a place that is not written in the file ("" if none). A
@@ -119,14 +119,14 @@ def line_of(problem: Problem, source: Source, value_of: Callable[[Loc], str]) ->
     return f"{'warning: ' if problem.warning else ''}{': '.join(parts)}; {problem.fix}"
 
 
-def _value(path: Loc, source: Source, value_of: Callable[[Loc], str]) -> str:
+def _value(path: Loc, source: SourceText, value_of: Callable[[Loc], str]) -> str:
     if path in source.marks:
         return shown(source.marks[path].text)
     default = value_of(path)
     return f"(default {shown(default)})" if default else ""
 
 
-def _owner(path: Loc, source: Source, value_of: Callable[[Loc], str]) -> str:
+def _owner(path: Loc, source: SourceText, value_of: Callable[[Loc], str]) -> str:
     value = _value(path, source, value_of)
     where = f", line {source.line(path)}" if path in source.marks else ""
     return f"{dotted(path)}{' ' + value if value else ''}{where}"

@@ -47,7 +47,7 @@ class Init(_Data):
     text: str = ""
 
 
-class Section(_Data):
+class NeededSection(_Data):
     """A section of the inventory that the provider cannot do without."""
 
     key: str
@@ -75,7 +75,7 @@ class ProviderRules(_Data):
     needs_hypervisor: bool = False
     vlan: bool = False
     """Whether it can give a machine's card a VLAN tag."""
-    section: Section | None = None
+    section: NeededSection | None = None
     init: Init = Init()
 
 

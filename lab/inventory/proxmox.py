@@ -15,10 +15,10 @@ from lab.inventory.types import Port, Server, Switch, System, Url
 _DIGITS = {"sha256": 64, "sha512": 128}
 
 
-def _fits(pattern: str, rule: str, fix: str) -> AfterValidator:
+def _fits(pattern: str, rule: str, fix: str, *, secret: bool = False) -> AfterValidator:
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text, re.ASCII):
-            raise Unfit(rule, fix)
+            raise Unfit(rule, fix, secret=secret)
         return text
 
     return AfterValidator(check)
@@ -31,6 +31,7 @@ Token = Annotated[
         r"[^\s:/!@]+@[A-Za-z][\w.-]+![A-Za-z][\w.-]+",
         "is not the name of an API token",
         "write it as plumbline@pve!build; its secret does not belong into a file of the project",
+        secret=True,  # who writes more than the name writes the secret behind it
     ),
 ]
 StorageName = Annotated[
@@ -63,7 +64,7 @@ Checksum = Annotated[
 ]
 
 
-class Image(Model):
+class CloudImage(Model):
     """A cloud image."""
 
     url: Url = Field(description="Where the hypervisor fetches it; a dated address, whose content stays.")
@@ -97,7 +98,7 @@ class Proxmox(Model):
     storage: StorageName = Field("local-lvm", description="Storage of the machines' disks.")
     image_storage: StorageName = Field("local", description="Storage with content type import.")
     snippets: Snippets = Snippets()
-    images: Mapping[System, Image] = Field(
+    images: Mapping[System, CloudImage] = Field(
         default_factory=dict, description="Cloud image of each operating system."
     )
     clone: Literal["linked", "full"] = Field(

@@ -45,6 +45,27 @@ class Reaction:
         return self.dead_connection + -(-self.lease // 4)
 
 
+CHECK_TIMEOUT = 2
+"""Seconds that /readyz may take, times the lab's patience: a slow API server is not a dead one."""
+
+
+@dataclass(frozen=True)
+class ApiChecks:
+    """How the balancer looks at API servers: milliseconds between two checks, and how many may fail; seconds
+    for a connection, and for the answer to a check."""
+
+    milliseconds: int
+    fall: int
+    connect: int
+    timeout: int
+
+    @property
+    def silence(self) -> int:
+        """Milliseconds that a master's kernel may leave data or probes unacknowledged; then its connections
+        end. As long as a dead one takes to miss its checks."""
+        return self.milliseconds * self.fall
+
+
 REACTIONS: dict[Name, Reaction] = {
     # upstream's own times: kubelet 10 s and 40 s, tolerations 300 s, HTTP/2 30 s and 15 s
     "default": Reaction(

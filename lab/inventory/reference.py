@@ -23,6 +23,10 @@ it is `rehearsal`.
 
 - `invoke validate -i NAME` checks a file and tells everything that is wrong at once, one line each: file and
   line, place, value as written, rule, other owners of a clash, and what to write instead.
+  What is allowed and hardly meant is a warning: a line `warning: FILE:LINE: ...` on standard error, counted
+  in the last line of `invoke validate`, and told again by `preflight`, `plan` and whatever changes the lab.
+  Beside errors they are told behind them. A script finds each under `findings` of `invoke preflight --json`.
+  Warnings change no exit code.
 - `invoke show -i NAME` prints the lab as it will be: every derived value, and what is left of each capacity.
 - `invoke init NAME` writes a new file. On a terminal it asks for what no option says, judges each answer by
   the rules below as soon as it is given, and asks again; Enter takes the default, Ctrl-C writes nothing.
@@ -32,9 +36,9 @@ it is `rehearsal`.
 
 ```
 $ invoke init mine
-Who makes the machines (lxc, vagrant, proxmox, static) [lxc]: docker
-  provider: docker: must be one of lxc, vagrant, proxmox, static; write one of them
-Who makes the machines (lxc, vagrant, proxmox, static) [lxc]:
+Who makes the machines (lxc, proxmox, static, vagrant) [lxc]: docker
+  provider: docker: must be one of lxc, proxmox, static, vagrant; write one of them
+Who makes the machines (lxc, proxmox, static, vagrant) [lxc]:
 Network of the machines [10.1.1.0/24]: 10.9.0.5/24
   init: lan: 10.9.0.5/24: has host bits set; write 10.9.0.0/24
 Network of the machines [10.1.1.0/24]: 10.9.0.0/24
@@ -46,7 +50,9 @@ inventory/mine.yaml: written
 
 The file is YAML 1.2: `no`, `on`, `010`, `0x1F` and `1:30` are text; only `true`, `false`, `null` and decimal
 numbers are not. Unknown keys, repeated keys and tags are refused. Text that looks like a number or a truth
-value is quoted: `rack: "12"`. The comment at the top of the shipped files lets editors complete and check:
+value is quoted: `rack: "12"`. So is text with a blank before `#`, where YAML begins a comment: `key: #x` is
+refused, and of `password: abc #def` it is said that the value is `abc`. The comment at the top of the shipped
+files lets editors complete and check:
 
 ```yaml
 # yaml-language-server: $schema=schema.json
@@ -153,9 +159,11 @@ def _type(kind: Schema, root: Schema) -> str:
         case "integer" | "number":
             word = "whole number" if kind["type"] == "integer" else "number"
             low, high = kind.get("minimum"), kind.get("maximum")
-            more = f" above {kind['exclusiveMinimum']:g}" if "exclusiveMinimum" in kind else ""
-            limits = f" {low} to {high}" if high is not None else f" from {low}" if low is not None else more
-            return word + limits
+            if low is not None:
+                return f"{word} {low} to {high}" if high is not None else f"{word} from {low}"
+            above = f"above {kind['exclusiveMinimum']:g}" if "exclusiveMinimum" in kind else ""
+            most = f"at most {high:g}" if high is not None else ""
+            return " ".join((word, ", ".join(filter(None, (above, most))))).rstrip()
         case "boolean":
             return "`true` or `false`"
         case "array":

@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.errors import InputError
 from lab.inventory.models import Host, Inventory
-from lab.inventory.providers import ProviderName, Section, names, rules_of
+from lab.inventory.providers import NeededSection, ProviderName, names, rules_of
 from lab.inventory.proxmox import Proxmox
 from lab.inventory.sections import Model
 
@@ -33,7 +33,7 @@ def _replaced(provider: str) -> dict[str, Any]:
     }
 
 
-def _section(provider: str) -> Section | None:
+def _section(provider: str) -> NeededSection | None:
     return rules_of(provider).section
 
 

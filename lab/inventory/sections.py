@@ -17,6 +17,7 @@ from lab.inventory.reaction import Name as Reaction
 from lab.inventory.settled import REBUILD, RECONFIGURE, UPGRADE
 from lab.inventory.tested import version_field
 from lab.inventory.types import (
+    PLAIN_BRIDGES,
     Address,
     Bridge,
     CommandLine,
@@ -34,6 +35,7 @@ from lab.inventory.types import (
     Version,
     VersionV,
     Whole,
+    Zone,
 )
 
 
@@ -74,7 +76,9 @@ class Kubernetes(Model):
         json_schema_extra=REBUILD,
     )
     proxy_mode: Literal["iptables", "nftables"] = Field(
-        "iptables", description="How kube-proxy works.", json_schema_extra=RECONFIGURE
+        "iptables",
+        description="How kube-proxy leads to services; nftables wants kernel 5.13 or newer on every node.",
+        json_schema_extra=RECONFIGURE,
     )
     node_monitor_grace_seconds: Whole = Field(
         50,
@@ -136,6 +140,9 @@ class Network(Model):
         None, description="Network of hypervisor and router; machines are administered from there."
     )
     nameservers: tuple[Address, ...] = Field((), description="DNS servers; default: the gateway.")
+    search_domains: tuple[Domain, ...] = Field(
+        (), description="Domains that machines and pods search for a short name; none is told outright, too."
+    )
     time_servers: tuple[Server, ...] = Field(
         ("pool.ntp.org",),
         min_length=1,
@@ -151,11 +158,12 @@ class Hypervisor(Model):
     cpus: Whole = Field(ge=1, description="CPU cores.")
     memory_gib: Whole = Field(ge=1, description="Memory in GiB.")
     disk_gib: Whole = Field(ge=1, description="Disk in GiB.")
-    bridge: Bridge = Field("vmbr0", description="Bridge of the machines' LAN.")
+    bridge: Bridge = Field("vmbr0", description="Bridge of the machines' LAN, or VNet.")
+    zone: Zone = Field(PLAIN_BRIDGES, description="SDN zone of a VNet; the default is that of bridges.")
     cpu_overcommit: Number = Field(2.0, ge=1, le=16, description="Virtual CPUs for each core.")
 
 
-class Ssh(Model):
+class SshSection(Model):
     """How the harness reaches machines."""
 
     user: Login = Field("plumbline", description="Login, with sudo and without a password.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import ge, gt, le, lt
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -14,9 +16,11 @@ from pydantic_core import ErrorDetails
 from lab.inventory.complete import inventory_model
 from lab.inventory.problems import Loc, closest
 
+_ENDS: dict[str, Callable[[Any, Any], bool]] = {"ge": ge, "gt": gt, "le": le, "lt": lt}
+
 
 @dataclass(frozen=True)
-class Place:
+class FieldPlace:
     """The type of a place; its field, when the place is a key of a model and not a free name or an item."""
 
     kind: Any
@@ -41,6 +45,12 @@ class Place:
             return [member.value for member in kind]
         return list(get_args(kind)) if get_origin(kind) is Literal else []
 
+    def holds(self, number: int) -> bool:
+        """Whether a number lies within the limits of the field."""
+        limits = [*(self.field.metadata if self.field else ()), *getattr(self.kind, "__metadata__", ())]
+        ends = {sign: getattr(limit, sign) for limit in limits for sign in _ENDS if hasattr(limit, sign)}
+        return all(_ENDS[sign](number, end) for sign, end in ends.items())
+
     @property
     def purpose(self) -> str:
         """What to write there, in one phrase."""
@@ -53,21 +63,21 @@ class Place:
         return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
-def place(path: Loc) -> Place | None:
+def place(path: Loc) -> FieldPlace | None:
     """The place of a path in the models; None where they know no such key."""
-    here = Place(inventory_model())
+    here = FieldPlace(inventory_model())
     for part in path:
         model = here.model
         if model is not None:
             field = model.model_fields.get(str(part))
             if field is None:
                 return None
-            here = Place(field.annotation, field)
+            here = FieldPlace(field.annotation, field)
             continue
         items = [item for item in get_args(_without_none(here.kind)) if item is not ...]
         if not items:
             return None
-        here = Place(_bare(items[-1]))
+        here = FieldPlace(_bare(items[-1]))
     return here
 
 

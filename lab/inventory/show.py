@@ -42,6 +42,8 @@ def _lab(inventory: Inventory) -> Table:
         "management": str(network.management or "none"),
         "DHCP": str(network.dhcp or "none"),
         "nameservers": ", ".join(str(server) for server in inventory.nameservers),
+        "search domains": ", ".join(network.search_domains) or "none",
+        "time servers": ", ".join(network.time_servers),
         "pods": f"{kubernetes.pod_subnet}, a /{kubernetes.node_mask} and {kubernetes.max_pods} pods a node",
         "services": f"{kubernetes.service_subnet}, domain {kubernetes.dns_domain}",
         "versions": ", ".join(f"{name} {version}" for name, version in versions(inventory).items()),

@@ -9,7 +9,7 @@ from annotated_types import Ge
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from lab.inventory.problems import Loc
-from lab.inventory.shape import Place, place
+from lab.inventory.shape import FieldPlace, place
 
 _TEXTS = (
     *("refused", "192.0.2.2", "192.0.2.0/24", "1.0.0", "https://refused.invalid", "02:00:00:00:00:00"),
@@ -24,13 +24,13 @@ def stand_in(path: Loc) -> Any:
     return _of_place(here) if here else {}
 
 
-def _of_place(here: Place) -> Any:
+def _of_place(here: FieldPlace) -> Any:
     own = tuple(here.field.examples or ()) if here.field else ()
     metadata = tuple(here.field.metadata) if here.field else ()
     return _value(here.kind, metadata, own, here)
 
 
-def _value(kind: Any, metadata: tuple[Any, ...], own: tuple[Any, ...], here: Place | None = None) -> Any:
+def _value(kind: Any, metadata: tuple[Any, ...], own: tuple[Any, ...], here: FieldPlace | None = None) -> Any:
     if here and here.model:
         return {}
     if isinstance(kind, type) and issubclass(kind, BaseModel):

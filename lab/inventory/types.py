@@ -18,7 +18,10 @@ from lab.inventory.ranges import parse_address, parse_network
 
 ANY_NAME = "any name"
 """Validation context that takes any host name: one that is refused already must not hide other problems."""
+PLAIN_BRIDGES = "localnetwork"
+"""The SDN zone that Proxmox VE counts bridges to that are no VNet; it stands in paths of rights alone."""
 _LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+_LABEL_RULE = "may hold only a-z, 0-9 and inner dashes (RFC 1123)"
 _VERSION_PATTERN = r"^v?(0|[1-9][0-9]{0,4})\.(0|[1-9][0-9]{0,4})\.(0|[1-9][0-9]{0,4})$"
 _MAC_PATTERN = r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}$"
 
@@ -33,9 +36,13 @@ def _label(text: str) -> str:
         return text
     if len(text) > 63:
         raise Unfit(f"is {len(text)} characters long; at most 63 are allowed", "shorten it")
-    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-    rule = "may hold only a-z, 0-9 and inner dashes (RFC 1123)"
-    raise Unfit(rule, f"write {plain}" if plain else "write a name such as worker-1")
+    plain = _plain(text)
+    raise Unfit(_LABEL_RULE, f"write {plain}" if plain else "write a name such as worker-1")
+
+
+def _plain(text: str) -> str:
+    """What is left of a label when all is taken out that it may not hold."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def _host_name(text: str, info: ValidationInfo) -> str:
@@ -50,7 +57,21 @@ def _host_name(text: str, info: ValidationInfo) -> str:
 
 
 def _domain(text: str) -> str:
-    for part in text.split("."):
+    _subdomain(text)
+    if text.rpartition(".")[2].isdigit():
+        rule = "ends in digits alone, which resolvers take for an address (RFC 1123, 2.1)"
+        raise Unfit(rule, "write a name such as home.arpa")
+    return text
+
+
+def _subdomain(text: str) -> str:
+    parts = text.split(".")
+    if not all(_matches(_LABEL_PATTERN, part) or len(part) > 63 for part in parts):
+        # the whole name, or it would be followed to another one
+        plain = ".".join(filter(None, map(_plain, parts)))
+        rule = f"{_LABEL_RULE} between its dots"
+        raise Unfit(rule, f"write {plain}" if plain else "write a name such as home.arpa")
+    for part in parts:
         _label(part)
     if len(text) > 253:
         raise Unfit(f"is {len(text)} characters long; at most 253 are allowed", "shorten it")
@@ -98,6 +119,15 @@ def _bridge(text: str) -> str:
     raise Unfit("is not the name of a network interface, at most 15 characters", "write it as vmbr0")
 
 
+def _zone(text: str) -> str:
+    if text == PLAIN_BRIDGES or _matches(r"[A-Za-z][A-Za-z0-9]{1,7}", text):
+        return text
+    raise Unfit(
+        "is not the name of an SDN zone, 2 to 8 letters and digits",
+        f"copy it from Datacenter, SDN, Zones; a bridge is in {PLAIN_BRIDGES}",
+    )
+
+
 def _version(text: str) -> str:
     if _matches(_VERSION_PATTERN, text):
         return text.removeprefix("v")
@@ -143,7 +173,7 @@ def _label_value(text: str) -> str:
 def _label_key(text: str) -> str:
     prefix, slash, name = text.rpartition("/")
     if slash:
-        _domain(prefix)
+        _subdomain(prefix)
     if not 1 <= len(name) <= 63 or not _matches(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", name):
         raise Unfit(
             "is not a label's name: NAME or DOMAIN/NAME, NAME at most 63 characters",
@@ -202,6 +232,7 @@ HostKey = Annotated[str, AfterValidator(_host_key)]
 CommandLine = Annotated[str, AfterValidator(_command_line)]
 Url = Annotated[str, AfterValidator(_url)]
 Bridge = Annotated[str, AfterValidator(_bridge)]
+Zone = Annotated[str, AfterValidator(_zone)]
 Version = Annotated[
     str, AfterValidator(_version), _text_schema(_VERSION_PATTERN, "three numbers, kept without v")
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab.inventory.problems import Loc, Problem, Source
+from lab.inventory.problems import Loc, Problem, SourceText
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ WITHDRAWN: Mapping[Loc, Withdrawn] = {
 """By the key that the models do not know."""
 
 
-def problem(path: Loc, source: Source) -> Problem:
+def problem(path: Loc, source: SourceText) -> Problem:
     """The refusal of a key of `WITHDRAWN`, told at the field that people meant."""
     found = WITHDRAWN[path]
     return Problem(found.told if found.told in source.marks else path, found.rule, found.fix)

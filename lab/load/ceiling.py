@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lab.inventory.sections import LoadProfile
-from lab.load.generator import Target, generate
+from lab.load.generator import LoadTarget, generate
 from lab.local import run
 
 SECONDS = 10
@@ -46,13 +46,13 @@ class Ceiling:
         return asdict(self) | {"rate_per_core": round(self.rate_per_core)}
 
 
-def ceilings(target: Target, folder: Path) -> tuple[Ceiling, Ceiling]:
+def ceilings(target: LoadTarget, folder: Path) -> tuple[Ceiling, Ceiling]:
     """Locust's and wrk's, one after the other on the same path."""
     url, app = next(iter(target.routes.items()))
-    return _locust(Target(target.address, target.ca, {url: app}), folder), _wrk(target.address, url)
+    return _locust(LoadTarget(target.address, target.ca, {url: app}), folder), _wrk(target.address, url)
 
 
-def _locust(target: Target, folder: Path) -> Ceiling:
+def _locust(target: LoadTarget, folder: Path) -> Ceiling:
     result = generate(target, FULL_SPEED, folder)
     cpu = sum(item.cpu_percent for item in result.generators)
     return Ceiling("locust", result.rate, cpu, result.failures)

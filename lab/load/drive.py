@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.checks.ingress import Ingress, has_ingress
+from lab.checks.ingress import IngressClient, has_ingress
 from lab.checks.sample_apps import ROUTES
 from lab.errors import InputError
 from lab.inventory.models import Inventory
 from lab.inventory.sections import LoadProfile
-from lab.load.generator import Target
+from lab.load.generator import LoadTarget
 
 
 def profile_of(inventory: Inventory, name: str) -> LoadProfile:
@@ -25,11 +25,11 @@ def profile_of(inventory: Inventory, name: str) -> LoadProfile:
     return inventory.load_profiles[name]
 
 
-def target_of(front: Ingress) -> Target:
+def target_of(ingress: IngressClient) -> LoadTarget:
     """The site's URLs with the app behind each, at the ingress' address."""
-    _ = front.tls  # raises without the CA
-    routes = {f"https://{front.name(label)}{path}": app for (label, path), app in ROUTES.items()}
-    return Target(front.address, front.driver.lab.authority.certificate_file, routes)
+    _ = ingress.tls  # raises without the CA
+    routes = {f"https://{ingress.name(label)}{path}": app for (label, path), app in ROUTES.items()}
+    return LoadTarget(ingress.address, ingress.driver.lab.authority.certificate_file, routes)
 
 
 def new_folder(run_folder: Path, name: str) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab.errors import DeadlineError, FailedError
 from lab.inventory.sections import LoadProfile
-from lab.load.result import OWN, Result, read
+from lab.load.result import OWN, LoadResult, read
 from lab.local import run
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
@@ -28,7 +28,7 @@ GRACE_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class Target:
+class LoadTarget:
     """Where requests go: an address, the CA that is trusted there, and the app behind each URL."""
 
     address: str
@@ -37,8 +37,8 @@ class Target:
 
 
 def generate(
-    target: Target, profile: LoadProfile, folder: Path, *, workers: int = 1, bind: str = ""
-) -> Result:
+    target: LoadTarget, profile: LoadProfile, folder: Path, *, workers: int = 1, bind: str = ""
+) -> LoadResult:
     """Run a profile against a target from `workers` processes and give back what came of it.
 
     They are started here, or awaited from other machines at this one's address `bind` (`worker_command`).

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lab.inventory.sections import LoadProfile
-from lab.load.result import Result
+from lab.load.result import LoadResult
 
 BUSY_PERCENT = 90.0
 """Locust's own limit: above it, times and rates are those of the generator (its CPU_WARNING_THRESHOLD)."""
@@ -16,7 +16,7 @@ LATE_MS = 100.0
 """A generator that comes this much late to its work in one of twenty looks adds it to every time it takes."""
 
 
-class Outcome(StrEnum):
+class LoadOutcome(StrEnum):
     """What a run says."""
 
     PASSED = "passed"
@@ -28,21 +28,21 @@ class Outcome(StrEnum):
 class Judgement:
     """The outcome, and every reason for another one than passed."""
 
-    outcome: Outcome
+    outcome: LoadOutcome
     reasons: tuple[str, ...] = ()
 
 
-def judge(result: Result, profile: LoadProfile, *, workers: int = 1) -> Judgement:
+def judge(result: LoadResult, profile: LoadProfile, *, workers: int = 1) -> Judgement:
     """Judge a run: whether it took place, whether the generator could, and whether the limits hold."""
     if broken := _broken(result, workers):
-        return Judgement(Outcome.FAILED, (broken,))
+        return Judgement(LoadOutcome.FAILED, (broken,))
     if void := generator_faults(result, profile):
-        return Judgement(Outcome.VOID, tuple(void))
+        return Judgement(LoadOutcome.VOID, tuple(void))
     exceeded = _exceeded(result, profile)
-    return Judgement(Outcome.FAILED if exceeded else Outcome.PASSED, tuple(exceeded))
+    return Judgement(LoadOutcome.FAILED if exceeded else LoadOutcome.PASSED, tuple(exceeded))
 
 
-def _broken(result: Result, workers: int) -> str:
+def _broken(result: LoadResult, workers: int) -> str:
     if result.code < 0:
         return f"Locust was ended by signal {-result.code}: {result.said}"
     if result.code:
@@ -52,7 +52,7 @@ def _broken(result: Result, workers: int) -> str:
     return "" if result.requests else "no request was made"
 
 
-def generator_faults(result: Result, profile: LoadProfile) -> list[str]:
+def generator_faults(result: LoadResult, profile: LoadProfile) -> list[str]:
     """Why the figures would be those of the generator."""
     if result.asked_seconds < LEAST_SHARE * profile.seconds:
         return [f"users asked for {result.asked_seconds:g} s only, of {profile.seconds} s"]
@@ -62,7 +62,7 @@ def generator_faults(result: Result, profile: LoadProfile) -> list[str]:
     return found + [f"the generator came {value:g} ms late, limit {LATE_MS:g} ms" for value in late]
 
 
-def _exceeded(result: Result, profile: LoadProfile) -> list[str]:
+def _exceeded(result: LoadResult, profile: LoadProfile) -> list[str]:
     measured = (
         ("failed requests", result.failure_percent, profile.failure_percent, "%"),
         ("p95", result.p95_ms, profile.p95_ms, "ms"),

@@ -20,7 +20,7 @@ class Generator:
 
 
 @dataclass(frozen=True)
-class Result:
+class LoadResult:
     """One run. Times as Locust rounds them; `gap_seconds` is the longest time without an answer."""
 
     code: int
@@ -53,16 +53,16 @@ class Result:
         return asdict(self) | {"failure_percent": round(self.failure_percent, 3)}
 
 
-def read(folder: Path, code: int, said: str = "") -> Result:
+def read(folder: Path, code: int, said: str = "") -> LoadResult:
     """The result of the run in `folder`; what a broken run did not write is missing, not an error."""
     own = folder / OWN
     if not own.exists():
-        return Result(code, said)
+        return LoadResult(code, said)
     found: dict[str, Any] = json.loads(own.read_text())
     served: Counter[str] = Counter()
     for report in found["processes"]:
         served.update(report["served"])
-    return Result(
+    return LoadResult(
         code=code,
         said=said,
         requests=found["requests"],

@@ -5,71 +5,114 @@ What is done is decided by what is found, so a build that was interrupted anywhe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from rich.console import RenderableType
 from rich.table import Table
 
+from lab.errors import PlumblineError
 from lab.machines import State
-from lab.steps import addons, control_plane, hosts, joining, machines, settled
-from lab.steps.context import Build
+from lab.steps import (
+    addons,
+    control_plane,
+    hosts,
+    joining,
+    left_hosts,
+    machines,
+    members,
+    removing,
+    resolvers,
+    settled,
+    static_pods,
+)
+from lab.steps.context import Context, LabFacts
 from lab.steps.decide import Decision, Origin, decide
 from lab.steps.engine import Stages, Step
-from lab.steps.gather import gather
+from lab.steps.gather import gather, tell_remarks
 from lab.steps.operation import Operation
 from lab.steps.preflight import preflight, states
 
 
-def steps(build: Build) -> Stages:
-    """Machines, hosts, the cluster's birth, joins, add-ons; steps of different hosts overlap."""
-    inventory = build.lab.inventory
-    found = states(build.lab)
-    yield [machines.preparing(build, found)]
+def steps(context: Context, *, remove_data: Sequence[str] = ()) -> Stages:
+    """Machines, hosts, the cluster's birth, joins, add-ons; steps of different hosts overlap.
+
+    `remove_data` names add-ons that left the inventory and may go with the data that they hold.
+    """
+    inventory = context.lab.inventory
+    found = states(context.lab)
+    yield [machines.preparing(context, found)]
     # before anything is decided: a machine that is off may hold the cluster
     idle = {name: state for name, state in found.items() if state in machines.AWAKENED}
     if idle:
-        yield [step for name, state in idle.items() for step in machines.awakening(build, name, state)]
-    known = settled.guard(build)
-    facts = gather(build, tuple(inventory.hosts))
-    build.fresh = {name for name, state in facts.states.items() if state is State.ABSENT}
-    decisions = decide(inventory, build.bundles, facts)
-    first = _hosts(build, decisions)
+        yield [step for name, state in idle.items() for step in machines.awakening(context, name, state)]
+    known = settled.guard(context)
+    with ThreadPoolExecutor(1) as pool:
+        looked = pool.submit(removing.early, context)
+        facts = gather(context, tuple(inventory.hosts))
+    tell_remarks(context, facts)
+    seen = looked.result()
+    if seen:
+        removing.guard(context, seen, remove_data)
+    context.fresh = {name for name, state in facts.states.items() if state is State.ABSENT}
+    decisions = decide(inventory, context.bundles, facts)
+    first = [*_hosts(context, decisions, facts), *left_hosts.machines(context)]
     if _founder(decisions):
-        yield first + _cluster(build, decisions, first, None)
+        yield first + _cluster(context, decisions, first, None, removing.NOTHING)
         return
     # a cluster that lives is looked at when its hosts are in order
     yield first
-    if not known:
-        settled.guard(build)
-    yield _cluster(build, decisions, first, addons.compared(build))
+    if not known and not context.planning:
+        settled.guard(context)
+    joining.whole(context, facts.joined(inventory.masters))
+    left = seen or removing.late(context)
+    removing.guard(context, left, remove_data)
+    yield _cluster(context, decisions, first, addons.compared(context), left, _living(context, facts))
 
 
-def _hosts(build: Build, decisions: Mapping[str, Decision]) -> list[Step]:
+def _living(context: Context, facts: LabFacts) -> list[Step]:
+    """What lives beside the add-ons' objects: nodes, processes of the control plane, copies of files."""
+    items = members.living(context)
+    changing = [
+        *members.mending(context, facts, items),
+        *static_pods.restarting(context, facts),
+    ]
+    copied = resolvers.renewing(context, facts, [step.key for step in changing])
+    return [*changing, *copied, *left_hosts.node_objects(context, items)]
+
+
+def _hosts(context: Context, decisions: Mapping[str, Decision], facts: LabFacts) -> list[Step]:
     """Hosts as their bundles say, up to an API that answers.
 
     On few cores machines compete, so those that nothing waits for start when the founding master is up.
     """
-    balancer = build.lab.inventory.balancer
+    balancer = context.lab.inventory.balancer
     founder = _founder(decisions)
-    leading = [name for name in (balancer, founder) if name in build.fresh]
+    leading = [name for name in (balancer, founder) if name in context.fresh]
     steps: list[Step] = []
     for name, item in decisions.items():
-        if name in build.fresh:
+        if name in context.fresh:
             later = [] if name in leading else [f"boot:{other}" for other in leading]
-            steps += machines.making(build, name, later)
-            steps.append(hosts.converging(build, name, needs=[f"boot:{name}"], new=True))
+            steps += machines.making(context, name, later)
+            steps.append(hosts.converging(context, name, needs=[f"boot:{name}"], new=True))
             continue
+        if name in facts.silent:
+            steps.append(replace(hosts.converging(context, name), unknown=facts.silent[name]))
         if item.resize:
-            steps.append(machines.resizing(build, name, item.resize))
+            steps.append(machines.resizing(context, name, item.resize))
         if item.host:
-            steps.append(hosts.converging(build, name, item.host))
+            steps.append(hosts.converging(context, name, item.host))
     converged = {step.key for step in steps if step.phase == "converge"}
     needs = {f"converge:{balancer}"} & converged
+    returning = control_plane.returning(context, facts.drained, needs)
+    steps += returning
+    needs |= {step.key for step in returning}
     if founder:
         wanted = needs | {f"converge:{founder}"} & converged
-        steps.append(control_plane.founding(build, founder, wanted, leftover=decisions[founder].leftover))
+        steps.append(control_plane.founding(context, founder, wanted, leftover=decisions[founder].leftover))
         needs |= {f"init:{founder}"}
-    return [*steps, control_plane.answering(build, needs)]
+    return [*steps, control_plane.answering(context, needs)]
 
 
 def _founder(decisions: Mapping[str, Decision]) -> str | None:
@@ -77,10 +120,18 @@ def _founder(decisions: Mapping[str, Decision]) -> str | None:
 
 
 def _cluster(
-    build: Build, decisions: Mapping[str, Decision], first: Iterable[Step], seen: addons.Compared | None
+    context: Context,
+    decisions: Mapping[str, Decision],
+    first: Iterable[Step],
+    seen: addons.Compared | None,
+    left: removing.Left | PlumblineError,
+    living: Iterable[Step] = (),
 ) -> list[Step]:
-    """Nodes join while add-ons are applied; then all of it is waited for."""
-    applied = addons.applying(build, seen)
+    """Nodes join while add-ons are applied and what left the inventory goes; then all of it is waited for."""
+    known = left if isinstance(left, removing.Left) else removing.NOTHING
+    hooks = removing.webhooks(context, known)
+    applied = addons.applying(context, seen, known, hooks)
+    removed = removing.removing(context, left, applied)
     before = {step.key for step in (*first, *applied)}
     joins: list[Step] = []
     previous: set[str] = set()
@@ -88,19 +139,20 @@ def _cluster(
         if item.cluster is not Origin.JOIN:
             continue
         needs = {"api"} | ({f"converge:{name}", addons.KUBELET} & before)
-        former = joining.NOTHING if seen is None else joining.former_life(build, name)
-        master = name in build.lab.inventory.masters
+        former = joining.NOTHING if seen is None else joining.former_life(context, name)
+        master = name in context.lab.inventory.masters
         # etcd takes one learner at a time, so masters join in a row
         after = previous if master else set()
-        joins.append(joining.joining(build, name, former, needs, after, leftover=item.leftover))
+        joins.append(joining.joining(context, name, former, needs, after, leftover=item.leftover))
         previous = {f"join:{name}"} if master else previous
-    return [*joins, *applied, *addons.waiting(build, [*first, *joins, *applied])]
+    changing = [*joins, *hooks, *applied, *removed, *living]
+    return [*changing, *addons.waiting(context, [*first, *changing])]
 
 
-def told(build: Build, _changed: bool) -> Iterable[RenderableType]:
+def told(context: Context, _changed: bool, **_options: object) -> Iterable[RenderableType]:
     """Machines, the API's address, the kubeconfig and what to type next."""
-    inventory = build.lab.inventory
-    build.lab.fetch_kubeconfig()
+    inventory = context.lab.inventory
+    context.lab.fetch_kubeconfig()
     table = Table(box=None, pad_edge=False)
     for title in ("machine", "role", "address"):
         table.add_column(title)
@@ -110,8 +162,8 @@ def told(build: Build, _changed: bool) -> Iterable[RenderableType]:
     yield from (
         "",
         f"API         https://{inventory.endpoint}",
-        f"kubeconfig  {build.lab.kubeconfig}",
-        f"took        {build.console.elapsed:.1f} s; evidence in {build.run.folder}",
+        f"kubeconfig  {context.lab.kubeconfig}",
+        f"took        {context.console.elapsed:.1f} s; evidence in {context.run.folder}",
         "",
         "next:",
         "  prove it, layer by layer        invoke verify",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from lab.machines import Leftovers, Machine, Power, Problem, Provider, State, Traits
+from lab.machines import Blocker, Leftovers, Machine, Power, Provider, State, Traits
 
 
 class MixedProvider:
@@ -16,7 +16,7 @@ class MixedProvider:
     def traits_of(self, name: str) -> Traits:
         return self._owners[name].traits_of(name)
 
-    def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
+    def preflight(self, machines: Iterable[Machine]) -> list[Blocker]:
         listed = list(machines)
         return [
             problem
@@ -37,8 +37,11 @@ class MixedProvider:
     def changes(self, machine: Machine) -> tuple[str, ...]:
         return self._owners[machine.name].changes(machine)
 
+    def remarks(self, machine: Machine) -> list[Blocker]:
+        return self._owners[machine.name].remarks(machine)
+
     def destroy(self, name: str) -> bool:
-        return self._owners[name].destroy(name)
+        return self._owner(name).destroy(name)
 
     def clean(self) -> bool:
         """The owner of the network last: the others are reached through it."""
@@ -57,10 +60,16 @@ class MixedProvider:
         return dict(sorted(found.items()))
 
     def state(self, name: str) -> State:
-        return self._owners[name].state(name)
+        return self._owner(name).state(name)
 
     def power(self, name: str, action: Power) -> None:
         self._owners[name].power(name, action)
+
+    def _owner(self, name: str) -> Provider:
+        """The provider of a machine, of one that is no longer in the inventory as well."""
+        if name in self._owners:
+            return self._owners[name]
+        return next((part for part in self._parts if name in part.machines()), self._parts[0])
 
     def console(self, name: str) -> str:
         return self._owners[name].console(name)

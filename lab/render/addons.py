@@ -9,14 +9,15 @@ from typing import Any
 import yaml
 
 from lab.addons import AddOn, selected
+from lab.addons.mark import marked
 from lab.errors import FailedError
 from lab.inventory.addon_sections import section_of
 from lab.inventory.models import Inventory
-from lab.own_yaml import LOADER
+from lab.objects import Object
+from lab.own_yaml import LOADER, without_nulls
 from lab.render.bundle import pins
+from lab.render.patience import patient
 from lab.render.templates import render
-
-Object = dict[str, Any]
 
 CRD = "CustomResourceDefinition"
 PATCH, OBJECTS = "patch.yaml", "objects.yaml"
@@ -26,18 +27,20 @@ WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 
 
 def objects(inventory: Inventory, addon: AddOn, manifests: Mapping[str, Path]) -> list[Object]:
-    """All objects of an add-on in the order in which they can be applied.
+    """All objects of an add-on in the order in which they can be applied, each with the add-on's mark.
 
     Webhooks come last: an object of ours that a webhook would judge can then be made before its server
     runs (our own rules have judged it already), and later changes are judged by both.
     """
-    found = _documents(manifests[addon.manifest].read_text()) if addon.manifest else []
-    for patch in rendered(inventory, addon, PATCH):
-        if addon.manifest:
-            found = _patched(found, patch)
-        else:
-            found.append(patch)
-    return sorted([*found, *rendered(inventory, addon, OBJECTS)], key=_rank)
+    patches = rendered(inventory, addon, PATCH)
+    whole = _documents(manifests[addon.manifest].read_text()) if addon.manifest else []
+    for patch in patches if addon.manifest else ():
+        whole = _patched(whole, patch)
+    whole += rendered(inventory, addon, OBJECTS)
+    # without a manifest somebody else has made these objects whole: they are not ours to remove
+    parts = [] if addon.manifest else patches
+    made = [*parts, *(marked(item, addon) for item in whole)]
+    return sorted((patient(item, inventory) for item in made), key=_rank)
 
 
 def is_partial(addon: AddOn) -> bool:
@@ -71,16 +74,7 @@ def rendered(inventory: Inventory, addon: AddOn, template: str) -> list[Object]:
 
 
 def _documents(text: str) -> list[Object]:
-    return [_without_nulls(document) for document in yaml.load_all(text, Loader=LOADER) if document]
-
-
-def _without_nulls(value: Any) -> Any:
-    """Generators of manifests write `creationTimestamp: null`; the API refuses it in an applied object."""
-    if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
-    return value
+    return [without_nulls(document) for document in yaml.load_all(text, Loader=LOADER) if document]
 
 
 def _rank(item: Object) -> int:

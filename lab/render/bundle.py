@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from ipaddress import IPv4Network
 from typing import Any
 
 from lab.addons import selected
+from lab.artifacts.images import StoredImage
 from lab.artifacts.stock import Stock
 from lab.artifacts.wanted import wanted
 from lab.catalogue.load import load_catalogue
+from lab.inventory.addon_sections import pod_interfaces
 from lab.inventory.models import Inventory
 from lab.machines import Traits
 from lab.render import firewall
 from lab.render.components import kubelet_settings
+from lab.render.detected import CRI_SOCKET
 from lab.render.firewall import Port
+from lab.render.patience import STATIC_PODS, static_pod_seconds
 from lab.render.roles import Action, Role, RoleBinary, RoleFile, Unit, host_roles
 from lab.render.templates import render
 
@@ -63,7 +67,11 @@ class Bundle:
     kubelet: dict[str, Any] = field(default_factory=dict)
     """Our part of a node's KubeletConfiguration; empty on a host that is no node."""
     stock: Stock | None = None
-    """Programs and images to bring; None for a machine that its provider equips."""
+    """Programs to bring; None for a machine that its provider equips."""
+    images: Mapping[str, StoredImage] = field(default_factory=dict)
+    """Images that a node must have, whoever brought them, by reference."""
+    pod_interfaces: tuple[str, ...] = ()
+    """Interfaces by which packets of pods come to a node."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,7 @@ def host_context(inventory: Inventory, traits: Traits, pins: Pins, name: str) ->
         "balancer": inventory.load_balancer,
         "images": pins.images,
         "tags": pins.tags,
+        "cri_socket": CRI_SOCKET,
         "restrict_oom_score_adj": json.dumps(traits.oom_score_restricted),
         "groups": firewall.groups(inventory, traits, listen),
         "firewall": firewall.rules(listen),
@@ -127,6 +136,7 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
         operators=firewall.operators(inventory, traits),
         owned=tuple(item.path.format(item="*") for role in roles for item in role.files if item.each),
         kubelet=kubelet_settings(inventory, traits) if name in inventory.nodes else {},
+        pod_interfaces=pod_interfaces(inventory) if name in inventory.nodes else (),
         kernel_options=tuple(option for role in roles for option in role.kernel_options),
         module_packages=_union(role.module_packages for role in roles),
     )
@@ -176,6 +186,10 @@ def _instances(inventory: Inventory, item: RoleFile) -> list[tuple[str, dict[str
     """Path and own values of each file that a role's entry stands for."""
     if not item.each:
         return [(item.path, {})]
+    if item.each == "patient_pods":
+        seconds = str(static_pod_seconds(inventory))
+        pods = STATIC_PODS if inventory.patience != 1 else ()
+        return [(item.path.format(item=pod), {"item": pod, "seconds": seconds}) for pod in pods]
     return [
         (item.path.format(item=registry), {"item": registry, "registry_server": registry_server(registry)})
         for registry in inventory.containerd.mirrors

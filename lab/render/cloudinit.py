@@ -47,6 +47,7 @@ def seed(inventory: Inventory, traits: Traits, wanted: Bundle, keys: Keys) -> di
         interface=str(inventory.interface(name)),
         management_mac=traits.management_mac,
         nameservers=[str(server) for server in inventory.nameservers],
+        search_domains=list(inventory.network.search_domains),
     )
     instance = f"{name}-{sha256((user_data + network).encode()).hexdigest()[:16]}"
     return {
@@ -114,7 +115,7 @@ def command_line_edit(option: str, path: str = COMMAND_LINE) -> str:
     """A shell line after which the kernel's command line is one line and holds `option` once, at its end.
 
     The firmware reads the first line alone, so options that stand on a second one never took effect; and it
-    prepends options of its own, of which the last one counts. Running it again changes nothing.
+    prepends options of its own, of which the last one counts. It is idempotent.
     """
     missing = f"{path}: missing; is this Ubuntu 24.04 for the Pi?"
     return (

@@ -6,6 +6,7 @@ from typing import Any
 
 from lab.inventory.models import Inventory
 from lab.machines import Traits
+from lab.render.detected import said
 
 KUBELET_CONFIG = "/var/lib/kubelet/config.yaml"
 """Written by kubeadm from the cluster's ConfigMap `kubelet-config`, with settings of its own beside ours."""
@@ -13,8 +14,7 @@ KUBELET_CONFIG = "/var/lib/kubelet/config.yaml"
 
 def kubelet_settings(inventory: Inventory, traits: Traits) -> dict[str, Any]:
     """KubeletConfiguration of every node."""
-    settings: dict[str, Any] = {
-        "cgroupDriver": "systemd",
+    settings = said("KubeletConfiguration", inventory) | {
         "maxPods": inventory.kubernetes.max_pods,
         "containerLogMaxSize": f"{inventory.kubernetes.pod_log_max_mib}Mi",
         "rotateCertificates": True,
@@ -40,7 +40,7 @@ def kubelet_settings(inventory: Inventory, traits: Traits) -> dict[str, Any]:
 
 def kube_proxy_settings(inventory: Inventory, traits: Traits) -> dict[str, Any]:
     """KubeProxyConfiguration of the cluster."""
-    settings: dict[str, Any] = {"mode": inventory.kubernetes.proxy_mode}
+    settings = said("KubeProxyConfiguration", inventory) | {"mode": inventory.kubernetes.proxy_mode}
     if traits.shares_kernel:
         # nf_conntrack_max is the host's: writing it fails in a container and would end kube-proxy
         settings["conntrack"] = {"maxPerCore": 0, "min": 0}

@@ -8,13 +8,13 @@ from ipaddress import IPv4Network, collapse_addresses
 from typing import Any
 
 from lab.addons import selected
+from lab.addons.model import DeclaredPort as Declared
 from lab.addons.model import Listen
-from lab.addons.model import Port as Declared
 from lab.errors import FailedError
 from lab.inventory.addon_sections import pod_interfaces
-from lab.inventory.models import HostRole, Inventory
+from lab.inventory.models import Inventory
 from lab.machines import Traits
-from lab.render.roles import host_roles
+from lab.render.roles import host_roles, load_roles
 
 FILE = "/etc/nftables.conf"
 SSH_PORT = 22
@@ -33,9 +33,21 @@ class Port:
 def listening(inventory: Inventory, name: str) -> tuple[Port, ...]:
     """The ports of a host that listen: those of its roles and, on a node, of the add-ons."""
     found: list[Listen] = [item for role in host_roles(inventory, name) for item in role.listen]
-    if inventory.hosts[name].role is not HostRole.LOAD_BALANCER:
+    if name in inventory.nodes:
         found += [item for addon in selected(inventory) for item in addon.ports]
     return tuple(_port(inventory, item) for item in found)
+
+
+def port_of(inventory: Inventory, name: str) -> int:
+    """Number of the port that a role or an add-on of the lab declares under a name, such as `etcd's peers`.
+
+    Raises `LookupError` when none does.
+    """
+    of_roles: list[Declared] = [item for role in load_roles() for item in (*role.listen, *role.closed)]
+    for item in (*of_roles, *(item for addon in selected(inventory) for item in addon.ports)):
+        if item.name == name:
+            return _port(inventory, item).port
+    raise LookupError(f"{name}: no role and no add-on of {inventory.lab} declares such a port")
 
 
 def closed(inventory: Inventory, name: str) -> tuple[Port, ...]:
@@ -74,7 +86,7 @@ def pod_traffic(inventory: Inventory, name: str) -> dict[str, Any] | None:
 
     Pods of other nodes come with their node's address, or over the overlay.
     """
-    if inventory.hosts[name].role is HostRole.LOAD_BALANCER:
+    if name not in inventory.nodes:
         return None
     return {
         "interfaces": list(pod_interfaces(inventory)),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lab.inventory.models import HostRole, Inventory
+from lab.inventory.models import Inventory
 from lab.machines import Traits
 from lab.render.bundle import Pins, host_context
 from lab.render.components import kube_proxy_settings, kubelet_settings
+from lab.render.detected import merged, said
+from lab.render.patience import PATCHES
 from lab.render.templates import render
 
 IGNORED_IN_CONTAINERS = [
@@ -27,6 +29,12 @@ TIMEOUTS = {
     "upgradeManifests": 300,
 }
 """Seconds that kubeadm waits by itself (v1beta4, type Timeouts: the defaults of SetDefaultsTimeouts)."""
+PATIENT_FLAGS = {
+    "api_server": {"etcd-readycheck-timeout": 2, "etcd-healthcheck-timeout": 2},
+    "controller_manager": {"leader-elect-lease-duration": 15, "leader-elect-renew-deadline": 10},
+}
+"""Seconds that the control plane waits by itself (--help of kube-apiserver and kube-controller-manager).
+Where etcd answers slower than that, /readyz says 500 and the balancer sends nobody there."""
 IGNORED_ALWAYS = ["HTTPProxyCIDR"]
 """kubeadm 1.31.0 built with a current Go refuses its own bracketed IPv4 URL in this check."""
 
@@ -43,12 +51,18 @@ class JoinSecrets:
 def _values(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> dict[str, Any]:
     host = inventory.hosts[name]
     labels = ",".join(f"{key}={value}" for key, value in sorted(host.labels.items()))
-    arguments = [{"name": "node-ip", "value": str(host.address)}]
-    arguments += [{"name": "node-labels", "value": labels}] if labels else []
+    registration = {
+        # every node has them before kubeadm runs; where its runtime is slow to answer, kubeadm would pull
+        "imagePullPolicy": "Never",
+        "ignorePreflightErrors": _ignored(traits),
+        "kubeletExtraArgs": [{"name": "node-labels", "value": labels}] if labels else [],
+    }
     return host_context(inventory, traits, pins, name) | {
         "timeouts": timeouts(inventory),
-        "ignored_checks": _ignored(traits),
-        "kubelet_args": arguments,
+        "patches": patches(inventory, name),
+        "patient_flags": patient_flags(inventory),
+        "registration": {"nodeRegistration": registration},
+        "cluster": said("ClusterConfiguration", inventory),
         "kubelet": kubelet_settings(inventory, traits),
         "kube_proxy": kube_proxy_settings(inventory, traits),
         "cert_sans": [
@@ -62,27 +76,25 @@ def _values(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> dict
 
 def init(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> str:
     """The documents with which `name` starts the cluster."""
-    return render("kubeadm/init.yaml", **_values(inventory, traits, pins, name))
+    values = _values(inventory, traits, pins, name)
+    endpoint = {"localAPIEndpoint": {"bindPort": inventory.kubernetes.api_port}}
+    own = merged(values["registration"], endpoint)
+    document = merged(said("InitConfiguration", inventory, name), own)
+    return render("kubeadm/init.yaml", **values | {"document": document})
 
 
 def join(inventory: Inventory, traits: Traits, pins: Pins, name: str, secrets: JoinSecrets) -> str:
     """The document with which `name` joins the cluster."""
-    host = inventory.hosts[name]
-    control_plane: dict[str, Any] = {}
-    if host.role is HostRole.CONTROL_PLANE:
-        control_plane = {
-            "controlPlane": {
-                "certificateKey": secrets.certificate_key,
-                "localAPIEndpoint": {
-                    "advertiseAddress": str(host.address),
-                    "bindPort": inventory.kubernetes.api_port,
-                },
-            }
-        }
-    values = _values(inventory, traits, pins, name) | {
+    values = _values(inventory, traits, pins, name)
+    own: dict[str, Any] = values["registration"]
+    if name in inventory.masters:
+        endpoint = {"bindPort": inventory.kubernetes.api_port}
+        part = {"certificateKey": secrets.certificate_key, "localAPIEndpoint": endpoint}
+        own = merged(own, {"controlPlane": part})
+    values |= {
         "token": secrets.token,
         "ca_hashes": [secrets.ca_hash],
-        "control_plane": control_plane,
+        "document": merged(said("JoinConfiguration", inventory, name), own),
     }
     return render("kubeadm/join.yaml", **values)
 
@@ -94,9 +106,27 @@ def timeouts(inventory: Inventory) -> dict[str, dict[str, str]]:
     return {"timeouts": {name: f"{round(value * inventory.patience)}s" for name, value in TIMEOUTS.items()}}
 
 
-def reset(traits: Traits) -> str:
+def patches(inventory: Inventory, name: str) -> dict[str, dict[str, str]]:
+    """Where a master's static pods are patched: the role writes the files, for a lab that is patient."""
+    if inventory.patience == 1 or name not in inventory.masters:
+        return {}
+    return {"patches": {"directory": PATCHES}}
+
+
+def patient_flags(inventory: Inventory) -> dict[str, dict[str, str]]:
+    """Flags by component that make the control plane as patient as the lab; none when it is as it is made."""
+    if inventory.patience == 1:
+        return {component: {} for component in PATIENT_FLAGS}
+    return {
+        component: {name: f"{round(value * inventory.patience)}s" for name, value in values.items()}
+        for component, values in PATIENT_FLAGS.items()
+    }
+
+
+def reset(inventory: Inventory, traits: Traits) -> str:
     """The document with which a host forgets a half-finished init or join."""
-    return render("kubeadm/reset.yaml", ignored_checks=_ignored(traits))
+    document = said("ResetConfiguration", inventory)
+    return render("kubeadm/reset.yaml", document=document, ignored_checks=_ignored(traits))
 
 
 def upgrade(inventory: Inventory, traits: Traits) -> str:

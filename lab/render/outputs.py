@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from lab.addons import selected
+from lab.inventory.hardware import is_raspberry_pi
 from lab.inventory.models import Inventory
 from lab.machines import Traits
 from lab.own_yaml import DUMPER
@@ -29,12 +30,12 @@ def host_outputs(
     wanted = bundle(inventory, traits, pins, name)
     for file in wanted.files:
         yield f"{name}/root{file.path}", file.text
-    folder = "system-boot" if inventory.hosts[name].hardware.startswith("raspberry-pi") else "cloud-init"
+    folder = "system-boot" if is_raspberry_pi(inventory.hosts[name]) else "cloud-init"
     for file_name, text in first_boot(inventory, traits, wanted, keys).items():
         yield f"{name}/{folder}/{file_name}", text
     if name in inventory.nodes:
         yield f"{name}/kubeadm/join.yaml", kubeadm.join(inventory, traits, pins, name, PLACEHOLDER)
-        yield f"{name}/kubeadm/reset.yaml", kubeadm.reset(traits)
+        yield f"{name}/kubeadm/reset.yaml", kubeadm.reset(inventory, traits)
         yield f"{name}/kubeadm/upgrade.yaml", kubeadm.upgrade(inventory, traits)
     if name in inventory.masters:
         yield f"{name}/kubeadm/init.yaml", kubeadm.init(inventory, traits, pins, name)

@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from lab.addons.model import Data, Listen, Port
+from lab.addons.model import Data, DeclaredPort, Listen
+from lab.inventory.hardware import is_raspberry_pi
 from lab.inventory.models import Host, HostRole, Inventory
 from lab.own_yaml import read
 
@@ -34,8 +35,9 @@ class RoleFile(Data):
     """Only on these operating systems; empty: on all."""
     full_machines_only: bool = False
     """Not in a container, which has no such task of its own."""
-    each: Literal["", "mirrors"] = ""
-    """One file for each of these of the inventory; `{item}` in the path is its name."""
+    each: Literal["", "mirrors", "patient_pods"] = ""
+    """One file for each of these of the inventory; `{item}` in the path is its name. Patient pods are the
+    static pods of a lab whose patience is not 1."""
     on_change: tuple[Action, ...] = ()
 
 
@@ -79,14 +81,14 @@ class Role(Data):
     """Packages that hold kernel modules on some releases: installed where a module is missing."""
     units: tuple[Unit, ...] = ()
     listen: tuple[RoleListen, ...] = ()
-    closed: tuple[Port, ...] = ()
+    closed: tuple[DeclaredPort, ...] = ()
 
     def applies_to(self, host: Host) -> bool:
         """Whether a machine of the inventory has this role."""
         if self.hosts == "nodes":
             return host.role is not HostRole.LOAD_BALANCER
         if self.hosts == "raspberry-pi":
-            return host.hardware.startswith("raspberry-pi")
+            return is_raspberry_pi(host)
         return self.hosts in ("all", host.role.value)
 
     def sysctl_is_the_hosts(self, name: str) -> bool:
@@ -108,6 +110,18 @@ def host_roles(inventory: Inventory, name: str) -> tuple[Role, ...]:
     """The roles of a machine."""
     host = inventory.hosts[name]
     return tuple(role for role in load_roles() if role.applies_to(host))
+
+
+def port_number(name: str) -> int:
+    """Number of the port that a role declares under a name, such as `etcd`, the same in every lab.
+
+    Raises `LookupError` when none does, or where the inventory chooses the number.
+    """
+    for role in load_roles():
+        for item in (*role.listen, *role.closed):
+            if item.name == name and isinstance(item.port, int):
+                return item.port
+    raise LookupError(f"{name}: no role declares such a port with a number of its own")
 
 
 def all_packages() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Thousands of samples to as many pieces as a screen shows; the worst of each piece is kept."""
+"""Downsampling: thousands of samples to as many pieces as a screen shows; the worst of each is kept."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from lab.checks.outcomes import Outcome
 from lab.checks.record import Figure, Record, Timeline, Verdict
 from lab.render.templates import TEMPLATES
 from lab.report.compare import compare
-from lab.report.pictures import Story, story
+from lab.report.pictures import SeriesPicture, series_picture
 from lab.report.series import Series, read
 from lab.report.timeline import build_picture
 
@@ -38,7 +38,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Line:
+class MatrixLine:
     """One behaviour: its rows of the catalogue and a cell for each column (None: not asked there)."""
 
     rows: str
@@ -129,10 +129,10 @@ def run_page(timeline: Timeline | None, folder: Path) -> str:
     )
 
 
-def drawn(folder: Path) -> tuple[list[Story], list[str]]:
+def drawn(folder: Path) -> tuple[list[SeriesPicture], list[str]]:
     """The pictures of a run's series, and a line for each file that cannot be read."""
     found = list(read(folder))
-    return [story(item) for item in found if isinstance(item, Series)], [
+    return [series_picture(item) for item in found if isinstance(item, Series)], [
         item for item in found if isinstance(item, str)
     ]
 
@@ -157,8 +157,12 @@ def grouped(records: Iterable[Record]) -> list[list[tuple[str, Record]]]:
     A host that cannot be reached is one cause, however many checks it keeps from looking.
     """
     found: dict[tuple[Outcome, str, str], list[tuple[str, Record]]] = {}
-    for record in records:
-        found.setdefault((record.outcome, record.host, record.message), []).append((anchor(record), record))
+    keys: dict[str, tuple[Outcome, str, str]] = {}
+    # the record that others point at may stand behind them
+    for record in sorted(records, key=lambda record: bool(record.because)):
+        key = keys.get(record.because, (record.outcome, record.host, record.message))
+        keys[record.id] = key
+        found.setdefault(key, []).append((anchor(record), record))
     return sorted(found.values(), key=lambda held: -RANK.index(held[0][1].outcome))
 
 
@@ -184,7 +188,7 @@ def plain(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
-def lines(records: Iterable[Record], columns: tuple[str, ...]) -> list[Line]:
+def lines(records: Iterable[Record], columns: tuple[str, ...]) -> list[MatrixLine]:
     """The matrix: a line for each behaviour, in the order in which they ran; the first column is the lab."""
     found: dict[tuple[str, str], dict[str, list[Record]]] = {}
     rows: dict[tuple[str, str], str] = {}
@@ -194,13 +198,13 @@ def lines(records: Iterable[Record], columns: tuple[str, ...]) -> list[Line]:
         column = record.host if record.host in columns else ""
         found.setdefault(key, {}).setdefault(column, []).append(record)
     return [
-        Line(rows[key], key[1], key[0], tuple(_cell(held.get(column, [])) for column in columns))
+        MatrixLine(rows[key], key[1], key[0], tuple(_cell(held.get(column, [])) for column in columns))
         for key, held in found.items()
     ]
 
 
-def _by_layer(found: Iterable[Line]) -> dict[str, list[Line]]:
-    layers: dict[str, list[Line]] = {}
+def _by_layer(found: Iterable[MatrixLine]) -> dict[str, list[MatrixLine]]:
+    layers: dict[str, list[MatrixLine]] = {}
     for line in found:
         layers.setdefault(line.layer, []).append(line)
     return layers

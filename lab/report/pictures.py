@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lab.report.axes import Axis, Tick, clock, latency, latency_axis, seconds_ticks
 from lab.report.downsample import PIECES, Piece, answered, longest_gap, pieces, trouble
-from lab.report.series import Mark, Series, Share, Target
+from lab.report.series import Series, SeriesMark, Share, Target
 from lab.report.trials import Histogram, histogram
 from lab.report.under_load import LoadPicture, load_picture
 
@@ -66,7 +66,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Bar:
+class ShareBar:
     """Requests that a pod answered, in percent of the largest."""
 
     pod: str
@@ -78,7 +78,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Story:
+class SeriesPicture:
     """Everything to be drawn of one series."""
 
     title: str
@@ -94,10 +94,10 @@ class Story:
     holders: tuple[tuple[str, tuple[Span, ...]], ...]
     histograms: tuple[Histogram, ...]
     load: LoadPicture | None
-    shares: tuple[Bar, ...]
+    shares: tuple[ShareBar, ...]
 
 
-def story(series: Series) -> Story:
+def series_picture(series: Series) -> SeriesPicture:
     """The pictures of a series."""
     axis = _time(series)
     zero = next((mark.t for mark in series.marks if mark.kind == "fault"), axis.low)
@@ -105,7 +105,7 @@ def story(series: Series) -> Story:
     answers = [ms for items in cut.values() for item in items if item.good for ms in (item.fast, item.slow)]
     scale, latency_ticks = latency_axis(answers or [1.0])
     timed = bool(series.targets or series.holders or series.load)
-    return Story(
+    return SeriesPicture(
         title=series.title,
         checks=series.checks,
         test=series.test,
@@ -134,11 +134,11 @@ def _time(series: Series) -> Axis:
     return Axis(min(begins), max(ends))
 
 
-def _moment(mark: Mark, axis: Axis, zero: float) -> Moment:
+def _moment(mark: SeriesMark, axis: Axis, zero: float) -> Moment:
     return Moment(axis.at(mark.t), mark.kind, mark.text, clock(round(mark.t - zero, 2)))
 
 
-def _faults(marks: Sequence[Mark], axis: Axis) -> Iterable[tuple[float, float]]:
+def _faults(marks: Sequence[SeriesMark], axis: Axis) -> Iterable[tuple[float, float]]:
     """Left and width of each time during which something was broken."""
     began: float | None = None
     for mark in sorted(marks, key=lambda mark: mark.t):
@@ -222,13 +222,13 @@ def _holders(series: Series, axis: Axis, zero: float) -> tuple[tuple[str, tuple[
     return tuple(found)
 
 
-def _shares(shares: Sequence[Share]) -> tuple[Bar, ...]:
+def _shares(shares: Sequence[Share]) -> tuple[ShareBar, ...]:
     """Pods of one node stand together and have its colour."""
     most = max((item.requests for item in shares), default=0) or 1
     whole = sum(item.requests for item in shares) or 1
     nodes = sorted({item.node for item in shares})
     return tuple(
-        Bar(
+        ShareBar(
             item.pod,
             item.node,
             item.requests,

@@ -23,13 +23,13 @@ Milliseconds = Annotated[float, Field(ge=0)]
 Number = Annotated[int, Field(ge=0)]
 
 
-class Part(BaseModel):
+class SeriesModel(BaseModel):
     """Frozen; an unknown key, an infinity and a NaN are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Probe(Part):
+class Probe(SeriesModel):
     """One question of a client that asks all the time."""
 
     t: float = Field(description="When it was sent, in seconds of the series' clock.")
@@ -39,7 +39,7 @@ class Probe(Part):
     why: str = Field("", description="Why the answer was no good one.")
 
 
-class Target(Part):
+class Target(SeriesModel):
     """What was asked, and every probe of it in the order of sending."""
 
     name: str = Field(description="As a person says it: API through the balancer.")
@@ -47,7 +47,7 @@ class Target(Part):
     limit: Seconds | None = Field(None, description="Longest time without a good answer that is allowed.")
 
 
-class Mark(Part):
+class SeriesMark(SeriesModel):
     """Something that happened at a moment."""
 
     t: float
@@ -55,7 +55,7 @@ class Mark(Part):
     text: str = Field(description="In a few words: master-1: power off.")
 
 
-class Holder(Part):
+class Holder(SeriesModel):
     """From `t` on, `name` holds `what`; `name` is "" for nobody. One entry a change, one at the start."""
 
     what: str = Field(description="etcd leader, kube-scheduler lease, owner of 10.1.1.200, ...")
@@ -63,7 +63,7 @@ class Holder(Part):
     name: str
 
 
-class Gaps(Part):
+class Gaps(SeriesModel):
     """The same thing measured in repeated trials."""
 
     name: str = Field(description="What was measured: API gap after power-off of the leader.")
@@ -74,7 +74,7 @@ class Gaps(Part):
     limit_of: Literal["p50", "p95", "max"] = Field("p95", description="Which value the limit is for.")
 
 
-class Load(Part):
+class Load(SeriesModel):
     """Requests that ended within one interval of a load run, all paths together."""
 
     t: float = Field(description="Beginning of the interval.")
@@ -87,7 +87,7 @@ class Load(Part):
     max: Milliseconds
 
 
-class Share(Part):
+class Share(SeriesModel):
     """Requests that one pod answered."""
 
     pod: str
@@ -95,7 +95,7 @@ class Share(Part):
     requests: Number
 
 
-class Series(Part):
+class Series(SeriesModel):
     """One story: a fault, a row of trials or a load run. Whatever is left empty is not drawn."""
 
     schema_version: Literal[1] = 1
@@ -103,7 +103,7 @@ class Series(Part):
     checks: tuple[str, ...] = Field((), description="Rows of the catalogue, as L4-03.")
     test: str = Field("", description="Id of the check's record, where there is one.")
     started: str = Field("", description="UTC, ISO 8601, of the first sample.")
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[SeriesMark, ...] = ()
     targets: tuple[Target, ...] = ()
     holders: tuple[Holder, ...] = ()
     gaps: tuple[Gaps, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.checks.record import Event, Timeline
+from lab.checks.record import Timeline, TimelineEvent
 from lab.report.axes import Axis, Tick, seconds_ticks
 
 COLOURS = 8
@@ -13,7 +13,7 @@ NARROWEST = 0.4
 
 
 @dataclass(frozen=True)
-class Bar:
+class StepBar:
     """One piece of work; `left` and `width` in percent of the whole, times in seconds since the beginning."""
 
     phase: str
@@ -33,11 +33,11 @@ class BuildPicture:
     command: str
     started: str
     seconds: float
-    rows: dict[str, tuple[Bar, ...]]
+    rows: dict[str, tuple[StepBar, ...]]
     ticks: tuple[Tick, ...]
 
     @property
-    def failed(self) -> list[tuple[str, Bar]]:
+    def failed(self) -> list[tuple[str, StepBar]]:
         """Host and bar of every step that failed."""
         return [(host, bar) for host, bars in self.rows.items() for bar in bars if bar.error]
 
@@ -46,10 +46,10 @@ def build_picture(timeline: Timeline) -> BuildPicture:
     """The picture of a timeline."""
     axis = Axis(0.0, max((_end(event) for event in timeline.events), default=0.0) or 1.0)
     phases = list(dict.fromkeys(_family(event) for event in timeline.events))
-    rows: dict[str, tuple[Bar, ...]] = {}
+    rows: dict[str, tuple[StepBar, ...]] = {}
     for event in timeline.events:
         left, took = axis.at(event.start), _end(event) - event.start
-        bar = Bar(
+        bar = StepBar(
             phase=event.phase,
             left=left,
             width=round(max(axis.at(_end(event)) - left, NARROWEST), 2),
@@ -66,10 +66,10 @@ def build_picture(timeline: Timeline) -> BuildPicture:
     )
 
 
-def _family(event: Event) -> str:
+def _family(event: TimelineEvent) -> str:
     """Phases of one kind share a colour: addon-flannel and addon-metallb."""
     return event.phase.partition("-")[0]
 
 
-def _end(event: Event) -> float:
+def _end(event: TimelineEvent) -> float:
     return event.end if event.end is not None else event.start

@@ -26,7 +26,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Line:
+class HistogramLine:
     """A value of note, with its label's row so that labels do not meet."""
 
     left: float
@@ -47,7 +47,7 @@ class Histogram:
     limit_of: str
     over: bool
     columns: tuple[Column, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[HistogramLine, ...]
     ticks: tuple[Tick, ...]
     counts: tuple[Tick, ...]
 
@@ -90,7 +90,7 @@ def histogram(gaps: Gaps) -> Histogram:
             if number
         ),
         lines=tuple(
-            Line(axis.at(value) if math.isfinite(value) else 100.0, name, _said(value), row)
+            HistogramLine(axis.at(value) if math.isfinite(value) else 100.0, name, _said(value), row)
             for row, (name, value) in enumerate(values.items())
         ),
         ticks=tuple(Tick(tick.at, f"{tick.text} s") for tick in ticks),

@@ -1,16 +1,20 @@
-"""Which defects may be in place at the same time: those that different checks must name."""
+"""Which defects may be in place at the same time, from what each says of itself, and few waves of them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.checks.outcomes import Outcome
 from lab.selftest.defect import Breakage, Defect, Slip
 
+TOLD_TOGETHER = 4
+"""So many defects may one check have to name at the same time: its message is for people, and short."""
+
 
 @dataclass(frozen=True)
-class Wave:
+class Batch:
     """Defects of one layer that are applied together."""
 
     layer: str
@@ -21,31 +25,78 @@ class Wave:
         """The rows that must name them."""
         return tuple(dict.fromkeys(defect.row for defect in self.defects))
 
+    @property
+    def title(self) -> str:
+        """The names of its defects."""
+        return ", ".join(defect.name for defect in self.defects)
 
-def waves(defects: Sequence[Defect]) -> list[Wave]:
+
+def batches(defects: Sequence[Defect]) -> list[Batch]:
     """Pack defects of one layer into few waves; those that settle slowly come last.
 
-    A defect goes into the first wave in which no other has its row on its host: one check can tell of one
-    mismatch only. One that stands alone has a wave of its own.
+    Those with the most conflicts choose first, each the first wave in which it meets none of its own.
     """
+    foes = {one.name: sum(bool(conflict(one, other)) for other in defects) for one in defects}
     packed: list[list[Defect]] = []
-    for defect in sorted(defects, key=lambda item: item.settles):
-        room = next((wave for wave in packed if all(_together(defect, other) for other in wave)), None)
+    for defect in sorted(defects, key=lambda item: (item.settles, -foes[item.name])):
+        room = next((wave for wave in packed if fits(wave, defect)), None)
         if room is None:
             packed.append([defect])
         else:
             room.append(defect)
-    return [Wave(wave[0].layer, tuple(wave)) for wave in packed]
+    packed.sort(key=lambda wave: wave[0].settles)
+    return [Batch(wave[0].layer, tuple(wave)) for wave in packed]
 
 
-def _together(one: Defect, other: Defect) -> bool:
-    if one.alone or other.alone or one.settles is not other.settles:
-        return False
-    if (one.row, one.host) == (other.row, other.host):
-        return False
-    if one.host == other.host and Outcome.COULD_NOT_TELL in (one.outcome, other.outcome):
-        return False  # what keeps verify from looking hides the rest of that host
-    if isinstance(one, Breakage) and isinstance(other, Breakage):
-        return one.damage != other.damage or one.place != other.place
-    # a mistake in a template is seen on every host
-    return not isinstance(one, Slip) or one.row != other.row
+def fits(wave: Sequence[Defect], defect: Defect) -> bool:
+    """Whether a defect may be in place together with those of a wave."""
+    told = sum(_spot(other) == _spot(defect) for other in wave)
+    return told < TOLD_TOGETHER and not any(conflict(defect, other) for other in wave)
+
+
+def conflict(one: Defect, other: Defect) -> str:
+    """Why two defects may not be in place together; "" when they may."""
+    for item in (one, other):
+        if item.alone:
+            return f"{item.name} stands alone"
+        if not item.things:
+            return f"{item.name} does not say what it touches"
+    if one.layer != other.layer:
+        return "they are looked at by different layers"
+    if one.settles is not other.settles:
+        return "one of them settles, the other is gone at once"
+    shared = sorted(one.things & other.things)
+    if shared:
+        return f"both touch {', '.join(shared)}"
+    return _unheard(one, other) or _hindered(one, other) or _hindered(other, one)
+
+
+def _spot(defect: Defect) -> tuple[str, str]:
+    """The check that must speak. A mistake in a template is seen on every host, whichever is expected."""
+    return defect.row, "" if isinstance(defect, Slip) else defect.host
+
+
+def _unheard(one: Defect, other: Defect) -> str:
+    """Why one check cannot name both."""
+    if _spot(one) != _spot(other):
+        return ""
+    if not (one.listed and other.listed):
+        return f"{one.row} tells of one of them only"
+    if re.search(one.says, other.says) or re.search(other.says, one.says):
+        return "the words of one would be taken for those of the other"
+    return ""
+
+
+def _hindered(one: Defect, other: Defect) -> str:
+    """Why `one` keeps `other` from being applied, named or undone."""
+    if other.row in one.reddens and not other.listed:
+        return f"{one.name} turns {other.row} red as well"
+    missing = sorted(set(one.stops) & set(other.needs))
+    if missing:
+        return f"{other.name} needs {', '.join(missing)}, which {one.name} stops"
+    if isinstance(one, Breakage) and isinstance(other, Breakage) and one.outcome is Outcome.COULD_NOT_TELL:
+        # what keeps verify from looking at a machine hides the rest of it, and blinds who compares all
+        seen = {other.host, other.place}
+        if one.place in seen or "" in seen:
+            return f"{one.name} keeps verify from looking at {one.place}"
+    return ""

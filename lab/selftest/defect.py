@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass, field
+from typing import Any
 
 from lab.checks.outcomes import Outcome
 from lab.checks.record import Record
@@ -18,8 +19,14 @@ class Defect:
     """What every defect says of itself.
 
     `row` and `host` name the check that must turn red ("" for a check of the lab as a whole), `says` is a
-    pattern that its message must match: it must name the defect, not merely be red. `alone` keeps the defect
-    apart from all others, `settles` from those that are gone at once: what it touched needs about a minute.
+    pattern that its message must match: it must name the defect, not merely be red.
+
+    The rest decides which others may be in place at the same time (`batches.conflict`). `touches` is what it
+    changes, the same thing by the same name; a defect that does not say it goes alone. `listed` says that
+    its check tells of it beside others: it lists all that it finds, or has a test of its own in the row.
+    `reddens` are further rows that it turns red. `stops` is what nobody has while it is in place, `needs`
+    what it cannot be applied, seen or undone without, beside its machine. `alone` keeps it apart from all
+    others, `settles` from those that are gone at once: what it touched needs about a minute.
     """
 
     name: str
@@ -29,8 +36,18 @@ class Defect:
     says: str
     host: str = ""
     outcome: Outcome = Outcome.FAILED
+    touches: tuple[str, ...] = ()
+    listed: bool = False
+    reddens: tuple[str, ...] = ()
+    stops: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     alone: bool = False
     settles: bool = False
+
+    @property
+    def things(self) -> frozenset[str]:
+        """What it changes, with the place where that is; nothing when the defect does not say."""
+        return frozenset(self.touches)
 
     def named_by(self, record: Record) -> bool:
         """Whether a record is the expected one."""
@@ -47,7 +64,7 @@ class Defect:
 class Breakage(Defect):
     """Damage to the running lab: two shell commands that root runs on the host `at` (default: `host`).
 
-    `repair` may be run at any time, also when there is nothing to repair. `cuts` says that the damage ends
+    `repair` is idempotent, and does nothing when there is nothing to repair. `cuts` says that the damage ends
     the way in: the connections that are open are given up, and the host must mend itself after a while.
     """
 
@@ -60,6 +77,11 @@ class Breakage(Defect):
     def place(self) -> str:
         """The host that is damaged."""
         return self.at or self.host
+
+    @property
+    def things(self) -> frozenset[str]:
+        """What it changes, with the host: a file of one is not that of another."""
+        return frozenset(f"{thing} of {self.place}" for thing in self.touches)
 
 
 def breakage(*, name: str, title: str, layer: str, row: str, says: str, **fields: object) -> Breakage:
@@ -76,41 +98,50 @@ class Slip(Defect):
     new: str
     layer: str = field(default="render")
 
+    @property
+    def things(self) -> frozenset[str]:
+        """The words of the file."""
+        return frozenset({f"{self.old} in {self.file}"})
 
-def edited(name: str, path: str, program: str) -> dict[str, str]:
-    """Damage and repair of a file that is changed in place by a sed program; mode and owner stay."""
+
+def edited(name: str, path: str, program: str) -> dict[str, Any]:
+    """Damage and repair of a file that a sed program changes in place; mode, owner stay, its time returns."""
     kept, file = f"{KEPT}/{name}", shlex.quote(path)
     return {
-        "damage": f"mkdir -p {KEPT} && cat {file} > {kept}.part && mv {kept}.part {kept}"
-        f" && sed {shlex.quote(program)} {kept} > {file}",
-        "repair": f"test ! -e {kept} || {{ cat {kept} > {file} && rm {kept}; }}",
+        "damage": f"mkdir -p {KEPT} && cat {file} > {kept}.part && touch -r {file} {kept}.part"
+        f" && mv {kept}.part {kept} && sed {shlex.quote(program)} {kept} > {file}",
+        "repair": f"test ! -e {kept} || {{ cat {kept} > {file} && touch -r {kept} {file} && rm {kept}; }}",
+        "touches": (f"file {path}",),
     }
 
 
-def moved(name: str, path: str) -> dict[str, str]:
+def moved(name: str, path: str) -> dict[str, Any]:
     """Damage and repair of a file that is taken away."""
     kept, file = f"{KEPT}/{name}", shlex.quote(path)
     return {
         "damage": f"mkdir -p {KEPT} && mv {file} {kept}",
         "repair": f"test ! -e {kept} || mv {kept} {file}",
+        "touches": (f"file {path}",),
     }
 
 
-def served(name: str, port: int) -> dict[str, str]:
+def served(name: str, port: int) -> dict[str, Any]:
     """Damage and repair of a TCP port on which a stranger listens."""
     unit = f"plumbline-defect-{name}"
     return {
         "damage": f"systemd-run --quiet --collect --unit={unit} socat TCP-LISTEN:{port},fork,reuseaddr -"
         f" && for i in $(seq 50); do ss -Hlnt sport = :{port} | grep -q . && exit 0; sleep 0.1; done; exit 1",
         "repair": f"systemctl stop {unit} 2>/dev/null || true",
+        "touches": (f"port {port}",),
     }
 
 
-def filtered(*rules: str, hook: str = "input") -> dict[str, str]:
+def filtered(*rules: str, hook: str = "input") -> dict[str, Any]:
     """Damage and repair of a packet filter that has rules nobody asked for, in a table of its own."""
     chain = f"type filter hook {hook} priority -20; policy accept; {'; '.join(rules)};"
     table = f"table inet defect_{hook} {{\n chain cut {{\n {chain}\n }}\n}}\n"
     return {
         "damage": f"printf %s {shlex.quote(table)} | nft -f -",
         "repair": f"nft delete table inet defect_{hook} 2>/dev/null || true",
+        "touches": (f"packet filter {hook}",),
     }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from shlex import quote
+from typing import Any
 
+from lab.cluster.kubeadm import KUBECTL
 from lab.inventory.models import Inventory
 from lab.selftest.defect import KEPT
 
-KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
+PODS_NETWORK = "the pods' network"
+"""What carries an API server's question to a webhook."""
 
 
 def quoted(text: str) -> str:
@@ -15,12 +18,17 @@ def quoted(text: str) -> str:
     return f'"{text}"'
 
 
-def kubectl(lab: Inventory, damage: str, repair: str) -> dict[str, str]:
-    """Damage and repair by two kubectl commands on the first master."""
-    return {"at": lab.masters[0], "damage": f"{KUBECTL} {damage}", "repair": f"{KUBECTL} {repair}"}
+def kubectl(lab: Inventory, damage: str, repair: str, *objects: str) -> dict[str, Any]:
+    """Damage and repair by two kubectl commands on the first master; `objects` are those that are changed."""
+    return {
+        "at": lab.masters[0],
+        "damage": f"{KUBECTL} {damage}",
+        "repair": f"{KUBECTL} {repair}",
+        "touches": objects,
+    }
 
 
-def rewritten(lab: Inventory, name: str, kind: str, space: str, program: str) -> dict[str, str]:
+def rewritten(lab: Inventory, name: str, kind: str, space: str, program: str) -> dict[str, Any]:
     """Damage and repair of an object whose text a sed program changes."""
     kept, item = f"{KEPT}/{name}", f"{KUBECTL} -n {space} get {kind} -o yaml"
     # without its version, or the original would be refused as outdated when it comes back
@@ -30,14 +38,30 @@ def rewritten(lab: Inventory, name: str, kind: str, space: str, program: str) ->
         "damage": f"mkdir -p {KEPT} && {original}"
         f" && sed {quote(program)} {kept} | {KUBECTL} replace -f - >/dev/null",
         "repair": f"test ! -e {kept} || {{ {KUBECTL} replace -f {kept} >/dev/null && rm {kept}; }}",
+        "touches": (kind,),
     }
 
 
-def made(lab: Inventory, kind: str, name: str, text: str, space: str = "") -> dict[str, str]:
+def made(lab: Inventory, kind: str, name: str, text: str, space: str = "") -> dict[str, Any]:
     """Damage and repair of an object that nobody asked for."""
     inside = f" -n {space}" if space else ""
     return {
         "at": lab.masters[0],
         "damage": f"echo {quote(text)} | {KUBECTL}{inside} apply -f -",
         "repair": f"{KUBECTL}{inside} delete {kind} {name} --ignore-not-found --wait=false --grace-period=0",
+        "touches": (f"{kind}/{name}",),
+    }
+
+
+def removed(lab: Inventory, kind: str, name: str, space: str) -> dict[str, Any]:
+    """Damage and repair of an object of a namespace that is deleted."""
+    kept = f"{KEPT}/{kind}-{name}"
+    item = f"{KUBECTL} -n {space} get {kind} {name} -o yaml"
+    unique = "/^  resourceVersion:/d; /^  uid:/d; /^  creationTimestamp:/d"
+    return {
+        "at": lab.masters[0],
+        "damage": f"mkdir -p {KEPT} && {item} | sed '{unique}' > {kept}.part && mv {kept}.part {kept}"
+        f" && {KUBECTL} -n {space} delete {kind} {name} >/dev/null",
+        "repair": f"test ! -e {kept} || {{ {KUBECTL} apply -f {kept} >/dev/null && rm {kept}; }}",
+        "touches": (f"{kind}/{name}",),
     }

@@ -6,14 +6,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
 from lab import report
 from lab.checks.record import Record
 from lab.console import Console
-from lab.damage import Entry, Journal, repair
-from lab.errors import FailedError
+from lab.damage import Damage, Journal, repair
+from lab.errors import FailedError, PlumblineError
 from lab.labs import Lab
 from lab.selftest.defect import Breakage, Defect, Slip
 from lab.ssh import forget
@@ -33,20 +34,26 @@ PARTS = (
 )
 """What of a checkout `invoke verify --layer render` reads; pyproject.toml keeps pytest inside the copy."""
 RENDER_SECONDS = 300
+AT_ONCE = 4
+"""Damages and repairs at the same time: enough to hide the round trips, few enough for two cores."""
 MEND = "mend the defect's definition in lab/selftest/defects/"
 
 
 class Stage(Protocol):
-    """A place for defects."""
+    """A place for defects. `lasting` says that what was undone there must be seen to be green again."""
 
-    def apply(self, defect: Defect) -> None:
-        """Put a defect in place. Raises `FailedError` when that does not work."""
+    @property
+    def lasting(self) -> bool:
+        """Whether others work with it afterwards."""
+
+    def apply(self, defects: Sequence[Defect]) -> dict[str, str]:
+        """Put defects in place; by name, what kept some of them from it."""
 
     def undo(self) -> list[str]:
         """Take out every defect that was applied; the problems of those that stay."""
 
-    def examine(self, layer: str, rows: Sequence[str]) -> list[Record]:
-        """What verify says about these rows."""
+    def examine(self, layer: str, rows: Sequence[str], *, evidence: bool = False) -> list[Record]:
+        """What verify says about these rows; with `evidence`, all that the hosts of red ones know is kept."""
 
 
 class Quiet(Console):
@@ -58,37 +65,54 @@ class Quiet(Console):
 
 
 class OnLab:
-    """The running lab. The caller holds its lock."""
+    """The running lab. The caller holds its lock, and is inside its network."""
+
+    lasting = True
 
     def __init__(self, lab: Lab, folder: Path) -> None:
         self._lab, self._folder = lab, folder
         self._journal = Journal(lab)
         self._number = 0
 
-    def apply(self, defect: Defect) -> None:
-        """Run the damage on its host, noted down before."""
-        if not isinstance(defect, Breakage):
-            raise FailedError(f"{defect.name}: is no damage to a running lab", next_step=MEND)
-        self._journal.add(Entry(defect.name, defect.place, defect.repair))
-        self._lab.ssh.run(defect.place, defect.damage, seconds=60)
+    def apply(self, defects: Sequence[Defect]) -> dict[str, str]:
+        """Run the damage of each on its host, some at the same time, all noted down before."""
+        found = [defect for defect in defects if isinstance(defect, Breakage)]
+        self._journal.add(*(Damage(defect.name, defect.place, defect.repair) for defect in found))
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            said = list(pool.map(self._damage, found))
+        return {defect.name: problem for defect, problem in zip(found, said, strict=True) if problem}
+
+    def _damage(self, defect: Breakage) -> str:
+        try:
+            self._lab.ssh.run(defect.place, defect.damage, seconds=60)
+        except PlumblineError as error:
+            return error.message
         if defect.cuts:
             forget(self._lab.ssh, defect.place)
+        return ""
 
     def undo(self) -> list[str]:
-        """Run the repair of every noted defect."""
-        return self._journal.undo(lambda entry: repair(self._lab, entry), lambda _: None)
+        """Run the repair of every noted defect: those of a wave touch nothing of each other's."""
 
-    def examine(self, layer: str, rows: Sequence[str]) -> list[Record]:
+        def one(entry: Damage) -> str:
+            return self._journal.undo_one(entry, lambda noted: repair(self._lab, noted))
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return [problem for problem in pool.map(one, self._journal.entries()) if problem]
+
+    def examine(self, layer: str, rows: Sequence[str], *, evidence: bool = False) -> list[Record]:
         """Run the rows' checks, with facts of this moment."""
         self._number += 1
         # its name marks what the checks make in the cluster, so it differs between runs
         folder = self._folder / f"{self._number:02d}-{self._folder.name}".lower()
         folder.mkdir()
-        return examine(self._lab, folder, Quiet(), named(layer), ",".join(rows))
+        return examine(self._lab, folder, Quiet(), named(layer), ",".join(rows), evidence=evidence)
 
 
 class OnCopy:
     """A copy of this checkout, in which `invoke verify --layer render` is run as people run it."""
+
+    lasting = False
 
     def __init__(self, lab: Lab, folder: Path) -> None:
         self._lab = lab.inventory.lab
@@ -104,18 +128,18 @@ class OnCopy:
             lab.inventory.model_dump_json(exclude_defaults=True)
         )
 
-    def apply(self, defect: Defect) -> None:
-        """Edit the file. Raises `FailedError` when it no longer holds what the mistake replaces."""
-        if not isinstance(defect, Slip):
-            raise FailedError(f"{defect.name}: is no mistake in a file", next_step=MEND)
-        path = self._root / defect.file
-        text = path.read_text()
-        if defect.old not in text:
-            raise FailedError(
-                f"{defect.name}: {defect.file} does not hold {defect.old!r}",
-                next_step=MEND,
-            )
-        path.write_text(text.replace(defect.old, defect.new, 1))
+    def apply(self, defects: Sequence[Defect]) -> dict[str, str]:
+        """Edit the files. A file that no longer holds what a mistake replaces is a problem of that one."""
+        problems = {}
+        for defect in defects:
+            if isinstance(defect, Slip):
+                path = self._root / defect.file
+                text = path.read_text()
+                if defect.old in text:
+                    path.write_text(text.replace(defect.old, defect.new, 1))
+                else:
+                    problems[defect.name] = f"{defect.file} does not hold `{defect.old}`: {MEND}"
+        return problems
 
     def undo(self) -> list[str]:
         """Copy the originals anew."""
@@ -126,7 +150,7 @@ class OnCopy:
                     shutil.copy(original, copy)
         return []
 
-    def examine(self, layer: str, rows: Sequence[str]) -> list[Record]:
+    def examine(self, layer: str, rows: Sequence[str], *, evidence: bool = False) -> list[Record]:  # noqa: ARG002
         """Run verify on the copy and read its report. Raises `FailedError` when there is none."""
         runs = self._root / ".lab" / self._lab / "runs"
         before = {path.name for path in runs.glob("*Z")}

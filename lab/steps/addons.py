@@ -10,10 +10,11 @@ from functools import partial
 from lab.addons import selected
 from lab.cluster.apply import COMPARE_SECONDS, ObjectChange
 from lab.errors import FailedError, PlumblineError
-from lab.steps import services
-from lab.steps.context import Build
+from lab.steps import removing, services
+from lab.steps.context import Context
 from lab.steps.control_plane import api_answers
 from lab.steps.engine import Step
+from lab.steps.removing import NOTHING, Left
 
 KUBELET = "addon-kubelet"
 """Key of the step that brings the kubelets' settings into the cluster, where nodes that join take them."""
@@ -22,14 +23,14 @@ Compared = Mapping[str, Sequence[ObjectChange] | PlumblineError]
 """What applying would change, by name of the add-on (or `kubelet`); or why nobody can tell."""
 
 
-def compared(build: Build) -> Compared:
+def compared(context: Context) -> Compared:
     """Compare what the cluster has with what it should have, all at the same time; changes nothing."""
-    asked = {"kubelet": partial(services.kubelet_changes, build)}
-    asked |= {addon.name: partial(services.addon_changes, build, addon) for addon in build.addon_objects}
-    if "api" in build.engine.lost:
+    asked = {"kubelet": partial(services.kubelet_changes, context)}
+    asked |= {addon.name: partial(services.addon_changes, context, addon) for addon in context.addon_objects}
+    if "api" in context.engine.lost:
         return dict.fromkeys(asked, FailedError("the API was not reached"))
     try:
-        api_answers(build, COMPARE_SECONDS)
+        api_answers(context, COMPARE_SECONDS)
     except PlumblineError as error:
         return dict.fromkeys(asked, error)
     with ThreadPoolExecutor(len(asked)) as pool:
@@ -43,25 +44,34 @@ def compared(build: Build) -> Compared:
     return found
 
 
-def applying(build: Build, seen: Compared | None) -> list[Step]:
+def applying(
+    context: Context, seen: Compared | None, left: Left = NOTHING, after: Iterable[Step] = ()
+) -> list[Step]:
     """A step for the kubelets' settings and for each add-on that differs, or of which nobody can tell.
 
     An add-on needs the steps of those that it names in `needs`; what needs nothing of each other runs side by
     side, and one that fails keeps only those back that need it.
 
     `seen` is None for a cluster that is yet to be founded: it is born with the settings, and without add-ons.
+    Of what is `left` of an add-on, that goes here which is in the way of its new objects.
     """
     steps: list[Step] = []
+    ended = frozenset(step.key for step in after)
     if seen and seen["kubelet"]:
-        run = partial(services.apply_kubelet_configuration, build)
-        steps.append(_step(KUBELET, "kubelet settings", run, (), seen["kubelet"]))
-    for addon in selected(build.lab.inventory):
+        run = partial(services.apply_kubelet_configuration, context)
+        steps.append(replace(_step(KUBELET, "kubelet settings", run, (), seen["kubelet"]), after=ended))
+    for addon in selected(context.lab.inventory):
         there = seen[addon.name] if seen else None
-        if there is None or there:
-            run = partial(services.apply_addon, build, addon)
+        old = removing.goes_first(context, left, addon)
+        if there is None or there or old:
+            run = partial(services.apply_addon, context, addon, old)
             # what differs of those it needs comes first; what is in order has no step
             needs = {f"addon-{name}" for name in addon.needs} & {step.key for step in steps}
-            steps.append(_step(f"addon-{addon.name}", f"add-on {addon.name}", run, needs, there))
+            step = _step(f"addon-{addon.name}", f"add-on {addon.name}", run, needs, there)
+            will = (*removing.sentences(context, old), *step.will)
+            if there and not isinstance(there, PlumblineError):
+                will += removing.by_change(context, addon, there)
+            steps.append(replace(step, after=ended, will=will))
     return steps
 
 
@@ -81,13 +91,13 @@ def _step(
     return replace(step, will=will, diffs=tuple(item.diff for item in seen if item.before))
 
 
-def waiting(build: Build, before: Iterable[Step]) -> list[Step]:
+def waiting(context: Context, before: Iterable[Step]) -> list[Step]:
     """Wait for the nodes when all of `before` has ended, well or not, then for each add-on."""
     ended = frozenset(step.key for step in before)
-    run = partial(services.nodes, build)
+    run = partial(services.nodes, context)
     steps = [Step("nodes", "", "all nodes Ready", frozenset({"api"}), run, ended)]
-    for addon in selected(build.lab.inventory):
+    for addon in selected(context.lab.inventory):
         needs = {"nodes"} | ({f"addon-{addon.name}"} & ended)
-        run = partial(services.addon_ready, build, addon)
+        run = partial(services.addon_ready, context, addon)
         steps.append(Step(f"ready-{addon.name}", "", f"{addon.name} ready", frozenset(needs), run))
     return steps

@@ -12,11 +12,13 @@ from lab.artifacts.provide import Provided
 from lab.artifacts.stock import Stock
 from lab.artifacts.wanted import wanted
 from lab.artifacts.wanted_files import provide_files
-from lab.cluster.api import Api, Object
+from lab.cluster.api import Api
 from lab.console import Console
+from lab.errors import PlumblineError
 from lab.hosts.converge import HostFacts
 from lab.labs import Lab
 from lab.machines import State
+from lab.objects import Object
 from lab.render.addons import addon_manifests, objects
 from lab.render.bundle import Bundle, Pins, bundle, pins
 from lab.runs import Run
@@ -24,7 +26,7 @@ from lab.steps.engine import Engine, Stopped
 
 
 @dataclass
-class Build:
+class Context:
     """One operation at work, or its plan: the lab, its artefacts and its evidence."""
 
     lab: Lab
@@ -34,8 +36,12 @@ class Build:
     run: Run
     stocks: Mapping[str, Stock] = field(default_factory=dict)
     """Programs and images by architecture, for machines that get them over SSH."""
+    lacking: PlumblineError | None = None
+    """What a plan says that needs artefacts while there are none: it brings none."""
     fresh: set[str] = field(default_factory=set)
     """Machines that this build makes: they cannot be a part of anything yet."""
+    planning: bool = False
+    """Nothing is changed and nobody waited for: the facts of now, and who does not answer is named."""
 
     @cached_property
     def engine(self) -> Engine:
@@ -44,7 +50,10 @@ class Build:
 
     @property
     def artefacts(self) -> Provided:
-        """The artefacts. Raises `LookupError` where the operation asked for none: a defect of ours."""
+        """The artefacts. Raises `lacking`, and `LookupError` where the operation asked for none: a defect of
+        ours."""
+        if self.lacking:
+            raise self.lacking
         if self.provided is None:
             raise LookupError("a step uses artefacts that its operation did not ask for")
         return self.provided
@@ -63,10 +72,13 @@ class Build:
         inventory, traits = self.lab.inventory, self.lab.provider.traits_of(name)
         made = bundle(inventory, traits, self.pins, name)
         if traits.layered:
-            return made
+            images = self.provided.images if self.provided and name in inventory.nodes else {}
+            return replace(made, images=images)
+        if self.lacking:
+            raise self.lacking
         stock = self.stocks[inventory.hosts[name].arch]
         images = stock.images if name in inventory.nodes else {}
-        return replace(made, stock=Stock(stock.programs, images))
+        return replace(made, stock=stock, images=images)
 
     @cached_property
     def manifests(self) -> dict[str, Path]:
@@ -103,13 +115,17 @@ class Build:
 
 
 @dataclass(frozen=True)
-class Facts:
+class LabFacts:
     """The lab as it is: machines by state, and what those that answer look like."""
 
     states: dict[str, State]
     hosts: dict[str, HostFacts]
     changes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """What differs between a machine itself (not its inside) and the inventory, by host."""
+    drained: frozenset[str] = frozenset()
+    """API servers that a killed operation left out of HAProxy's rotation."""
+    silent: dict[str, PlumblineError] = field(default_factory=dict)
+    """Machines that run and did not answer a plan, with the reason."""
 
     def joined(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Those hosts that are a part of a cluster."""

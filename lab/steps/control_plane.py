@@ -7,9 +7,10 @@ from functools import partial
 
 from lab.cluster import kubeadm
 from lab.errors import FailedError
+from lab.hosts import rotation
 from lab.render.kubeadm import init as init_document
 from lab.render.kubeadm import reset as reset_document
-from lab.steps.context import Build
+from lab.steps.context import Context
 from lab.steps.decide import Origin, founding_master
 from lab.steps.engine import Step
 from lab.steps.gather import gather
@@ -19,25 +20,45 @@ API_SECONDS = 180
 LEFTOVER = "kubeadm: finish or undo what an earlier run began"
 
 
-def founding(build: Build, name: str, needs: Iterable[str], *, leftover: bool) -> Step:
+def founding(context: Context, name: str, needs: Iterable[str], *, leftover: bool) -> Step:
     """The cluster is founded on this master."""
     will = ((LEFTOVER,) if leftover else ()) + (Origin.INIT.value,)
-    return Step("init", name, "kubeadm init", frozenset(needs), partial(found, build, name), will=will)
+    return Step("init", name, "kubeadm init", frozenset(needs), partial(found, context, name), will=will)
 
 
-def answering(build: Build, needs: Iterable[str]) -> Step:
+def answering(context: Context, needs: Iterable[str]) -> Step:
     """Wait for the API."""
-    return Step("api", "", "API behind the balancer", frozenset(needs), partial(api_answers, build))
+    return Step("api", "", "API behind the balancer", frozenset(needs), partial(api_answers, context))
 
 
-def found(build: Build, name: str) -> tuple[bool, str]:
+def returning(context: Context, names: Iterable[str], needs: Iterable[str] = ()) -> list[Step]:
+    """API servers that a killed operation left drained get connections again; no step where there is none.
+
+    HAProxy's own checks keep out one that is not ready.
+    """
+    left = sorted(names)
+    if not left:
+        return []
+    will = tuple(f"{name} into the rotation of API servers again: it was left drained" for name in left)
+    run = partial(give_back, context, left)
+    return [Step("rotation", context.lab.inventory.balancer, "rotation", frozenset(needs), run, will=will)]
+
+
+def give_back(context: Context, names: Iterable[str]) -> tuple[bool, str]:
+    """Undrain API servers in HAProxy."""
+    for name in names:
+        rotation.back(context.lab.ssh, context.lab.inventory.balancer, name)
+    return True, ", ".join(names)
+
+
+def found(context: Context, name: str) -> tuple[bool, str]:
     """`kubeadm init` on the founding master, continued where an earlier build left it.
 
     The evidence is gathered once more right before: nothing may have been born in the meantime.
     """
-    lab = build.lab
-    known = tuple(host for host in lab.inventory.nodes if host == name or host not in build.fresh)
-    facts = gather(build, known)
+    lab = context.lab
+    known = tuple(host for host in lab.inventory.nodes if host == name or host not in context.fresh)
+    facts = gather(context, known)
     if founding_master(lab.inventory, facts) != name:
         raise FailedError(
             f"{name}: no cluster is founded here: another master is a part of one, or has begun",
@@ -46,24 +67,24 @@ def found(build: Build, name: str) -> tuple[bool, str]:
     seen = facts.hosts[name]
     if seen.kubeadm != "running":
         if seen.touched:
-            kubeadm.reset(lab.ssh, name, reset_document(lab.provider.traits_of(name)))
-        document = init_document(lab.inventory, lab.provider.traits_of(name), build.pins, name)
+            kubeadm.reset(lab.ssh, name, reset_document(lab.inventory, lab.provider.traits_of(name)))
+        document = init_document(lab.inventory, lab.provider.traits_of(name), context.pins, name)
         kubeadm.start(lab.ssh, name, "init", document)
-    kubeadm.finish(lab.ssh, name, build.noting(f"init:{name}"))
+    kubeadm.finish(lab.ssh, name, context.noting(f"init:{name}"))
     return True, "" if not seen.touched else "continued"
 
 
-def api_answers(build: Build, seconds: float = API_SECONDS) -> tuple[bool, str]:
+def api_answers(context: Context, seconds: float = API_SECONDS) -> tuple[bool, str]:
     """Wait for a ready API server behind the balancer."""
 
     def probe() -> None:
-        build.check()
+        context.check()
         try:
-            ready = build.api.ready()
+            ready = context.api.ready()
         except FailedError as error:
             raise NotYet(error.message) from error
         if not ready:
-            raise NotYet(f"https://{build.lab.inventory.endpoint}/readyz does not answer 200")
+            raise NotYet(f"https://{context.lab.inventory.endpoint}/readyz does not answer 200")
 
     wait_for("API behind the balancer", probe, seconds=seconds, next_step="invoke status")
     return False, ""

@@ -8,10 +8,10 @@ from enum import StrEnum
 from lab.errors import FailedError, PreflightError
 from lab.hosts.changes import HostChange
 from lab.hosts.converge import compare
-from lab.inventory.models import HostRole, Inventory
+from lab.inventory.models import Inventory
 from lab.machines import State
 from lab.render.bundle import Bundle
-from lab.steps.context import Facts
+from lab.steps.context import LabFacts
 
 
 class Origin(StrEnum):
@@ -38,7 +38,7 @@ class Decision:
     resize: tuple[str, ...] = ()
 
 
-def decide(inventory: Inventory, bundles: dict[str, Bundle], facts: Facts) -> dict[str, Decision]:
+def decide(inventory: Inventory, bundles: dict[str, Bundle], facts: LabFacts) -> dict[str, Decision]:
     """One decision a host. Raises `FailedError` when no decision is safe.
 
     Raises `PreflightError` for a machine with our name and without our mark.
@@ -53,14 +53,14 @@ def decide(inventory: Inventory, bundles: dict[str, Bundle], facts: Facts) -> di
     return {name: _decide(inventory, bundles[name], facts, name, founder) for name in inventory.hosts}
 
 
-def founding_master(inventory: Inventory, facts: Facts) -> str | None:
+def founding_master(inventory: Inventory, facts: LabFacts) -> str | None:
     """The master that runs `kubeadm init`; None when a cluster exists.
 
-    Decided by evidence: as long as any host is a part of a cluster, or is switched off and might be, no
-    cluster is founded. A master on which an init has begun continues it.
+    Decided by evidence: as long as any host is a part of a cluster, or is switched off or silent and might
+    be, no cluster is founded. A master on which an init has begun continues it.
     """
     off = {State.OFF, State.PAUSED} & {facts.states.get(name) for name in inventory.nodes}
-    if facts.joined(inventory.masters) or off:
+    if facts.joined(inventory.masters) or off or facts.silent.keys() & {*inventory.nodes}:
         return None
     members = facts.joined(inventory.workers)
     if members:
@@ -72,14 +72,16 @@ def founding_master(inventory: Inventory, facts: Facts) -> str | None:
     return begun[0] if begun else inventory.masters[0]
 
 
-def _decide(inventory: Inventory, wanted: Bundle, facts: Facts, name: str, founder: str | None) -> Decision:
+def _decide(
+    inventory: Inventory, wanted: Bundle, facts: LabFacts, name: str, founder: str | None
+) -> Decision:
     state = facts.states[name]
     seen = facts.hosts.get(name)
-    needs_cluster = inventory.hosts[name].role is not HostRole.LOAD_BALANCER
+    needs_cluster = name in inventory.nodes
     if state is State.ABSENT:
         joined = False
     elif seen is None:
-        joined = True  # off: looked at again once it runs
+        joined = True  # off or silent: looked at again once it answers
     else:
         joined = seen.joined
     origin = Origin.NONE

@@ -34,7 +34,8 @@ class Step:
 
     `will` are the sentences of what the step changes, known from facts before it runs: they are the plan of
     an operation. A step without them only waits or looks. `diffs` are what stands behind the sentences, as
-    unified diffs. `unknown` is why a step cannot say what it will change.
+    unified diffs. `unknown` is why a step cannot say what it will change. `asks` are sentences of
+    what a person must see to, with the way: a plan has them, an operation says them again, no step does it.
 
     `enters` marks a step that runs in the calling thread, because what it enters (a lab's network) holds for
     that thread and for those that are started later.
@@ -50,6 +51,7 @@ class Step:
     diffs: tuple[str, ...] = ()
     unknown: PlumblineError | None = None
     enters: bool = False
+    asks: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -107,8 +109,24 @@ def listed(stages: Stages) -> list[Step]:
 
 
 def something_to_do(steps: Iterable[Step]) -> bool:
-    """Whether a plan changes something, or cannot say that it does not."""
-    return any(step.will or step.unknown for step in steps)
+    """Whether a plan changes something, asks a person for it, or cannot say that nothing is to be done."""
+    return any(step.will or step.asks or step.unknown for step in steps)
+
+
+def not_looked_at(steps: Iterable[Step]) -> PlumblineError | None:
+    """Why a plan cannot say what some of its steps will change, each reason once; None when it can.
+
+    The exit code is that of the reasons where they agree, and 1 where they do not.
+    """
+    errors = {step.unknown.message: step.unknown for step in steps if step.unknown}
+    if len(errors) < 2:
+        return next(iter(errors.values()), None)
+    told = "".join(f"\n  {_brief(None, error)}" for error in errors.values())
+    next_step = next((error.next_step for error in errors.values() if error.next_step), "")
+    found = FailedError(f"{len(errors)} things could not be looked at:{told}", next_step=next_step)
+    codes = {error.exit_code for error in errors.values()}
+    found.exit_code = codes.pop() if len(codes) == 1 else FailedError.exit_code
+    return found
 
 
 def _checked(stage: Sequence[Step], known: Collection[str]) -> Sequence[Step]:
@@ -138,6 +156,8 @@ class Engine:
     _done: set[str] = field(default_factory=set)
     _undone: dict[Step, str] = field(default_factory=dict)
     _changed: bool = False
+    asked: bool = False
+    """Whether something was told that a person must see to."""
 
     def execute(self, stages: Stages) -> bool:
         """Run all steps; True when one of them changed something.
@@ -241,6 +261,9 @@ class Engine:
             event["changed"] = changed
         if changed and not (step.will or step.unknown):
             log.warning("%s: changed something that its plan did not say", step)
+        for ask in step.asks:
+            self.asked = True
+            self.console.say(f"[yellow]{escape(ask)}[/yellow]", step.subject)
         said = f" [dim]({escape(remark)})[/dim]" if remark else ""
         self.console.say(f"{escape(step.title)}: {time.monotonic() - begun:.1f} s{said}", step.host)
         return changed, remark

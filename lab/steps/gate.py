@@ -9,7 +9,7 @@ from lab.checks import health
 from lab.checks.driver import Driver
 from lab.checks.outcomes import CouldNotTell, Mismatch
 from lab.checks.verbs import Refused
-from lab.steps.context import Build
+from lab.steps.context import Context
 from lab.steps.engine import Step
 from lab.waits import NotYet, wait_for
 
@@ -17,18 +17,18 @@ HEALTHY_SECONDS = 300
 """As long as a node that was away has to be Ready again (row L4-22)."""
 
 
-def gate(build: Build, after: str, needs: Iterable[str]) -> Step:
+def gate(context: Context, after: str, needs: Iterable[str]) -> Step:
     """Wait until rows L2-01 to L2-04 hold again after the change of a host ("" before the first)."""
-    return Step("gate", after, "the lab is healthy", frozenset(needs), partial(healthy, build, after))
+    return Step("gate", after, "the lab is healthy", frozenset(needs), partial(healthy, context, after))
 
 
-def healthy(build: Build, after: str = "", seconds: float = HEALTHY_SECONDS) -> tuple[bool, str]:
+def healthy(context: Context, after: str = "", seconds: float = HEALTHY_SECONDS) -> tuple[bool, str]:
     """Wait for the lab's health, which every fault is held to as well.
 
     Raises `DeadlineError` with the first thing that does not hold.
     """
-    driver = Driver(build.lab, build.run.folder, build.pins)
-    note = build.noting(f"gate:{after}" if after else "gate")
+    driver = Driver(context.lab, context.run.folder, context.pins)
+    note = context.noting(f"gate:{after}" if after else "gate")
 
     def probe() -> None:
         try:

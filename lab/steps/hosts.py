@@ -7,12 +7,12 @@ from functools import partial
 
 from lab.hosts.changes import HostChange
 from lab.hosts.converge import apply, compare, look
-from lab.steps.context import Build
+from lab.steps.context import Context
 from lab.steps.engine import Step
 
 
 def converging(
-    build: Build,
+    context: Context,
     name: str,
     changes: Iterable[HostChange] = (),
     needs: Iterable[str] = (),
@@ -25,22 +25,22 @@ def converging(
     """
     told = tuple(changes)
     will = tuple(change.sentence for change in told)
-    if new and not build.lab.provider.traits_of(name).layered:
+    if new and not context.lab.provider.traits_of(name).layered:
         will = ("bring its programs and images",)
     diffs = tuple(change.diff for change in told if change.diff)
-    run = partial(converge, build, name)
+    run = partial(converge, context, name)
     return Step("converge", name, "converge", frozenset(needs), run, will=will, diffs=diffs)
 
 
-def converge(build: Build, name: str) -> tuple[bool, str]:
+def converge(context: Context, name: str) -> tuple[bool, str]:
     """Bring a running host to its bundle; whether something was changed, and what."""
-    changes = compare(build.bundles[name], look(build.lab.ssh, build.bundles[name]))
+    changes = compare(context.bundles[name], look(context.lab.ssh, context.bundles[name]))
     if not changes:
         return False, ""
-    build.run.keep(
+    context.run.keep(
         f"changes/{name}.txt", "\n".join(f"{change.sentence}\n{change.diff}" for change in changes)
     )
     for change in changes:
-        build.console.note(f"converge:{name}", change.sentence)
-    apply(build.lab.ssh, name, changes)
+        context.console.note(f"converge:{name}", change.sentence)
+    apply(context.lab.ssh, name, changes)
     return True, "; ".join(change.sentence for change in changes)

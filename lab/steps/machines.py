@@ -12,7 +12,7 @@ from lab.errors import DeadlineError, FailedError
 from lab.inventory.models import Inventory
 from lab.machines import Machine, Power, State, Volume
 from lab.render.cloudinit import first_boot
-from lab.steps.context import Build
+from lab.steps.context import Context
 from lab.steps.engine import Step
 from lab.waits import still, wait_for
 
@@ -28,12 +28,12 @@ AWAKENED = {State.OFF: "switch the machine on", State.PAUSED: "resume the machin
 """What is done to a machine that exists and does not run."""
 
 
-def preparing(build: Build, states: Mapping[str, State]) -> Step:
+def preparing(context: Context, states: Mapping[str, State]) -> Step:
     """What all machines share is made, and entered: everything later reaches the lab through it."""
 
     def run() -> tuple[bool, str]:
-        changed = build.lab.provider.prepare()
-        build.lab.provider.enter()
+        changed = context.lab.provider.prepare()
+        context.lab.provider.enter()
         return changed, ""
 
     fresh = all(state is State.ABSENT for state in states.values())
@@ -41,33 +41,33 @@ def preparing(build: Build, states: Mapping[str, State]) -> Step:
     return Step("prepare", "", "what the machines share", frozenset(), run, will=will, enters=True)
 
 
-def making(build: Build, name: str, needs: Iterable[str]) -> list[Step]:
+def making(context: Context, name: str, needs: Iterable[str]) -> list[Step]:
     """A machine is made, and boots for the first time."""
-    return [_machine(build, name, needs, (MADE,)), booting(build, name)]
+    return [_machine(context, name, needs, (MADE,)), booting(context, name)]
 
 
-def awakening(build: Build, name: str, state: State) -> list[Step]:
+def awakening(context: Context, name: str, state: State) -> list[Step]:
     """A machine that exists is switched on, and boots."""
-    return [_machine(build, name, (), (AWAKENED[state],)), booting(build, name)]
+    return [_machine(context, name, (), (AWAKENED[state],)), booting(context, name)]
 
 
-def resizing(build: Build, name: str, sentences: tuple[str, ...]) -> Step:
+def resizing(context: Context, name: str, sentences: tuple[str, ...]) -> Step:
     """A machine gets the size that it should have."""
-    return _machine(build, name, (), sentences)
+    return _machine(context, name, (), sentences)
 
 
-def _machine(build: Build, name: str, needs: Iterable[str], will: tuple[str, ...]) -> Step:
+def _machine(context: Context, name: str, needs: Iterable[str], will: tuple[str, ...]) -> Step:
     def run() -> tuple[bool, str]:
-        return start(build, name), ""
+        return start(context, name), ""
 
     return Step("machine", name, "machine", frozenset(needs), run, will=will)
 
 
-def booting(build: Build, name: str) -> Step:
+def booting(context: Context, name: str) -> Step:
     """Wait for a machine of this operation to have booted."""
 
     def run() -> tuple[bool, str]:
-        booted(build, name)
+        booted(context, name)
         return False, ""
 
     return Step("boot", name, "first boot", frozenset({f"machine:{name}"}), run)
@@ -87,29 +87,29 @@ def outline(inventory: Inventory, name: str) -> Machine:
     )
 
 
-def machine(build: Build, name: str) -> Machine:
+def machine(context: Context, name: str) -> Machine:
     """The machine of a host, ready to be made."""
-    inventory = build.lab.inventory
+    inventory = context.lab.inventory
     volumes: tuple[Volume, ...] = ()
     if name in inventory.nodes:
         # containerd's overlay snapshotter cannot live on an overlay
         volumes = (
-            Volume("/var/lib/containerd", build.artefacts.containerd_root, DATABASES),
+            Volume("/var/lib/containerd", context.artefacts.containerd_root, DATABASES),
             Volume("/var/lib/kubelet"),
             Volume("/var/lib/etcd"),
         )
-    traits, keys = build.lab.provider.traits_of(name), build.lab.keys
-    files = first_boot(inventory, traits, build.bundles[name], keys)
+    traits, keys = context.lab.provider.traits_of(name), context.lab.keys
+    files = first_boot(inventory, traits, context.bundles[name], keys)
     return replace(outline(inventory, name), cloud_init=files, volumes=volumes)
 
 
-def start(build: Build, name: str) -> bool:
+def start(context: Context, name: str) -> bool:
     """Make a machine, or switch it on. True when something was changed."""
-    provider = build.lab.provider
+    provider = context.lab.provider
     if provider.state(name) is State.PAUSED:
         provider.power(name, Power.RESUME)
         return True
-    return provider.create(machine(build, name))
+    return provider.create(machine(context, name))
 
 
 def _ended(inventory: Inventory, name: str) -> str:
@@ -119,23 +119,23 @@ def _ended(inventory: Inventory, name: str) -> str:
     return f"if test -d {Path(RESULT).parent}; then cat {RESULT}; else echo '{NO_RESULT}'; fi"
 
 
-def booted(build: Build, name: str) -> None:
+def booted(context: Context, name: str) -> None:
     """Wait until the host lets us in and cloud-init has ended well.
 
     Its result file counts: it appears when the last stage has ended, and holds the errors of all stages
     (`cloud-init status` says the same, but starts a Python on a host that is busy booting).
     """
-    note = build.noting(f"boot:{name}")
+    note = context.noting(f"boot:{name}")
     logs = f"invoke logs --host {name}"
 
     def probe() -> None:
-        state = build.lab.provider.state(name)
+        state = context.lab.provider.state(name)
         if state is State.PAUSED:
             raise FailedError(f"{name}: was paused while it booted", next_step="invoke build lets it go on")
         if state is not State.RUNNING:
             raise FailedError(f"{name}: is {state} while it should boot", next_step=logs)
         try:
-            said = build.lab.ssh.run(name, _ended(build.lab.inventory, name), seconds=20)
+            said = context.lab.ssh.run(name, _ended(context.lab.inventory, name), seconds=20)
         except (FailedError, DeadlineError) as error:
             note(error.message.splitlines()[0])
             raise still(error) from error
@@ -146,14 +146,14 @@ def booted(build: Build, name: str) -> None:
     try:
         wait_for(f"boot of {name}", probe, seconds=BOOT_SECONDS, interval=0.3, next_step=logs)
     except DeadlineError as late:
-        last = "\n    ".join([late.last, *_console(build, name)])
+        last = "\n    ".join([late.last, *_console(context, name)])
         raise DeadlineError(late.subject, late.seconds, last, next_step=logs) from late
 
 
-def _console(build: Build, name: str) -> list[str]:
+def _console(context: Context, name: str) -> list[str]:
     """The end of what the provider knows of a machine that does not let us in: its console, its agent."""
     try:
-        lines = build.lab.provider.console(name).splitlines()
+        lines = context.lab.provider.console(name).splitlines()
     except (FailedError, DeadlineError) as error:
         lines = error.message.splitlines()
     return [line for line in lines if line.strip()][-CONSOLE_LINES:]

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from rich.console import RenderableType
 
 from lab.labs import Lab
-from lab.steps.context import Build
+from lab.steps.context import Context
 from lab.steps.engine import Stages
 
 
-def _told(build: Build, changed: bool, **_options: object) -> Iterable[RenderableType]:  # noqa: ARG001
+def _told(context: Context, changed: bool, **_options: object) -> Iterable[RenderableType]:  # noqa: ARG001
     return ()
 
 
-def _nothing_at_stake(build: Build, **_options: object) -> str:  # noqa: ARG001
+def _nothing_at_stake(context: Context, **_options: object) -> str:  # noqa: ARG001
     return ""
 
 

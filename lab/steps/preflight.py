@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from lab.errors import PreflightError
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from lab.artifacts.room import room_mib
+from lab.artifacts.sources import named_source
+from lab.artifacts.sources.mirror import MirrorSource
+from lab.artifacts.status import MADE_HERE, StatusRow, lacking, status
+from lab.artifacts.store import cache_folder
+from lab.artifacts.toolchain import host_arch
+from lab.artifacts.wanted import wanted as wanted_artefacts
+from lab.errors import FailedError, PreflightError
+from lab.inventory.models import Inventory
 from lab.labs import Lab
-from lab.machines import Problem, State
+from lab.local import unwritable
+from lab.machines import Blocker, State
+from lab.providers.opening import stocked
+from lab.render.roles import all_packages
 from lab.steps.machines import outline
 
 
@@ -13,20 +28,90 @@ def states(lab: Lab) -> dict[str, State]:
     return {name: lab.provider.state(name) for name in lab.inventory.hosts}
 
 
-def examine(lab: Lab) -> tuple[int, list[Problem]]:
+def examine(lab: Lab) -> tuple[int, list[Blocker]]:
     """How many machines are still to be made or started, and everything that speaks against it or warns.
 
     A machine that runs has passed already, unless we did not make it: only the others count for memory and
-    disk.
+    disk. Where no machine can be looked at, the provider says why, if it knows; else that error is raised.
     """
-    found = states(lab)
+    try:
+        found = states(lab)
+    except (FailedError, PreflightError):
+        made = [name for name in lab.inventory.hosts if lab.inventory.makes(name)]
+        problems = lab.provider.preflight([outline(lab.inventory, name) for name in made])
+        if not any(problem.stops for problem in problems):
+            raise
+        return len(made), [*folders(lab.keys.folder, cache_folder()), *problems]
     wanted = [name for name, state in found.items() if state is not State.RUNNING]
     existing = [name for name in found if name not in wanted and not lab.inventory.makes(name)]
     asked = [outline(lab.inventory, name) for name in (*wanted, *existing)]
-    return len(wanted), list(lab.provider.preflight(asked)) if asked else []
+    problems = folders(lab.keys.folder, cache_folder())
+    if not any(problem.stops and problem.subject == str(cache_folder()) for problem in problems):
+        problems += artefacts(rows_of(lab.inventory), cache_folder())
+    return len(wanted), [*problems, *lab.provider.preflight(asked)] if asked else problems
 
 
-def preflight(lab: Lab) -> tuple[int, list[Problem]]:
+def folders(data: Path, cache: Path) -> list[Blocker]:
+    """What speaks against the user's folders: those of the lab's keys and of the artefacts.
+
+    A cache that is there and read-only may have all that is wanted: that is a warning.
+    """
+    kept = (data, "for the lab's keys", "PLUMBLINE_DATA"), (cache, "for artefacts", "PLUMBLINE_CACHE")
+    return [
+        Blocker(
+            str(folder),
+            seen,
+            f"a folder to write in, {what}",
+            f"{variable}=/another/folder, or mend this one",
+            stops=folder == data or not _holds_entries(cache),
+        )
+        for folder, what, variable in kept
+        if (seen := unwritable(folder))
+    ]
+
+
+def _holds_entries(cache: Path) -> bool:
+    """Whether artefacts can be read there; a name that the system refuses outright is no folder."""
+    try:
+        return (cache / "entries").is_dir()
+    except OSError:
+        return False
+
+
+def rows_of(inventory: Inventory, source: str = "auto") -> list[StatusRow]:
+    """What the store has of all that a lab wants: for this machine, and for each architecture of its own."""
+    return [row for rows in rows_by_arch(inventory, source).values() for row in rows]
+
+
+def rows_by_arch(inventory: Inventory, source: str) -> dict[str, list[StatusRow]]:
+    """The same by the architecture for which it is wanted, this machine's first."""
+    items, packages = wanted_artefacts(inventory), all_packages()
+    arches = dict.fromkeys([host_arch(), *(arch.value for arch in stocked(inventory))])
+    return {arch: status(items, source=source, arch=arch, packages=packages) for arch in arches}
+
+
+def artefacts(rows: Iterable[StatusRow], cache: Path) -> list[Blocker]:
+    """What speaks against making or fetching the artefacts that are missing in the store; asks no network."""
+    missing = lacking(rows)
+    if named_source("auto") == MirrorSource.name:
+        gone = [row for row in missing if row.component not in MADE_HERE]
+        names = ", ".join(dict.fromkeys(row.component for row in gone))
+        seen = f"{len(gone)} of them are not in {cache}, or damaged: {names}"
+        fix = "invoke artifacts.bundle --from FILE"
+        made = [Blocker("artefacts", seen, "all: source mirror neither builds nor fetches", fix)]
+        if gone:
+            return made
+    need, folder = room_mib(missing), next(one for one in (cache, *cache.parents) if one.is_dir())
+    free = shutil.disk_usage(folder).free >> 20
+    if free >= need:
+        return []
+    count = f"{len(missing)} artefact{'s' * (len(missing) > 1)}"
+    wanted = f"about {need} MiB for {count} that the store does not have"
+    fix = "free some disk space, or PLUMBLINE_CACHE=/another/folder"
+    return [Blocker(f"free disk at {folder}", f"{free} MiB", wanted, fix)]
+
+
+def preflight(lab: Lab) -> tuple[int, list[Blocker]]:
     """How many machines are still to be made or started, and warnings.
 
     Raises `PreflightError` with all reasons.

@@ -9,11 +9,13 @@ from typing import Any
 
 import yaml
 
-from lab.cluster.api import Object, patiently
-from lab.cluster.workloads import workload_ready
+from lab.cluster.api import patiently
+from lab.cluster.workloads import named, ready
 from lab.errors import FailedError
 from lab.hosts.settled import KUBE_PROXY
-from lab.steps.context import Build
+from lab.objects import Object
+from lab.own_yaml import as_kubernetes
+from lab.steps.context import Context
 from lab.steps.engine import Step
 from lab.steps.services import READY_SECONDS
 from lab.waits import NotYet, wait_for
@@ -25,10 +27,13 @@ restart is owed, whoever was killed in between."""
 _NAME = {"name": "kube-proxy", "namespace": "kube-system"}
 
 
-def proxying(build: Build, needs: Iterable[str]) -> list[Step]:
+def proxying(context: Context, needs: Iterable[str]) -> list[Step]:
     """The step that changes the mode, if it differs or its pods were not all restarted."""
-    configmap, pods = _held(build, KUBE_PROXY), _held(build, PODS)
-    living, wanted = _settings(configmap).get("mode") or "iptables", build.lab.inventory.kubernetes.proxy_mode
+    configmap, pods = _held(context, KUBE_PROXY), _held(context, PODS)
+    living, wanted = (
+        _settings(configmap).get("mode") or "iptables",
+        context.lab.inventory.kubernetes.proxy_mode,
+    )
     if living != wanted:
         change = f"kube-proxy: mode: {living} -> {wanted}"
     elif _digest(configmap) != _digest(pods.get("spec", {}).get("template", {})) and _digest(configmap):
@@ -36,14 +41,14 @@ def proxying(build: Build, needs: Iterable[str]) -> list[Step]:
     else:
         return []
     will = (change, "kube-proxy: restart its pods, one node after the other")
-    return [Step("mode-kube-proxy", "", change, frozenset(needs), partial(change_mode, build), will=will)]
+    return [Step("mode-kube-proxy", "", change, frozenset(needs), partial(change_mode, context), will=will)]
 
 
-def change_mode(build: Build) -> tuple[bool, str]:
+def change_mode(context: Context) -> tuple[bool, str]:
     """The ConfigMap with its digest in one write, then the same digest on the pods, which restarts them."""
-    configmap = _held(build, KUBE_PROXY)
-    settings = _settings(configmap) | {"mode": build.lab.inventory.kubernetes.proxy_mode}
-    text = yaml.safe_dump(settings, sort_keys=True)
+    configmap = _held(context, KUBE_PROXY)
+    settings = _settings(configmap) | {"mode": context.lab.inventory.kubernetes.proxy_mode}
+    text = as_kubernetes(settings)
     marked = {DIGEST: hashlib.sha256(text.encode()).hexdigest()}
     wanted: list[Object] = [
         {
@@ -60,23 +65,23 @@ def change_mode(build: Build) -> tuple[bool, str]:
         },
     ]
     for item in wanted:
-        patiently(f"{item['kind']} kube-proxy", partial(build.api.apply, item))
+        patiently(f"{item['kind']} kube-proxy", partial(context.api.apply, item))
     wait_for(
-        "restart of kube-proxy", partial(_ready, build), seconds=READY_SECONDS, next_step="invoke status"
+        "restart of kube-proxy", partial(_ready, context), seconds=READY_SECONDS, next_step="invoke status"
     )
     return True, ""
 
 
-def _ready(build: Build) -> None:
-    build.check()
+def _ready(context: Context) -> None:
+    context.check()
     try:
-        workload_ready(build.api, "daemonset/kube-system/kube-proxy")
+        ready(context.api, named("daemonset/kube-system/kube-proxy"))
     except FailedError as error:
         raise NotYet(error.message) from error
 
 
-def _held(build: Build, path: str) -> Object:
-    found = patiently(path.rpartition("/")[2], lambda: build.api.get(path))
+def _held(context: Context, path: str) -> Object:
+    found = patiently(path.rpartition("/")[2], lambda: context.api.get(path))
     if found is None:
         raise FailedError(f"{path}: the cluster has none", next_step="invoke status")
     return found

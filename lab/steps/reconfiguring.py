@@ -17,7 +17,7 @@ from lab.hosts.settled import look
 from lab.inventory.settled import Way
 from lab.machines import State
 from lab.render.kubeadm import init
-from lab.steps.context import Build, Facts
+from lab.steps.context import Context, LabFacts
 from lab.steps.engine import Step
 from lab.steps.gate import gate
 from lab.steps.settled import configuration, refuse
@@ -29,13 +29,13 @@ ASIDE = "/etc/kubernetes/plumbline-pki"
 PHASES = {API_SERVER: "apiserver", CONTROLLERS: "controller-manager"}
 
 
-def possible(build: Build, living: Living, deviations: Iterable[Deviation]) -> None:
+def possible(context: Context, living: Living, deviations: Iterable[Deviation]) -> None:
     """Raises `PreflightError` for what cannot be changed, or not on a cluster that is not whole."""
-    refuse(build, [item for item in deviations if item.way is not Way.RECONFIGURE])
-    masters = build.lab.inventory.masters
+    refuse(context, [item for item in deviations if item.way is not Way.RECONFIGURE])
+    masters = context.lab.inventory.masters
     if not (living.masters or living.silent):
         raise PreflightError(
-            f"{build.lab.inventory.lab}: no cluster lives, so none is changed", next_step="invoke build"
+            f"{context.lab.inventory.lab}: no cluster lives, so none is changed", next_step="invoke build"
         )
     missing = [name for name in masters if name not in living.masters]
     if missing:
@@ -49,10 +49,10 @@ def possible(build: Build, living: Living, deviations: Iterable[Deviation]) -> N
         raise PreflightError("no API server tells its own configuration", next_step="invoke status")
 
 
-def whole(build: Build, facts: Facts) -> None:
+def whole(context: Context, facts: LabFacts) -> None:
     """Raises `PreflightError` unless every machine runs and every node is a part of the cluster."""
-    nodes = build.lab.inventory.nodes
-    off = [name for name, state in facts.states.items() if state is not State.RUNNING]
+    nodes = context.lab.inventory.nodes
+    off = [name for name, state in facts.states.items() if state is not State.RUNNING or name in facts.silent]
     off += [name for name in nodes if name not in off and not facts.hosts[name].joined]
     if off:
         raise PreflightError(
@@ -61,28 +61,25 @@ def whole(build: Build, facts: Facts) -> None:
         )
 
 
-def masters(build: Build, living: Living, drained: Iterable[str], after: Iterable[Step] = ()) -> list[Step]:
-    """One step for each master of which something differs or that was left drained, a gate after each."""
+def masters(context: Context, living: Living, after: Iterable[Step] = ()) -> list[Step]:
+    """One step for each master of which something differs, a gate after each."""
     steps: list[Step] = []
-    left = set(drained)
-    for name in build.lab.inventory.masters:
-        will = sentences(_of(build, living, name))
-        if name in left:
-            will += (f"into HAProxy's rotation again: {name} was left drained",)
+    for name in context.lab.inventory.masters:
+        will = sentences(_of(context, living, name))
         if not will:
             continue
         if not steps:
-            steps.append(gate(build, "", [step.key for step in after]))
+            steps.append(gate(context, "", [step.key for step in after]))
         needs = frozenset({steps[-1].key})
         title = "control plane as the inventory says"
-        step = Step("reconfigure", name, title, needs, partial(change, build, name), will=will)
-        steps += [step, gate(build, name, {step.key})]
+        step = Step("reconfigure", name, title, needs, partial(change, context, name), will=will)
+        steps += [step, gate(context, name, {step.key})]
     return steps
 
 
-def _of(build: Build, living: Living, name: str) -> tuple[Deviation, ...]:
-    inventory = build.lab.inventory
-    return tuple(born.of_master(inventory, configuration(build), living.masters[name], inventory.nodes))
+def _of(context: Context, living: Living, name: str) -> tuple[Deviation, ...]:
+    inventory = context.lab.inventory
+    return tuple(born.of_master(inventory, configuration(context), living.masters[name], inventory.nodes))
 
 
 def sentences(deviations: Iterable[Deviation]) -> tuple[str, ...]:
@@ -102,40 +99,40 @@ def _component(item: Deviation) -> str:
     return next((name for name in PHASES if name in item.where), item.where)
 
 
-def change(build: Build, name: str) -> tuple[bool, str]:
+def change(context: Context, name: str) -> tuple[bool, str]:
     """Bring one master's static pods and certificate to the inventory; decided by what it has right now."""
-    lab, note = build.lab, build.noting(f"reconfigure:{name}")
+    lab, note = context.lab, context.noting(f"reconfigure:{name}")
     single = len(lab.inventory.masters) == 1
     aside = nullcontext() if single else rotation.out(lab.ssh, lab.inventory.balancer, name, note)
     with aside:
-        living = wait_for(f"answer of {name}", partial(_seen, build, name), seconds=30, interval=1)
-        differing = _of(build, living, name)
+        living = wait_for(f"answer of {name}", partial(_seen, context, name), seconds=30, interval=1)
+        differing = _of(context, living, name)
         for component, phase in PHASES.items():
             if any(component in item.where for item in differing):
-                _kubeadm(build, name, f"control-plane {phase}")
-                _settles(build, name, component)
+                _kubeadm(context, name, f"control-plane {phase}")
+                _settles(context, name, component)
         if any(item.setting == CERTIFICATE for item in differing):
-            _certificate(build, name)
-            _settles(build, name, CERTIFICATE)
+            _certificate(context, name)
+            _settles(context, name, CERTIFICATE)
     return True, "; ".join(sentences(differing))
 
 
-def _seen(build: Build, name: str) -> Living:
+def _seen(context: Context, name: str) -> Living:
     """A master as it is now. Raises `NotYet` while it does not answer."""
-    living = look(build.lab.ssh, [name])
+    living = look(context.lab.ssh, [name])
     if name not in living.masters:
         raise NotYet(living.silent.get(name, f"{name}: is no part of a cluster"))
     return living
 
 
-def _settles(build: Build, name: str, what: str) -> None:
+def _settles(context: Context, name: str, what: str) -> None:
     """Wait until a component runs as it should, once and in good health, or serves its new certificate."""
-    note = build.noting(f"reconfigure:{name}")
+    note = context.noting(f"reconfigure:{name}")
 
     def probe() -> None:
-        living = _seen(build, name)
+        living = _seen(context, name)
         master = living.masters[name]
-        left = [item for item in _of(build, living, name) if what in item.where or what == item.setting]
+        left = [item for item in _of(context, living, name) if what in item.where or what == item.setting]
         state = sentences(left)[0] if left else ""
         component = API_SERVER if what == CERTIFICATE else what
         if not state and len(master.running.get(component, ())) != 1:
@@ -155,10 +152,10 @@ def _settles(build: Build, name: str, what: str) -> None:
     )
 
 
-def _document(build: Build, name: str, **changes: str) -> str:
+def _document(context: Context, name: str, **changes: str) -> str:
     """kubeadm's documents for a master, with other values at the top of the ClusterConfiguration."""
-    lab = build.lab
-    text = init(lab.inventory, lab.provider.traits_of(name), build.pins, name)
+    lab = context.lab
+    text = init(lab.inventory, lab.provider.traits_of(name), context.pins, name)
     documents = [item for item in yaml.safe_load_all(text) if item]
     for item in documents:
         if item["kind"] == "ClusterConfiguration":
@@ -166,44 +163,46 @@ def _document(build: Build, name: str, **changes: str) -> str:
     return str(yaml.safe_dump_all(documents))
 
 
-def _kubeadm(build: Build, name: str, phase: str, **changes: str) -> None:
+def _kubeadm(context: Context, name: str, phase: str, **changes: str) -> None:
     """Run a phase of `kubeadm init` with our document. Raises `CommandError` with what it says."""
     command = (
         f"install -d -m 700 /run/plumbline && (umask 077 && cat > {DOCUMENT}) && "
         f"{{ kubeadm init phase {phase} --config {DOCUMENT}; code=$?; rm -f {DOCUMENT}; exit $code; }}"
     )
-    build.lab.ssh.run(name, command, stdin=_document(build, name, **changes))
+    context.lab.ssh.run(name, command, stdin=_document(context, name, **changes))
 
 
-def _certificate(build: Build, name: str) -> None:
+def _certificate(context: Context, name: str) -> None:
     """A new pair beside the old one, put in its place at once; the API server reads it by itself.
 
     The key goes first: a pair that was exchanged by half has the old names still and is made again.
     """
     authority = "ln -sf /etc/kubernetes/pki/ca.crt /etc/kubernetes/pki/ca.key"
-    build.lab.ssh.run(name, f"rm -rf {ASIDE} && install -d -m 700 {ASIDE} && {authority} {ASIDE}/")
-    _kubeadm(build, name, "certs apiserver", certificatesDir=ASIDE)
+    context.lab.ssh.run(name, f"rm -rf {ASIDE} && install -d -m 700 {ASIDE} && {authority} {ASIDE}/")
+    _kubeadm(context, name, "certs apiserver", certificatesDir=ASIDE)
     pki = "/etc/kubernetes/pki"
     exchange = " && ".join(
         f"mv -f {ASIDE}/{file} {pki}/{file}" for file in ("apiserver.key", "apiserver.crt")
     )
-    build.lab.ssh.run(name, f"{exchange} && rm -rf {ASIDE}")
+    context.lab.ssh.run(name, f"{exchange} && rm -rf {ASIDE}")
 
 
-def uploading(build: Build, living: Living, needs: Iterable[str]) -> list[Step]:
+def uploading(context: Context, living: Living, needs: Iterable[str]) -> list[Step]:
     """kubeadm's ConfigMap last: while it differs, the operation is not at its end."""
     if living.documents is None:
         return []
-    inventory = build.lab.inventory
-    differing = born.configuration(inventory, configuration(build), living.documents.cluster, inventory.nodes)
+    inventory = context.lab.inventory
+    differing = born.configuration(
+        inventory, configuration(context), living.documents.cluster, inventory.nodes
+    )
     will = tuple(f"{item.where}: {item.setting}: {item.living} -> {item.wanted}" for item in differing)
     if not will:
         return []
-    run = partial(upload, build)
+    run = partial(upload, context)
     return [Step("kubeadm-config", "", "kubeadm's ConfigMap", frozenset(needs), run, will=will)]
 
 
-def upload(build: Build) -> tuple[bool, str]:
+def upload(context: Context) -> tuple[bool, str]:
     """The ConfigMap that nodes take the cluster's settings from when they join."""
-    _kubeadm(build, build.lab.inventory.masters[0], "upload-config kubeadm")
+    _kubeadm(context, context.lab.inventory.masters[0], "upload-config kubeadm")
     return True, ""

@@ -7,67 +7,72 @@ from collections.abc import Iterable
 import yaml
 
 from lab.cluster import settled
-from lab.cluster.api import Object, patiently
+from lab.cluster.api import patiently
 from lab.cluster.settled import Deviation, Living
 from lab.errors import PreflightError
-from lab.hosts.settled import KUBEADM_CONFIG, look
+from lab.hosts.settled import KUBEADM_CONFIG, SECONDS, look
 from lab.inventory.settled import Way
 from lab.machines import State
+from lab.objects import Object
 from lab.render.kubeadm import init
-from lab.steps.context import Build
+from lab.steps.context import Context
+from lab.steps.gather import PLAN_SECONDS
 
 
-def configuration(build: Build) -> Object:
+def configuration(context: Context) -> Object:
     """kubeadm's ClusterConfiguration as the inventory makes it."""
-    inventory = build.lab.inventory
+    inventory = context.lab.inventory
     master = inventory.masters[0]
-    return settled.configuration_in(init(inventory, build.lab.provider.traits_of(master), build.pins, master))
+    return settled.configuration_in(
+        init(inventory, context.lab.provider.traits_of(master), context.pins, master)
+    )
 
 
-def living(build: Build) -> Living:
+def living(context: Context) -> Living:
     """What the masters that run tell of the cluster; nothing where there is none yet."""
-    provider, masters = build.lab.provider, build.lab.inventory.masters
+    provider, masters = context.lab.provider, context.lab.inventory.masters
     running = [name for name in masters if provider.state(name) is State.RUNNING]
     if running:
         provider.enter()
-    return look(build.lab.ssh, running)
+    with context.console.working("settled", "masters: what the cluster was born with"):
+        return look(context.lab.ssh, running, PLAN_SECONDS if context.planning else SECONDS)
 
 
-def guard(build: Build) -> bool:
+def guard(context: Context) -> bool:
     """Whether every master and the API could be asked. Raises `PreflightError` for what differs."""
-    found = living(build)
-    refuse(build, settled.compare(build.lab.inventory, configuration(build), found))
+    found = living(context)
+    refuse(context, settled.compare(context.lab.inventory, configuration(context), found))
     return found.known
 
 
-def same_cluster(build: Build) -> None:
+def same_cluster(context: Context) -> None:
     """Right before a join: kubeadm's ConfigMap is what every new node takes the cluster's settings from.
 
     Raises `PreflightError` where it is not the inventory's.
     """
-    held = patiently("kubeadm's configuration", lambda: build.api.get(KUBEADM_CONFIG))
+    held = patiently("kubeadm's configuration", lambda: context.api.get(KUBEADM_CONFIG))
     if held is None:  # kubeadm itself says then that nobody can join
         return
     cluster = yaml.safe_load(held["data"]["ClusterConfiguration"])
-    inventory = build.lab.inventory
+    inventory = context.lab.inventory
     # names of masters are judged where all certificates are: by the guard of the build
-    refuse(build, settled.configuration(inventory, configuration(build), cluster, ()))
+    refuse(context, settled.configuration(inventory, configuration(context), cluster, ()))
 
 
-def refuse(build: Build, deviations: Iterable[Deviation]) -> None:
+def refuse(context: Context, deviations: Iterable[Deviation]) -> None:
     """Raises `PreflightError` with every deviation and the way out, unless there is none."""
     found = tuple(deviations)
     if not found:
         return
     lines = "".join(f"\n  {line}" for line in settled.told(found))
     raise PreflightError(
-        f"{build.lab.inventory.lab}: the living cluster was born with other values than the file says; "
+        f"{context.lab.inventory.lab}: the living cluster was born with other values than the file says; "
         f"nothing is built into it:{lines}",
-        next_step=way_out(build, found),
+        next_step=way_out(context, found),
     )
 
 
-def way_out(build: Build, deviations: Iterable[Deviation]) -> str:
+def way_out(context: Context, deviations: Iterable[Deviation]) -> str:
     """What a person does about them."""
     fields: dict[Way, list[str]] = {}
     for item in deviations:
@@ -77,7 +82,7 @@ def way_out(build: Build, deviations: Iterable[Deviation]) -> str:
     said = []
     if hard := [*fields.get(Way.REBUILD, ()), *fields.get(Way.UPGRADE, ())]:
         said.append(f"write the cluster's value of {', '.join(hard)} back into the file")
-        said.append(_anew(build, hard))
+        said.append(_anew(context, hard))
     if Way.UPGRADE in fields:
         said.append("no operation upgrades a living cluster yet")
     if Way.RECONFIGURE in fields:
@@ -86,11 +91,11 @@ def way_out(build: Build, deviations: Iterable[Deviation]) -> str:
     return "; ".join(said)
 
 
-def _anew(build: Build, fields: Iterable[str]) -> str:
+def _anew(context: Context, fields: Iterable[str]) -> str:
     """Destroying what holds the value: single machines where only their addresses moved, or all of it."""
     moved = [field.split(".")[1] if field.startswith("hosts.") else "" for field in fields]
     # the balancer's address is the endpoint, which every node knows
-    if set(moved) <= set(build.lab.inventory.nodes):
+    if set(moved) <= set(context.lab.inventory.nodes):
         named = ", ".join(f"invoke destroy --host {name}" for name in moved)
         return f"or, before an address changes in the file: {named}; afterwards invoke build"
     return "or start again: invoke destroy, then invoke build"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lab.checks.outcomes import CouldNotTell
 from lab.local import Completed
-from lab.verify.programs import INSIDE, Programs
+from lab.verify.programs import INSIDE, CheckedPrograms
 
 NETWORK = "/network-config"
 """How the path of a document ends that is of the network; any other is a cloud-config."""
@@ -52,7 +52,7 @@ class Judged:
     command: str
 
 
-def judge(programs: Programs, documents: Mapping[str, str]) -> dict[str, Judged]:
+def judge(programs: CheckedPrograms, documents: Mapping[str, str]) -> dict[str, Judged]:
     """cloud-init's judgement of each document by its path: of a first boot its schema's, else its parser's.
 
     Raises `CouldNotTell` when cloud-init cannot be started.
@@ -64,7 +64,7 @@ def judge(programs: Programs, documents: Mapping[str, str]) -> dict[str, Judged]
     return judged
 
 
-def _judge(programs: Programs, documents: Mapping[str, str]) -> dict[str, Judged]:
+def _judge(programs: CheckedPrograms, documents: Mapping[str, str]) -> dict[str, Judged]:
     files = {str(number): text for number, text in enumerate(documents.values())}
     commands = {path: _command(path, number) for path, number in zip(documents, files, strict=True)}
     wanted = json.dumps({path: command.split() for path, command in commands.items()})

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import count
 
 import pytest
 
 from lab.checks.driver import Driver
-from lab.checks.ingress import Ingress, ingress
+from lab.checks.ingress import IngressClient, ingress_client
 from lab.checks.items import Measure
 from lab.checks.objects import daemonset
-from lab.checks.outcomes import NotPartOfLab
+from lab.checks.outcomes import CouldNotTell, NotPartOfLab
 from lab.checks.sample_app import sample
-from lab.checks.workspace import Object, Workspace, workspace
-from lab.faults.fault_run import Fire
+from lab.checks.workspace import Workspace, workspace
+from lab.faults.fault_run import FaultRun
+from lab.objects import Object
+from lab.verify.stash import CONTEXT
 
 
 @pytest.fixture(scope="session")
@@ -35,9 +37,38 @@ def probes(everywhere: Workspace, driver: Driver) -> dict[str, Object]:
 
 
 @pytest.fixture(scope="session")
-def front(driver: Driver) -> Ingress:
+def ingress(driver: Driver) -> IngressClient:
     """The lab's ingress."""
-    return ingress(driver)
+    return ingress_client(driver)
+
+
+ANNOUNCER_SECONDS = 600
+"""Longer than all tests of a layer that hold it."""
+
+
+@contextmanager
+def addresses_stay(config: pytest.Config) -> Iterator[None]:
+    """Nobody else of the layer's processes moves an address, nor needs it where it is, while the block runs.
+
+    Raises `CouldNotTell` after `ANNOUNCER_SECONDS`.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(config.stash[CONTEXT].folder / "announcer.lock", timeout=ANNOUNCER_SECONDS)
+    try:
+        with lock:
+            yield
+    except Timeout:
+        waited = f"{ANNOUNCER_SECONDS} s for a test that moves addresses, or needs them where they are"
+        raise CouldNotTell(f"the addresses: waited {waited}", next_step="invoke verify again") from None
+
+
+@pytest.fixture
+def announcer(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Held by whoever moves addresses to other nodes, and by whoever lets no request fail: the layer's
+    processes run both, and a connection does not outlive the move of its address (MetalLB, layer 2)."""
+    with addresses_stay(request.config):
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -61,20 +92,20 @@ def removals() -> Iterator[ExitStack]:
 
 
 @pytest.fixture
-def fire(
+def fault_run(
     driver: Driver,
     measure: Measure,
     request: pytest.FixtureRequest,
     numbers: Iterator[int],
     removals: ExitStack,
-) -> Iterator[Fire]:
+) -> Iterator[FaultRun]:
     """Damage under traffic: registers of the API in a namespace of their own."""
     with workspace(driver, f"fire-{next(numbers)}", removals=removals) as space:
-        yield Fire(driver, space, measure, request.node)
+        yield FaultRun(driver, space, measure, request.node)
 
 
 @pytest.fixture
-def fire_web(fire: Fire) -> Fire:
+def fault_run_web(fault_run: FaultRun) -> FaultRun:
     """The same with a load-balanced service before a sample application on two workers."""
-    fire.address = sample(fire.space, 2)
-    return fire
+    fault_run.address = sample(fault_run.space, 2)
+    return fault_run

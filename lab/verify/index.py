@@ -23,7 +23,7 @@ INDEX = ROOT / "docs" / "verify-index.md"
 ROWS = Path(__file__).with_name("rows.yaml")
 
 
-class Row(BaseModel):
+class CatalogueRow(BaseModel):
     """A row of the catalogue; `reason` is why there is no test of it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,7 +34,7 @@ class Row(BaseModel):
 
 
 @dataclass(frozen=True)
-class Answer:
+class AnsweringTest:
     """A test that answers a row."""
 
     row: str
@@ -44,16 +44,16 @@ class Answer:
 
 
 @cache
-def rows() -> dict[str, Row]:
+def rows() -> dict[str, CatalogueRow]:
     """The rows this suite speaks about, in order. Raises `InputError` for one that stands twice."""
-    found: dict[str, Row] = {}
+    found: dict[str, CatalogueRow] = {}
     for path in (ROWS, *sorted(ADDONS.glob("*/rows.yaml"))):
         for name, item in read(path.read_text()).items():
             if name in found:
                 raise InputError(
                     f"{path.parent.name}/{path.name}: {name}: is a row of another catalogue as well"
                 )
-            found[name] = Row.model_validate(item)
+            found[name] = CatalogueRow.model_validate(item)
     return dict(sorted(found.items(), key=lambda row: _place(row[0])))
 
 
@@ -63,18 +63,18 @@ def _place(name: str) -> tuple[int, str, int]:
     return int(layer), letter, int(number)
 
 
-def answers(folder: Path | None = None) -> list[Answer]:
+def answers(folder: Path | None = None) -> list[AnsweringTest]:
     """Every test with the rows it answers, in the order of files and lines; `folder` for one alone."""
     paths = folder.glob("test_*.py") if folder else (*TESTS.glob("test_*.py"), *ADDONS.glob("*/test_*.py"))
     return [answer for path in sorted(paths, key=lambda path: path.name) for answer in _of_file(path)]
 
 
-def _of_file(path: Path) -> Iterator[Answer]:
+def _of_file(path: Path) -> Iterator[AnsweringTest]:
     for item in ast.parse(path.read_text()).body:
         if isinstance(item, ast.FunctionDef) and item.name.startswith("test_"):
             title = (ast.get_docstring(item) or "").partition("\n")[0].rstrip(".")
             for row in _rows_of(item):
-                yield Answer(row, path.name, item.name, title)
+                yield AnsweringTest(row, path.name, item.name, title)
 
 
 def _rows_of(function: ast.FunctionDef) -> list[str]:
@@ -108,7 +108,7 @@ def gaps() -> list[str]:
 
 def index() -> str:
     """The index as a page."""
-    tests: dict[str, list[Answer]] = {}
+    tests: dict[str, list[AnsweringTest]] = {}
     for answer in answers():
         tests.setdefault(answer.row, []).append(answer)
     lines = [

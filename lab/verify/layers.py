@@ -1,4 +1,4 @@
-"""The storeys of the acceptance suite, in the order in which they run."""
+"""The layers of the acceptance suite, in the order in which they run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TESTS = Path(__file__).resolve().parents[2] / "tests" / "acceptance"
 
 @dataclass(frozen=True)
 class Layer:
-    """One storey: its tests are the files `test_<number>_<name>*.py` of tests/acceptance and of add-ons.
+    """One layer: its tests are the files `test_<number>_<name>*.py` of tests/acceptance and of add-ons.
 
     `workers` is how many processes run it: more than one only where no test disturbs another. `disturbs` says
     that it breaks machines, `every_host` that each host must have been looked at by one of its checks;

@@ -22,16 +22,21 @@ from lab.checks.driver import Driver
 from lab.checks.evidence import collect
 from lab.checks.facts import Facts
 from lab.checks.items import Measure, checks_of, short_id
-from lab.checks.outcomes import CouldNotTell, Mismatch, NotPartOfLab, Outcome
+from lab.checks.outcomes import NotPartOfLab, Outcome
 from lab.checks.record import Figure, Record
 from lab.inventory.models import HostRole, Inventory
-from lab.verify.session import Context
+from lab.verify.judging import judged, with_events
+from lab.verify.session import SuiteContext
+from lab.verify.stash import CONTEXT
 
-CONTEXT = pytest.StashKey[Context]()
 DRIVER = pytest.StashKey[Driver]()
 RECORD = pytest.StashKey[dict[str, Any]]()
+TOLD = pytest.StashKey[dict[int, tuple[BaseException, str]]]()
+"""What fixtures have raised, and the check that tells it."""
 FIGURES = pytest.StashKey[list[Figure]]()
 
+FIRST_WORKER = "gw0"
+"""As pytest-xdist calls it."""
 SEVERITY = (Outcome.PASSED, Outcome.SKIPPED, Outcome.COULD_NOT_TELL, Outcome.FAILED)
 
 
@@ -48,8 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "full: left out unless the inventory says `verify.ha: full`",
     ):
         config.addinivalue_line("markers", line)
-    context = Context.model_validate_json(config.getoption("--plumbline-context").read_text())
+    context = SuiteContext.model_validate_json(config.getoption("--plumbline-context").read_text())
     config.stash[CONTEXT] = context
+    config.stash[TOLD] = {}
     config.stash[DRIVER] = context.driver()
     # a polite kill unwinds like Ctrl-C, so that a fault is healed and what a test made is removed; a job in
     # a shell's background is started with Ctrl-C ignored
@@ -66,6 +72,16 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         driver = config.stash[DRIVER]
         hosts = tuple(driver.inventory.hosts)
         threading.Thread(target=driver.facts.gather, args=(hosts,), name="facts", daemon=True).start()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Ask the hosts whose facts the tests want all at the same time; of several workers the first does."""
+    config = session.config
+    worker = getattr(config, "workerinput", {"workerid": FIRST_WORKER})["workerid"]
+    hosts = {_host(item) for item in session.items if "facts" in getattr(item, "fixturenames", ())} - {""}
+    if hosts and worker == FIRST_WORKER and not config.stash[CONTEXT].layer.every_host:
+        gather = config.stash[DRIVER].facts.gather
+        threading.Thread(target=gather, args=(sorted(hosts),), name="facts", daemon=True).start()
 
 
 class Stream:
@@ -138,7 +154,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for `host` runs once for each host of its group."""
+    """A test runs once for each host of its group if it asks for `host`, for each add-on if for `addon`."""
+    if "addon" in metafunc.fixturenames:
+        found = selected(metafunc.config.stash[DRIVER].inventory)
+        metafunc.parametrize("addon", found, ids=[addon.name for addon in found])
     if "host" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("each")
         if marker is None:
@@ -200,6 +219,11 @@ def _judge(
 ) -> None:
     error = excinfo.value
     outcome, details = judged(error)
+    if report.when == "setup" and outcome is Outcome.FAILED:
+        # pytest raises what a shared fixture has raised in every test that wants it: the first one tells it
+        _, first = item.config.stash[TOLD].setdefault(id(error), (error, record["id"]))
+        if first != record["id"]:
+            outcome, details = Outcome.COULD_NOT_TELL, details | {"cause": str(error), "because": first}
     if outcome is Outcome.SKIPPED:
         report.outcome, report.longrepr = "skipped", (str(item.path), 0, str(error))
     else:
@@ -208,35 +232,13 @@ def _judge(
         return
     host = details.pop("host", "") or record["host"]
     record |= {"outcome": outcome, "host": host} | details
-    if outcome is Outcome.SKIPPED or not item.config.stash[CONTEXT].layer.needs_lab:
+    context, driver = item.config.stash[CONTEXT], item.config.stash[DRIVER]
+    if outcome is Outcome.SKIPPED or not context.layer.needs_lab or not context.evidence:
         return
-    driver = item.config.stash[DRIVER]
+    if outcome is Outcome.FAILED and not context.layer.every_host:
+        record["message"] = with_events(driver, record["message"], record["seen"], host)
     name = re.sub(r"[^\w.-]+", "_", record["id"])
     record["evidence"] = collect(driver, [host] if host else [], f"evidence/{name}", report.longreprtext)
-
-
-def judged(error: BaseException) -> tuple[Outcome, dict[str, Any]]:
-    """Outcome and details of what a check raised.
-
-    Only an assertion is a failure. A bare `pytest.skip` says nothing about the inventory, so it is not green.
-    """
-    if isinstance(error, Mismatch):
-        return Outcome.FAILED, {
-            "message": f"{error.subject}: expected {error.expected}; seen: {error.seen}",
-            "expected": error.expected,
-            "seen": error.seen,
-            "command": error.command,
-            "host": error.host,
-        }
-    if isinstance(error, AssertionError | pytest.fail.Exception):
-        return Outcome.FAILED, {"message": str(error)[:4000]}
-    if isinstance(error, NotPartOfLab):
-        return Outcome.SKIPPED, {"message": str(error)}
-    if isinstance(error, CouldNotTell):
-        return Outcome.COULD_NOT_TELL, {"message": error.message, "command": error.next_step}
-    if isinstance(error, pytest.skip.Exception):
-        return Outcome.COULD_NOT_TELL, {"message": f"skipped without a field of the inventory: {error}"}
-    return Outcome.COULD_NOT_TELL, {"message": f"{type(error).__name__}: {error}"[:4000]}
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ exec chroot {point} {command}
 
 
 @dataclass(frozen=True)
-class Programs:
+class CheckedPrograms:
     """kubeadm and containerd of the artefact catalogue, and the hosts' root filesystem."""
 
     kubeadm: Path
@@ -42,7 +42,7 @@ class Programs:
     debian: Path
 
     @classmethod
-    def provide(cls, inventory: Inventory, source: str = "auto", *, say: Say) -> Programs:
+    def provide(cls, inventory: Inventory, source: str = "auto", *, say: Say) -> CheckedPrograms:
         """Make or find those of a lab; under a second when a lab was built before."""
         items, arch = wanted(inventory), host_arch()
         return cls(

@@ -25,7 +25,7 @@ from lab.errors import FailedError, InputError
 from lab.labs import Lab
 from lab.runs import Run
 from lab.verify.layers import Layer, chosen
-from lab.verify.session import Context
+from lab.verify.session import SuiteContext
 from lab.verify.stream import RecordStream, blind
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +33,8 @@ ROOT = Path(__file__).parents[2]
 SILENCE_SECONDS = 600.0
 """Longest time without a word of a layer's process, beside that of the load profile that it runs; the longest
 other check takes a third of it."""
+MANY_ROWS = 6
+"""With so many terms a selection is worth the start of several processes: rows that wait do so together."""
 UNWIND_SECONDS = 180.0
 """Time for an interrupted layer to heal its fault and to remove what it made."""
 
@@ -101,7 +103,8 @@ def _run_layers(
             console.say(f"[dim]{layer.name}: not run: {blocked}[/dim]")
             continue
         begun = time.monotonic()
-        with run.event(f"verify {layer.name}", ""):
+        key = f"verify {layer.name}"
+        with run.event(key, ""), console.working(key, key):
             found = examine(lab, run.folder, console, layer, selection)
         counts = count(found)
         results.append(
@@ -114,7 +117,9 @@ def _run_layers(
             )
         )
         records += found
-        console.say(f"{layer.name}: {_summary(counts)} in {results[-1].seconds:.1f} s")
+        pointing = sum(bool(record.because) for record in found)
+        more = f"; {pointing} of them could not look for a cause that others tell" if pointing else ""
+        console.say(f"{layer.name}: {_summary(counts)} in {results[-1].seconds:.1f} s{more}")
         if counts[Outcome.FAILED] or counts[Outcome.COULD_NOT_TELL]:
             blocked = f"layer {layer.name} is not green"
     return results, records
@@ -125,10 +130,12 @@ def _summary(counts: dict[Outcome, int]) -> str:
     return ", ".join(said) or "nothing selected"
 
 
-def examine(lab: Lab, folder: Path, console: Console, layer: Layer, selection: str) -> list[Record]:
+def examine(
+    lab: Lab, folder: Path, console: Console, layer: Layer, selection: str, *, evidence: bool = True
+) -> list[Record]:
     """One layer, run in a process of its own, which leaves what it knew in `folder`; one record a check.
 
-    The caller holds the lab's lock.
+    Without `evidence` nothing is gathered about what is red. The caller holds the lab's lock.
     """
     with ExitStack() as held:
         if layer.needs_lab:
@@ -140,25 +147,31 @@ def examine(lab: Lab, folder: Path, console: Console, layer: Layer, selection: s
                     blind(layer, f"{layer.name}: reach[{host}]", error.message, host, error.next_step)
                     for host in lab.inventory.hosts
                 ]
-        return _listen(lab, folder, console, layer, selection)
+        return _listen(lab, folder, console, layer, selection, evidence=evidence)
 
 
-def _listen(lab: Lab, folder: Path, console: Console, layer: Layer, selection: str) -> list[Record]:
+def workers(layer: Layer, selection: str) -> int:
+    """In how many processes a layer runs: those of few rows would end before all have started."""
+    return 1 if selection and len(selection.split(",")) < MANY_ROWS else layer.workers
+
+
+def _listen(
+    lab: Lab, folder: Path, console: Console, layer: Layer, selection: str, *, evidence: bool
+) -> list[Record]:
     """Run the layer's files by pytest and turn what it says into records."""
     reader, writer = os.pipe()
-    context = Context.of(lab, folder, layer, selection, writer)
+    context = SuiteContext.of(lab, folder, layer, selection, writer, evidence=evidence)
     path = folder / "verify" / f"{layer.name}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(context.model_dump_json(indent=1))
     # by file, so that what a file's fixtures made is made once (--dist loadgroup of xdist 3.8 does nothing
     # under pytest 9.2)
-    # a selection is short: the start of workers would cost more time than they save
-    workers = 1 if selection else layer.workers
+    number = workers(layer, selection)
     command = [
         *(sys.executable, "-m", "pytest", "-p", "lab.verify.plugin", "-p", "lab.verify.fixtures"),
         *("-p", "no:cacheprovider"),
         *("--plumbline-context", str(path), "--rootdir", str(ROOT), "--tb=short"),
-        *(("-p", "xdist.plugin", "-n", str(workers), "--dist", "loadfile") if workers > 1 else ()),
+        *(("-p", "xdist.plugin", "-n", str(number), "--dist", "loadfile") if number > 1 else ()),
         *map(str, layer.files),
     ]
     with path.with_suffix(".log").open("w") as log:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-Object = dict[str, Any]
+from lab.objects import Object
+
 Schema = Mapping[str, Any]
 
 TYPES: Mapping[str, tuple[type, ...]] = {

@@ -13,8 +13,9 @@ from lab.render.bundle import pins
 from lab.verify.layers import Layer
 
 
-class Context(BaseModel):
-    """One layer of one run. `records` is a file descriptor of the starter's, for the records."""
+class SuiteContext(BaseModel):
+    """One layer of one run. `records` is a file descriptor of the starter's, for the records; without
+    `evidence` a red check is told and nothing is gathered about it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,14 +26,23 @@ class Context(BaseModel):
     layer: Layer
     selection: str
     records: int
+    evidence: bool = True
 
     @classmethod
-    def of(cls, lab: Lab, folder: Path, layer: Layer, selection: str, records: int) -> Context:
+    def of(
+        cls, lab: Lab, folder: Path, layer: Layer, selection: str, records: int, *, evidence: bool = True
+    ) -> SuiteContext:
         """The context of a lab's layer."""
         # defaults are left out: some of them (no keys of people) are no valid input when spelled out
         text = lab.inventory.model_dump_json(exclude_defaults=True)
         return cls(
-            inventory=text, root=lab.root, folder=folder, layer=layer, selection=selection, records=records
+            inventory=text,
+            root=lab.root,
+            folder=folder,
+            layer=layer,
+            selection=selection,
+            records=records,
+            evidence=evidence,
         )
 
     def driver(self) -> Driver:

@@ -8,7 +8,9 @@ from rich.markup import escape
 
 from lab.checks.outcomes import Outcome
 from lab.checks.record import Record
+from lab.checks.words import fitted
 from lab.console import Console
+from lab.verify.causes import pointed
 from lab.verify.layers import Layer
 
 
@@ -20,31 +22,46 @@ class RecordStream:
         self._expected: list[str] = []
         self._records: dict[str, Record] = {}
         self._broken: list[str] = []
+        self._running: dict[str, None] = {}
+        self._causes: set[str] = set()
 
     def hear(self, message: dict[str, Any]) -> None:
         """One line of the stream: collected, begun, record, died or broken."""
         ((kind, value),) = message.items()
         if kind == "collected":
             self._expected = value
+        elif kind == "begun":
+            self._running[value] = None
         elif kind == "record":
             record = Record.model_validate(value)
             self._records[record.id] = record
+            self._running.pop(record.id, None)
             self._tell(record)
         elif kind == "died":
             name, text = value
-            self._records[name] = blind(self._layer, name, f"its process died: {text}")
+            self._running.pop(name, None)
+            self._records[name] = blind(self._layer, name, f"its process died: {fitted(text)}")
         elif kind == "broken":
             self._broken.append(value)
-        done = f"{len(self._records)} of {len(self._expected)}"
-        self._console.note(f"verify {self._layer.name}", f"{done} {value if kind == 'begun' else ''}".strip())
+        self._console.note(f"verify {self._layer.name}", self.state)
+
+    @property
+    def state(self) -> str:
+        """How far the layer is, and the check that has run for longest."""
+        done, (first, *more) = f"{len(self._records)} of {len(self._expected)}", list(self._running) or [""]
+        others = f", and {len(more)} more" if more else ""
+        return f"{done} {first.partition('::')[2] or first}{others}".strip()
 
     def _tell(self, record: Record) -> None:
-        if record.outcome in (Outcome.PASSED, Outcome.SKIPPED):
+        """Say what is wrong; each cause of not being able to look once."""
+        green = record.outcome in (Outcome.PASSED, Outcome.SKIPPED)
+        if green or record.because or record.cause in self._causes:
             return
+        if record.cause:
+            self._causes.add(record.cause)
         colour = "red" if record.outcome is Outcome.FAILED else "yellow"
         rows = ", ".join(record.checks)
-        text = record.message.splitlines()[0] if record.message else ""
-        said = escape(f"{record.outcome.value} {rows} {record.title}: {text}")
+        said = escape(f"{record.outcome.value} {rows} {record.title}: {record.message}")
         self._console.say(f"[{colour}]{said}[/{colour}]", record.host)
 
     def close(self, code: int, tail: str, hosts: tuple[str, ...], *, selected: bool) -> list[Record]:
@@ -61,7 +78,7 @@ class RecordStream:
         records += strangers
         broken = list(self._broken)
         if code not in ((0, 1, 5) if selected else (0, 1)) and not broken:
-            broken.append(f"pytest ended with exit code {code}: {tail}")
+            broken.append(f"pytest ended with exit code {code}: {fitted(tail)}")
         if not selected and not broken and all(r.outcome is Outcome.SKIPPED for r in records):
             broken.append("no check of this layer looked at anything")
         records += [blind(self._layer, f"{self._layer.name}: suite", text) for text in broken]
@@ -71,7 +88,7 @@ class RecordStream:
             for host in hosts
             if host not in seen
         ]
-        return records
+        return pointed(records)
 
 
 def blind(layer: Layer, name: str, text: str, host: str = "", command: str = "") -> Record:

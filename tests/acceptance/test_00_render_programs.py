@@ -20,14 +20,15 @@ from lab.checks.driver import Driver
 from lab.checks.outcomes import NotPartOfLab
 from lab.checks.verbs import agrees, holds, nothing
 from lab.cluster import kubeadm
-from lab.local import Completed
+from lab.local import Completed, Pour
+from lab.objects import Object
 from lab.providers.opening import outputs as provider_files
 from lab.render.addons import addon_manifests, is_partial, objects
 from lab.render.outputs import PLACEHOLDER, host_outputs
 from lab.ssh import Keys, Ssh
 from lab.verify.first_boot import NETWORK, Judged, judge
-from lab.verify.programs import FILE, INSIDE, Programs
-from lab.verify.schemas import Object, Schemas
+from lab.verify.programs import FILE, INSIDE, CheckedPrograms
+from lab.verify.schemas import Schemas
 
 FIRST_BOOT = r"(cloud-init|system-boot)/(user|vendor)-data"
 """The document of cloud-init: a whole seed's, or what Proxmox VE lays beside its own."""
@@ -40,9 +41,9 @@ def silent(_: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def programs(driver: Driver) -> Programs:
+def programs(driver: Driver) -> CheckedPrograms:
     """The programs of the pinned versions."""
-    return Programs.provide(driver.inventory, say=silent)
+    return CheckedPrograms.provide(driver.inventory, say=silent)
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +90,7 @@ def read_by_cloud_init(path: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def first_boots(programs: Programs, outputs: dict[str, dict[str, str]]) -> dict[str, Judged]:
+def first_boots(programs: CheckedPrograms, outputs: dict[str, dict[str, str]]) -> dict[str, Judged]:
     """cloud-init's judgement of every host's documents, by host and path."""
     items = (
         (f"{host}/{path}", path, text) for host, found in outputs.items() for path, text in found.items()
@@ -139,7 +140,7 @@ def test_proxmox_is_told_what_its_own_user_data_needs(
 
 @pytest.mark.check("L0-04")
 @pytest.mark.each("nodes")
-def test_kubeadm_takes_its_documents(programs: Programs, files: dict[str, str]) -> None:
+def test_kubeadm_takes_its_documents(programs: CheckedPrograms, files: dict[str, str]) -> None:
     """kubeadm of the pinned version finds every document of the node valid, and they are v1beta4."""
     documents = {path: text for path, text in files.items() if path.startswith("kubeadm/")}
     for path, text in documents.items():
@@ -160,7 +161,14 @@ class Recorder(Ssh):
         super().__init__(Path("/nowhere"))
         self.commands: list[str] = []
 
-    def run(self, host: str, command: str, *, seconds: float = 60, stdin: str | Path = "") -> str:  # noqa: ARG002
+    def run(
+        self,
+        host: str,  # noqa: ARG002
+        command: str,
+        *,
+        seconds: float = 60,  # noqa: ARG002
+        stdin: str | Path | Pour = "",  # noqa: ARG002
+    ) -> str:
         """Note a command."""
         self.commands.append(command)
         return ""
@@ -182,7 +190,7 @@ def test_no_flag_stands_beside_a_document() -> None:
 
 @pytest.mark.check("L0-06")
 @pytest.mark.each("balancer")
-def test_haproxy_takes_its_configuration(programs: Programs, files: dict[str, str]) -> None:
+def test_haproxy_takes_its_configuration(programs: CheckedPrograms, files: dict[str, str]) -> None:
     """HAProxy's own check finds no error, and nothing to warn of."""
     command = ["haproxy", "-c", "-f", f"{INSIDE}/haproxy.cfg"]
     done = programs.in_debian(command, {"haproxy.cfg": files["root/etc/haproxy/haproxy.cfg"]})
@@ -193,7 +201,7 @@ def test_haproxy_takes_its_configuration(programs: Programs, files: dict[str, st
 
 @pytest.mark.check("L0-08")
 @pytest.mark.each("all")
-def test_nft_takes_the_firewall(programs: Programs, files: dict[str, str]) -> None:
+def test_nft_takes_the_firewall(programs: CheckedPrograms, files: dict[str, str]) -> None:
     """nft loads the ruleset twice in a dry run: on an empty machine, and over itself."""
     rules = {"rules": files["root/etc/nftables.conf"]}
     command = ["nft", "--check", "--file", f"{INSIDE}/rules"]
@@ -215,7 +223,9 @@ def leaves(document: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
 
 @pytest.mark.check("L0-16")
 @pytest.mark.each("nodes")
-def test_containerd_takes_every_value_of_its_configuration(programs: Programs, files: dict[str, str]) -> None:
+def test_containerd_takes_every_value_of_its_configuration(
+    programs: CheckedPrograms, files: dict[str, str]
+) -> None:
     """containerd's own dump of the configuration holds every value of the document: none is unknown to it."""
     text = files["root/etc/containerd/config.toml"]
     done = programs.over_file([str(programs.containerd), "--config", FILE, "config", "dump"], text)
@@ -296,3 +306,16 @@ def test_replicas_are_kept_on_different_nodes(applied: dict[str, list[Object]]) 
                 apart = pod.get("affinity", {}).get("podAntiAffinity") or pod.get("topologySpreadConstraints")
                 crowded += [] if apart else [item["metadata"]["name"]]
     nothing("deployments that may crowd on one node", crowded, rule="none", command="invoke render")
+
+
+@pytest.mark.check("L0-22")
+def test_what_every_node_needs_tolerates_every_taint(applied: dict[str, list[Object]]) -> None:
+    """No taint, NoExecute neither, takes a daemon of the platform from a node: its pods would be cut off."""
+    evicted = [
+        item["metadata"]["name"]
+        for items in applied.values()
+        for item in items
+        if item["kind"] == "DaemonSet"
+        and {"operator": "Exists"} not in item["spec"]["template"]["spec"].get("tolerations", [])
+    ]
+    nothing("daemons that a taint may evict", evicted, rule="none", command="invoke render")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.checks.balancer import SOCKET, STAT, servers
+from lab.checks.balancer import SOCKET, STAT, lead_to_the_masters, servers
 from lab.checks.driver import Driver
 from lab.checks.verbs import agrees, becomes, holds
 
@@ -15,7 +15,7 @@ CONFIG = "/etc/haproxy/haproxy.cfg"
 @pytest.mark.each("balancer")
 def test_haproxy_runs_and_listens(driver: Driver, host: str) -> None:
     """HAProxy is enabled, runs, and listens on the endpoint's address and port."""
-    machine = driver.machine(host)
+    machine = driver.host(host)
     service = machine.service("haproxy")
     agrees(
         "haproxy.service: running", service.is_running, True, command="systemctl status haproxy", host=host
@@ -36,7 +36,7 @@ def test_haproxy_runs_and_listens(driver: Driver, host: str) -> None:
 @pytest.mark.each("balancer")
 def test_only_root_may_change_the_balancer(driver: Driver, host: str) -> None:
     """Only root may write the configuration, and others may not use the admin socket."""
-    machine = driver.machine(host)
+    machine = driver.host(host)
     config = machine.file(CONFIG)
     agrees(
         f"owner of {CONFIG}",
@@ -83,3 +83,9 @@ def test_every_api_server_is_up_for_the_balancer(driver: Driver, host: str) -> N
         host=host,
     )
     agrees("servers of HAProxy", sorted(states), sorted(driver.inventory.masters), command=STAT, host=host)
+
+
+@pytest.mark.check("L1-27")
+def test_the_servers_of_haproxy_have_the_addresses_of_the_masters(driver: Driver) -> None:
+    """The HAProxy that runs, not its file alone, leads each server to that master's address and port."""
+    lead_to_the_masters(driver)

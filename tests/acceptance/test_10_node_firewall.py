@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
 
 import pytest
 
 from lab.checks.driver import Driver
 from lab.checks.outcomes import CouldNotTell
 from lab.checks.outside import knock, tcp
-from lab.checks.verbs import agrees, holds, nothing, succeeds
-from lab.hosts.remote import steady
+from lab.checks.packet_filter import in_force
+from lab.checks.verbs import holds, nothing, succeeds
 from lab.render import firewall
 
-LIST = f"nft -j list table {firewall.TABLE}"
 OTHERS = "nft -s list ruleset; iptables-legacy-save 2>/dev/null | sed 's/\\[[0-9:]*\\]//; /^#/d'"
 RELOAD = "systemctl reload nftables"
-
-
-def as_loaded(text: str) -> list[dict[str, Any]]:
-    """nft's JSON without what differs between two loads of one file."""
-    return [steady(item) for item in json.loads(text)["nftables"] if "metainfo" not in item]
 
 
 @pytest.mark.check("L1-20")
 @pytest.mark.each("all")
 def test_the_firewall_in_force_is_the_rendered_one(driver: Driver, host: str) -> None:
     """The kernel holds exactly the rules of the rendered file: dropped unless opened."""
-    seen = driver.ask(host, LIST)
-    holds(f"table {firewall.TABLE}", seen.code == 0, expected="loaded", seen=seen.stderr, command=LIST)
-    # the file, loaded into a network namespace where it rules nothing, in the kernel's own words
-    wanted = driver.read(host, f"unshare --net sh -c 'nft -f {firewall.FILE} && {LIST}'")
-    agrees("rules", as_loaded(seen.stdout), as_loaded(wanted), command=f"nft list table {firewall.TABLE}")
-    chains = [item["chain"] for item in as_loaded(seen.stdout) if "chain" in item]
-    hooks = {chain["hook"]: chain["policy"] for chain in chains}
-    agrees("policies by hook", hooks, {"input": "drop"}, command=f"nft list table {firewall.TABLE}")
+    in_force(driver, host)
 
 
 @pytest.fixture(scope="session")

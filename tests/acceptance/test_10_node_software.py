@@ -10,13 +10,14 @@ import pytest
 import yaml
 
 from lab.checks.driver import Driver
-from lab.checks.facts import KUBELET_CONFIG, Facts
+from lab.checks.facts import Facts
 from lab.checks.outside import knock
 from lab.checks.verbs import agrees, holds, nothing
 from lab.inventory.models import Inventory
+from lab.inventory.rules.ports import NODE_PORTS
 from lab.render.bundle import Bundle
-
-NODE_PORTS = range(30000, 32768)
+from lab.render.components import KUBELET_CONFIG
+from lab.render.firewall import port_of
 
 
 @pytest.mark.check("P1-01")
@@ -26,20 +27,20 @@ def test_files_are_as_rendered(driver: Driver, facts: Facts, host: str) -> None:
     rendered = {file.path for file in driver.bundles[host].files}
     wrong = {
         path: "no longer part of the inventory"
-        for path in facts["files"]
+        for path in facts.files
         if path not in rendered and any(fnmatch(path, owned) for owned in driver.bundles[host].owned)
     }
     for wanted in driver.bundles[host].files:
-        found = facts["files"][wanted.path]
+        found = facts.files[wanted.path]
         if found is None:
             wrong[wanted.path] = "missing"
             continue
         differs = [
             f"{name} {seen}, not {right}"
             for name, seen, right in (
-                ("content", found["sha256"][:12], wanted.digest[:12]),
-                ("owner", found["owner"], wanted.owner),
-                ("mode", found["mode"], wanted.mode),
+                ("content", found.sha256[:12], wanted.digest[:12]),
+                ("owner", found.owner, wanted.owner),
+                ("mode", found.mode, wanted.mode),
             )
             if seen != right
         ]
@@ -52,13 +53,13 @@ def test_files_are_as_rendered(driver: Driver, facts: Facts, host: str) -> None:
 @pytest.mark.each("all")
 def test_packages_and_programs_are_there(driver: Driver, facts: Facts, host: str) -> None:
     """Every package of the machine's roles is installed, every program is at its path and may be run."""
-    missing = {name: status or "unknown" for name, status in facts["packages"].items() if status != "ii"}
+    missing = {name: status or "unknown" for name, status in facts.packages.items() if status != "ii"}
     nothing("packages", missing, rule="installed (ii)", command="dpkg -l")
     wrong = {}
     for binary in driver.bundles[host].binaries:
-        found = facts["files"][binary.path]
-        if found is None or found["mode"] != "0755" or found["owner"] != "root:root":
-            wrong[binary.path] = f"{found['mode']} {found['owner']}" if found else "missing"
+        found = facts.files[binary.path]
+        if found is None or found.mode != "0755" or found.owner != "root:root":
+            wrong[binary.path] = f"{found.mode} {found.owner}" if found else "missing"
     nothing("programs", wrong, rule="0755 root:root", command="ls -l /usr/local/bin /opt/cni/bin")
 
 
@@ -66,7 +67,7 @@ def test_packages_and_programs_are_there(driver: Driver, facts: Facts, host: str
 @pytest.mark.each("nodes")
 def test_programs_have_the_pinned_versions(inventory: Inventory, facts: Facts) -> None:
     """containerd, kubelet, kubeadm and kubectl have exactly the inventory's versions."""
-    said = facts["versions"]
+    said = facts.versions
     seen = {
         name: match.group(0) if (match := re.search(r"\bv?\d+\.\d+\.\d+", text)) else text
         for name, text in said.items()
@@ -88,16 +89,14 @@ def test_programs_have_the_pinned_versions(inventory: Inventory, facts: Facts) -
 @pytest.mark.each("nodes")
 def test_kubelet_and_containerd_agree_on_cgroups(driver: Driver, facts: Facts) -> None:
     """The kubelet uses the systemd cgroup driver and containerd's running configuration the same."""
-    document = facts["texts"][KUBELET_CONFIG]
+    document = facts.texts[KUBELET_CONFIG]
     holds(KUBELET_CONFIG, bool(document), expected="written by kubeadm", seen="missing")
     driver_name = yaml.safe_load(document or "{}").get("cgroupDriver")
     agrees(
         "cgroupDriver of the kubelet", driver_name, "systemd", command=f"grep cgroupDriver {KUBELET_CONFIG}"
     )
-    agrees("SystemdCgroup of containerd", facts["runtime"]["systemd_cgroup"], True, command="crictl info")
-    agrees(
-        "sandbox image", facts["runtime"]["sandbox_image"], driver.pins.images["pause"], command="crictl info"
-    )
+    agrees("SystemdCgroup of containerd", facts.runtime.systemd_cgroup, True, command="crictl info")
+    agrees("sandbox image", facts.runtime.sandbox_image, driver.pins.images["pause"], command="crictl info")
 
 
 def not_listening(bundle: Bundle, facts: Facts) -> list[str]:
@@ -110,7 +109,9 @@ def not_listening(bundle: Bundle, facts: Facts) -> list[str]:
 def test_a_master_listens_where_it_must(driver: Driver, facts: Facts, host: str) -> None:
     """API server, etcd, kubelet, controller manager and scheduler listen; etcd's metrics only locally."""
     nothing("silent ports", not_listening(driver.bundles[host], facts), rule="none", command="ss -lntup")
-    agrees("addresses of 2381", facts.listens(2381, "tcp"), ["127.0.0.1"], command="ss -lnt sport = :2381")
+    metrics = port_of(driver.inventory, "etcd's metrics")
+    seen = facts.listens(metrics, "tcp")
+    agrees(f"addresses of {metrics}", seen, ["127.0.0.1"], command=f"ss -lnt sport = :{metrics}")
 
 
 @pytest.mark.check("L1-17")
@@ -120,9 +121,9 @@ def test_a_worker_listens_where_it_must(driver: Driver, facts: Facts, host: str)
     nothing("silent ports", not_listening(driver.bundles[host], facts), rule="none", command="ss -lntup")
     # kube-proxy itself listens there for the health checks of services with the local traffic policy
     taken = [
-        f"{item['port']} ({item['process']})"
-        for item in facts["sockets"]
-        if item["port"] in NODE_PORTS and item["process"] != "kube-proxy"
+        f"{item.port} ({item.process})"
+        for item in facts.sockets
+        if item.port in NODE_PORTS and item.process != "kube-proxy"
     ]
     nothing("sockets on NodePorts", taken, rule="kube-proxy's alone", command="ss -lntup")
 

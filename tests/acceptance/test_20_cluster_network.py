@@ -16,11 +16,13 @@ from lab.checks.items import Measure
 from lab.checks.objects import HTTP, deployment, service
 from lab.checks.outcomes import Mismatch
 from lab.checks.verbs import becomes, holds, nothing
-from lab.checks.workspace import Object, Workspace
+from lab.checks.workspace import Workspace
 from lab.inventory.models import Inventory
+from lab.objects import Object
+from lab.render.firewall import port_of
 
-PROXY_HEALTH = 10256
-"""kube-proxy's health port: an HTTP server of the host's own on every node."""
+PROXY_HEALTH = "kube-proxy's health"
+"""An HTTP server of the host's own on every node, by the name of its port."""
 CONNECT = """
 import json, socket, sys
 lost = {}
@@ -61,9 +63,10 @@ class Targets:
     def of(cls, inventory: Inventory, probes: Mapping[str, Object]) -> Targets:
         """The pods on every node by their node, kube-proxy on every node, and the API's cluster address."""
         addresses = {name: inventory.hosts[name].address for name in inventory.nodes}
+        port = port_of(inventory, PROXY_HEALTH)
         return cls(
             {f"http://{pod['status']['podIP']}:{HTTP}/": node for node, pod in probes.items()},
-            {f"http://{address}:{PROXY_HEALTH}/healthz": name for name, address in addresses.items()},
+            {f"http://{address}:{port}/healthz": name for name, address in addresses.items()},
             f"https://{inventory.kubernetes.service_subnet[1]}:443/readyz",
         )
 

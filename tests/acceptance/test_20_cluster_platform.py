@@ -10,9 +10,10 @@ import yaml
 from lab.checks import health
 from lab.checks.driver import Driver
 from lab.checks.facts import Facts
+from lab.checks.platform import lacking_workloads
 from lab.checks.verbs import becomes, nothing
-from lab.checks.workspace import Object
 from lab.inventory.models import Inventory
+from lab.objects import Object
 from lab.render.components import KUBELET_CONFIG, kubelet_settings
 
 OF_EACH_MASTER = ("--initial-cluster", "--initial-cluster-state")
@@ -20,31 +21,16 @@ OF_EACH_MASTER = ("--initial-cluster", "--initial-cluster-state")
 
 
 @pytest.mark.check("L2-08")
-def test_no_workload_of_the_platform_lacks_pods(driver: Driver) -> None:
-    """Every deployment and daemon set of the platform has all its pods, a daemon set one on each node."""
-    nodes = len(driver.inventory.nodes)
-
-    def lacking() -> dict[str, str]:
-        found = {}
-        for space in health.system_namespaces(driver.inventory):
-            root = f"/apis/apps/v1/namespaces/{space}"
-            for item in driver.cluster.items(f"{root}/deployments"):
-                wanted, ready = item["spec"]["replicas"], item["status"].get("readyReplicas", 0)
-                if not wanted or ready != wanted:
-                    found[f"{space}/{item['metadata']['name']}"] = f"{ready} of {wanted} replicas ready"
-            for item in driver.cluster.items(f"{root}/daemonsets"):
-                ready = item["status"].get("numberReady", 0)
-                if ready != nodes:
-                    found[f"{space}/{item['metadata']['name']}"] = f"{ready} of {nodes} nodes ready"
-        return found
-
+def test_every_workload_of_the_platform_is_ready_by_its_own_rule(driver: Driver) -> None:
+    """Deployments and StatefulSets have all replicas, DaemonSets all of their nodes, Jobs are complete."""
+    spaces = health.system_namespaces(driver.inventory)
     becomes(
-        "workloads that lack pods",
-        lacking,
+        "workloads that are not ready",
+        lambda: lacking_workloads(driver.cluster, spaces),
         lambda found: not found,
         within=20,
         expected="none",
-        command="kubectl get deployments,daemonsets -A",
+        command="kubectl get deployments,statefulsets,daemonsets,jobs -A",
     )
 
 
@@ -94,7 +80,7 @@ def ready_addresses(driver: Driver, space: str) -> dict[str, list[str]]:
 @pytest.mark.each("nodes")
 def test_kubelets_have_the_declared_settings(driver: Driver, facts: Facts, inventory: Inventory) -> None:
     """The kubelet's settings hold every value that the inventory and its machine ask for."""
-    held = yaml.safe_load(facts["texts"][KUBELET_CONFIG] or "") or {}
+    held = yaml.safe_load(facts.texts[KUBELET_CONFIG] or "") or {}
     wanted = kubelet_settings(inventory, driver.lab.provider.traits_of(facts.host))
     wrong = {key: held.get(key) for key, value in wanted.items() if held.get(key) != value}
     rule = ", ".join(f"{key}: {wanted[key]}" for key in wrong) or "as declared"
@@ -107,7 +93,7 @@ def test_static_pods_are_alike_on_every_master(driver: Driver, inventory: Invent
     held: dict[str, list[str]] = {}
     for facts in driver.all_facts(inventory.masters):
         own = {facts.host: "NAME", str(inventory.hosts[facts.host].address): "ADDRESS"}
-        for file, text in facts["manifests"].items():
+        for file, text in facts.manifests.items():
             for flag in flags_of(yaml.safe_load(text)):
                 for word, placeholder in own.items():
                     flag = re.sub(rf"(?<![\w.]){re.escape(word)}(?![\w.])", placeholder, flag)

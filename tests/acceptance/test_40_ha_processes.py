@@ -8,7 +8,7 @@ import pytest
 
 from lab.checks import health
 from lab.checks.verbs import agrees, becomes, holds
-from lab.faults.fault_run import Fire
+from lab.faults.fault_run import FaultRun
 from lab.faults.processes import COMPONENTS
 
 SHORT = "kubelet"
@@ -24,13 +24,13 @@ SHORT = "kubelet"
         for item in COMPONENTS
     ],
 )
-def test_a_killed_part_comes_back(fire: Fire, component: str) -> None:
+def test_a_killed_part_comes_back(fault_run: FaultRun, component: str) -> None:
     """kill -9 of one part on one host: it works again in time, running containers are not touched."""
-    driver = fire.driver
+    driver = fault_run.driver
     limit = driver.inventory.thresholds.component_seconds
-    with fire.under(f"kill-{component}", steady=1) as (live, _):
+    with fault_run.under(f"kill-{component}", steady=1) as (live, _):
         host = live.fault.host
-        before = _containers(fire, host) if component in ("kubelet", "containerd") else None
+        before = _containers(fault_run, host) if component in ("kubelet", "containerd") else None
         health.recovered(driver, within=limit)
         process = next(item.process for item in COMPONENTS if item.name == component)
         becomes(
@@ -41,24 +41,24 @@ def test_a_killed_part_comes_back(fire: Fire, component: str) -> None:
             expected="running again (exit code 0)",
             host=host,
         )
-        took = fire.measure(f"{component}: kill to healthy", time.monotonic() - live.began, "s", limit)
-        after = _containers(fire, host) if before is not None else None
+        took = fault_run.measure(f"{component}: kill to healthy", time.monotonic() - live.began, "s", limit)
+        after = _containers(fault_run, host) if before is not None else None
     agrees(f"running containers of {host}", after, before, command="crictl ps", host=host)
     holds(f"{component}: kill to healthy", took <= limit, expected=f"<= {limit:g} s", seen=f"{took:.1f} s")
 
 
-def _containers(fire: Fire, host: str) -> list[str]:
+def _containers(fault_run: FaultRun, host: str) -> list[str]:
     """Running containers by their process, which containerd's own restart must not end; not this look."""
-    return sorted(fire.driver.read(host, "pgrep -f '[c]ontainerd-shim-runc-v2'").split())
+    return sorted(fault_run.driver.read(host, "pgrep -f '[c]ontainerd-shim-runc-v2'").split())
 
 
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-14")
 @pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.full)])
-def test_etcd_that_stood_still_gives_no_old_answer(fire: Fire, seconds: int) -> None:
+def test_etcd_that_stood_still_gives_no_old_answer(fault_run: FaultRun, seconds: int) -> None:
     """SIGSTOP of the leader's etcd, then SIGCONT: no stale read, no write lost."""
-    driver = fire.driver
+    driver = fault_run.driver
     leader = health.etcd_leader(driver, health.etcd_names(driver))
-    with fire.under("stop-etcd", leader, seconds=seconds, steady=seconds) as (live, clients):
+    with fault_run.under("stop-etcd", leader, seconds=seconds, steady=seconds) as (live, clients):
         pass
-    fire.gaps_within(clients, live, driver.inventory.thresholds.api_gap_seconds)
+    fault_run.gaps_within(clients, live, driver.inventory.thresholds.api_gap_seconds)

@@ -9,7 +9,7 @@ import pytest
 from lab.checks.drain import drained
 from lab.checks.outside import arp_owners
 from lab.checks.verbs import agrees, becomes, holds, nothing, stays
-from lab.faults.fault_run import Fire
+from lab.faults.fault_run import FaultRun
 from lab.faults.probes import failed_share, longest_gap
 from lab.faults.traffic import ADDRESS, traffic
 
@@ -21,32 +21,32 @@ QUIET_SECONDS = 15.0
 """An address that has moved stays where it is."""
 
 
-def owner(fire: Fire) -> str:
+def owner(fault_run: FaultRun) -> str:
     """The host whose card answers ARP for the service's address, "" for nobody or two."""
-    macs = arp_owners(fire.driver.here, fire.address)
-    names = {fire.driver.inventory.mac(name): name for name in fire.driver.inventory.nodes}
+    macs = arp_owners(fault_run.driver.lan_interface, fault_run.address)
+    names = {fault_run.driver.inventory.mac(name): name for name in fault_run.driver.inventory.nodes}
     return names.get(next(iter(macs)), "") if len(macs) == 1 else ""
 
 
 @pytest.mark.full
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-07")
-def test_an_address_moves_when_its_machine_dies(fire_web: Fire) -> None:
+def test_an_address_moves_when_its_machine_dies(fault_run_web: FaultRun) -> None:
     """The machine that announces an address loses its power: another answers in time, and keeps it."""
-    driver = fire_web.driver
-    victim = becomes("announcer", lambda: owner(fire_web), bool, within=15, expected="one node")
+    driver = fault_run_web.driver
+    victim = becomes("announcer", lambda: owner(fault_run_web), bool, within=15, expected="one node")
     limit = driver.inventory.thresholds.address_gap_seconds
-    with fire_web.under("power-off", victim, steady=1) as (live, clients):
+    with fault_run_web.under("power-off", victim, steady=1) as (live, clients):
         new = becomes(
             "announcer",
-            lambda: owner(fire_web),
+            lambda: owner(fault_run_web),
             lambda name: bool(name) and name != victim,
             within=limit + 30,
             expected=f"another than {victim}",
         )
         stays(
             "announcer",
-            lambda: owner(fire_web),
+            lambda: owner(fault_run_web),
             lambda name: name == new,
             seconds=QUIET_SECONDS,
             expected=new,
@@ -54,30 +54,30 @@ def test_an_address_moves_when_its_machine_dies(fire_web: Fire) -> None:
         probes = clients.probes(ADDRESS).probes
         silent = longest_gap(probes, since=live.began)
     silent = float("inf") if silent is None else silent
-    fire_web.measure("silence of the address", silent, "s", limit)
+    fault_run_web.measure("silence of the address", silent, "s", limit)
     holds("silence of the address", silent <= limit, expected=f"<= {limit:g} s", seen=f"{silent:.2f} s")
 
 
 @pytest.mark.full
 @pytest.mark.check("L4-08")
-def test_a_single_replica_on_the_dead_machine_is_reported(fire_web: Fire) -> None:
+def test_a_single_replica_on_the_dead_machine_is_reported(fault_run_web: FaultRun) -> None:
     """The only endpoint's machine loses its power: the outage is measured, not judged (metallb#733)."""
-    driver, space = fire_web.driver, fire_web.space
+    driver, space = fault_run_web.driver, fault_run_web.space
     path = f"{space.apps}/deployments/web"
     driver.cluster.request("PATCH", path, {"spec": {"replicas": 1}})
     (pod,) = space.await_pods("web", 1)
-    with fire_web.under("power-off", pod["spec"]["nodeName"], seconds=90, steady=60) as (live, clients):
+    with fault_run_web.under("power-off", pod["spec"]["nodeName"], seconds=90, steady=60) as (live, clients):
         pass
     silent = longest_gap(clients.probes(ADDRESS).probes, since=live.began)
-    fire_web.measure("silence with a single replica", 90.0 if silent is None else silent, "s")
+    fault_run_web.measure("silence with a single replica", 90.0 if silent is None else silent, "s")
 
 
 @pytest.mark.full
 @pytest.mark.check("L4-09")
-def test_an_address_leaves_a_node_without_speaker(fire_web: Fire) -> None:
+def test_an_address_leaves_a_node_without_speaker(fault_run_web: FaultRun) -> None:
     """The announcer's speaker may not run there any more: the address moves, and may come back."""
-    driver = fire_web.driver
-    victim = becomes("announcer", lambda: owner(fire_web), bool, within=15, expected="one node")
+    driver = fault_run_web.driver
+    victim = becomes("announcer", lambda: owner(fault_run_web), bool, within=15, expected="one node")
     path = f"/api/v1/nodes/{victim}"
     taint = {"key": "plumbline.local/no-speaker", "effect": "NoExecute"}
     # a patch replaces the whole list (core/v1 NodeSpec: taints have no merge key)
@@ -87,28 +87,32 @@ def test_an_address_leaves_a_node_without_speaker(fire_web: Fire) -> None:
     try:
         becomes(
             "announcer",
-            lambda: owner(fire_web),
+            lambda: owner(fault_run_web),
             lambda name: bool(name) and name != victim,
             within=MOVE_SECONDS,
             expected=f"another than {victim}",
             command=f"kubectl describe node {victim}",
         )
-        fire_web.measure("taint to move", time.monotonic() - began, "s", MOVE_SECONDS)
+        fault_run_web.measure("taint to move", time.monotonic() - began, "s", MOVE_SECONDS)
     finally:
         driver.cluster.request("PATCH", path, {"spec": {"taints": before}})
     left = (driver.cluster.get(path) or {})["spec"].get("taints")
     agrees(f"taints of {victim} afterwards", left, before, command=f"kubectl describe node {victim}")
     becomes(
-        "announcer", lambda: owner(fire_web), bool, within=MOVE_SECONDS, expected="one node, after the taint"
+        "announcer",
+        lambda: owner(fault_run_web),
+        bool,
+        within=MOVE_SECONDS,
+        expected="one node, after the taint",
     )
 
 
 @pytest.mark.check("L4-01")
 @pytest.mark.check("L4-10")
-def test_draining_each_worker_fails_no_request(fire_web: Fire) -> None:
+def test_draining_each_worker_fails_no_request(fault_run_web: FaultRun) -> None:
     """Each worker is drained in turn: the disruption budget is kept, the service answers all the time."""
-    driver, space = fire_web.driver, fire_web.space
-    with traffic(driver, space, fire_web.address) as clients:
+    driver, space = fault_run_web.driver, fault_run_web.space
+    with traffic(driver, space, fault_run_web.address) as clients:
         clients.busy(3)
         begun = time.monotonic()
         for name in driver.inventory.workers:
@@ -119,8 +123,8 @@ def test_draining_each_worker_fails_no_request(fire_web: Fire) -> None:
         ended = time.monotonic()
     probes = clients.probes(ADDRESS).probes
     share = 1 - failed_share(probes, begin=begun, end=ended)
-    fire_web.measure("share of good requests", share, "", DRAIN_SUCCESS)
+    fault_run_web.measure("share of good requests", share, "", DRAIN_SUCCESS)
     failed = [probe for probe in probes if begun <= probe.t < ended and not probe.ok]
-    fire_web.measure("failed requests", len(failed), "requests", 0)
+    fault_run_web.measure("failed requests", len(failed), "requests", 0)
     nothing("contradictions", [str(item) for item in clients.contradictions[:5]], rule="none")
     holds("good requests", share >= DRAIN_SUCCESS, expected=f">= {DRAIN_SUCCESS:.0%}", seen=f"{share:.2%}")

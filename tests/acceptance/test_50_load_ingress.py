@@ -11,10 +11,10 @@ from functools import partial
 import pytest
 
 from lab.checks import health
-from lab.checks.closed_loop import Visits, visiting
+from lab.checks.closed_loop import ClosedLoop, closed_loop
 from lab.checks.drain import drained
 from lab.checks.driver import Driver
-from lab.checks.ingress import Ingress
+from lab.checks.ingress import IngressClient
 from lab.checks.items import Measure
 from lab.checks.outcomes import CouldNotTell, NotPartOfLab
 from lab.checks.sample_apps import APPS, PODS, site
@@ -25,8 +25,8 @@ from lab.inventory.sections import LoadProfile
 from lab.load.ceiling import ceilings
 from lab.load.drive import new_folder, target_of
 from lab.load.generator import command, generate
-from lab.load.judge import Outcome, generator_faults, judge
-from lab.load.result import Result
+from lab.load.judge import LoadOutcome, generator_faults, judge
+from lab.load.result import LoadResult
 
 BASELINE_SHARE = 1.2
 """What 99 % take may exceed the baseline by a fifth."""
@@ -42,35 +42,35 @@ class Loaded:
     """The profile's run, what else was seen meanwhile, and what was so before and after it."""
 
     profile: LoadProfile
-    result: Result
+    result: LoadResult
     marks: tuple[dict[str, str], dict[str, str]]
     restarts: tuple[dict[str, int], dict[str, int]]
-    api: dict[str, Visits]
+    api: dict[str, ClosedLoop]
     pods: tuple[str, ...]
 
 
 @pytest.fixture(scope="session")
-def space(front: Ingress) -> Iterator[Workspace]:
+def space(ingress: IngressClient) -> Iterator[Workspace]:
     """The site that is asked."""
-    with site(front, "load") as made:
+    with site(ingress, "load") as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def loaded(front: Ingress, space: Workspace) -> Loaded:
+def loaded(ingress: IngressClient, space: Workspace) -> Loaded:
     """One run of the default profile from one process."""
-    driver = front.driver
+    driver = ingress.driver
     profile = driver.inventory.load_profiles["default"]
-    quiet, begun = marks(driver, front.address), restarts(driver)
+    quiet, begun = marks(driver, ingress.address), restarts(driver)
     with ExitStack() as stack:
         api = {
-            host: stack.enter_context(visiting(partial(ready, driver, host), clients=1, interval=1.0))
+            host: stack.enter_context(closed_loop(partial(ready, driver, host), clients=1, interval=1.0))
             for host in (*driver.inventory.masters, driver.inventory.balancer)
         }
-        result = generate(target_of(front), profile, new_folder(driver.folder, "default"))
+        result = generate(target_of(ingress), profile, new_folder(driver.folder, "default"))
     pods = tuple(pod["metadata"]["name"] for app in APPS for pod in space.pods(app))
     return Loaded(
-        profile, result, (quiet, marks(driver, front.address)), (begun, restarts(driver)), api, pods
+        profile, result, (quiet, marks(driver, ingress.address)), (begun, restarts(driver)), api, pods
     )
 
 
@@ -105,7 +105,7 @@ def test_the_limits_of_the_profile_hold(loaded: Loaded, measure: Measure) -> Non
     measure("p95 of requests", result.p95_ms, "ms", profile.p95_ms)
     measure("p99 of requests", result.p99_ms, "ms", profile.p99_ms)
     verdict = judge(result, profile)
-    if verdict.outcome is Outcome.VOID:
+    if verdict.outcome is LoadOutcome.VOID:
         raise CouldNotTell("; ".join(verdict.reasons), next_step="invoke load --workers 2")
     nothing(
         "limits that do not hold",
@@ -125,10 +125,12 @@ def test_the_generator_was_not_the_bottleneck(loaded: Loaded, measure: Measure) 
 
 
 @pytest.mark.check("L5-04")
-def test_the_ceiling_of_the_generator_is_known(front: Ingress, space: Workspace, measure: Measure) -> None:
+def test_the_ceiling_of_the_generator_is_known(
+    ingress: IngressClient, space: Workspace, measure: Measure
+) -> None:
     """One process at full speed, and wrk on the same URL in the same run, make requests that succeed."""
     assert space
-    for one in ceilings(target_of(front), new_folder(front.driver.folder, "ceiling")):
+    for one in ceilings(target_of(ingress), new_folder(ingress.driver.folder, "ceiling")):
         if one.missing:
             raise CouldNotTell(f"{one.tool}: {one.missing}", next_step=one.missing.rpartition(": ")[2])
         measure(f"ceiling of {one.tool}", one.rate, "1/s")
@@ -139,14 +141,14 @@ def test_the_ceiling_of_the_generator_is_known(front: Ingress, space: Workspace,
 
 @pytest.mark.check("L5-05")
 @pytest.mark.check("L5-06")
-def test_several_processes_load_together(front: Ingress, space: Workspace, measure: Measure) -> None:
+def test_several_processes_load_together(ingress: IngressClient, space: Workspace, measure: Measure) -> None:
     """Two processes share the users; both are waited for, report, and leave the warm-up out."""
     assert space
-    profile = front.driver.inventory.load_profiles["default"].model_copy(update=SHORT)
-    folder = new_folder(front.driver.folder, "distributed")
+    profile = ingress.driver.inventory.load_profiles["default"].model_copy(update=SHORT)
+    folder = new_folder(ingress.driver.folder, "distributed")
     words = command(profile, folder, 2)
     holds("time to wait for workers", "--expect-workers-max-wait" in words, expected="bounded", seen=words)
-    result = generate(target_of(front), profile, folder, workers=2)
+    result = generate(target_of(ingress), profile, folder, workers=2)
     agrees("processes that reported", len(result.generators), 2, command=f"less {folder}/locust.log")
     agrees("exit code of Locust", result.code, 0)
     holds("requests", result.requests > 0, expected="some", seen=result.requests)
@@ -215,9 +217,9 @@ def test_nothing_flaps_under_load(loaded: Loaded) -> None:
 
 
 @pytest.mark.check("L5-09")
-def test_a_worker_is_drained_under_load(front: Ingress, space: Workspace, measure: Measure) -> None:
+def test_a_worker_is_drained_under_load(ingress: IngressClient, space: Workspace, measure: Measure) -> None:
     """While users ask, a worker is drained and taken back; 99 % succeed, and no gap exceeds ten seconds."""
-    driver = front.driver
+    driver = ingress.driver
     if not driver.inventory.disposable:
         raise NotPartOfLab("disposable", "no machine of this lab may be drained")
     if len(driver.inventory.workers) < 2:
@@ -225,7 +227,7 @@ def test_a_worker_is_drained_under_load(front: Ingress, space: Workspace, measur
     assert space
     profile = driver.inventory.load_profiles["default"].model_copy(update={"seconds": DRAIN_SECONDS})
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(generate, target_of(front), profile, new_folder(driver.folder, "drain"))
+        running = pool.submit(generate, target_of(ingress), profile, new_folder(driver.folder, "drain"))
         with drained(driver, driver.inventory.workers[0]):
             holds(
                 "load while the worker is drained", not running.done(), expected="still running", seen="ended"

@@ -11,7 +11,8 @@ from lab.checks.driver import Driver
 from lab.checks.items import Measure
 from lab.checks.objects import deployment
 from lab.checks.verbs import holds
-from lab.checks.workspace import Object, Workspace, workspace
+from lab.checks.workspace import Workspace, workspace
+from lab.objects import Object, condition
 
 BATCHES = 10
 """One after the other, each a pod for every worker: pods that start together wait for each other."""
@@ -26,7 +27,7 @@ def space(driver: Driver) -> Iterator[Workspace]:
 
 def start_seconds(pod: Object) -> float:
     """From a pod's creation to its readiness, by the cluster's own clock, which counts whole seconds."""
-    ready = next(entry for entry in pod["status"]["conditions"] if entry["type"] == "Ready")
+    ready = condition(pod, "Ready")
     made = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
     return (datetime.fromisoformat(ready["lastTransitionTime"]) - made).total_seconds()
 

@@ -18,6 +18,7 @@ from lab.artifacts.toolchain import host_arch
 from lab.render.roles import all_packages
 from lab.ssh import key_pair
 from lab.waits import NotYet, wait_for
+from tests.doubles.ports import free_port
 
 FOLDER = "/var/lib/vz/snippets"
 _SERVE = """
@@ -53,7 +54,7 @@ def sshd(folder: Path, names: tuple[str, ...]) -> Iterator[Sshd]:
         (folder / part).mkdir()
     host = key_pair(folder / "host", "host")
     (folder / "user.pub").write_text(f"{key_pair(folder / 'user', 'user').public}\n")
-    port = _free_port()
+    port = free_port()
     (folder / "known").write_text(f"hypervisor {host.public}\n")
     (folder / "config").write_text(
         f"Host {' '.join(names)}\n  HostName 127.0.0.1\n  Port {port}\n  IdentityFile {folder / 'user'}\n"
@@ -73,12 +74,6 @@ def sshd(folder: Path, names: tuple[str, ...]) -> Iterator[Sshd]:
     finally:
         process.terminate()
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def _answers(process: subprocess.Popen[bytes], port: int, folder: Path) -> bool:

@@ -112,20 +112,27 @@ class Proving:
             return []
         return events
 
-    def kill_in(self, phase: str) -> bool:
-        """Build, and kill -9 the harness as soon as it works on `phase`; False when the build ended first."""
+    def kill_in(self, phase: str, *arguments: str) -> bool:
+        """Run a task, `build` unless told, and kill -9 it as soon as it works on `phase` (or `phase:host`).
+
+        False when it ended first.
+        """
         before = len(list((ROOT / ".lab" / NAME / "runs").glob("*Z")))
-        process = self.start("build")
+        process = self.start(*(arguments or ("build",)))
         deadline = time.monotonic() + BUILD_SECONDS
         while process.poll() is None:
-            assert time.monotonic() < deadline, f"the build neither reached {phase} nor ended"
+            assert time.monotonic() < deadline, f"the task neither reached {phase} nor ended"
             begun = len(list((ROOT / ".lab" / NAME / "runs").glob("*Z"))) > before
-            if begun and any(event["phase"].startswith(phase) for event in self.timeline()):
+            if begun and any(_is_in(event, phase) for event in self.timeline()):
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 return True
             time.sleep(0.02)
         return False
+
+
+def _is_in(event: dict[str, Any], phase: str) -> bool:
+    return f"{event['phase']}:{event['host']}".startswith(phase)
 
 
 def mounts(table: Path = Path("/proc/self/mountinfo")) -> list[str]:

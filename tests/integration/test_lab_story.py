@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 
 from lab.commands.operating import SOMETHING_TO_DO
+from lab.errors import AcceptanceError
 from lab.inventory import load
 from lab.labs import Lab
+from lab.selftest.catalogue import chosen
+from lab.selftest.defect import Breakage
 from lab.ssh import Keys
 from tests.integration.conftest import NAME, ROOT, Proving, kill_all, mounts
 
@@ -61,6 +64,23 @@ def test_a_second_build_changes_nothing_and_says_so(proving: Proving) -> None:
     assert done.code == 0, done.output
     assert "nothing to change" in done.output
     assert not any(event["changed"] for event in proving.timeline())
+
+
+def test_kubectl_is_given_its_words_as_they_were_typed(proving: Proving) -> None:
+    names = "jsonpath={range .items[*]}{.metadata.name} {'a \"b\"  c'};{end}"
+    done = proving.invoke("kubectl", "--", "get", "nodes", "-o", names)
+    assert (done.code, done.output) == (0, "".join(f'{name} a "b"  c;' for name in NODES))
+
+
+def test_status_ends_with_1_while_the_api_cannot_be_asked(proving: Proving) -> None:
+    assert proving.invoke("status").code == 0
+    proving.run("haproxy", "systemctl stop haproxy")
+    try:
+        done = proving.invoke("status")
+    finally:
+        proving.run("haproxy", "systemctl start haproxy")
+    assert (done.code, done.output.count("unknown")) == (1, len(NODES)), done.output
+    assert "cannot be asked" in done.output
 
 
 def test_drift_is_planned_mended_and_gone(proving: Proving) -> None:
@@ -113,10 +133,28 @@ def test_a_broken_lab_is_named_by_the_right_check(proving: Proving) -> None:
     assert {row["name"]: row["verdict"] for row in rows} == dict.fromkeys(SAMPLE, "caught")
 
 
+def evidence(proving: Proving, layer: str, *names: str) -> set[str]:
+    """Files below the evidence of a verify of a lab in which these defects are in place."""
+    defects = [
+        one for one in chosen(load(str(proving.inventory)), ",".join(names)) if isinstance(one, Breakage)
+    ]
+    try:
+        for defect in defects:
+            proving.run(defect.place, defect.damage)
+        rows = ",".join(defect.row for defect in defects)
+        done = proving.invoke("verify", "--layer", layer, "--select", rows)
+    finally:
+        for defect in defects:
+            proving.run(defect.place, defect.repair)
+    assert done.code == AcceptanceError.exit_code, done.output
+    folder = proving.newest_run() / "evidence"
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
 def test_a_red_check_left_what_its_hosts_knew(proving: Proving) -> None:
-    """The evidence of the defects before: journals, rendered files, sockets, HAProxy, etcd, events."""
-    files = (str(path) for path in proving.newest_run().glob("*/evidence/**/*") if path.is_file())
-    found = {path.partition("/evidence/")[2] for path in files}
+    """Journals, rendered files, sockets, HAProxy, etcd, events."""
+    found = evidence(proving, "node", "balancer-lost-a-server", "sysctl-off")
+    found |= evidence(proving, "cluster", "learner-left")
     balancer = "test_10_node_balancer.py_test_every_api_server_is_up_for_the_balancer_haproxy_"
     worker = "test_10_node_system.py_test_kernel_settings_are_as_the_roles_say_worker-1_"
     etcd = "test_20_cluster_members.py_test_etcd_has_three_voters_and_one_leader"
@@ -133,13 +171,14 @@ def test_a_red_check_left_what_its_hosts_knew(proving: Proving) -> None:
 @pytest.mark.parametrize("command", ["verify --layer node --select L1-08", "build", "status"])
 def test_a_killed_selftest_leaves_nothing_for_the_next_command(proving: Proving, command: str) -> None:
     note = Keys(NAME).folder / "damage.json"
-    process = proving.start("selftest", "--select", "sysctl-off")
+    process = proving.start("selftest", "--select", "sysctl-off,hosts-file")
     proving.until(process, lambda: proving.run("worker-1", "sysctl -n net.ipv4.ip_forward").strip() == "0")
     kill_all(process)
     assert note.exists()
     done = proving.invoke(*command.split())
     assert done.code == 0, done.output
-    assert "healed seeded defect sysctl-off of worker-1, left behind by process" in done.output
+    for what in ("sysctl-off of worker-1", "hosts-file of haproxy"):
+        assert f"healed seeded defect {what}, left behind by process" in done.output
     assert not note.exists()
     assert proving.run("worker-1", "sysctl -n net.ipv4.ip_forward").strip() == "1"
 

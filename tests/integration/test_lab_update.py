@@ -15,10 +15,11 @@ from lab.checks.outcomes import CouldNotTell
 from lab.checks.outside import http_get
 from lab.checks.verbs import Refused
 from lab.commands.operating import SOMETHING_TO_DO
-from lab.errors import DeadlineError
+from lab.errors import DeadlineError, PreflightError
 from lab.inventory import load
 from lab.labs import Lab
 from tests.integration.conftest import ROOT, Proving
+from tests.integration.living import drained, fingerprint, kill_while_drained, write
 
 NODES = ("master-1", "master-2", "master-3", "worker-1", "worker-2")
 LOGS = "/var/lib/kubelet/config.yaml: containerLogMaxSize: 10Mi -> 20Mi; then restart kubelet"
@@ -129,21 +130,18 @@ def behind_webhook(proving: Proving) -> dict[bool, str]:
     return {True: needed, False: other}
 
 
-@pytest.mark.parametrize("needed", [False, True], ids=["any worker", "the webhook's worker"])
+FORWARDING = ("sysctl -w net.ipv4.ip_forward=0", "sysctl net.ipv4.ip_forward: 0 -> 1")
+TABLE = ("nft delete table inet plumbline", "load /etc/nftables.conf: table inet plumbline is missing")
+RULE = (
+    "nft insert rule inet plumbline input tcp dport 10250 drop",
+    "load /etc/nftables.conf: table inet plumbline was changed by hand",
+)
+
+
 @pytest.mark.parametrize(
-    ("damage", "sentence"),
-    [
-        ("sysctl -w net.ipv4.ip_forward=0", "sysctl net.ipv4.ip_forward: 0 -> 1"),
-        (
-            "nft delete table inet plumbline",
-            "load /etc/nftables.conf: table inet plumbline is missing",
-        ),
-        (
-            "nft insert rule inet plumbline input tcp dport 10250 drop",
-            "load /etc/nftables.conf: table inet plumbline was changed by hand",
-        ),
-    ],
-    ids=["sysctl", "table", "rule"],
+    ("damage", "sentence", "needed"),
+    [(*FORWARDING, False), (*FORWARDING, True), (*TABLE, False), (*RULE, True)],
+    ids=["sysctl-any worker", "sysctl-the webhook's worker", "table-any worker", "rule-the webhook's worker"],
 )
 def test_what_was_changed_by_hand_is_shown_and_mended(
     proving: Proving, damage: str, sentence: str, needed: bool
@@ -159,3 +157,65 @@ def test_what_was_changed_by_hand_is_shown_and_mended(
         assert found.code == SOMETHING_TO_DO, found.output
     assert proving.invoke("build").code == 0
     assert "nothing to change" in proving.invoke("plan").output
+
+
+SETTLED = {
+    "pod_subnet: 10.200.0.0/16": (
+        "kubernetes.pod_subnet: podSubnet: the cluster has 10.244.0.0/16, the file says 10.200.0.0/16 "
+        "(ConfigMap kubeadm-config)",
+        "write the cluster's value of kubernetes.pod_subnet back into the file; "
+        "or start again: invoke destroy",
+    ),
+    "reaction: fast": (
+        "kubernetes.reaction: node-monitor-grace-period: the cluster has 50s, the file says 10s "
+        "(ConfigMap kubeadm-config, kube-controller-manager of master-1,",
+        "next: invoke reconfigure",
+    ),
+    "proxy_mode: nftables": (
+        "kubernetes.proxy_mode: mode: the cluster has iptables, the file says nftables "
+        "(ConfigMap kube-proxy)",
+        "next: invoke reconfigure",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", SETTLED)
+def test_what_the_cluster_was_born_with_is_refused_and_nothing_changes(proving: Proving, change: str) -> None:
+    difference, way_out = SETTLED[change]
+    before = fingerprint(proving)
+    text = write(proving, change)
+    try:
+        for command in ("plan", "build"):
+            done = proving.invoke(command)
+            said = " ".join(done.output.split())
+            assert done.code == PreflightError.exit_code, said
+            assert difference in said
+            assert way_out in said
+    finally:
+        proving.inventory.write_text(text)
+    assert fingerprint(proving) == before
+    assert "nothing to change" in proving.invoke("plan").output
+
+
+def test_a_reconfigure_that_was_killed_is_finished_by_another(proving: Proving) -> None:
+    """kill -9 while the second master is out of the rotation; the API answers all the time."""
+    write(proving, "node_monitor_grace_seconds: 60")
+    sentence = "kube-controller-manager: node-monitor-grace-period: 50s -> 60s"
+    last = "ConfigMap kubeadm-config: node-monitor-grace-period: 50s -> 60s"
+    with asking(proving) as wrong:
+        found = proving.invoke("plan", "--of", "reconfigure")
+        assert found.code == SOMETHING_TO_DO, found.output
+        everywhere = {name: [sentence] for name in NODES[:3]}
+        assert planned(found.output) == everywhere | {"config": [last]}
+        kill_while_drained(proving, "master-2")
+        assert proving.invoke("build").code == PreflightError.exit_code, "it is neither as before nor done"
+        left = planned(proving.invoke("plan", "--of", "reconfigure").output)
+        assert left.pop("haproxy") == ["master-2 into the rotation of API servers again: it was left drained"]
+        assert left.pop("config") == [last]
+        assert set(left) in ({"master-2", "master-3"}, {"master-3"})
+        done = proving.invoke("reconfigure")
+        assert done.code == 0, done.output
+        assert drained(proving) == set()
+        for of in ("reconfigure", "build"):
+            assert "nothing to change" in proving.invoke("plan", "--of", of).output
+    assert wrong == [], "the API was away"

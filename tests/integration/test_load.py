@@ -19,8 +19,8 @@ from lab.authority import Authority
 from lab.errors import FailedError
 from lab.inventory.sections import LoadProfile
 from lab.load.ceiling import FULL_SPEED, ceilings
-from lab.load.generator import Target, generate, worker_command
-from lab.load.judge import Outcome, judge
+from lab.load.generator import LoadTarget, generate, worker_command
+from lab.load.judge import LoadOutcome, judge
 
 DOMAIN = "load.internal"
 PROFILE = LoadProfile(users=4, spawn_rate=8, seconds=5, pause_seconds=0.1, p95_ms=2000, p99_ms=5000)
@@ -47,7 +47,7 @@ class Echo(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Iterator[Target]:
+def target(tmp_path: Path) -> Iterator[LoadTarget]:
     authority = Authority(tmp_path / "ca", DOMAIN)
     leaf = authority.issue()
     (tmp_path / "leaf.pem").write_text(leaf.key + leaf.certificate)
@@ -59,16 +59,16 @@ def target(tmp_path: Path) -> Iterator[Target]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     port = server.server_port
     routes = {f"https://shop.{DOMAIN}:{port}/": "front", f"https://blog.{DOMAIN}:{port}/api": "back"}
-    yield Target("127.0.0.1", authority.certificate_file, routes)
+    yield LoadTarget("127.0.0.1", authority.certificate_file, routes)
     server.shutdown()
     server.server_close()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_run_is_recorded_and_passes(target: Target, tmp_path: Path, workers: int) -> None:
+def test_a_run_is_recorded_and_passes(target: LoadTarget, tmp_path: Path, workers: int) -> None:
     folder = tmp_path / "run"
     result = generate(target, PROFILE, folder, workers=workers)
-    assert judge(result, PROFILE, workers=workers).outcome is not Outcome.FAILED, (
+    assert judge(result, PROFILE, workers=workers).outcome is not LoadOutcome.FAILED, (
         result.said,
         result.problems,
     )
@@ -82,7 +82,7 @@ def test_a_run_is_recorded_and_passes(target: Target, tmp_path: Path, workers: i
 
 
 def test_workers_on_other_machines_need_locust_and_the_master_s_address_alone(
-    target: Target, tmp_path: Path
+    target: LoadTarget, tmp_path: Path
 ) -> None:
     """Two processes that share no file and no variable with the master stand for two machines."""
     argv = [sys.executable, "-m", *shlex.split(worker_command("127.0.0.1"))]
@@ -98,14 +98,14 @@ def test_workers_on_other_machines_need_locust_and_the_master_s_address_alone(
     result = generate(target, PROFILE, tmp_path / "run", workers=2, bind="127.0.0.1")
     said = [worker.communicate(timeout=30)[1].decode() for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], said
-    assert judge(result, PROFILE, workers=2).outcome is not Outcome.FAILED, (result.said, result.problems)
+    assert judge(result, PROFILE, workers=2).outcome is not LoadOutcome.FAILED, (result.said, result.problems)
     assert len(result.generators) == 2
     assert set(result.served) == {"front-1", "back-1"}
 
 
 @pytest.mark.parametrize("installed", [True, False])
 def test_the_ceiling_is_told_beside_that_of_wrk_on_the_same_path(
-    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: bool
+    target: LoadTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: bool
 ) -> None:
     if not installed:
         monkeypatch.setattr("lab.load.ceiling.shutil.which", lambda _: None)
@@ -125,33 +125,33 @@ def test_the_ceiling_is_told_beside_that_of_wrk_on_the_same_path(
         assert wrk.missing == "not installed on this machine: apt-get install wrk"
 
 
-def test_failures_are_counted_by_kind(target: Target, tmp_path: Path) -> None:
+def test_failures_are_counted_by_kind(target: LoadTarget, tmp_path: Path) -> None:
     shop, blog = target.routes
     routes = {**target.routes, f"{shop}broken": "front", blog.removesuffix("api"): "back"}
-    result = generate(Target("127.0.0.1", target.ca, routes), PROFILE, tmp_path / "run")
+    result = generate(LoadTarget("127.0.0.1", target.ca, routes), PROFILE, tmp_path / "run")
     assert 30 < result.failure_percent < 70
     assert any("status 502" in problem for problem in result.problems)
     assert any("another app answered: front-1" in problem for problem in result.problems)
-    assert judge(result, PROFILE).outcome is not Outcome.PASSED
+    assert judge(result, PROFILE).outcome is not LoadOutcome.PASSED
 
 
-def test_a_stranger_s_certificate_is_not_taken(target: Target, tmp_path: Path) -> None:
+def test_a_stranger_s_certificate_is_not_taken(target: LoadTarget, tmp_path: Path) -> None:
     other = Authority(tmp_path / "other", DOMAIN)
     other.issue()
-    wrong = Target("127.0.0.1", other.certificate_file, target.routes)
+    wrong = LoadTarget("127.0.0.1", other.certificate_file, target.routes)
     result = generate(wrong, PROFILE, tmp_path / "run")
     assert result.failure_percent == 100
     assert any("CERTIFICATE_VERIFY_FAILED" in problem for problem in result.problems)
 
 
-def test_a_folder_of_an_earlier_run_is_refused(target: Target, tmp_path: Path) -> None:
+def test_a_folder_of_an_earlier_run_is_refused(target: LoadTarget, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     with pytest.raises(FailedError, match="holds an earlier run"):
         generate(target, PROFILE, tmp_path / "run")
 
 
 def test_a_master_gives_up_when_its_workers_do_not_come(
-    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    target: LoadTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Workers that die at once: the run ends with an error instead of waiting for ever."""
     broken = tmp_path / "locustfile.py"
@@ -165,5 +165,5 @@ def test_a_master_gives_up_when_its_workers_do_not_come(
     monkeypatch.setattr("lab.load.generator.WORKERS_SECONDS", 3)
     result = generate(target, PROFILE, tmp_path / "run", workers=2)
     verdict = judge(result, PROFILE, workers=2)
-    assert verdict.outcome is Outcome.FAILED
+    assert verdict.outcome is LoadOutcome.FAILED
     assert "2 generating processes were wanted, 0 reported" in verdict.reasons[0]

@@ -21,7 +21,7 @@ from lab.render.outputs import host_outputs
 from lab.ssh import Keys
 from lab.verify import first_boot
 from lab.verify.first_boot import NETWORK
-from lab.verify.programs import FILE, INSIDE, Programs
+from lab.verify.programs import FILE, INSIDE, CheckedPrograms
 from lab.verify.schemas import Schemas
 from tests.unit.inventory.table import VALID
 from tests.unit.inventory.test_inventory_properties import as_yaml, inventories
@@ -38,8 +38,8 @@ OURS = {
 
 
 @pytest.fixture(scope="module")
-def programs() -> Programs:
-    return Programs.provide(load("rehearsal"), say=print)
+def programs() -> CheckedPrograms:
+    return CheckedPrograms.provide(load("rehearsal"), say=print)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def one_of_each_kind(lab: Inventory) -> list[str]:
     return list(kinds.values())
 
 
-def judge(programs: Programs, lab: Inventory, traits: Traits) -> None:
+def judge(programs: CheckedPrograms, lab: Inventory, traits: Traits) -> None:
     """Every file of one host of each kind is judged; each program runs over all of its files in one go."""
     files: dict[str, str] = {}
     for name in one_of_each_kind(lab):
@@ -92,7 +92,7 @@ def judge(programs: Programs, lab: Inventory, traits: Traits) -> None:
                 assert done.code == 0, (path, done.stdout + done.stderr)
 
 
-def test_cloud_init_finds_the_bad_documents_among_good_ones(programs: Programs) -> None:
+def test_cloud_init_finds_the_bad_documents_among_good_ones(programs: CheckedPrograms) -> None:
     network = "version: 2\nethernets: {eth0: {addresses: [%s]}}\n"
     documents = {
         "one/user-data": "#cloud-config\nhostname: one\n",
@@ -111,7 +111,7 @@ def test_cloud_init_finds_the_bad_documents_among_good_ones(programs: Programs) 
 
 
 @pytest.mark.parametrize("path", [*VALID, Path("production")], ids=lambda path: path.stem)
-def test_the_programs_take_every_valid_inventory(programs: Programs, path: Path) -> None:
+def test_the_programs_take_every_valid_inventory(programs: CheckedPrograms, path: Path) -> None:
     judge(programs, load(str(path)), Traits())
 
 
@@ -119,7 +119,7 @@ def test_the_programs_take_every_valid_inventory(programs: Programs, path: Path)
 @settings(max_examples=12, derandomize=True, database=None, deadline=None)
 @given(inventories())
 def test_the_programs_and_the_api_take_any_inventory(
-    programs: Programs, manifests: dict[str, Path], schemas: Schemas, data: dict[str, Any]
+    programs: CheckedPrograms, manifests: dict[str, Path], schemas: Schemas, data: dict[str, Any]
 ) -> None:
     lab = parse(as_yaml(data), "any.yaml")
     judge(programs, lab, Traits())

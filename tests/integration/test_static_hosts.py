@@ -36,7 +36,7 @@ from lab.render.roles import all_packages
 from lab.runs import Run
 from lab.ssh import Keys, key_pair, ssh_for
 from lab.steps import hosts
-from lab.steps.context import Build
+from lab.steps.context import Context
 from lab.waits import NotYet, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -191,7 +191,9 @@ def test_a_machine_is_equipped_and_let_go(iron: Iron, tmp_path: Path) -> None:
     items = wanted(lab.inventory)
     provided = provide(items, source="modules", packages=all_packages(), say=print)
     run_folder = Run(tmp_path, NAME, "build")
-    build = Build(lab, provided, Console(), run_folder, {"amd64": stock(provided, items, "amd64", say=print)})
+    build = Context(
+        lab, provided, Console(), run_folder, {"amd64": stock(provided, items, "amd64", say=print)}
+    )
 
     def work() -> tuple[str, tuple[HostChange, ...]]:
         lab.provider.enter()

@@ -5,6 +5,7 @@ No other file of the checkout is touched. The commands are run as people run the
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -154,6 +155,47 @@ def test_without_its_folder_nothing_knows_it(without_the_toy: Checkout) -> None:
     without_the_toy.run("invoke", "docs")
     mine = {name: (ROOT / name).read_text() for name in GENERATED}
     assert without_the_toy.generated() == mine
+
+
+def test_what_left_the_inventory_is_removed_from_a_cluster_though_its_folder_is_gone(
+    checkout: Checkout,
+) -> None:
+    """One cluster: with the toy, without its section, and without its folder, when it is removed."""
+    cluster, folder = checkout.data / "cluster", checkout.folder / "addons" / "toy"
+    cluster.mkdir(parents=True)
+    wanted, without, kept = (cluster / name for name in ("with.yaml", "without.yaml", "objects.json"))
+    wanted.write_text(f"{INVENTORY}toy: {{greeting: hello, stores: 2}}\n")
+    without.write_text(INVENTORY)
+
+    def lab(action: str, file: Path, *words: str, code: int = 0) -> str:
+        return checkout.run("tests.kept_cluster", str(cluster), action, str(file), *words, code=code)
+
+    def held() -> dict[str, object]:
+        return {path: item for path, item in json.loads(kept.read_text()).items() if "toy" in path}
+
+    lab("build", wanted)
+    assert len(held()) == 4
+    assert lab("plan", wanted) == ""
+    told = lab("plan", without)
+    assert told.splitlines() == [
+        f"remove-toy: remove {item}, which the inventory no longer names"
+        for item in ("Job/toy/setup", "StatefulSet/toy/store", "Service/toy/store", "Namespace/toy")
+    ]
+    claim = "/api/v1/namespaces/toy/persistentvolumeclaims/data-store-0"
+    data = {"kind": "PersistentVolumeClaim", "metadata": {"name": "data-store-0", "namespace": "toy"}}
+    aside = checkout.folder.parent / "aside"
+    folder.rename(aside)
+    try:
+        assert lab("plan", without) == told
+        kept.write_text(json.dumps(json.loads(kept.read_text()) | {claim: data}))
+        said = lab("build", without, code=3)
+        assert "Namespace/toy: holds PersistentVolumeClaim/toy/data-store-0, which is not ours" in said
+        assert len(held()) == 5
+        lab("build", without, "toy")
+        assert held() == {claim: data}, "it would go with its namespace, which this API does not play"
+        assert lab("plan", without) == ""
+    finally:
+        aside.rename(folder)
 
 
 def test_an_add_on_of_the_platform_goes_with_its_folder(without_the_toy: Checkout) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ import pytest
 from lab.inventory.loading import load
 from lab.inventory.models import Inventory
 from lab.local import Completed, run
-from lab.machines import State
+from lab.providers.lxc.network import LabNetwork
+from lab.providers.vagrant.commands import VagrantCommands
 from lab.providers.vagrant.config import LXC_BOX, VAGRANTFILE, machines, management_mac
 from lab.providers.vagrant.preflight import gather
-from lab.providers.vagrant.provider import parse_states
 from lab.ssh import Keys
 
 ROOT = Path(__file__).parents[2]
@@ -196,6 +197,12 @@ def _by_hand(*arguments: str) -> str:
     return run(inside, timeout=VAGRANT_SECONDS, env=environment).stdout
 
 
+def _commands() -> VagrantCommands:
+    """Vagrant in the lab's folder, inside the lab's network."""
+    folder = ROOT / ".lab" / NAME / "vagrant"
+    return VagrantCommands(folder, "lxc", LabNetwork(NAME, folder, IPv4Interface("10.1.1.1/24")))
+
+
 def _ready(where: list[str]) -> dict[str, bool]:
     """Nodes, and whether they are Ready."""
     nodes = json.loads(_invoke("kubectl", *where, "-s", "modules", "--", "get nodes -o json").stdout)["items"]
@@ -213,10 +220,15 @@ def test_a_lab_is_made_by_vagrant_proven_and_removed(inventory: Path) -> None:
     assert done.code == 0, done.stdout + done.stderr
     assert _ready(where) == {"master-1": True, "worker-1": True}
     assert _by_hand("ssh", "worker-1", "-c", "hostname").strip() == "worker-1"
+    lab = load(str(inventory))
+    way = _commands().conf(vm_name="worker-1")
+    assert (way["HostName"], way["User"]) == (str(lab.hosts["worker-1"].address), lab.ssh.user)
+    assert way["IdentityFile"] == str(Keys(NAME).identity)
 
     _by_hand("halt", "worker-1")
-    states = parse_states(_by_hand("status", "--machine-readable"))
-    assert states == {"haproxy": State.RUNNING, "master-1": State.RUNNING, "worker-1": State.OFF}
+    commands = _commands()
+    states = {item.name: item.state for item in commands.status() if item.state}
+    assert states == {"haproxy": "running", "master-1": "running", "worker-1": "stopped"}
     done = _invoke("build", *where, "-s", "modules")
     assert done.code == 0, done.stdout + done.stderr
     assert _ready(where) == {"master-1": True, "worker-1": True}

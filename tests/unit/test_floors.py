@@ -12,11 +12,24 @@ from lab.providers.face import face
 
 ROOT = Path(__file__).parents[2]
 FLOORS = (
-    *("errors", "console", "own_yaml", "waits", "runs", "proxies", "local", "machines", "authority"),
+    *(
+        "errors",
+        "answers",
+        "console",
+        "own_yaml",
+        "objects",
+        "waits",
+        "runs",
+        "proxies",
+        "local",
+        "machines",
+        "authority",
+    ),
     *(
         "addons",
         "catalogue",
         "inventory",
+        "ssh_config",
         "ssh",
         "artifacts",
         "render",

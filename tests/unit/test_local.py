@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import subprocess
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
-from lab.errors import CommandError, DeadlineError, FailedError
-from lab.local import run
+import lab
+from lab.errors import CommandError, DeadlineError, FailedError, PreflightError
+from lab.local import own_folder, poured, run, unwritable
 
 
 def test_output_and_input_are_text() -> None:
@@ -55,6 +59,63 @@ def test_it_reads_from_nowhere_without_input() -> None:
     assert run(["cat"], timeout=5).stdout == ""
 
 
+def test_what_is_poured_arrives_whole_whatever_its_size() -> None:
+    content = os.urandom(1 << 20)
+    with poured(lambda stream: stream.write(content)) as stream:
+        assert subprocess.run(["cat"], stdin=stream, capture_output=True, check=True).stdout == content
+
+
+def test_a_reader_that_ends_early_ends_the_pouring_and_says_why_itself() -> None:
+    def write(stream: BinaryIO) -> None:
+        while True:
+            stream.write(bytes(1 << 16))
+
+    with pytest.raises(subprocess.CalledProcessError), poured(write) as stream:
+        subprocess.run(["sh", "-c", "head -c 100 >/dev/null; exit 3"], stdin=stream, check=True)
+
+
+def test_what_cannot_be_poured_is_the_cause_of_what_the_reader_says(tmp_path: Path) -> None:
+    def write(stream: BinaryIO) -> None:
+        stream.write(b"half")
+        stream.write((tmp_path / "gone").read_bytes())
+
+    with pytest.raises(FileNotFoundError, match="gone"), poured(write) as stream:
+        subprocess.run(["sh", "-c", "cat >/dev/null; exit 3"], stdin=stream, check=True)
+
+
 def test_the_environment_can_be_replaced() -> None:
     path = os.environ["PATH"]
     assert run(["env"], timeout=5, env={"PATH": path}).stdout == f"PATH={path}\n"
+
+
+def test_programs_of_the_system_are_found_whatever_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/local/bin:/usr/bin:/sbin")
+    importlib.reload(lab)
+    assert os.environ["PATH"] == "/usr/local/bin:/usr/bin:/sbin:/usr/sbin"
+    importlib.reload(lab)
+    assert os.environ["PATH"] == "/usr/local/bin:/usr/bin:/sbin:/usr/sbin", "added once"
+
+
+def test_a_folder_that_can_be_made_is_not_made_by_a_look(tmp_path: Path) -> None:
+    assert unwritable(tmp_path / "a" / "b") == ""
+    assert not (tmp_path / "a").exists()
+    own_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("below", ["file", "file/x/lab"])
+def test_a_folder_below_a_file_is_refused_with_the_variable(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").write_text("")
+    assert unwritable(tmp_path / below) == f"{tmp_path}/file: Not a directory"
+    with pytest.raises(PreflightError, match=f"{below}: the lab's keys cannot be kept there: ") as refused:
+        own_folder(tmp_path / below)
+    assert "PLUMBLINE_DATA=" in refused.value.next_step
+
+
+def test_a_folder_where_nothing_can_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere but on a read-only disk
+    assert unwritable(tmp_path / "new") == f"{tmp_path}: cannot be written"
+    with pytest.raises(PreflightError, match="cannot be written"):
+        own_folder(tmp_path)

@@ -10,12 +10,12 @@ import pytest
 
 from lab.local import Completed
 from lab.providers.lxc import preflight
-from lab.providers.lxc.preflight import HostFacts, cgroup_kind, judge, oom_score_restricted
+from lab.providers.lxc.preflight import LocalFacts, cgroup_kind, judge, oom_score_restricted
 from lab.providers.lxc.system import SUPPORTED, unknown_system
 from lab.render.roles import host_roles
 from tests.world import inventory
 
-GOOD = HostFacts(
+GOOD = LocalFacts(
     root=True,
     missing_commands=(),
     missing_features=(),
@@ -29,7 +29,7 @@ GOOD = HostFacts(
 )
 
 
-def problems(facts: HostFacts, machines: int = 6, off: int = 6, absent: int = 6) -> list[str]:
+def problems(facts: LocalFacts, machines: int = 6, off: int = 6, absent: int = 6) -> list[str]:
     return [str(problem) for problem in judge(facts, machines, off=off, absent=absent)]
 
 
@@ -64,7 +64,7 @@ def test_a_good_machine_has_no_problem() -> None:
         ),
     ],
 )
-def test_one_fault_is_one_problem_that_says_how_to_cure_it(facts: HostFacts, parts: tuple[str, ...]) -> None:
+def test_one_fault_is_one_problem_that_says_how_to_cure_it(facts: LocalFacts, parts: tuple[str, ...]) -> None:
     (said,) = problems(facts)
     assert all(part in said for part in parts), said
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import shlex
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 
 from lab.errors import DeadlineError, FailedError, PreflightError
 from lab.hosts.converge import EVIDENCE
+from lab.hosts.facts import HostSections
 from lab.hosts.release import FOLDERS, STAYING, script
 from lab.inventory.loading import load, parse
 from lab.inventory.models import Host, Inventory
@@ -29,38 +29,17 @@ from lab.providers.static.power import magic_packet, switch
 from lab.providers.static.provider import StaticProvider
 from lab.render.roles import host_roles
 from tests.fakes import Call, FakeProvider, FakeSsh
+from tests.host_facts import PI, recorded
 from tests.world import INVENTORY, inventory
 
 KEY = "ssh-ed25519 AAAA plumbline"
-PI: dict[str, Any] = {
-    "system": {
-        "machine": "aarch64",
-        "os": "ubuntu-24.04",
-        "container": "",
-        "status": "CapBnd:\t000001ffffffffff\n",
-        "kernel": "6.8.0-1015-raspi",
-        "hostname": "pi-1",
-        "page_size": 4096,
-        "cpus": 4,
-        "memory_kib": 8139704,
-        "swap": [],
-        "cgroup": "cgroup2fs",
-        "controllers": ["cpuset", "cpu", "io", "memory", "pids"],
-    },
-    "disks": {"filesystems": {"/": {"total": 62_700_000_000, "used": 4_000_000_000, "free": 56_000_000_000}}},
-    "files": dict.fromkeys(EVIDENCE),
-    "texts": {MARK: None},
-}
-"""What the facts program prints on a Raspberry Pi 5 with a card of 64 GB (parts that are judged)."""
+USED: dict[str, Any] = {"files": dict.fromkeys(EVIDENCE), "texts": {MARK: None}}
+"""What the two sections say that depend on the question: nobody has used the machine."""
 
 
-def recorded(**changes: Any) -> dict[str, Any]:
-    """The facts of a good Pi; `system__swap=[...]` changes one of them."""
-    facts = copy.deepcopy(PI)
-    for key, value in changes.items():
-        section, _, name = key.partition("__")
-        facts[section] = facts[section] | {name: value} if name else value
-    return facts
+def existing(offset: float = 0.0, **changes: Any) -> Existing:
+    """A good Pi whose facts differ in this."""
+    return Existing(HostSections("pi-1", recorded(**USED | changes)), offset)
 
 
 @pytest.fixture
@@ -69,7 +48,7 @@ def pi() -> Host:
 
 
 def said(pi: Host, offset: float = 0.0, **changes: Any) -> list[str]:
-    return [str(item) for item in judge("pi-1", pi, "production", Existing(recorded(**changes), offset))]
+    return [str(item) for item in judge("pi-1", pi, "production", existing(offset, **changes))]
 
 
 def test_a_good_machine_is_taken_also_a_second_time(pi: Host) -> None:
@@ -91,9 +70,15 @@ def test_a_good_machine_is_taken_also_a_second_time(pi: Host) -> None:
         ({"system__controllers": ["cpu"]}, "fix: add cgroup_enable=memory to /boot/firmware/cmdline.txt"),
         ({"system__cpus": 2}, "CPUs: 2; wanted: 4"),
         ({"system__memory_kib": 3_900_000}, "memory: 3.7 GiB; wanted: 8 GiB"),
-        ({"disks__filesystems": {"/": {"total": 3 * 2**30, "free": 2**30}}}, "disk: 3 GiB; wanted: 64 GiB"),
+        (
+            {"disks__filesystems": {"/": {"total": 3 * 2**30, "used": 2**31, "free": 2**30}}},
+            "disk: 3 GiB; wanted: 64 GiB",
+        ),
         ({"texts": {MARK: "attic"}}, "belongs to lab attic"),
-        ({"files": {EVIDENCE[1]: {"sha256": "ab"}}}, f"use: {EVIDENCE[1]}: a part of something already"),
+        (
+            {"files": {EVIDENCE[1]: {"sha256": "ab", "mode": "0600", "owner": "root:root"}}},
+            f"use: {EVIDENCE[1]}: a part of something already",
+        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -110,9 +95,9 @@ def test_all_reasons_are_told_at_once(pi: Host) -> None:
 def test_a_container_has_its_hosts_swap_and_cgroups(pi: Host) -> None:
     status = "CapBnd:\t00000000a80425fb\n"
     changes = {"container": "lxc", "status": status, "swap": ["/swap"], "cgroup": "tmpfs"}
-    facts = recorded(system=PI["system"] | changes)
-    assert judge("pi-1", pi, "production", Existing(facts)) == []
-    traits = Existing(facts).traits
+    found = existing(system=PI["system"] | changes)
+    assert judge("pi-1", pi, "production", found) == []
+    traits = found.traits
     assert traits.shares_kernel
     assert traits.oom_score_restricted
     assert not traits.layered
@@ -146,12 +131,13 @@ def test_the_facts_program_can_answer_what_is_asked_of_a_machine() -> None:
     ssh.on("pi-1", "python3 -c", here)
     found = look(ssh, "pi-1", EVIDENCE, KEY)
     assert found.reason == ""
-    assert set(found.sections["files"]) == set(EVIDENCE)
+    assert found.facts is not None
+    assert set(found.facts.files) == set(EVIDENCE)
 
 
 def test_a_part_that_a_machine_cannot_look_at_is_told_and_is_no_sign_of_use(pi: Host) -> None:
     ssh = FakeSsh()
-    broken = json.dumps(PI | {"files": {"error": "PermissionError: /var/lib/etcd"}})
+    broken = json.dumps(PI | USED | {"files": {"error": "PermissionError: /var/lib/etcd"}})
     ssh.on("pi-1", "python3 -c", broken)
     found = look(ssh, "pi-1", EVIDENCE, KEY)
     assert not found.silent, "it is on: nobody has to switch it on"
@@ -206,7 +192,7 @@ class Shelf:
             "clock": time.time(),
         }
         texts = {MARK: self.marks[call.host] or None}
-        return self._unless_off(call, json.dumps(PI | {"system": system, "texts": texts}))
+        return self._unless_off(call, json.dumps(PI | USED | {"system": system, "texts": texts}))
 
     def _mark(self, call: Call, lab: str) -> str:
         self.marks[call.host] = lab
@@ -297,6 +283,12 @@ def test_a_machine_that_does_not_answer_is_left_behind_and_said() -> None:
     assert provider.machines() == {}
 
 
+def test_a_machine_that_is_not_in_the_file_is_nobody_we_know() -> None:
+    provider = Shelf().provider()
+    assert provider.state("sold") is State.ABSENT
+    assert not provider.destroy("sold")
+
+
 def test_without_a_network_nothing_is_known_and_nothing_is_wrong() -> None:
     def nowhere() -> None:
         raise FailedError("the lab has no network yet")
@@ -374,6 +366,9 @@ def test_a_mixed_lab_sends_each_call_to_the_hosts_own_provider() -> None:
     mixed.power("iron", Power.OFF)
     assert (existing.state("iron"), made.state("vm")) == (State.OFF, State.RUNNING)
     assert mixed.machines() == {"iron": State.OFF, "vm": State.RUNNING}
+    made.states["left"] = State.RUNNING
+    assert (mixed.state("left"), mixed.state("unknown")) == (State.RUNNING, State.ABSENT)
+    assert mixed.destroy("left")
     assert mixed.prepare()
     assert made.prepared
     assert existing.prepared

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -13,21 +16,24 @@ from tempfile import TemporaryDirectory
 import pytest
 import yaml
 
-from lab.errors import CommandError, InputError
+from lab.errors import CommandError, DeadlineError, InputError
 from lab.inventory.loading import load
 from lab.inventory.models import Inventory
 from lab.local import Completed
-from lab.machines import Machine, State, Traits
+from lab.machines import Machine, Power, State, Traits
 from lab.providers.lxc import preflight as lxc_preflight
-from lab.providers.lxc.preflight import HostFacts
+from lab.providers.lxc.preflight import LocalFacts
+from lab.providers.vagrant import commands as vagrant_commands
 from lab.providers.vagrant import preflight as vagrant_preflight
-from lab.providers.vagrant import provider as vagrant
+from lab.providers.vagrant import provider as vagrant_provider
+from lab.providers.vagrant.commands import VagrantCommands
 from lab.providers.vagrant.config import LXC_BOX, access, machines, management_mac
 from lab.providers.vagrant.preflight import LaptopFacts, closed, judge
-from lab.providers.vagrant.provider import VagrantProvider, parse_states
+from lab.providers.vagrant.provider import VagrantProvider
 from lab.render.bundle import bundle, pins
 from lab.render.cloudinit import seed
 from lab.ssh import Keys
+from lab.waits import NotYet, wait_for
 
 GOOD = LaptopFacts(
     vagrant="2.3.4",
@@ -138,7 +144,7 @@ def test_a_folder_that_others_cannot_pass_is_found_on_the_way_to_the_seeds() -> 
 def test_containers_by_vagrant_need_what_our_own_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = HostFacts(
+    few = LocalFacts(
         root=True,
         missing_commands=(),
         missing_features=(),
@@ -158,22 +164,113 @@ def test_containers_by_vagrant_need_what_our_own_need(
     assert VagrantProvider(tmp_path / "vagrant", "libvirt", {}, None, {}).preflight(lab_machines()) == []
 
 
-def test_vagrants_words_become_states() -> None:
+def answers(
+    monkeypatch: pytest.MonkeyPatch, stdout: str, *, code: int = 0, stderr: str = ""
+) -> list[list[str]]:
+    """Every command of Vagrant ends like this from now on; gives back the list of what is run."""
+    asked: list[list[str]] = []
+
+    def run(argv: list[str], *, timeout: float, check: bool) -> Completed:
+        assert timeout > 0
+        assert not check
+        asked.append(argv[argv.index("vagrant") + 1 :])
+        return Completed(code, stdout, stderr)
+
+    monkeypatch.setattr(vagrant_commands, "run", run)
+    return asked
+
+
+def test_vagrants_words_become_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = (
+        "a plugin says: something, with commas, of its own, and more\n"
         "1700000000,master-1,metadata,provider,lxc\n"
         "1700000000,master-1,provider-name,lxc\n"
         "1700000000,master-1,state,running\n"
+        "1700000000,haproxy,provider-name,libvirt\n"
         "1700000000,haproxy,state,not_created\n"
-        "1700000000,worker-1,state,poweroff\n"
-        "1700000000,worker-2,state,saved\n"
+        "1700000000,worker-1,provider-name,libvirt\n"
+        "1700000000,worker-1,state,shutoff\n"
+        "1700000000,worker-2,provider-name,libvirt\n"
+        "1700000000,worker-2,state,paused\n"
+        "1700000000,worker-3,state,aborted\n"
+        "1700000000,,version-latest,2.4.1\n"
         "1700000000,,ui,info,Current machine states:%!(VAGRANT_COMMA)\n"
     )
-    assert parse_states(said) == {
+    asked = answers(monkeypatch, said)
+    (tmp_path / "Vagrantfile").touch()
+    provider = VagrantProvider(tmp_path, "libvirt", {}, None, {})
+    assert provider.machines() == {
         "master-1": State.RUNNING,
-        "haproxy": State.ABSENT,
         "worker-1": State.OFF,
         "worker-2": State.PAUSED,
+        "worker-3": State.OFF,
     }
+    assert provider.state("haproxy") is State.ABSENT
+    assert asked == [["status", "--machine-readable", "--no-color"]], "states are kept for a moment"
+
+
+def test_after_a_change_states_are_asked_for_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = answers(monkeypatch, "1700000000,haproxy,state,running\n")
+    (tmp_path / "Vagrantfile").touch()
+    provider = VagrantProvider(tmp_path, "libvirt", {}, None, {})
+    assert not provider.create(replace(lab_machines(1)[0], name="haproxy"))
+    provider.power("haproxy", Power.RESET)
+    provider.power("haproxy", Power.PAUSE)
+    provider.power("haproxy", Power.RESUME)
+    assert provider.destroy("haproxy")
+    assert [" ".join(words).removesuffix(" --no-color") for words in asked] == [
+        "status --machine-readable",
+        "halt haproxy --force",
+        "up haproxy --no-provision",
+        "suspend haproxy",
+        "resume haproxy",
+        "status --machine-readable",
+        "destroy haproxy --force",
+    ]
+
+
+def test_plugins_are_those_that_vagrant_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = (
+        "1796017106,,ui,info,vagrant-libvirt (0.11.2%!(VAGRANT_COMMA) system)\n"
+        "1796017106,,plugin-name,vagrant-libvirt\n"
+        "1796017106,vagrant-libvirt,plugin-version,0.11.2%!(VAGRANT_COMMA) system\n"
+        "1796017106,,plugin-name,vagrant-lxc\n"
+        "1796017106,vagrant-lxc,plugin-version,1.4.3\n"
+    )
+    answers(monkeypatch, said)
+    listed = VagrantCommands().plugin_list()
+    assert [(item.name, item.version, item.system) for item in listed] == [
+        ("vagrant-libvirt", "0.11.2", True),
+        ("vagrant-lxc", "1.4.3", False),
+    ]
+
+
+def test_every_command_has_a_deadline_that_ends_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real runner, with a program that stands in for Vagrant and never ends."""
+    program = tmp_path / "vagrant"
+    program.write_text(f"#!/bin/sh\necho working\nsleep 60 & echo $! > {tmp_path}/child\nwait\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(vagrant_commands, "SECONDS", 0.5)
+    with pytest.raises(DeadlineError, match=r"vagrant status --machine-readable(.|\n)*working"):
+        VagrantCommands(tmp_path, "libvirt").status()
+    child = Path("/proc", (tmp_path / "child").read_text().strip(), "stat")
+
+    def ended() -> None:
+        # a process that was killed runs on for a moment
+        with suppress(FileNotFoundError):
+            if (state := child.read_text().rpartition(")")[2].split()[0]) != "Z":
+                raise NotYet(f"state {state}")
+
+    wait_for("the program's child to end", ended, seconds=10)
+
+
+def test_where_there_is_no_vagrant_importing_the_provider_says_nothing() -> None:
+    command = [sys.executable, "-c", "import lab.providers.vagrant.face"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PATH": "/nonexistent"})
+    assert done.stdout + done.stderr == ""
 
 
 def test_a_lab_that_was_never_made_is_absent_without_asking_vagrant(tmp_path: Path) -> None:
@@ -194,7 +291,7 @@ def test_an_error_of_a_plugin_shows_its_cause_and_not_rubys_stack(
         f"\tfrom /usr/share/gems/vagrant/action/warden.rb:{number}:in `call'\n" for number in range(99)
     )
     ended = Completed(1, "==> haproxy: Starting domain.\n", f"{cause}\n{stack}")
-    monkeypatch.setattr(vagrant, "run", lambda *_, **__: ended)
+    monkeypatch.setattr(vagrant_commands, "run", lambda *_, **__: ended)
     (tmp_path / "Vagrantfile").touch()
     with pytest.raises(CommandError) as raised:
         VagrantProvider(tmp_path, "libvirt", {}, None, {}).machines()
@@ -264,7 +361,8 @@ def at_once(
 ) -> tuple[AtOnce, VagrantProvider]:
     """A provider of machines with these boxes, and the programs that it runs."""
     programs = AtOnce(together)
-    monkeypatch.setattr(vagrant, "run", programs)
+    monkeypatch.setattr(vagrant_commands, "run", programs)
+    monkeypatch.setattr(vagrant_provider, "run", programs)
     monkeypatch.setattr(vagrant_preflight, "iso_tool", lambda: ("xorriso",))
     listed = [{"name": name, "boxes": {"libvirt": box}} for name, box in boxes.items()]
     files = {"Vagrantfile": "", "machines.json": json.dumps({"machines": listed})}
@@ -302,6 +400,7 @@ def test_the_seed_keeps_vagrants_own_card_and_leaves_by_it(
         "match": {"macaddress": management_mac(lab, "pi-1")},
         "optional": True,
         "dhcp4": True,
+        "dhcp4-overrides": {"use-domains": False, "use-hostname": False, "use-ntp": False},
     }
     assert network["lan"]["addresses"] == ["10.1.1.60/24"]
     assert network["lan"]["routes"] == [{"to": "0.0.0.0/0", "via": "10.1.1.1", "metric": 4096}]

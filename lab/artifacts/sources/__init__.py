@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from lab.artifacts.store import Entry, Key
@@ -15,6 +16,8 @@ from lab.errors import InputError
 SOURCES = ("upstream", "modules")
 """Those that `auto` chooses from."""
 NAMED = (*SOURCES, "mirror")
+Mirrors = Mapping[str, Sequence[str]]
+"""Registry -> URLs of its mirrors, in the order in which they are tried."""
 
 
 class Source(Protocol):
@@ -43,10 +46,11 @@ class Source(Protocol):
 
 def named_source(source: str) -> str:
     """The source that the caller or the environment names, "" for auto."""
-    wanted = os.environ.get("PLUMBLINE_SOURCE", "auto") if source == "auto" else source
+    wanted = (os.environ.get("PLUMBLINE_SOURCE") or "auto") if source == "auto" else source
     if wanted not in (*NAMED, "auto"):
+        given = f"PLUMBLINE_SOURCE={wanted}" if source == "auto" else f"--source {wanted}"
         raise InputError(
-            f"source: {wanted!r} is not one of auto, {', '.join(NAMED)}",
-            next_step="unset PLUMBLINE_SOURCE, or name one of them",
+            f"{given}: is not one of auto, {', '.join(NAMED)}",
+            next_step="name one of them, or leave it out: auto chooses",
         )
     return "" if wanted == "auto" else wanted

@@ -6,19 +6,24 @@ and certificates. Trusted is what this machine trusts, an authority of one's own
 
 from __future__ import annotations
 
+import os
 import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
+from urllib.request import getproxies
 
 import requests
 import urllib3
 from filelock import FileLock
-from requests import Response, Session
+from requests import PreparedRequest, Response, Session
+from requests.adapters import HTTPAdapter
 
 from lab.artifacts import programs
-from lab.artifacts.digests import file_digest
+from lab.artifacts.digests import PIECE, DigestingWriter, file_digest
 from lab.artifacts.sources.trouble import (
     BUILD_HERE,
     LATER,
@@ -31,14 +36,13 @@ from lab.artifacts.sources.trouble import (
     too_long,
     unreached,
 )
-from lab.artifacts.store import Say, flush
+from lab.artifacts.store import Say
 from lab.catalogue.load import line_of
 
 # Seconds without a byte that end a try.
 SILENCE = 30.0
 # A progress line at most this often, in seconds.
 QUIET = 5.0
-PIECE = 1 << 20
 # What update-ca-certificates writes, and what skopeo reads.
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -55,7 +59,6 @@ def fetch(url: str, sha256: str, target: Path, *, say: Say) -> None:
         if target.exists() and file_digest(target) == sha256:
             return
         persevere(url, lambda: _attempt(opened, url, sha256, part, say), say=say)
-        flush(part)
         part.rename(target)
 
 
@@ -67,7 +70,7 @@ def can_be_had(url: str, seconds: float) -> bool:
             opened.get(url, headers={"Range": "bytes=0-0"}, stream=True, timeout=seconds) as answer,
         ):
             return answer.ok
-    except requests.RequestException:
+    except OSError:  # all of requests' own, and a bundle of authorities that is not there
         return False
 
 
@@ -75,16 +78,59 @@ def session() -> Session:
     """An HTTP session that trusts what this machine trusts (requests alone brings a list of its own)."""
     made = Session()
     made.headers.update({"User-Agent": "plumbline", "Accept-Encoding": "identity"})
-    paths = ssl.get_default_verify_paths()  # SSL_CERT_FILE and SSL_CERT_DIR, or what the system has
-    made.verify = paths.cafile or (BUNDLE if Path(BUNDLE).exists() else paths.capath) or True
+    named = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+    paths = ssl.get_default_verify_paths()
+    made.verify = named or (BUNDLE if Path(BUNDLE).exists() else paths.cafile or paths.capath) or True
+    # a proxy may have a certificate of its own, which is verified by what requests hands on
+    if not {"https", "all"} & set(getproxies()):
+        made.mount("https://", _Adapter())
     return made
+
+
+@cache
+def _context(authorities: str) -> ssl.SSLContext:
+    """What trusts the authorities of a file, or of a folder with names made of their hashes."""
+    try:
+        if Path(authorities).is_dir():
+            return ssl.create_default_context(capath=authorities)
+        return ssl.create_default_context(cafile=authorities)
+    except OSError as error:
+        raise requests.exceptions.SSLError(f"{authorities}: holds no PEM certificates: {error}") from error
+
+
+class _Adapter(HTTPAdapter):
+    """Connections that share what they trust: reading a system's authorities takes 60 ms, and requests does
+    so for every host of every session."""
+
+    def build_connection_pool_key_attributes(
+        self, request: PreparedRequest, verify: bool | str, cert: str | tuple[str, str] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        host, settings = super().build_connection_pool_key_attributes(request, verify, cert)
+        if _kept(verify):
+            settings = {
+                key: value for key, value in settings.items() if key not in ("ca_certs", "ca_cert_dir")
+            }
+            settings["ssl_context"] = _context(str(verify))
+        return host, settings
+
+    def cert_verify(
+        self, conn: Any, url: str, verify: bool | str, cert: str | tuple[str, str] | None
+    ) -> None:
+        # it would have each connection read them once more
+        if not _kept(verify):
+            super().cert_verify(conn, url, verify, cert)
+
+
+def _kept(verify: bool | str) -> bool:
+    """Whether it names authorities; of a place where there are none requests tells."""
+    return isinstance(verify, str) and Path(verify).exists()
 
 
 def _attempt(opened: Session, url: str, sha256: str, part: Path, say: Say) -> Trouble | None:
     resumed = part.exists()
-    if trouble := _receive(opened, url, sha256, part, say):
-        return trouble
-    got = file_digest(part)
+    got = _receive(opened, url, sha256, part, say)
+    if isinstance(got, Trouble):
+        return got
     if got == sha256:
         return None
     part.unlink()
@@ -98,14 +144,14 @@ def _attempt(opened: Session, url: str, sha256: str, part: Path, say: Say) -> Tr
     )
 
 
-def _receive(opened: Session, url: str, sha256: str, part: Path, say: Say) -> Trouble | None:
-    """Receive what is missing of a file; gives back what went wrong."""
+def _receive(opened: Session, url: str, sha256: str, part: Path, say: Say) -> str | Trouble:
+    """Receive what is missing of a file; gives its sha256, or what went wrong."""
     have = part.stat().st_size if part.exists() else 0
     ranged = {"Range": f"bytes={have}-"} if have else {}
     try:
         with opened.get(url, headers=ranged, stream=True, timeout=SILENCE) as answer:
             if answer.status_code == 416:
-                return None  # nothing is missing: the digest decides whether the part is the file
+                return file_digest(part)  # nothing is missing: the digest decides whether it is the file
             if not answer.ok:
                 return _refused(answer, sha256)
             piece = answer.headers.get("Content-Range", "")
@@ -113,6 +159,11 @@ def _receive(opened: Session, url: str, sha256: str, part: Path, say: Say) -> Tr
                 return Trouble(f"answered with the wrong part: {piece}")
             return _write(answer, _Aim(url, part, have if answer.status_code == 206 else 0), say)
     except requests.RequestException as error:
+        return unreached(str(error))
+    except OSError as error:
+        # what requests says of a bundle of authorities that is not there; a full disk has a number
+        if error.errno:
+            raise
         return unreached(str(error))
 
 
@@ -131,13 +182,14 @@ class _Aim:
     start: int
 
 
-def _write(answer: Response, aim: _Aim, say: Say) -> Trouble | None:
-    """Write the answer's body; gives back why there is no more of it, if it is not all there."""
+def _write(answer: Response, aim: _Aim, say: Say) -> str | Trouble:
+    """Write the answer's body; gives the sha256 of the file, or why it is not all there."""
     expected = _expected(answer.headers, aim.start)
     pace, said = Pace(), time.monotonic()
-    with aim.part.open("r+b" if aim.start else "wb") as out:
-        out.seek(aim.start)
-        out.truncate()
+    with aim.part.open("r+b" if aim.start else "wb") as file:
+        out = DigestingWriter(file)
+        if aim.start:
+            out.resume()
         while True:
             try:
                 # what has come so far and not the whole piece: a slow server is noticed, and Ctrl-C
@@ -158,7 +210,7 @@ def _write(answer: Response, aim: _Aim, say: Say) -> Trouble | None:
                 say(f"{aim.url}: {out.tell() / 1e6:.0f} MB")
         if expected is not None and out.tell() < expected:
             return Trouble(f"cut at byte {out.tell()} of {expected}")
-    return None
+        return out.sha256
 
 
 def _expected(headers: Mapping[str, str], start: int) -> int | None:

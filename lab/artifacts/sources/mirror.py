@@ -56,9 +56,15 @@ class MirrorSource:
         """The entry of a component. Raises `FailedError` with all that are missing when it is one of them."""
         found = self._found(self._maker, item)
         if not found:
-            lacking = [one.name for one in self.components() if not self._found(self._maker, one)]
+            lacking = [self._told(one) for one in self.components() if not self._found(self._maker, one)]
             raise missing(lacking, self._arch)
         return found
+
+    def _told(self, item: ComponentVersion) -> str:
+        """A component that the store does not have, with what is wrong if it has it in a way."""
+        key = self._maker.key(item)
+        entry = self._store.read(key) if key else None
+        return f"{item.name} [{self._store.damage(entry)}]" if entry else item.name
 
     def _found(self, maker: Source, item: ComponentVersion) -> Entry | None:
         key = maker.key(item)

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab.artifacts import compile as compiler
+from lab.artifacts.digests import DigestedFile, recipe_digest
 from lab.artifacts.files import file_key, out_of_module
-from lab.artifacts.images import Layer, encode, image_config, layer_of_folder, layer_of_programs, write_image
-from lab.artifacts.recipes import recipe_digest
+from lab.artifacts.images import (
+    CONFIG,
+    FORM,
+    encode,
+    image_config,
+    image_files,
+    layer_of_folder,
+    layer_of_programs,
+)
 from lab.artifacts.rootfs import bootstrap, layer_key, load_recipe, package_versions
-from lab.artifacts.store import Entry, Key, Say, Store, StoredFile
+from lab.artifacts.store import Entry, Key, Produced, Say, Store, StoredFile
 from lab.artifacts.toolchain import toolchain_pin
 from lab.catalogue.catalogue import Selection
-from lab.catalogue.model import ComponentVersion, Composition, File, Image, Programs
+from lab.catalogue.model import ComponentVersion, Composition, Image, Programs, SingleFile
 from lab.errors import InputError
 
-IMAGE_TAR = "image.tar"
 LAYER_TAR = "layer.tar"
 LAYER = ComponentVersion("debian-layer", "")
 """The layer of Debian packages under some images: not in the catalogue, and without a version of its own."""
@@ -56,7 +62,7 @@ class ModulesSource:
             return None
         if isinstance(component, Programs):
             return self._programs_key(item, component)
-        if isinstance(component, File):
+        if isinstance(component, SingleFile):
             return file_key(item.name, component)
         entries = {part: self._found(part) for part in _parts(component)}
         complete = {part: entry for part, entry in entries.items() if entry}
@@ -73,15 +79,13 @@ class ModulesSource:
         component = self._selection.components[item]
         if component.unbuilt:
             raise unbuilt(item, component.unbuilt)
-        if isinstance(component, File):
+        if isinstance(component, SingleFile):
             return out_of_module(self._store, item.name, component, self._say)
         if isinstance(component, Image):
             return self._make_image(item, component, {part: self.make(part) for part in _parts(component)})
         return self._store.ensure(
             self._programs_key(item, component),
-            lambda work: compiler.build(
-                self._store, item.name, _recipe(component), self._arch, work, say=self._say
-            ),
+            lambda work: self._build(item.name, component, work),
             say=self._say,
         )
 
@@ -89,17 +93,23 @@ class ModulesSource:
         key = self.key(item)
         return self._store.find(key) if key else None
 
+    def _build(self, name: str, component: Programs, work: Path) -> Mapping[str, Path]:
+        # whoever has everything builds nothing
+        from lab.artifacts.compile import build
+
+        return build(self._store, name, _recipe(component), self._arch, work, say=self._say)
+
     def _make_layer(self) -> Entry:
         """The Debian layer under kube-proxy and flannel (60 s, 125 MB)."""
         packages = load_recipe().layer
 
-        def produce(work: Path) -> Mapping[str, Path]:
+        def produce(work: Path) -> Mapping[str, DigestedFile]:
             self._say(f"{LAYER.name}: installing {len(packages)} packages and what they need")
             tree = work / "tree"
             seconds = bootstrap(self._store, tree, packages, self._arch, variant="essential", name=LAYER.name)
-            layer_of_folder(tree, work / LAYER_TAR)
+            layer = layer_of_folder(tree, work / LAYER_TAR)
             self._say(f"{LAYER.name}: {len(package_versions(tree))} packages in {seconds:.0f} s")
-            return {LAYER_TAR: work / LAYER_TAR}
+            return {LAYER_TAR: layer}
 
         return self._store.ensure(layer_key(self._arch), produce, say=self._say)
 
@@ -110,14 +120,13 @@ class ModulesSource:
         base = made[LAYER].files[LAYER_TAR] if composition.debian else None
         programs = {target: self._store.object_path(file) for target, file in _files(image, made).items()}
 
-        def produce(work: Path) -> Mapping[str, Path]:
-            layers = [layer_of_programs(programs, work / LAYER_TAR)]
-            if base:
-                layers.insert(0, Layer(self._store.object_path(base), base.sha256))
-            digests = [layer.digest for layer in layers]
+        def produce(work: Path) -> Produced:
+            own = layer_of_programs(programs, work / LAYER_TAR)
+            layers: list[DigestedFile | StoredFile] = [base, own] if base else [own]
+            digests = [layer.sha256 for layer in layers]
             config = image_config(self._arch, digests, composition.entrypoint, user=composition.user)
-            write_image(image.tagged, encode(config), layers, work / IMAGE_TAR)
-            return {IMAGE_TAR: work / IMAGE_TAR}
+            (work / CONFIG).write_bytes(encode(config))
+            return image_files(work / CONFIG, layers)
 
         return self._store.ensure(self._image_key(item, image, made), produce, say=self._say)
 
@@ -134,6 +143,7 @@ class ModulesSource:
         composition = _composition(image)
         inputs = {
             "source": self.name,
+            "form": FORM,
             "reference": image.tagged,
             "image": composition.model_dump(),
             "programs": {target: file.sha256 for target, file in _files(image, made).items()},

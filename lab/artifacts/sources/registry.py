@@ -1,34 +1,37 @@
-"""Pulling an image from a registry by digest, into the tar form of `images.write_image`.
+"""Pulling an image from a registry by digest: its config and its layers, as `images.image_files` names them.
 
 `skopeo` speaks with the registry (docs/adr/0021): tokens, redirects, credentials, proxies, authorities and
-rate limits are its business. Trusted is nothing but digests, and they are checked here, link by link, from
-the pinned one: index -> manifest of the architecture -> config -> unpacked layers.
+rate limits are its business. Trusted is nothing but digests, which it checks link by link, from the pinned
+one: index -> manifest of the architecture -> config and layers, which stay packed. What they unpack to is
+compared with the config by containerd, when it imports them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.artifacts import programs
-from lab.artifacts.digests import file_digest
-from lab.artifacts.images import Layer, write_image
+from lab.artifacts.digests import DigestedFile
+from lab.artifacts.images import image_files
+from lab.artifacts.sources import Mirrors
 from lab.artifacts.sources.skopeo import NoSuchImageError, skopeo
 from lab.artifacts.sources.trouble import BUILD_HERE
-from lab.artifacts.store import Say
+from lab.artifacts.store import Produced, Say
 from lab.catalogue.load import line_of
 from lab.errors import FailedError
 
-# registry -> URLs of its mirrors, in the order in which they are tried
-Mirrors = Mapping[str, Sequence[str]]
+SHA256 = re.compile("sha256:[0-9a-f]{64}")
+"""The one algorithm whose digests name files of the store."""
 
 
 @dataclass(frozen=True)
-class Place:
+class RegistryPlace:
     """Where an image can be had: HOST/REPOSITORY at the registry itself or at a mirror of it."""
 
     repository: str
@@ -56,14 +59,13 @@ class Pull:
     log: Path
     say: Say
 
-    def to(self, target: Path) -> None:
-        """Write the image to `target`. Raises `FailedError` for every broken link of the chain, with the
-        trouble of each place where it was looked for."""
+    def files(self) -> Produced:
+        """The files of the image, in `work`. Raises `FailedError` for every broken link of the chain, with
+        the trouble of each place where it was looked for."""
         failures: list[FailedError] = []
         for place in self._places():
             try:
-                self._from(place, target)
-                return
+                return self._from(place)
             except FailedError as error:
                 programs.still_wanted(self.component)
                 failures.append(error)
@@ -71,7 +73,7 @@ class Pull:
             "\n  ".join(one.message for one in failures), next_step=failures[-1].next_step
         ) from failures[-1]
 
-    def _places(self) -> list[Place]:
+    def _places(self) -> list[RegistryPlace]:
         """The mirrors of the registry in their order, then the registry itself."""
         name, _, _ = self.reference.rpartition(":")
         host, _, repository = name.partition("/")
@@ -82,20 +84,22 @@ class Pull:
                 # containerd puts it before /v2, where skopeo cannot ask
                 self.say(f"{self.component}: mirror {mirror}: has a path, only nodes can use it")
                 continue
-            places.append(Place(f"{address}/{repository}", plain=scheme == "http"))
-        return [*places, Place(name)]
+            places.append(RegistryPlace(f"{address}/{repository}", plain=scheme == "http"))
+        return [*places, RegistryPlace(name)]
 
-    def _from(self, place: Place, target: Path) -> None:
-        manifest_digest, manifest = self._manifest(place)
-        where = place.at(manifest_digest)
+    def _from(self, place: RegistryPlace) -> Produced:
+        where = place.at(self.digest)
         folder = self.work / "image"
-        count = len(_list(manifest, "layers", where))
-        self.say(f"{self.component}: pulling {count} layer{'s'[: count - 1]} from {place.repository}")
+        self.say(f"{self.component}: pulling from {place.repository}")
         source = ["--src-tls-verify=false"] if place.plain else []
-        command = ["copy", "--quiet", *source, "--dest-decompress", f"docker://{where}", f"dir:{folder}"]
-        skopeo(where, command, into=folder, log=self.log, say=self._tell)
-        name = _plain(_field(manifest, "config", where)["digest"])
-        config = _checked(folder / name, name, where).read_bytes()
+        command = ["copy", "--quiet", "--override-arch", self.arch, *source]
+        command += [f"docker://{where}", f"dir:{folder}"]
+        try:
+            skopeo(where, command, into=folder, log=self.log, say=self._tell)
+        except NoSuchImageError as error:
+            raise FailedError(error.message, next_step=self._pin(place)) from None
+        manifest = _parsed(folder / "manifest.json", where)
+        config = folder / _plain(manifest.get("config"), where)
         described = _parsed(config, where)
         built_for = f"{described.get('os')}/{described.get('architecture')}"
         if built_for != f"linux/{self.arch}":
@@ -103,44 +107,13 @@ class Pull:
                 f"{where}: is for {built_for}, wanted linux/{self.arch}",
                 next_step=f"pin the digest of the index, {line_of(self.digest)}",
             )
-        diff_ids = _list(_field(described, "rootfs", where), "diff_ids", where)
-        if len(diff_ids) != len(manifest["layers"]):
+        layers = [_plain(one, where) for one in _list(manifest, "layers", where)]
+        if len(layers) != len(_list(_field(described, "rootfs", where), "diff_ids", where)):
             raise _malformed(where)
-        layers = [Layer(_checked(folder / _plain(one), _plain(one), where), _plain(one)) for one in diff_ids]
-        write_image(self.reference, config, layers, target)
+        # what skopeo received under a digest had that digest (docs/adr/0021)
+        return image_files(config, [DigestedFile(_present(folder / one, where), one) for one in layers])
 
-    def _manifest(self, place: Place) -> tuple[str, dict[str, Any]]:
-        """Digest and content of the manifest of the architecture, through the index if there is one."""
-        first = self._raw(place, self.digest)
-        if "manifests" not in first:
-            return self.digest, first
-        for one in _list(first, "manifests", place.at(self.digest)):
-            platform = one.get("platform", {})
-            if (platform.get("os"), platform.get("architecture")) == ("linux", self.arch):
-                return str(one["digest"]), self._raw(place, str(one["digest"]))
-        raise FailedError(
-            f"{place.at(self.digest)}: has no image for linux/{self.arch}",
-            next_step=f"pin another version, {line_of(self.digest)}; {BUILD_HERE}",
-        )
-
-    def _raw(self, place: Place, digest: str) -> dict[str, Any]:
-        """A manifest or index by its digest, checked against it."""
-        where = place.at(digest)
-        try:
-            body = self._inspect(place, digest)
-        except NoSuchImageError:
-            raise FailedError(
-                f"{where}: the registry has no such image", next_step=self._pin(place)
-            ) from None
-        got = f"sha256:{hashlib.sha256(body).hexdigest()}"
-        if got != digest:
-            raise FailedError(
-                f"{where}: wrong digest\n  wanted {digest}\n  got    {got}",
-                next_step=f"do not use that image; {BUILD_HERE}",
-            )
-        return _parsed(body, where)
-
-    def _pin(self, place: Place) -> str:
+    def _pin(self, place: RegistryPlace) -> str:
         """The one line of the catalogue to change, with what the tag names today if it names anything."""
         tag = self.reference.rpartition(":")[2]
         line = line_of(self.digest)
@@ -150,7 +123,7 @@ class Pull:
             return f"pin another version: `version` and `digest`, {line}"
         return f"{line}: `digest: {now}` is what the tag {tag} names today, if the project says so too"
 
-    def _inspect(self, place: Place, name: str) -> bytes:
+    def _inspect(self, place: RegistryPlace, name: str) -> bytes:
         """The bytes of a manifest or index under a tag or digest."""
         source = ["--tls-verify=false"] if place.plain else []
         output = self.work / "manifest"
@@ -168,24 +141,16 @@ class Pull:
         self.say(f"{self.component}: {text}")
 
 
-def _checked(file: Path, digest: str, where: str) -> Path:
-    """A received file, its content checked against its digest; layers lie there unpacked."""
+def _present(file: Path, where: str) -> Path:
+    """A file that the registry was asked for."""
     if not file.is_file():
-        said = f"{where}: no layer of it unpacks to sha256 {digest}, which its config names"
-    elif (got := file_digest(file)) != digest:
-        said = f"{where}: wrong digest of a part\n  wanted sha256 {digest}\n  got    sha256 {got}"
-    else:
-        return file
-    raise FailedError(said, next_step=f"do not use that image; {BUILD_HERE}")
+        raise _malformed(where)
+    return file
 
 
-def _plain(digest: str) -> str:
-    return digest.removeprefix("sha256:")
-
-
-def _parsed(body: bytes, where: str) -> dict[str, Any]:
+def _parsed(file: Path, where: str) -> dict[str, Any]:
     try:
-        data = json.loads(body)
+        data = json.loads(_present(file, where).read_bytes())
     except ValueError:
         raise _malformed(where) from None
     if not isinstance(data, dict):
@@ -198,6 +163,14 @@ def _field(data: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise _malformed(where)
     return found
+
+
+def _plain(described: object, where: str) -> str:
+    """The digest of a part of an image, as skopeo names the part's file."""
+    found = described.get("digest") if isinstance(described, Mapping) else None
+    if not isinstance(found, str) or not SHA256.fullmatch(found):
+        raise _malformed(where)
+    return found.removeprefix("sha256:")
 
 
 def _list(data: Mapping[str, Any], name: str, where: str) -> list[Any]:

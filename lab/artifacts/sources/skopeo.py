@@ -21,6 +21,7 @@ from lab.artifacts.sources.trouble import (
     unreached,
 )
 from lab.artifacts.store import Say
+from lab.catalogue.load import line_of
 from lab.errors import CommandError, FailedError, PreflightError
 
 PROGRAM = "skopeo"
@@ -28,6 +29,11 @@ COMMAND_NOT_FOUND = 127
 # What it waits when a registry answers 429; it does so five times before it gives up.
 SLEEPING = re.compile(r"Too many requests to (\S+): sleeping for ([\d.]+) seconds")
 FATAL = re.compile(r'level=fatal msg=("(?:[^"\\]|\\.)*")')
+# What it says of a manifest, of an image's config and of a layer that is not what its digest says.
+WANTED = re.compile(
+    r"(?:not match provided manifest digest|not match expected|not match, expected) (sha256:\w+)"
+)
+GOT = re.compile(r"(?:got|config.json digest) (sha256:\w+)")
 # Its writer: a file for standard output, which must not be mixed with what it says.
 INTO = ("sh", "-c", 'exec "$@" > "$0"')
 
@@ -86,9 +92,9 @@ def written(into: Path) -> int:
 
 def meaning(where: str, error: CommandError) -> Trouble:
     """What a failed run means. Raises `NoSuchImageError` and `PreflightError`."""
-    found = FATAL.findall(error.output)
+    fatal = FATAL.findall(error.output)
     # the last line is ours when the transfer was too slow, or the shell's
-    text: str = json.loads(found[-1]) if found else error.output.strip().splitlines()[-1]
+    text: str = json.loads(fatal[-1]) if fatal else error.output.strip().splitlines()[-1]
     if error.code == COMMAND_NOT_FOUND or f"{PROGRAM}: No such file" in error.output:
         raise PreflightError(f"{PROGRAM}: not installed", next_step="apt-get install skopeo")
     status, host = _status(text), where.partition("/")[0]
@@ -101,8 +107,16 @@ def meaning(where: str, error: CommandError) -> Trouble:
         return Trouble(_http(status, text), step.format(host=host), tries)
     if "no space left on device" in text:
         return Trouble("the disk is full", "df -h; free some space, or PLUMBLINE_CACHE=/another/folder", 1)
-    if re.search(r"digest did not match|does not match (provided )?(manifest )?digest", text, re.IGNORECASE):
-        return Trouble(f"wrong digest: {text.rpartition(': ')[2]}", f"do not use that image; {BUILD_HERE}", 1)
+    if found := re.search(r'no image found in .* for architecture "?(\w+)', text):
+        return Trouble(
+            f"has no image for linux/{found[1]}",
+            f"pin another version, {line_of(where.rpartition('@')[2])}; {BUILD_HERE}",
+            1,
+        )
+    if wanted := WANTED.search(text):
+        got = GOT.search(text)
+        seen = f"wrong digest\n  wanted {wanted[1]}" + (f"\n  got    {got[1]}" if got else "")
+        return Trouble(seen, f"do not use that image; {BUILD_HERE}", 1)
     return unreached(text)
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
+from lab import proxies
 from lab.artifacts import programs
 from lab.artifacts.store import Say
 from lab.errors import FailedError
@@ -39,7 +40,7 @@ class Trouble:
 
 
 def persevere(address: str, attempt: Callable[[], Trouble | None], *, say: Say) -> None:
-    """Try until there is no trouble. Raises `FailedError` with address, what was seen and the next step."""
+    """Retry with backoff. Raises `FailedError` with address, what was seen and the next step."""
     tried = 0
     while trouble := attempt():
         tried += 1
@@ -83,7 +84,7 @@ def refused(status: int, where: str, *, wait: float | None = None) -> Trouble:
     steps = {
         401: "write the password for that host into ~/.netrc",
         403: f"check proxy and firewall of this network, {BUILD_HERE}",
-        407: "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
+        407: f"{proxies.named()}=http://USER:PASSWORD@HOST:PORT",
     }
     return Trouble(
         seen, steps.get(status, f"check version and URL, {where or 'artifacts/'}; {BUILD_HERE}"), 1
@@ -114,12 +115,13 @@ def unreached(text: str) -> Trouble:
     """What the text of a failed connection means, whoever wrote it: Python's ssl and urllib3, or Go."""
     for pattern, seen, step, tries in _MEANINGS:
         if re.search(pattern, text, re.IGNORECASE):
-            return Trouble(seen, step, tries)
+            return Trouble(seen, step.format(proxy=proxies.named()), tries)
     last = text.strip().splitlines()[-1][-300:] if text.strip() else "no answer"
     return Trouble(last, LATER)
 
 
-_PROXY = "check HTTPS_PROXY and NO_PROXY"
+# {proxy} is what the user has set
+_PROXY = "check {proxy} and NO_PROXY"
 _NETWORK = f"check the network, {_PROXY}, {BUILD_HERE}"
 _MEANINGS = (
     (
@@ -139,6 +141,24 @@ _MEANINGS = (
         r"doesn't match|hostname mismatch|certificate is valid for|not valid for any names",
         "its certificate is for another name",
         f"check the address; {_PROXY}",
+        1,
+    ),
+    (
+        r"Failed to parse: |Proxy URL had unsupported scheme|check proxy URL",
+        "the address of the proxy cannot be read",
+        "correct {proxy}: http://HOST:PORT",
+        1,
+    ),
+    (
+        r"holds no PEM certificates|NO_CERTIFICATE_OR_CRL_FOUND|PEM lib",
+        "SSL_CERT_FILE, REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file without certificates (PEM)",
+        "correct or unset it",
+        1,
+    ),
+    (
+        r"Could not find a suitable TLS CA certificate bundle",
+        "SSL_CERT_FILE, REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file that does not exist",
+        "unset it, or name the file of an authority",
         1,
     ),
     (r"proxyconnect|ProxyError|Unable to connect to proxy", "the proxy does not answer", _PROXY, TRIES),

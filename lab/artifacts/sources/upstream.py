@@ -8,14 +8,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from lab import proxies
+from lab.artifacts.digests import PIECE, DigestedFile, DigestingWriter
 from lab.artifacts.files import fetched, file_key
-from lab.artifacts.sources.modules import IMAGE_TAR, ModulesSource
-from lab.artifacts.sources.registry import Mirrors, Pull
-from lab.artifacts.store import Entry, Key, Say, Store
+from lab.artifacts.images import FORM
+from lab.artifacts.sources import Mirrors
+from lab.artifacts.sources.modules import ModulesSource
+from lab.artifacts.store import Entry, Key, Produced, Say, Store
 from lab.catalogue.catalogue import Selection
-from lab.catalogue.model import AnyVersion, ComponentVersion, File, Image, Programs
+from lab.catalogue.model import AnyVersion, ComponentVersion, Image, Programs, SingleFile
 from lab.errors import FailedError
 
 # What `auto` waits for an answer, in seconds.
@@ -73,7 +76,7 @@ class UpstreamSource:
             if component.unpinned and not self._modules.ready(item):
                 self._say(f"{item.name}: not pinned ({component.unpinned}): built from modules")
             return self._modules.make(item)
-        if isinstance(component, File):
+        if isinstance(component, SingleFile):
             with _named(item.name):
                 return fetched(self._store, item.name, component, self._say)
         key = self._key(item, component)
@@ -82,39 +85,41 @@ class UpstreamSource:
         return self._store.ensure(key, lambda work: self._download(item.name, component, work), say=self._say)
 
     def _key(self, item: ComponentVersion, component: AnyVersion) -> Key:
-        if isinstance(component, File):
+        if isinstance(component, SingleFile):
             return file_key(item.name, component)
         inputs: dict[str, object] = {"source": self.name}
         if isinstance(component, Image):
-            inputs |= {"reference": component.tagged, "digest": component.digest}
+            inputs |= {"form": FORM, "reference": component.tagged, "digest": component.digest}
         else:
             inputs |= {"files": [vars(file) for file in official_files(component, self._arch).values()]}
         return Key.of(item.name, self._arch, inputs)
 
-    def _download(self, name: str, component: Programs, work: Path) -> Mapping[str, Path]:
+    def _download(self, name: str, component: Programs, work: Path) -> Mapping[str, DigestedFile]:
         # brings an HTTP client along, and whoever has everything fetches nothing
         from lab.artifacts.sources.fetch import fetch
 
-        made: dict[str, Path] = {}
+        made: dict[str, DigestedFile] = {}
         for part, file in official_files(component, self._arch).items():
             self._say(f"{name}: fetching {file.url}")
             received = self._store.download_path(file.sha256)
             with _named(name), proxies.fetching():
                 fetch(file.url, file.sha256, received, say=lambda line: self._say(f"{name}: {line}"))
             if program := component.upstream[part].program:
-                made[program] = work / program
-                shutil.copyfile(received, made[program])
+                (work / program).hardlink_to(received)
+                made[program] = DigestedFile(work / program, file.sha256)
             else:
                 with _named(name):
                     made |= extract(received, file.members, work, file.url)
-            for path in made.values():
-                path.chmod(0o755)
             received.unlink()
+        for one in made.values():
+            one.path.chmod(0o755)
         return made
 
-    def _pull(self, name: str, image: Image, work: Path) -> Mapping[str, Path]:
+    def _pull(self, name: str, image: Image, work: Path) -> Produced:
         if not image.digest:
             raise FailedError(f"{name}: has no digest", next_step="add `digest` in artifacts/catalogue.yaml")
+        from lab.artifacts.sources.registry import Pull
+
         pull = Pull(
             component=name,
             reference=image.tagged,
@@ -126,8 +131,7 @@ class UpstreamSource:
             say=self._say,
         )
         with _named(name):
-            pull.to(work / IMAGE_TAR)
-        return {IMAGE_TAR: work / IMAGE_TAR}
+            return pull.files()
 
 
 @contextmanager
@@ -151,24 +155,31 @@ def answers(selection: Selection, arch: str) -> bool:
     return False
 
 
-def extract(archive: Path, members: Mapping[str, str], folder: Path, url: str) -> dict[str, Path]:
+def extract(archive: Path, members: Mapping[str, str], folder: Path, url: str) -> dict[str, DigestedFile]:
     """Take single files out of a tar, whatever else is in it; program -> file in `folder`.
 
-    Raises `FailedError` for a member that is missing or no plain file.
+    It is read once, from its beginning to its end. Raises `FailedError` for a member that is missing or no
+    plain file.
     """
+    programs = {name: program for program, name in members.items()}
     made = {}
-    with tarfile.open(archive) as tar:
-        found = {Path(member.name).as_posix(): member for member in tar if member.isfile()}
-        for program, name in members.items():
-            content = tar.extractfile(found[name]) if name in found else None
-            if content is None:
-                raise FailedError(
-                    f"{url}: no file {name} in it", next_step="correct `members` in the catalogue"
-                )
-            made[program] = folder / program
-            with content, made[program].open("wb") as out:
-                shutil.copyfileobj(content, out, 1 << 20)
+    with tarfile.open(archive, "r|*", bufsize=PIECE) as tar:
+        for member in tar:
+            program = programs.get(Path(member.name).as_posix())
+            content = tar.extractfile(member) if program and member.isfile() else None
+            if program and content:
+                made[program] = _copied(content, folder / program)
+    for program, name in members.items():
+        if program not in made:
+            raise FailedError(f"{url}: no file {name} in it", next_step="correct `members` in the catalogue")
     return made
+
+
+def _copied(content: IO[bytes], target: Path) -> DigestedFile:
+    with content, target.open("wb") as file:
+        out = DigestingWriter(file)
+        shutil.copyfileobj(content, out, PIECE)
+    return DigestedFile(target, out.sha256)
 
 
 def official_files(component: Programs, arch: str) -> dict[str, OfficialFile]:

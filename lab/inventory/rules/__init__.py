@@ -9,16 +9,29 @@ from __future__ import annotations
 from lab.inventory.addon_sections import Rule, of_lab, sections
 from lab.inventory.models import Inventory
 from lab.inventory.problems import Problem
-from lab.inventory.rules import capacity, cluster, hosts, networks, ports, providers, ranges, versions
+from lab.inventory.rules import (
+    capacity,
+    cluster,
+    hosts,
+    named,
+    networks,
+    ports,
+    providers,
+    ranges,
+    resolvers,
+    versions,
+)
 
 _PLATFORM: tuple[Rule, ...] = (
     *versions.RULES,
     *networks.RULES,
+    *resolvers.RULES,
     *hosts.RULES,
     *providers.RULES,
     *cluster.RULES,
     *ports.RULES,
     *ranges.RULES,
+    *named.RULES,
     *capacity.RULES,
 )
 

@@ -15,7 +15,7 @@ TIGHT = 0.85
 
 
 @dataclass(frozen=True)
-class Row:
+class CapacityRow:
     """What is needed of something, and what there is. `refuses` is False where another rule does."""
 
     path: Loc
@@ -32,9 +32,9 @@ class Row:
         return self.need / self.have if self.have else float("inf")
 
 
-def rows(inventory: Inventory) -> list[Row]:
+def rows(inventory: Inventory) -> list[CapacityRow]:
     """Every capacity of the inventory, for the rules and for `invoke show`."""
-    found: list[Row] = []
+    found: list[CapacityRow] = []
     for name, hypervisor in inventory.hypervisors.items():
         carried = {key: machine for key, machine in inventory.hosts.items() if machine.hypervisor == name}
         limits = (
@@ -46,15 +46,15 @@ def rows(inventory: Inventory) -> list[Row]:
             need = sum(getattr(machine, key) for machine in carried.values())
             read = tuple(host(machine, key) for machine in carried)
             path = ("hypervisors", name, key)
-            found.append(Row(path, f"hypervisor {name}", unit, need, have, read=read))
+            found.append(CapacityRow(path, f"hypervisor {name}", unit, need, have, read=read))
     kubernetes, lan = inventory.kubernetes, inventory.network.lan
     if kubernetes.node_mask >= kubernetes.pod_subnet.prefixlen:
         parts = 1 << (kubernetes.node_mask - kubernetes.pod_subnet.prefixlen)
-        found.append(Row(PODS, "pod network", "nodes", len(inventory.nodes), parts, refuses=False))
+        found.append(CapacityRow(PODS, "pod network", "nodes", len(inventory.nodes), parts, refuses=False))
     handed_out = ranges(inventory)
     need = len(inventory.hosts) + 1 + sum(len(area.addresses) for area in handed_out)
     found.append(
-        Row(
+        CapacityRow(
             LAN,
             "LAN",
             "addresses",

@@ -124,4 +124,19 @@ def balancer_times(inventory: Inventory) -> Iterator[Problem]:
         yield Problem(tunnel, rule, f"write {max(14400, times.timeout_idle_seconds)}", others=(idle,))
 
 
-RULES = (members, master_sizes, subnets, balancer_times)
+def grace_period(inventory: Inventory) -> Iterator[Problem]:
+    """Below 1.32 a node may have to be silent for 45 s before its client gives a dead connection up.
+
+    30 s of read idle and 15 s of ping (kubernetes#121793); 1.32 made 50 s the default.
+    """
+    least = inventory.reaction.shortest_grace
+    if inventory.grace_seconds < min(least, 50):
+        path: Loc = ("kubernetes", "node_monitor_grace_seconds")
+        rule = (
+            f"must be at least {min(least, 50)}: a client may need "
+            f"{inventory.reaction.dead_connection} s to leave a dead API server"
+        )
+        yield Problem(path, rule, f"write {min(least, 50)}")
+
+
+RULES = (members, master_sizes, subnets, balancer_times, grace_period)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
 
-from lab.inventory.models import HostRole, Inventory
+from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, Problem, closest, dotted
 from lab.inventory.rules.networks import DHCP, GATEWAY, LAN
 
@@ -87,7 +87,7 @@ def hypervisors(inventory: Inventory) -> Iterator[Problem]:
 def labelled(inventory: Inventory) -> Iterator[Problem]:
     """Labels are a Kubernetes node's; the load balancer is none."""
     for name, machine in inventory.hosts.items():
-        if machine.labels and machine.role is HostRole.LOAD_BALANCER:
+        if machine.labels and name not in inventory.nodes:
             rule = "nothing would be labelled: a load balancer is no Kubernetes node"
             yield Problem(host(name, "labels"), rule, "remove it", others=(host(name, "role"),))
 

@@ -1,4 +1,4 @@
-"""Networks: each one usable, every pair of them apart, and routers and servers where machines reach them."""
+"""Networks: each one usable, every pair of them apart, and the router where machines reach it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from lab.inventory.addon_sections import of_lab
 from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, Problem
 from lab.inventory.ranges import AddressRange
+from lab.inventory.sections import Kubernetes
 
 LAN: Loc = ("network", "lan")
 MANAGEMENT: Loc = ("network", "management")
@@ -19,8 +20,10 @@ SERVICES: Loc = ("kubernetes", "service_subnet")
 GATEWAY: Loc = ("network", "gateway")
 DHCP: Loc = ("network", "dhcp")
 
-_PRIVATE = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
-_SPECIAL = {
+PRIVATE = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+SHARED = IPv4Network("100.64.0.0/10")
+"""Between a provider's routers and its customers' (RFC 6598): nobody's on the internet either."""
+SPECIAL = {
     IPv4Network("0.0.0.0/8"): "this host (0.0.0.0/8)",
     IPv4Network("127.0.0.0/8"): "loopback (127.0.0.0/8)",
     IPv4Network("169.254.0.0/16"): "link-local (169.254.0.0/16)",
@@ -88,9 +91,9 @@ def ranges(inventory: Inventory) -> list[Area]:
 def free_network(prefix: int, used: Iterable[IPv4Network]) -> IPv4Network | None:
     """The first private network of a prefix length that touches none of `used`; the customary ones first."""
     taken = list(used)
-    customary = (IPv4Network("10.244.0.0/16"), IPv4Network("10.96.0.0/12"))
+    customary = (Kubernetes().pod_subnet, Kubernetes().service_subnet)
     candidates = [net for net in customary if net.prefixlen == prefix]
-    for block in _PRIVATE:
+    for block in PRIVATE:
         if block.prefixlen <= prefix:
             candidate = IPv4Network((block.network_address, prefix))
             while candidate.subnet_of(block):
@@ -106,7 +109,7 @@ def free_network(prefix: int, used: Iterable[IPv4Network]) -> IPv4Network | None
 def usable(inventory: Inventory) -> Iterator[Problem]:
     """A network holds addresses that machines may have."""
     for area, net in networks(inventory):
-        for special, name in _SPECIAL.items():
+        for special, name in SPECIAL.items():
             if net.overlaps(special):
                 rule = f"reaches into {name}, which no machine may have"
                 yield Problem(
@@ -116,7 +119,7 @@ def usable(inventory: Inventory) -> Iterator[Problem]:
                 )
                 break
         else:
-            if not any(net.subnet_of(block) for block in (*_PRIVATE, IPv4Network("100.64.0.0/10"))):
+            if not any(net.subnet_of(block) for block in (*PRIVATE, SHARED)):
                 rule = f"is public address space, whose owners can no longer be reached from {area.what}"
                 yield Problem(area.path, rule, "use it only if it is yours", warning=True)
     lan = inventory.network.lan
@@ -141,22 +144,4 @@ def _inside(path: Loc, address: object, owner: Loc, net: IPv4Network, what: str)
         yield Problem(path, f"is the {kind} address of {what} {net}", first, others=(owner,))
 
 
-def nameservers(inventory: Inventory) -> Iterator[Problem]:
-    """Machines reach their DNS servers without the cluster."""
-    seen: dict[object, int] = {}
-    for index, address in enumerate(inventory.network.nameservers):
-        path: Loc = ("network", "nameservers", index)
-        if address in seen:
-            yield Problem(
-                path, "stands twice", "remove one", others=(("network", "nameservers", seen[address]),)
-            )
-        seen.setdefault(address, index)
-        for area, net in networks(inventory)[-2:]:
-            if address in net:
-                rule = f"lies in {area.what} {net}, which machines reach only when the cluster runs"
-                yield Problem(path, rule, f"write {inventory.network.gateway}", others=(area.path,))
-        if any(address in special for special in _SPECIAL):
-            yield Problem(path, "is no server's address", f"write {inventory.network.gateway}")
-
-
-RULES = (usable, overlaps, routers, nameservers)
+RULES = (usable, overlaps, routers)

@@ -51,17 +51,23 @@ def _declared() -> tuple[dict[tuple[int, str], str], dict[Loc, str]]:
     return fixed, chosen
 
 
+def default_of(path: Loc) -> object:
+    """What the inventory takes for a field that is left out; `another` where it must be written."""
+    here = place(path)
+    return here.field.default if here and here.field else "another"
+
+
 def ports(inventory: Inventory) -> Iterator[Problem]:
     """The API's port and those of add-ons are nobody else's on the same machines."""
     fixed, chosen = _declared()
     for path, protocol in chosen.items():
-        section, here = getattr(inventory, str(path[0]), None), place(path)
+        section = getattr(inventory, str(path[0]), None)
         number = getattr(section, str(path[1])) if section else 0
         if owner := fixed.get((number, protocol)):
-            default = here.field.default if here and here.field else "another"
-            yield Problem(path, f"is the port of {owner}", f"write {default}")
+            yield Problem(path, f"is the port of {owner}", f"write {default_of(path)}")
     if inventory.kubernetes.api_port in NODE_PORTS:
-        yield Problem(API_PORT, "lies in the range of NodePorts, 30000-32767", "write 6443")
+        rule = f"lies in the range of NodePorts, {NODE_PORTS[0]}-{NODE_PORTS[-1]}"
+        yield Problem(API_PORT, rule, f"write {default_of(API_PORT)}")
 
 
 RULES = (ports,)

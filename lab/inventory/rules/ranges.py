@@ -10,6 +10,7 @@ from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, Problem
 from lab.inventory.ranges import AddressRange
 from lab.inventory.rules.hosts import host
+from lab.inventory.rules.named import named
 from lab.inventory.rules.networks import DHCP, GATEWAY, LAN, ranges
 
 SHOWN_HITS = 12
@@ -82,6 +83,7 @@ def free_range(inventory: Inventory, size: int) -> AddressRange | None:
     """Up to `size` addresses in a row that nobody has: the first such gap of the LAN, or its largest."""
     lan = inventory.network.lan
     owned = [AddressRange(address, address) for address, _, _ in _taken(inventory)]
+    owned += [AddressRange(item.address, item.address) for item in named(inventory)]
     if inventory.network.dhcp:
         owned.append(inventory.network.dhcp)
     start, best = int(lan.network_address), (0, 0)

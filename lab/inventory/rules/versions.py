@@ -36,19 +36,4 @@ def tested_versions(inventory: Inventory) -> Iterator[Problem]:
         yield Problem(path, f"{rule}; it is {'newer' if newer else 'older'}", f"write {allowed[0]}")
 
 
-def grace_period(inventory: Inventory) -> Iterator[Problem]:
-    """Below 1.32 a node may have to be silent for 45 s before its client gives a dead connection up.
-
-    30 s of read idle and 15 s of ping (kubernetes#121793); 1.32 made 50 s the default.
-    """
-    least = inventory.reaction.shortest_grace
-    if inventory.grace_seconds < min(least, 50):
-        path: Loc = ("kubernetes", "node_monitor_grace_seconds")
-        rule = (
-            f"must be at least {min(least, 50)}: a client may need "
-            f"{inventory.reaction.dead_connection} s to leave a dead API server"
-        )
-        yield Problem(path, rule, f"write {min(least, 50)}")
-
-
-RULES = (tested_versions, grace_period)
+RULES = (tested_versions,)

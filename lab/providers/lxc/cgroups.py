@@ -1,4 +1,4 @@
-"""The cgroups of a lab's machines: what runs, stopping it at once, holding it still.
+"""The cgroups of a lab's machines: what runs, killing it at once, freezing it.
 
 The kernel's own account is the truth about a machine here, not LXC's: it is right also when LXC's monitor was
 killed, and it can be read without entering the lab's network.
@@ -64,7 +64,7 @@ class Cgroups:
         return State.PAUSED if "frozen 1" in events else State.RUNNING
 
     def freeze(self, name: str, frozen: bool) -> None:
-        """Hold every process of a running machine still, or let them go on.
+        """Freeze every process of a running machine, or thaw them.
 
         Returns when the kernel has done it. Raises `DeadlineError`.
         """

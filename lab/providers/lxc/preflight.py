@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.local import run
-from lab.machines import Problem
+from lab.machines import Blocker
 from lab.providers.lxc.seeds import SEEDS
 
 # 16 machines with Kubernetes on them took 3.4 GB of memory and 4.2 GB of disk together (measured: Debian 12,
@@ -41,7 +41,7 @@ _CAP_SYS_RESOURCE = 24  # linux/capability.h
 
 
 @dataclass(frozen=True)
-class HostFacts:
+class LocalFacts:
     """What this machine is and has. Memory and disk in MiB; `disk_folder` is where the lab would write.
 
     `cgroup` is "v2", "v1", "v1 without systemd" (no name=systemd hierarchy) or "none". A limit of inotify is
@@ -60,13 +60,13 @@ class HostFacts:
     inotify_watches: int | None
 
 
-def gather(home: Path) -> HostFacts:
+def gather(home: Path) -> LocalFacts:
     """Look at this machine. Kernel features are tried out, in namespaces that end with the attempt."""
     root = os.geteuid() == 0
     missing = tuple(command for command in PACKAGES if shutil.which(command) is None)
     folder = _existing(home)
     memory = Path("/proc/meminfo").read_text().split("MemAvailable:")[1].split()[0]
-    return HostFacts(
+    return LocalFacts(
         root=root,
         missing_commands=missing,
         missing_features=_missing_features(folder) if root and not missing else (),
@@ -80,7 +80,7 @@ def gather(home: Path) -> HostFacts:
     )
 
 
-def judge(facts: HostFacts, machines: int, *, off: int, absent: int, copied_mib: int = 0) -> list[Problem]:
+def judge(facts: LocalFacts, machines: int, *, off: int, absent: int, copied_mib: int = 0) -> list[Blocker]:
     """All reasons why a machine with these facts cannot carry a lab of so many machines.
 
     `off` of them do not run yet and will need memory, `absent` of them do not exist yet and will need disk;
@@ -89,12 +89,12 @@ def judge(facts: HostFacts, machines: int, *, off: int, absent: int, copied_mib:
     problems = []
     if not facts.root:
         problems.append(
-            Problem("user", "not root", "root: network namespaces, mounts, cgroups", "sudo -E invoke ...")
+            Blocker("user", "not root", "root: network namespaces, mounts, cgroups", "sudo -E invoke ...")
         )
     if facts.missing_commands:
         packages = " ".join(sorted({PACKAGES[command] for command in facts.missing_commands}))
         problems.append(
-            Problem(
+            Blocker(
                 "commands",
                 f"not found: {', '.join(facts.missing_commands)}",
                 "on the PATH",
@@ -102,7 +102,7 @@ def judge(facts: HostFacts, machines: int, *, off: int, absent: int, copied_mib:
             )
         )
     problems += [
-        Problem(
+        Blocker(
             f"kernel module {feature}",
             why,
             "loaded, or built into the kernel",
@@ -114,20 +114,20 @@ def judge(facts: HostFacts, machines: int, *, off: int, absent: int, copied_mib:
         folder = "/sys/fs/cgroup/systemd"
         fix = f"mkdir -p {folder} && mount -t cgroup -o none,name=systemd systemd {folder}"
         problems.append(
-            Problem("cgroups", facts.cgroup, "version 2, or version 1 with a systemd hierarchy", fix)
+            Blocker("cgroups", facts.cgroup, "version 2, or version 1 with a systemd hierarchy", fix)
         )
     if not facts.kmsg:
-        problems.append(Problem("/dev/kmsg", "missing", "kubelet reads it", "mknod -m 600 /dev/kmsg c 1 11"))
+        problems.append(Blocker("/dev/kmsg", "missing", "kubelet reads it", "mknod -m 600 /dev/kmsg c 1 11"))
     problems += _resources(facts, machines, off, absent, copied_mib)
     return problems
 
 
-def _resources(facts: HostFacts, machines: int, off: int, absent: int, copied_mib: int) -> list[Problem]:
+def _resources(facts: LocalFacts, machines: int, off: int, absent: int, copied_mib: int) -> list[Blocker]:
     problems = []
     if facts.memory_mib < MEMORY_MIB * off:
         wanted = f"{MEMORY_MIB * off} MiB for {off} more machines"
         fix = "end other programs, or use fewer hosts"
-        problems.append(Problem("free memory", f"{facts.memory_mib} MiB", wanted, fix))
+        problems.append(Blocker("free memory", f"{facts.memory_mib} MiB", wanted, fix))
     if absent and facts.disk_mib < DISK_MIB * absent + copied_mib:
         wanted = f"{DISK_MIB * absent + copied_mib} MiB for {absent} more machines"
         fix = "free some disk space, or use fewer hosts"
@@ -135,7 +135,7 @@ def _resources(facts: HostFacts, machines: int, off: int, absent: int, copied_mi
             wanted += f", {copied_mib} MiB of it for images, which lie on another file system"
             fix += "; with PLUMBLINE_CACHE on this file system nothing is copied"
         subject = f"free disk at {facts.disk_folder}"
-        problems.append(Problem(subject, f"{facts.disk_mib} MiB", wanted, fix))
+        problems.append(Blocker(subject, f"{facts.disk_mib} MiB", wanted, fix))
     for key, seen, (fixed, each) in (
         ("fs.inotify.max_user_instances", facts.inotify_instances, INOTIFY_INSTANCES),
         ("fs.inotify.max_user_watches", facts.inotify_watches, INOTIFY_WATCHES),
@@ -143,7 +143,7 @@ def _resources(facts: HostFacts, machines: int, off: int, absent: int, copied_mi
         need = fixed + each * machines
         if seen is not None and seen < need:
             wanted = f"{need} for {machines} machines"
-            problems.append(Problem(key, str(seen), wanted, f"sysctl -w {key}={need}"))
+            problems.append(Blocker(key, str(seen), wanted, f"sysctl -w {key}={need}"))
     return problems
 
 
@@ -155,7 +155,8 @@ def copied_mib(home: Path, cache: Path) -> int:
 
 
 def _existing(folder: Path) -> Path:
-    return next(parent for parent in (folder, *folder.parents) if parent.is_dir())
+    # unlike Path.is_dir, which raises for a name that is too long
+    return next(parent for parent in (folder, *folder.parents) if os.path.isdir(parent))  # noqa: PTH112
 
 
 def cgroup_kind(mounts: str) -> str:

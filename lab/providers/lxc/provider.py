@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.artifacts.store import cache_folder
 from lab.errors import CommandError, FailedError, PreflightError
-from lab.machines import Leftovers, Machine, Power, Problem, State, Traits
+from lab.machines import Blocker, Leftovers, Machine, Power, State, Traits
 from lab.providers.lxc import machine as lxc_machine
 from lab.providers.lxc import preflight as lxc_preflight
 from lab.providers.lxc.cgroups import Cgroups
@@ -64,7 +64,7 @@ class LxcProvider:
     def traits_of(self, name: str) -> Traits:  # noqa: ARG002  # all are alike
         return traits()
 
-    def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
+    def preflight(self, machines: Iterable[Machine]) -> list[Blocker]:
         names = [machine.name for machine in machines]
         facts = lxc_preflight.gather(self._home)
         states = [self.state(name) if facts.root else State.ABSENT for name in names]
@@ -103,6 +103,10 @@ class LxcProvider:
     def changes(self, machine: Machine) -> tuple[str, ...]:  # noqa: ARG002
         """None: a container's sizes are limits of this machine's own."""
         return ()
+
+    def remarks(self, machine: Machine) -> list[Blocker]:  # noqa: ARG002
+        """None: such a machine is where it was made."""
+        return []
 
     def destroy(self, name: str) -> bool:
         self._guard()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 
-from lab.machines import Problem
+from lab.machines import Blocker
 
 SUPPORTED = {
     ("debian", "12"): "Debian 12",
@@ -15,7 +15,7 @@ SUPPORTED = {
 """README says what is different on each, and which of them a test boots."""
 
 
-def unknown_system(release: dict[str, str] | None = None) -> list[Problem]:
+def unknown_system(release: dict[str, str] | None = None) -> list[Blocker]:
     """A warning about a distribution that nobody has tried; `release` is os-release(5), by default ours.
 
     It does not stop a build: what a lab needs is looked for one by one, and derivatives mostly have it.
@@ -24,7 +24,7 @@ def unknown_system(release: dict[str, str] | None = None) -> list[Problem]:
     if (found.get("ID", ""), found.get("VERSION_ID", "")) in SUPPORTED:
         return []
     return [
-        Problem(
+        Blocker(
             "operating system",
             found.get("PRETTY_NAME") or "unknown",
             f"one of {', '.join(SUPPORTED.values())}",

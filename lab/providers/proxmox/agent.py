@@ -11,8 +11,8 @@ from typing import Any
 
 from lab.machines import Machine
 from lab.providers.proxmox.api import ProxmoxApi
-from lab.providers.proxmox.fleet import Row
-from lab.providers.proxmox.retry import ApiError
+from lab.providers.proxmox.fleet import FleetRow
+from lab.providers.proxmox.retry import ProxmoxApiError
 
 
 def lan_address(interfaces: Iterable[Mapping[str, Any]], mac: str, lan: IPv4Network) -> IPv4Address | None:
@@ -27,11 +27,11 @@ def lan_address(interfaces: Iterable[Mapping[str, Any]], mac: str, lan: IPv4Netw
     return None
 
 
-def verdict(api: ProxmoxApi, row: Row, machine: Machine) -> str:
+def verdict(api: ProxmoxApi, row: FleetRow, machine: Machine) -> str:
     """One sentence: which address the machine has, or why the agent does not say."""
     try:
         interfaces = api.get(f"{row.path}/agent/network-get-interfaces")["result"]
-    except ApiError as error:
+    except ProxmoxApiError as error:
         return f"agent: {error.reason} (is qemu-guest-agent in the image?)"
     address = lan_address(interfaces, machine.mac, machine.interface.network)
     if address is None:

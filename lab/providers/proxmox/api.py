@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 
 from lab.errors import InputError, PreflightError
 from lab.inventory.proxmox import Proxmox
-from lab.providers.proxmox.retry import ApiError, LostError, judged, read
+from lab.providers.proxmox.retry import LostError, ProxmoxApiError, judged, read
 
 log = logging.getLogger("plumbline")
 
@@ -72,7 +72,7 @@ class ProxmoxApi:
     """One cluster, reached through one of its nodes. Threads may share it.
 
     `get` repeats lost calls. `post`, `put` and `delete` send once: they raise `LostError` when the outcome is
-    unknown, `BusyError` when a lock was held, `ApiError` when the call was refused.
+    unknown, `BusyError` when a lock was held, `ProxmoxApiError` when the call was refused.
     """
 
     def __init__(self, settings: Proxmox, token_secret: str, *, seconds: float = SECONDS) -> None:
@@ -138,7 +138,7 @@ class ProxmoxApi:
                 answer = getattr(self._root(path), method)(**params)
             except ResourceException as error:
                 fields = error.errors if isinstance(error.errors, dict) else {}
-                refused = ApiError(call, error.status_code, str(error.content).strip(), fields)
+                refused = ProxmoxApiError(call, error.status_code, str(error.content).strip(), fields)
                 log.debug("%s", refused.message)
                 raise judged(refused, change=method != "get") from error
             except requests.exceptions.RequestException as error:

@@ -15,9 +15,9 @@ from lab.errors import FailedError, PreflightError
 from lab.inventory.models import Inventory
 from lab.inventory.proxmox import Proxmox
 from lab.providers.proxmox.api import ProxmoxApi
-from lab.providers.proxmox.fleet import Fleet, Row
-from lab.providers.proxmox.mark import Mark
-from lab.providers.proxmox.retry import ApiError, BusyError
+from lab.providers.proxmox.fleet import Fleet, FleetRow
+from lab.providers.proxmox.mark import ProxmoxMark
+from lab.providers.proxmox.retry import BusyError, ProxmoxApiError
 from lab.providers.proxmox.tasks import Tasks
 from lab.providers.proxmox.templates import Templates, Wanted
 
@@ -32,7 +32,7 @@ class Work:
     """
 
     number: int | None
-    row: Row | None = None
+    row: FleetRow | None = None
     sent: bool = False
     started: bool = False
     changed: bool = False
@@ -82,16 +82,16 @@ class Clones:
         self._fleet.changed()
         work.row = replace(template, vmid=work.number or 0, node=node, name=name, template=False)
 
-    def _settled(self, template: Row) -> bool:
+    def _settled(self, template: FleetRow) -> bool:
         return self._tasks.settle(template.node, "qmclone", lambda task: task.about == str(template.vmid))
 
-    def _ask(self, name: str, work: Work, template: Row, node: str) -> Any:
+    def _ask(self, name: str, work: Work, template: FleetRow, node: str) -> Any:
         with self._numbers:
             number = work.number or self._fleet.next_number()
             parameters: dict[str, Any] = {
                 "newid": number,
                 "name": name,
-                "description": str(Mark("lab", self._inventory.lab, name, number)),
+                "description": str(ProxmoxMark("lab", self._inventory.lab, name, number)),
                 "full": int(self._settings.clone == "full"),
             }
             if node != template.node:
@@ -103,12 +103,12 @@ class Clones:
             again, work.number, work.sent = work.sent, number, True
             try:
                 return self._api.post(f"{template.path}/clone", parameters)
-            except ApiError as error:
+            except ProxmoxApiError as error:
                 if not error.says("already exists"):
                     raise
                 self._taken(name, number, work, again, error)
 
-    def _taken(self, name: str, number: int, work: Work, again: bool, error: ApiError) -> None:
+    def _taken(self, name: str, number: int, work: Work, again: bool, error: ProxmoxApiError) -> None:
         """The number exists: our own lost call may have made it, else somebody else was faster."""
         self._fleet.changed()
         row = self._fleet.rows().get(number)

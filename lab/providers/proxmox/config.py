@@ -10,13 +10,19 @@ from typing import Any
 from urllib.parse import quote
 
 from lab.errors import FailedError
-from lab.inventory.models import HostRole, Inventory
+from lab.inventory.models import Inventory
 from lab.inventory.proxmox import Snippets
+from lab.machines import Traits
 from lab.providers.proxmox.mark import TAG, lab_tag
 from lab.ssh import Keys
 
 NAME = "proxmox"
 """The provider's name in inventories: that of its folder."""
+TRAITS = Traits(writes_seed=True)
+"""Of every machine."""
+NOTHING_SEARCHED = "."
+"""The root alone. An empty text cannot be kept, and without the field Proxmox VE takes the domain that the
+hypervisor itself searches (qemu-server, Cloudinit.pm, get_dns_conf)."""
 SNIPPET_LIMIT = 1024 * 1024
 """Bytes of one snippet (qemu-server, Cloudinit.pm)."""
 
@@ -49,18 +55,14 @@ def fields(inventory: Inventory, name: str, keys: Keys) -> dict[str, Any]:
         "net0": f"virtio={inventory.mac(name).upper()},bridge={bridge}{tag}",
         "ipconfig0": f"ip={inventory.interface(name)},gw={inventory.network.gateway}",
         "nameserver": " ".join(map(str, inventory.nameservers)),
+        "searchdomain": " ".join(inventory.network.search_domains) or NOTHING_SEARCHED,
         "ciuser": inventory.ssh.user,
         "sshkeys": encoded_keys([keys.own().public, *inventory.ssh.authorized_keys]),
         # an upgrade at the first boot is slow and may replace the container runtime
         "ciupgrade": 0,
+        # no order of starts: it needs Sys.Modify on /, a right over the nodes (qemu-server, Qemu.pm)
         "cicustom": f"vendor={snippets}:snippets/{vendor_file(inventory, name)}",
-        # etcd's machines first: workers join what runs already
-        "startup": f"order={ORDER[host.role]}",
     }
-
-
-ORDER = {HostRole.LOAD_BALANCER: 1, HostRole.CONTROL_PLANE: 2, HostRole.WORKER: 3}
-"""In which order machines start when their hypervisor does."""
 
 
 def encoded_keys(keys: list[str]) -> str:

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from lab.inventory.models import Inventory
 from lab.machines import Provider, Traits
 from lab.providers.face import Face, Opening
-from lab.providers.proxmox.config import fields, hosts_of
-from lab.providers.proxmox.provider import TRAITS, ProxmoxProvider
+from lab.providers.proxmox.config import TRAITS, fields, hosts_of
 from lab.ssh import Keys
 
 
 def _open(opening: Opening) -> Provider:
+    # slow to import, and rendering needs traits alone
+    from lab.providers.proxmox.provider import ProxmoxProvider
+
     return ProxmoxProvider(opening.inventory, report=logging.getLogger("plumbline").warning)
 
 

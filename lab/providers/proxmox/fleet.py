@@ -15,18 +15,18 @@ from functools import cached_property
 from itertools import count
 from typing import Any
 
-from lab.errors import FailedError, PreflightError
+from lab.errors import DeadlineError, FailedError, PreflightError
 from lab.machines import State
 from lab.providers.proxmox.api import IN_FLIGHT, ProxmoxApi
-from lab.providers.proxmox.mark import TAG, Mark, read_mark, tags
-from lab.providers.proxmox.retry import ApiError
+from lab.providers.proxmox.mark import TAG, ProxmoxMark, lab_tag, read_mark, tags
+from lab.providers.proxmox.retry import ProxmoxApiError
 
 FRESH_SECONDS = 1.0
 """Age at which the lists are read again: all threads together ask once a second, however many they are."""
 
 
 @dataclass(frozen=True)
-class Row:
+class FleetRow:
     """One machine or template of the cluster. `status` is running, paused, stopped, or unknown."""
 
     vmid: int
@@ -54,13 +54,13 @@ class Fleet:
 
     def __init__(self, api: ProxmoxApi, lab: str, names: Mapping[str, int | None]) -> None:
         self._api, self._lab, self._names = api, lab, names
-        self._rows: dict[int, Row] = {}
+        self._rows: dict[int, FleetRow] = {}
         self._read_at = float("-inf")
         self._stale = threading.Event()
-        self._marks: dict[int, Mark] = {}
+        self._marks: dict[int, ProxmoxMark] = {}
         self._lock = threading.Lock()
 
-    def rows(self) -> dict[int, Row]:
+    def rows(self) -> dict[int, FleetRow]:
         """By number, at most a second old."""
         with self._lock:
             if self._stale.is_set() or time.monotonic() - self._read_at > FRESH_SECONDS:
@@ -74,19 +74,19 @@ class Fleet:
         """What was read is no longer true: the next question reads again. Waits for nobody who reads."""
         self._stale.set()
 
-    def machines(self) -> dict[str, Row]:
+    def machines(self) -> dict[str, FleetRow]:
         """The lab's own machines by the name in their mark, sorted."""
         found = {mark.name: row for row, mark in self._marked("lab") if mark.owner == self._lab}
         return dict(sorted(found.items()))
 
-    def templates(self) -> dict[str, list[Row]]:
+    def templates(self) -> dict[str, list[FleetRow]]:
         """Templates that Plumbline made, by image; the one with the lowest number first."""
-        found: dict[str, list[Row]] = {}
+        found: dict[str, list[FleetRow]] = {}
         for row, mark in sorted(self._marked("template"), key=lambda item: item[0].vmid):
             found.setdefault(mark.owner, []).append(row)
         return found
 
-    def find(self, name: str) -> tuple[State, Row | None]:
+    def find(self, name: str) -> tuple[State, FleetRow | None]:
         """State and row of a host: its own machine, or the stranger that has its name or number."""
         rows = self.rows()
         wanted = self._names.get(name)
@@ -134,18 +134,18 @@ class Fleet:
         """Whether no machine has this number, those that the token may not see included."""
         try:
             self._api.get("cluster/nextid", vmid=number)
-        except ApiError as error:
+        except ProxmoxApiError as error:
             if not error.says("already exists"):
                 raise
             return False
         return True
 
-    def mark(self, row: Row) -> Mark | None:
+    def mark(self, row: FleetRow) -> ProxmoxMark | None:
         """The mark in a machine's description. Marks never change, so one that was seen is remembered."""
         if row.vmid not in self._marks:
             try:
                 config = self._api.get(f"{row.path}/config")
-            except ApiError as error:
+            except ProxmoxApiError as error:
                 if error.says("does not exist"):
                     return None  # removed since the list was read
                 raise
@@ -160,7 +160,7 @@ class Fleet:
         self._marks.pop(vmid, None)
         self.changed()
 
-    def _marked(self, kind: str) -> list[tuple[Row, Mark]]:
+    def _marked(self, kind: str) -> list[tuple[FleetRow, ProxmoxMark]]:
         numbers = set(self._names.values())
         rows = [
             row
@@ -171,7 +171,7 @@ class Fleet:
             marks = list(pool.map(self.mark, rows))
         return [(row, mark) for row, mark in zip(rows, marks, strict=True) if mark and mark.kind == kind]
 
-    def _look(self) -> dict[int, Row]:
+    def _look(self) -> dict[int, FleetRow]:
         if not any("VM.Audit" in privileges for privileges in self._permissions.values()):
             # such a token sees an empty cluster, and everything would look as if it did not exist
             raise PreflightError(
@@ -179,23 +179,47 @@ class Fleet:
                 next_step="invoke proxmox.role prints the commands that grant its rights",
             )
         listed = self._listed()
-        online = [node["node"] for node in self._api.get("nodes") if node.get("status") == "online"]
+        online = {node["node"] for node in self._api.get("nodes") if node.get("status") == "online"}
         live: dict[int, dict[str, Any]] = {}
-        for node in sorted({item["node"] for item in listed} & set(online)):
-            live |= {int(item["vmid"]): item for item in self._api.get(f"nodes/{node}/qemu", full=1)}
-        lost = {int(item["vmid"]) for item in listed if item["node"] in online} - set(live)
+        for node in sorted({item["node"] for item in listed}):
+            ours = [item for item in listed if item["node"] == node and self._concerns(item)]
+            try:
+                if node not in online:
+                    raise self._unknown(ours[0] if ours else {}, node)
+                live |= {int(item["vmid"]): item for item in self._api.get(f"nodes/{node}/qemu", full=1)}
+            except (FailedError, DeadlineError):
+                if ours:
+                    raise
+                # what is there of others does not stop this lab, and could not be asked for its mark
+                listed = [item for item in listed if item["node"] != node]
+        lost = {int(item["vmid"]) for item in listed} - set(live)
         if lost:
             # removed between the two questions; or it moved, and is neither gone nor to be made once more
             listed = [item for item in listed if int(item["vmid"]) not in lost]
-            listed += [item for item in self._listed() if int(item["vmid"]) in lost]
+            listed += [
+                item for item in self._listed() if int(item["vmid"]) in lost and item["node"] in online
+            ]
         rows = [_row(item, live.get(int(item["vmid"]), {})) for item in listed]
-        for row in rows:
-            if row.node not in online and (TAG in row.tags or row.name in self._names):
-                raise FailedError(
-                    f"{row.name or row.vmid}: its hypervisor {row.node} is offline, so its state is unknown",
-                    next_step=f"bring {row.node} back, then the same command again",
-                )
         return {row.vmid: row for row in rows}
+
+    def _concerns(self, listed: Mapping[str, Any]) -> bool:
+        """Whether a line of the cluster's list is a machine of this lab, or has a name or number of it.
+
+        Tags are files that all nodes have: they are told of a dead node's machines, too.
+        """
+        numbers = set(self._names.values())
+        ours = lab_tag(self._lab) in tags(listed.get("tags"))
+        return ours or listed.get("name") in self._names or int(listed["vmid"]) in numbers
+
+    def _unknown(self, listed: Mapping[str, Any], node: str) -> FailedError:
+        """Why nothing is known of a machine whose hypervisor is offline."""
+        back = f"bring {node} back, then the same command again"
+        moving = "wait some minutes, until high availability has started it on another node, or "
+        return FailedError(
+            f"{listed.get('name') or listed.get('vmid')}: its hypervisor {node} is offline, so its state is "
+            "unknown",
+            next_step=f"{moving}{back}" if listed.get("hastate") else back,
+        )
 
     def _listed(self) -> list[dict[str, Any]]:
         return [item for item in self._api.get("cluster/resources", type="vm") if item["type"] == "qemu"]
@@ -205,11 +229,11 @@ class Fleet:
         return self._api.get("access/permissions") or {}
 
 
-def _row(listed: dict[str, Any], live: dict[str, Any]) -> Row:
+def _row(listed: dict[str, Any], live: dict[str, Any]) -> FleetRow:
     status = live.get("status", "unknown")
     if status == "running" and live.get("qmpstatus") in ("paused", "suspended"):
         status = "paused"
-    return Row(
+    return FleetRow(
         vmid=int(listed["vmid"]),
         node=listed["node"],
         name=live.get("name") or listed.get("name") or "",

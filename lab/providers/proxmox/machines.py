@@ -17,11 +17,11 @@ from lab.machines import Machine, State
 from lab.providers.proxmox.api import ProxmoxApi
 from lab.providers.proxmox.clones import TASK_SECONDS, Clones, Work
 from lab.providers.proxmox.config import checked_snippet, fields, vendor_file
-from lab.providers.proxmox.fleet import Fleet, Row
-from lab.providers.proxmox.mark import Mark, read_mark
-from lab.providers.proxmox.plan import DISK, Seen, Step, configuration, next_step
-from lab.providers.proxmox.retry import ApiError, BusyError, persist
-from lab.providers.proxmox.snippets import SnippetFolder
+from lab.providers.proxmox.fleet import Fleet, FleetRow
+from lab.providers.proxmox.mark import ProxmoxMark, read_mark
+from lab.providers.proxmox.plan import DISK, MachineStep, Seen, configuration, next_step
+from lab.providers.proxmox.retry import BusyError, ProxmoxApiError, persist
+from lab.providers.proxmox.snippets import NODE, SnippetFolder
 from lab.providers.proxmox.tasks import Tasks
 from lab.ssh import Keys
 from lab.waits import NotYet
@@ -49,7 +49,7 @@ class Machines:
 
     def wanted(self, name: str, vmid: int) -> dict[str, Any]:
         """The whole configuration of a host's machine."""
-        mark = Mark("lab", self._inventory.lab, name, vmid)
+        mark = ProxmoxMark("lab", self._inventory.lab, name, vmid)
         return fields(self._inventory, name, self._keys) | {"description": str(mark)}
 
     def create(self, machine: Machine) -> bool:
@@ -92,7 +92,7 @@ class Machines:
         """The snippet folder of a node."""
         return SnippetFolder(self._settings.snippets, node)
 
-    def look(self, name: str, row: Row) -> Seen | None:
+    def look(self, name: str, row: FleetRow) -> Seen | None:
         """A host's machine as it is now; None when it is no longer there.
 
         Raises `PreflightError` when it is not ours, or not this host's.
@@ -100,12 +100,12 @@ class Machines:
         try:
             config = self._api.get(f"{row.path}/config")
             current = self._api.get(f"{row.path}/status/current")
-        except ApiError as error:
+        except ProxmoxApiError as error:
             if error.says("does not exist"):
                 return None
             raise
         mark = read_mark(config.get("description"), row.vmid)
-        ours = Mark("lab", self._inventory.lab, name, row.vmid)
+        ours = ProxmoxMark("lab", self._inventory.lab, name, row.vmid)
         if mark != ours:
             raise PreflightError(
                 f"machine {row.vmid} ({config.get('name')}) on {row.node}: lost the mark of "
@@ -114,7 +114,22 @@ class Machines:
             )
         paused = current.get("qmpstatus") in ("paused", "suspended") and current["status"] == "running"
         row = replace(row, status="paused" if paused else current["status"], lock=current.get("lock") or "")
-        return Seen(row, config, self._protected(row.vmid))
+        return Seen(row, config, self._protected(row.vmid), self._has_snippet(name, row))
+
+    def _has_snippet(self, name: str, row: FleetRow) -> bool | None:
+        """Whether a machine that has moved has its snippet where it is now; None for one that has not.
+
+        Who moves a machine does not move its snippet, and at its next start Proxmox VE reads it (qemu-server,
+        Cloudinit.pm).
+        """
+        if not self.moved(name, row) or NODE not in self._settings.snippets.folder:
+            return None
+        file = vendor_file(self._inventory, name)
+        return file in self.snippets(row.node).names(file)
+
+    def moved(self, name: str, row: FleetRow) -> bool:
+        """Whether a host's machine is on another hypervisor than the inventory's."""
+        return name in self._inventory.hosts and self._inventory.hosts[name].hypervisor != row.node
 
     def _protected(self, vmid: int) -> bool | None:
         if not self._settings.ha:
@@ -148,41 +163,46 @@ class Machines:
         seen = self._find(machine, work)
         wanted = self.wanted(machine.name, seen.row.vmid) if seen else {}
         step = next_step(machine, wanted, seen)
-        if step is Step.DONE:
+        if step is MachineStep.DONE:
             return True
         if seen is None:
             self._clones.make(machine.name, work)
-        elif step is Step.WAIT:
+        elif step is MachineStep.WAIT:
             raise NotYet(f"machine {seen.row.vmid} is locked ({seen.row.lock or seen.config.get('lock')})")
-        elif step is Step.START:
+        elif step is MachineStep.START:
             self._start(machine.name, seen.row, work)
         else:
             self._change(step, machine, wanted, seen)
         work.changed = True
         return None
 
-    def _change(self, step: Step, machine: Machine, wanted: Mapping[str, Any], seen: Seen) -> None:
+    def _change(self, step: MachineStep, machine: Machine, wanted: Mapping[str, Any], seen: Seen) -> None:
         row = seen.row
-        if step is Step.DISCARD:
+        if step is MachineStep.DISCARD:
             self._tasks.follow(self._api.delete(row.path, purge=1), seconds=TASK_SECONDS)
             self._fleet.forget(row.vmid)
-        elif step is Step.CONFIGURE:
+        elif step is MachineStep.CONFIGURE:
             if not seen.configured:
-                text = checked_snippet(machine.name, machine.cloud_init[VENDOR_DATA])
-                self.snippets(row.node).write(vendor_file(self._inventory, machine.name), text)
-            mark = Mark("lab", self._inventory.lab, machine.name, row.vmid)
+                self._write_snippet(machine, row.node)
+            mark = ProxmoxMark("lab", self._inventory.lab, machine.name, row.vmid)
             self._api.put(f"{row.path}/config", configuration(wanted, seen, mark))
-        elif step is Step.GROW:
+        elif step is MachineStep.SNIPPET:
+            self._write_snippet(machine, row.node)
+        elif step is MachineStep.GROW:
             size = {"disk": DISK, "size": f"{machine.disk_gib}G", "digest": seen.config["digest"]}
             answer = self._api.put(f"{row.path}/resize", size)
             if answer is not None:  # a task since version 8
                 self._tasks.follow(answer, seconds=TASK_SECONDS)
-        elif step is Step.PROTECT:
+        elif step is MachineStep.PROTECT:
             self._api.post("cluster/ha/resources", {"sid": f"vm:{row.vmid}", "state": "started"})
-        elif step is Step.RESUME:
+        elif step is MachineStep.RESUME:
             self._tasks.follow(self._api.post(f"{row.path}/status/resume"), seconds=TASK_SECONDS)
 
-    def _start(self, name: str, row: Row, work: Work) -> None:
+    def _write_snippet(self, machine: Machine, node: str) -> None:
+        text = checked_snippet(machine.name, machine.cloud_init[VENDOR_DATA])
+        self.snippets(node).write(vendor_file(self._inventory, machine.name), text)
+
+    def _start(self, name: str, row: FleetRow, work: Work) -> None:
         if work.started and self._settings.ha:
             raise NotYet("the HA manager has not started it yet")
         if work.started:

@@ -17,7 +17,7 @@ _LINE = re.compile(
 
 
 @dataclass(frozen=True)
-class Mark:
+class ProxmoxMark:
     """A machine of a lab, or (`kind` template) the template of an image: `owner` is the lab or image."""
 
     kind: str
@@ -39,14 +39,14 @@ def lab_tag(lab: str) -> str:
     return f"{TAG}-{lab}"
 
 
-def read_mark(description: str | None, vmid: int) -> Mark | None:
+def read_mark(description: str | None, vmid: int) -> ProxmoxMark | None:
     """The mark of machine `vmid`, if its description holds one that was made for it."""
     text = description or ""
     # configuration files hold it percent-encoded, and some versions show it like that
     found = _LINE.search(text) or _LINE.search(unquote(text))
     if found is None or int(found["vmid"]) != vmid:
         return None
-    return Mark(found["kind"], found["owner"], found["name"], vmid)
+    return ProxmoxMark(found["kind"], found["owner"], found["name"], vmid)
 
 
 def tags(text: str | None) -> frozenset[str]:

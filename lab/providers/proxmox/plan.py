@@ -10,11 +10,11 @@ from typing import Any
 
 from lab.errors import PreflightError
 from lab.machines import Machine
-from lab.providers.proxmox.fleet import Row
-from lab.providers.proxmox.mark import Mark, tags
+from lab.providers.proxmox.fleet import FleetRow
+from lab.providers.proxmox.mark import ProxmoxMark, tags
 
 DISK = "scsi0"
-SETTINGS = ("cores", "memory", "net0", "onboot", "startup", "tags", "description")
+SETTINGS = ("cores", "memory", "net0", "onboot", "tags", "description")
 """What a build changes on a machine that exists. The cloud-init fields count at its first boot alone: any
 change of them would be a new instance, and everything of the first boot would run again on a live node."""
 NEED_POWER_CYCLE = frozenset({"cores", "memory"})
@@ -22,13 +22,14 @@ NEED_POWER_CYCLE = frozenset({"cores", "memory"})
 _UNITS = {"": 1 / 1024**3, "K": 1 / 1024**2, "M": 1 / 1024, "G": 1, "T": 1024}
 
 
-class Step(StrEnum):
+class MachineStep(StrEnum):
     """The next thing to do about one machine."""
 
     CLONE = "clone"
     WAIT = "wait for its lock"
     DISCARD = "remove what a failed clone left"
     CONFIGURE = "configure"
+    SNIPPET = "write its snippet where it is now"
     GROW = "grow the disk"
     PROTECT = "add to high availability"
     START = "start"
@@ -38,11 +39,15 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Seen:
-    """A machine as it is: its row, its configuration, whether the HA manager has it (None: not asked for)."""
+    """A machine as it is: its row, its configuration, whether the HA manager has it (None: not asked for).
 
-    row: Row
+    `snippet`: whether its snippet is on the node where it is; None where that needs no look.
+    """
+
+    row: FleetRow
     config: Mapping[str, Any]
     protected: bool | None = None
+    snippet: bool | None = None
 
     @property
     def configured(self) -> bool:
@@ -50,23 +55,25 @@ class Seen:
         return "ipconfig0" in self.config
 
 
-def next_step(machine: Machine, wanted: Mapping[str, Any], seen: Seen | None) -> Step:
+def next_step(machine: Machine, wanted: Mapping[str, Any], seen: Seen | None) -> MachineStep:
     """What brings the machine nearer to what it shall be, judged by nothing but what it is."""
     if seen is None:
-        return Step.CLONE
+        return MachineStep.CLONE
     if seen.row.lock or seen.config.get("lock"):
-        return Step.WAIT
+        return MachineStep.WAIT
     if DISK not in seen.config:
-        return Step.DISCARD
+        return MachineStep.DISCARD
     if not seen.configured or differences(wanted, seen.config):
-        return Step.CONFIGURE
+        return MachineStep.CONFIGURE
+    if seen.snippet is False:
+        return MachineStep.SNIPPET
     if disk_gib(seen.config) < machine.disk_gib:
-        return Step.GROW
+        return MachineStep.GROW
     if seen.protected is False:
-        return Step.PROTECT
+        return MachineStep.PROTECT
     if seen.row.status == "paused":
-        return Step.RESUME
-    return Step.DONE if seen.row.status == "running" else Step.START
+        return MachineStep.RESUME
+    return MachineStep.DONE if seen.row.status == "running" else MachineStep.START
 
 
 def differences(wanted: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
@@ -100,12 +107,14 @@ def sentences(machine: Machine, wanted: Mapping[str, Any], seen: Seen) -> tuple[
         )
     if has < machine.disk_gib:
         found.append(f"disk: {has:g} GiB -> {machine.disk_gib} GiB; the file system follows at the next boot")
+    if seen.snippet is False:
+        found.append(f"snippet: not on {seen.row.node} -> written there; the machine does not start without")
     if seen.protected is False:
         found.append("add to high availability")
     return tuple(found)
 
 
-def configuration(wanted: Mapping[str, Any], seen: Seen, mark: Mark) -> dict[str, Any]:
+def configuration(wanted: Mapping[str, Any], seen: Seen, mark: ProxmoxMark) -> dict[str, Any]:
     """Parameters of the one call that configures: everything for a new clone, the differences later.
 
     With the digest of what was read: somebody else's change in between is an error, not overwritten.

@@ -8,13 +8,14 @@ from functools import cached_property
 
 from lab.errors import FailedError, InputError
 from lab.inventory.models import Inventory
-from lab.machines import Leftovers, Machine, Power, Problem, State, Traits
+from lab.machines import Blocker, Leftovers, Machine, Power, State, Traits
+from lab.providers.proxmox import moved
 from lab.providers.proxmox import preflight as proxmox_preflight
 from lab.providers.proxmox.agent import verdict
 from lab.providers.proxmox.api import ProxmoxApi, secret
 from lab.providers.proxmox.clones import TASK_SECONDS, Clones
-from lab.providers.proxmox.config import hosts_of
-from lab.providers.proxmox.fleet import Fleet, Row
+from lab.providers.proxmox.config import TRAITS, hosts_of
+from lab.providers.proxmox.fleet import Fleet, FleetRow
 from lab.providers.proxmox.machines import Machines
 from lab.providers.proxmox.plan import sentences
 from lab.providers.proxmox.retry import persist
@@ -23,7 +24,6 @@ from lab.providers.proxmox.templates import Templates, Wanted
 from lab.ssh import Keys
 from lab.waits import NotYet
 
-TRAITS = Traits(writes_seed=True)
 POWER_SECONDS = 120.0
 """Until a machine is in the state that was asked for; its task alone may take longer."""
 _CALLS = {
@@ -72,8 +72,7 @@ class ProxmoxProvider:
     @cached_property
     def templates(self) -> Templates:
         """The templates of the cluster."""
-        bridge = next(iter(self._inventory.hypervisors.values())).bridge
-        return Templates(self.api, self._tasks, self.fleet, self._settings, bridge)
+        return Templates(self.api, self._tasks, self.fleet, self._settings)
 
     @cached_property
     def _tasks(self) -> Tasks:
@@ -93,7 +92,7 @@ class ProxmoxProvider:
     def traits_of(self, name: str) -> Traits:  # noqa: ARG002  # all its machines are alike
         return TRAITS
 
-    def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
+    def preflight(self, machines: Iterable[Machine]) -> list[Blocker]:
         return proxmox_preflight.preflight(
             self.api, self.fleet, self.templates, self._inventory, self._settings, machines
         )
@@ -119,6 +118,14 @@ class ProxmoxProvider:
         if seen is None or not seen.configured:
             return ()
         return sentences(machine, self._machines.wanted(machine.name, seen.row.vmid), seen)
+
+    def remarks(self, machine: Machine) -> list[Blocker]:
+        ours = self.fleet.machines()
+        row = ours.get(machine.name)
+        if row is None or not self._machines.moved(machine.name, row):
+            return []
+        storages = self.api.get(f"nodes/{row.node}/storage")
+        return list(moved.remarks(self._inventory, self._settings, machine.name, ours, storages))
 
     def destroy(self, name: str) -> bool:
         self._clones.settle()
@@ -176,12 +183,12 @@ class ProxmoxProvider:
             lines.append(verdict(self.api, row, machine))
         return "\n".join([*lines, f"its console: on {row.node}, qm terminal {row.vmid}", ""])
 
-    def _send(self, row: Row, action: Power) -> None:
+    def _send(self, row: FleetRow, action: Power) -> None:
         if row.state is State.OFF and action is not Power.ON:
             raise FailedError(f"{row.name}: {action.value}: the machine is off")
         self._tasks.follow(self.api.post(f"{row.path}/status/{_CALLS[action]}"), seconds=TASK_SECONDS)
 
-    def _required(self, name: str) -> Row:
+    def _required(self, name: str) -> FleetRow:
         self.fleet.refuse_stranger(name)
         _, row = self.fleet.find(name)
         if row is None:

@@ -16,8 +16,23 @@ from lab.waits import NotYet
 
 T = TypeVar("T")
 
-LOST = frozenset({502, 503, 504, 595, 596, 599})
-"""Codes of a proxy that could not reach, or lost, whoever does the work (pve-http-server, AnyEvent.pm)."""
+PROXY = {
+    595: "the node that answers for the cluster got no connection to the node that does the work",
+    596: "the node that answers for the cluster reached the node that does the work, and lost it then",
+    597: "the node that answers for the cluster lost the node that does the work in the middle of its answer",
+    599: "the node that answers for the cluster could not pass the call on",
+}
+"""What Proxmox VE's own codes mean: HTTP has none of them. Each node passes calls on to the others, and says
+so when it cannot (pve-http-server, AnyEvent.pm; the codes are AnyEvent::HTTP's)."""
+LOST = frozenset({502, 503, 504, *PROXY})
+"""Codes of a proxy that could not reach, or lost, whoever does the work."""
+_UNTRUSTED = "certificate verify failed"
+"""With 596: the other end is not the node that the cluster knows by this name. Nothing was carried out, and
+no repetition mends it (Telmate/terraform-provider-proxmox#175, chriswayg/packer-proxmox-templates#8)."""
+_TRUST = (
+    "is hypervisors.NODE the name that Proxmox VE shows, and no DNS name? Then, on that node: "
+    "pvecm updatecerts --force; systemctl restart pvedaemon pveproxy"
+)
 BUSY = (
     "can't lock file",
     "got timeout",
@@ -35,14 +50,31 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 3.0
 _LOOK_AGAIN = 0.5
 
 
-class ApiError(FailedError):
+class ProxmoxApiError(FailedError):
     """Proxmox VE refused a call. Carries status, message and the errors by parameter."""
 
     def __init__(self, call: str, status: int, reason: str, fields: dict[str, str]) -> None:
         said = "".join(f"\n    {name}: {text.strip()}" for name, text in sorted(fields.items()))
-        hint = {401: "check token and secret: invoke preflight", 403: "invoke proxmox.role"}.get(status, "")
-        super().__init__(f"{call}: Proxmox VE says {status}: {reason}{said}", next_step=hint)
         self.status, self.reason, self.fields = status, reason, fields
+        meaning = PROXY.get(status, "")
+        if self.untrusted:
+            meaning = "the node that answers for the cluster does not trust the one that was asked for"
+        message = f"{call}: Proxmox VE says {status}: {reason}{said}"
+        super().__init__(f"{message} ({meaning})" if meaning else message, next_step=self._hint())
+
+    @property
+    def untrusted(self) -> bool:
+        """Whether one node of the cluster refused to talk to another one."""
+        return self.status == 596 and _UNTRUSTED in self.reason
+
+    def _hint(self) -> str:
+        if self.untrusted:
+            return _TRUST
+        if self.status in PROXY:
+            return "on a node: pvecm status; on the node asked for: systemctl status pveproxy pvedaemon"
+        return {401: "check token and secret: invoke preflight", 403: "invoke proxmox.role"}.get(
+            self.status, ""
+        )
 
     def says(self, *texts: str) -> bool:
         """Whether the message or a parameter's error holds one of the texts."""
@@ -58,10 +90,12 @@ class BusyError(FailedError):
     """Nothing has been done, because the state is another than was read: it is to be read again."""
 
 
-def judged(error: ApiError, *, change: bool) -> FailedError:
+def judged(error: ProxmoxApiError, *, change: bool) -> FailedError:
     """What a refusal means: `LostError`, `BusyError`, or the error itself, which no repetition mends."""
+    if error.untrusted:
+        return error
     if error.status in LOST:
-        return LostError(error.message)
+        return LostError(error.message, next_step=error.next_step)
     if error.status not in (401, 403) and outdated(error.reason, change=change):
         return BusyError(error.message)
     return error
@@ -82,25 +116,24 @@ def pauses() -> Iterator[float]:
 
 def read(subject: str, ask: Callable[[], T], *, seconds: float = 60) -> T:
     """Ask until an answer comes. Raises `DeadlineError` with the last loss after `seconds`."""
-    deadline = time.monotonic() + seconds
-    for pause in pauses():
+    deadline, waits = time.monotonic() + seconds, pauses()
+    while True:
+        pause = next(waits)
         try:
             return ask()
         except (LostError, BusyError) as error:
             if time.monotonic() + pause > deadline:
-                raise DeadlineError(
-                    subject, seconds, error.message, next_step="invoke preflight, then the same command again"
-                ) from error
+                hint = error.next_step or "invoke preflight, then the same command again"
+                raise DeadlineError(subject, seconds, error.message, next_step=hint) from error
         time.sleep(pause)
-    raise AssertionError("pauses never end")
 
 
 def persist(subject: str, step: Callable[[], T | None], *, seconds: float) -> T:
     """Repeat a step that reads the state, sends what is missing, and gives a result when nothing is.
 
     None means that something was done and the state is to be read again, `NotYet` that it is to be read again
-    later. Losses and locks in a row are
-    limited to `INTERRUPTIONS`. Raises `DeadlineError` after `seconds`, and what the step raises otherwise.
+    later. Losses and locks in a row are limited to `INTERRUPTIONS`. Raises `DeadlineError` after `seconds`,
+    and what the step raises otherwise.
     """
     deadline = time.monotonic() + seconds
     waits, interrupted = pauses(), 0
@@ -118,7 +151,7 @@ def persist(subject: str, step: Callable[[], T | None], *, seconds: float) -> T:
             if interrupted == INTERRUPTIONS:
                 raise FailedError(
                     f"{subject}: given up after {INTERRUPTIONS} attempts; last seen: {error.message}",
-                    next_step="the same command again continues where this one ended",
+                    next_step=error.next_step or "the same command again continues where this one ended",
                 ) from error
             time.sleep(next(waits))
         if time.monotonic() > deadline:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from lab.inventory.models import Inventory
 from lab.inventory.proxmox import Proxmox
-from lab.machines import Problem
+from lab.machines import Blocker
 from lab.providers.proxmox.config import hosts_of
 
 _PARTS = ("CDROM", "CPU", "Cloudinit", "Disk", "HWType", "Memory", "Network", "Options")
@@ -32,8 +33,7 @@ def needs(inventory: Inventory, settings: Proxmox, major: int) -> list[Need]:
     """Everything that build and destroy need, for Proxmox VE of this major version; the least there is."""
     hosts = hosts_of(inventory)
     nodes = sorted({inventory.hosts[name].hypervisor or "" for name in hosts})
-    tag = f"/{inventory.network.vlan}" if inventory.network.vlan else ""
-    bridges = sorted({inventory.hypervisors[node].bridge for node in nodes})
+    networks = sorted({network_path(inventory, node) for node in nodes})
     agent = AGENT_RIGHT[8 if major < 9 else 9]
     machines = f"/pool/{settings.pool}" if settings.pool else "/vms"
     pool = ("Pool.Audit",) if settings.pool else ()
@@ -43,19 +43,25 @@ def needs(inventory: Inventory, settings: Proxmox, major: int) -> list[Need]:
             "PlumblineDisks", f"/storage/{settings.storage}", ("Datastore.AllocateSpace", "Datastore.Audit")
         ),
         *(Need("PlumblineNode", f"/nodes/{node}", ("Sys.AccessNetwork", "Sys.Audit")) for node in nodes),
-        *(
-            Need("PlumblineNetwork", f"/sdn/zones/localnetwork/{bridge}{tag}", ("SDN.Use",))
-            for bridge in bridges
-        ),
+        *(Need("PlumblineNetwork", path, ("SDN.Use",)) for path in networks),
     ]
     images = f"/storage/{settings.image_storage}"
     if settings.image_storage == settings.storage:
         found[1] = Need("PlumblineDisks", images, (*found[1].privileges, "Datastore.AllocateTemplate"))
     else:
         found.insert(2, Need("PlumblineImages", images, ("Datastore.AllocateTemplate", "Datastore.Audit")))
+    if settings.snippets.storage not in (settings.storage, settings.image_storage):
+        found.append(Need("PlumblineSnippets", f"/storage/{settings.snippets.storage}", ("Datastore.Audit",)))
     if settings.ha:
         found.append(Need("PlumblineHa", "/", ("Sys.Audit", "Sys.Console")))
     return found
+
+
+def network_path(inventory: Inventory, node: str) -> str:
+    """Where the right on a node's bridge or VNet is held; with a tag, it is on the tag alone."""
+    hypervisor, vlan = inventory.hypervisors[node], inventory.network.vlan
+    path = f"/sdn/zones/{hypervisor.zone}/{hypervisor.bridge}"
+    return f"{path}/{vlan}" if vlan else path
 
 
 def role_commands(wanted: list[Need], token: str) -> list[str]:
@@ -87,8 +93,16 @@ def held(permissions: Mapping[str, Mapping[str, int]], path: str, privilege: str
     return False
 
 
-def missing(wanted: list[Need], permissions: Mapping[str, Mapping[str, int]], token: str) -> list[Problem]:
-    """One line for each path and privilege that the token lacks, with the command that grants it."""
+def missing(
+    wanted: list[Need],
+    permissions: Mapping[str, Mapping[str, int]],
+    token: str,
+    seen: Mapping[str, str] = MappingProxyType({}),
+) -> list[Blocker]:
+    """One line for each path and privilege that the token lacks, with the command that grants it.
+
+    `seen` tells of a path what was seen there, where that is more than that the right is not granted.
+    """
     found = []
     for need in wanted:
         lacks = [item for item in need.privileges if not held(permissions, need.path, item)]
@@ -98,5 +112,6 @@ def missing(wanted: list[Need], permissions: Mapping[str, Mapping[str, int]], to
             fix = (
                 f'pveum role modify {need.role} --privs "{" ".join(need.privileges)}" && {grant(need, token)}'
             )
-        found += [Problem(f"token {token} on {need.path}", "not granted", item, fix) for item in lacks]
+        said = seen.get(need.path, "not granted")
+        found += [Blocker(f"token {token} on {need.path}", said, item, fix) for item in lacks]
     return found

@@ -11,6 +11,8 @@ from lab.errors import CommandError, FailedError
 from lab.inventory.proxmox import Snippets
 from lab.local import run
 
+NODE = "{node}"
+"""Stands for the hypervisor in proxmox.snippets.folder."""
 SECONDS = 30.0
 _SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10")
 _LOGINS = threading.BoundedSemaphore(8)
@@ -21,7 +23,7 @@ class SnippetFolder:
     """The snippets of one hypervisor node, in a mounted folder or behind SSH as the user's own keys allow."""
 
     def __init__(self, settings: Snippets, node: str) -> None:
-        self.text = settings.folder.replace("{node}", node)
+        self.text = settings.folder.replace(NODE, node)
         login, colon, folder = self.text.partition(":")
         self._login, self._folder = (login, folder) if colon else ("", self.text)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.errors import DeadlineError, FailedError
 from lab.providers.proxmox.api import ProxmoxApi
-from lab.providers.proxmox.retry import ApiError, BusyError, outdated, read
+from lab.providers.proxmox.retry import BusyError, ProxmoxApiError, outdated, read
 
 NEWBORN_SECONDS = 10.0
 """How long a task may be unknown after its creation (`no such task`; bpg's provider, tasks.go)."""
@@ -122,7 +122,7 @@ class Tasks:
             try:
                 found: dict[str, Any] = self._api.once(f"{task.path}/status")
                 return found
-            except ApiError as error:
+            except ProxmoxApiError as error:
                 if newborn and error.says("no such task"):
                     return {"status": "not listed yet"}
                 raise

@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any
 
 from lab.errors import FailedError, InputError
-from lab.inventory.proxmox import Image, Proxmox
+from lab.inventory.proxmox import CloudImage, Proxmox
 from lab.inventory.types import System
 from lab.providers.proxmox.api import ProxmoxApi
-from lab.providers.proxmox.fleet import Fleet, Row
-from lab.providers.proxmox.mark import TAG, Mark
+from lab.providers.proxmox.fleet import Fleet, FleetRow
+from lab.providers.proxmox.mark import TAG, ProxmoxMark
 from lab.providers.proxmox.plan import DISK
-from lab.providers.proxmox.retry import ApiError, BusyError, persist
+from lab.providers.proxmox.retry import BusyError, ProxmoxApiError, persist
 from lab.providers.proxmox.tasks import Tasks
 from lab.waits import NotYet
 
@@ -31,7 +31,7 @@ class Wanted:
     system: System
     node: str
 
-    def owner(self, image: Image) -> str:
+    def owner(self, image: CloudImage) -> str:
         """What the template's mark says: a new image is a new template."""
         return f"{self.system}-{image.checksum.partition(':')[2][:12]}"
 
@@ -39,12 +39,11 @@ class Wanted:
 class Templates:
     """The templates of one cluster; they belong to all labs, and outlive them."""
 
-    def __init__(self, api: ProxmoxApi, tasks: Tasks, fleet: Fleet, settings: Proxmox, bridge: str) -> None:
+    def __init__(self, api: ProxmoxApi, tasks: Tasks, fleet: Fleet, settings: Proxmox) -> None:
         self._api, self._tasks, self._fleet, self._settings = api, tasks, fleet, settings
-        self._bridge = bridge
         self._numbers = threading.Lock()
 
-    def image(self, system: System) -> Image:
+    def image(self, system: System) -> CloudImage:
         """The inventory's image of an operating system. Raises `InputError` when it names none."""
         if system not in self._settings.images:
             raise InputError(
@@ -53,7 +52,7 @@ class Templates:
             )
         return self._settings.images[system]
 
-    def find(self, wanted: Wanted) -> Row | None:
+    def find(self, wanted: Wanted) -> FleetRow | None:
         """The template that serves a node, finished or not."""
         if wanted.system not in self._settings.images:
             return None
@@ -82,7 +81,7 @@ class Templates:
         """Remove all templates that Plumbline made; those with linked clones are refused by Proxmox VE."""
         found = [row for rows in self._fleet.templates().values() for row in rows]
 
-        def step(row: Row) -> bool | None:
+        def step(row: FleetRow) -> bool | None:
             self._fleet.changed()
             if row.vmid not in self._fleet.rows():
                 return True
@@ -99,12 +98,12 @@ class Templates:
             if item.node == node:
                 self._make(item, self.image(item.system))
 
-    def _make(self, wanted: Wanted, image: Image) -> None:
+    def _make(self, wanted: Wanted, image: CloudImage) -> None:
         volume = self._fetch(wanted, image)
         chosen: list[int] = []
         self._settled(wanted)
 
-        def step() -> Row | None:
+        def step() -> FleetRow | None:
             row = self.find(wanted)
             if row is None and chosen and self._settled(wanted):
                 return None  # a lost call of ours, perhaps: the template is looked for again
@@ -121,7 +120,7 @@ class Templates:
                 self._fleet.forget(row.vmid)
             return None
 
-        def fresh() -> Row | None:
+        def fresh() -> FleetRow | None:
             self._fleet.changed()
             return step()
 
@@ -133,7 +132,7 @@ class Templates:
         token = self._settings.token
         return self._tasks.settle(wanted.node, "qmcreate", lambda task: task.user == token)
 
-    def _create(self, wanted: Wanted, image: Image, volume: str, chosen: list[int]) -> None:
+    def _create(self, wanted: Wanted, image: CloudImage, volume: str, chosen: list[int]) -> None:
         """Ask for the machine once; the number stays the same, so that a second question is refused."""
         with self._numbers:
             again = bool(chosen)
@@ -143,7 +142,7 @@ class Templates:
             parameters: dict[str, Any] = {
                 "vmid": chosen[0],
                 "name": f"plumbline-{owner}".replace(".", ""),
-                "description": str(Mark("template", owner, owner, chosen[0])),
+                "description": str(ProxmoxMark("template", owner, owner, chosen[0])),
                 "tags": f"{TAG};{TAG}-template",
                 "ostype": "l26",
                 "cpu": "host",
@@ -153,14 +152,14 @@ class Templates:
                 DISK: f"{store}:0,import-from={volume},discard=on,iothread=1,ssd=1",
                 "ide2": f"{store}:cloudinit",
                 "boot": f"order={DISK}",
-                "net0": f"virtio,bridge={self._bridge}",
+                # no network card: whoever clones one needs a right on its bridge, and each clone gets its own
                 "serial0": "socket",
                 "vga": "serial0",
                 "agent": "enabled=1",
             } | ({"pool": self._settings.pool} if self._settings.pool else {})
             try:
                 started = self._api.post(f"nodes/{wanted.node}/qemu", parameters)
-            except ApiError as error:
+            except ProxmoxApiError as error:
                 if not error.says("already exists"):
                     raise
                 if not again or chosen[0] in self._fleet.rows():
@@ -168,7 +167,7 @@ class Templates:
                 raise BusyError(error.message) from error
         self._tasks.follow(started, seconds=SECONDS)
 
-    def _fetch(self, wanted: Wanted, image: Image) -> str:
+    def _fetch(self, wanted: Wanted, image: CloudImage) -> str:
         """The image on the hypervisor's storage, fetched by it and compared with its checksum by it."""
         store, node = self._settings.image_storage, wanted.node
         volume = f"{store}:import/{wanted.owner(image)}.qcow2"

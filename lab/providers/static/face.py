@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from lab.hosts.converge import EVIDENCE
-from lab.hosts.release import release
 from lab.inventory.models import Inventory
 from lab.machines import Provider, Traits
 from lab.providers.face import Face, Opening
-from lab.providers.static.provider import StaticProvider
 from lab.ssh import Keys, ssh_for
 
 
 def _open(opening: Opening) -> Provider:
+    # slow to import, and rendering needs traits alone
+    from lab.hosts.converge import EVIDENCE
+    from lab.hosts.release import release
+    from lab.providers.static.provider import StaticProvider
+
     inventory = opening.inventory
     hosts = {name: host for name, host in inventory.hosts.items() if not inventory.makes(name)}
     return StaticProvider(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from lab.artifacts.toolchain import MACHINE
 from lab.errors import DeadlineError, FailedError
-from lab.hosts import programs
+from lab.hosts.facts import HostSections, System, ask
+from lab.inventory.hardware import is_raspberry_pi
 from lab.inventory.models import Host
-from lab.machines import Problem, Traits
+from lab.machines import Blocker, Traits
 from lab.providers.lxc.preflight import oom_score_restricted
 from lab.ssh import Ssh
 
@@ -34,9 +33,9 @@ FREE_MIB = 4096
 
 @dataclass(frozen=True)
 class Existing:
-    """Facts of one machine; `reason` says why there are none, and `cure` what to do about it."""
+    """Facts of one machine; without them `reason` says why, and `cure` what to do about it."""
 
-    sections: Mapping[str, Any]
+    facts: HostSections | None
     clock_offset: float = 0.0
     reason: str = ""
     cure: str = ""
@@ -49,15 +48,15 @@ class Existing:
     @property
     def mark(self) -> str:
         """The lab that the machine belongs to, "" for none."""
-        return str(self.sections["texts"][MARK] or "")
+        return (self.facts and self.facts.texts[MARK]) or ""
 
     @property
     def traits(self) -> Traits:
         """A container says so itself; a machine that could not be asked is taken for a full one."""
-        if self.reason or not self.sections["system"]["container"]:
+        if not self.facts or not self.facts.system.container:
             return Traits()
-        status = self.sections["system"]["status"]
-        return Traits(shares_kernel=True, oom_score_restricted=oom_score_restricted(status))
+        restricted = oom_score_restricted(self.facts.system.status)
+        return Traits(shares_kernel=True, oom_score_restricted=restricted)
 
 
 def look(ssh: Ssh, name: str, evidence: Sequence[str], public_key: str) -> Existing:
@@ -68,22 +67,17 @@ def look(ssh: Ssh, name: str, evidence: Sequence[str], public_key: str) -> Exist
     sections = ["system", "disks", "files", "texts"]
     request = {"sections": sections, "files": list(evidence), "owned": [], "texts": [MARK]}
     try:
-        said = ssh.run(
-            name,
-            programs.command(programs.FACTS),
-            seconds=20,
-            stdin=json.dumps(request),
-        )
-        found: dict[str, Any] = json.loads(said)
-        for section, value in found.items():
-            if isinstance(value, dict) and set(value) == {"error"}:
-                return Existing({}, reason=f"{section}: {value['error']}", cure="mend that on the machine")
-        return Existing(found, float(found["system"]["clock"]) - time.time())
-    except (FailedError, DeadlineError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()
-        return Existing(
-            {}, reason=" ".join(line.strip() for line in reason), cure=_cure(str(error), public_key)
-        )
+        found = HostSections(name, ask(ssh, name, request, seconds=20))
+    except (FailedError, DeadlineError) as error:
+        reason = " ".join(line.strip() for line in str(error).splitlines()).strip()
+        return Existing(None, reason=reason, cure=_cure(reason, public_key))
+    try:
+        for section in sections:
+            getattr(found, section)
+    except FailedError as error:
+        reason = error.message.removeprefix(f"{name}: ")
+        return Existing(None, reason=reason, cure="mend that on the machine")
+    return Existing(found, found.system.clock - time.time())
 
 
 def _cure(reason: str, public_key: str) -> str:
@@ -98,19 +92,19 @@ def _cure(reason: str, public_key: str) -> str:
     return SWITCH_ON
 
 
-def judge(name: str, host: Host, lab: str, found: Existing) -> list[Problem]:
+def judge(name: str, host: Host, lab: str, found: Existing) -> list[Blocker]:
     """All reasons why this machine cannot be what the inventory says."""
-    if found.reason:
-        return [Problem(name, found.reason, "SSH with sudo, by our key", found.cure)]
+    if found.facts is None:
+        return [Blocker(name, found.reason, "SSH with sudo, by our key", found.cure)]
     if found.mark not in ("", lab):
         fix = f"invoke destroy of that lab, or remove {MARK} on the machine"
-        return [Problem(name, f"belongs to lab {found.mark}", f"nobody's, or {lab}'s", fix)]
+        return [Blocker(name, f"belongs to lab {found.mark}", f"nobody's, or {lab}'s", fix)]
     return [
-        Problem(f"{name}: {subject}", seen, wanted, fix)
+        Blocker(f"{name}: {subject}", seen, wanted, fix)
         for subject, seen, wanted, fix in (
-            *_nature(name, host, found),
-            *_kernel(host, found),
-            *_size(host, found),
+            *_nature(name, host, found, found.facts),
+            *_kernel(host, found.facts.system, found.traits),
+            *_size(host, found.facts, taken=bool(found.mark)),
         )
     ]
 
@@ -118,54 +112,53 @@ def judge(name: str, host: Host, lab: str, found: Existing) -> list[Problem]:
 Finding = tuple[str, str, str, str]
 
 
-def _nature(name: str, host: Host, found: Existing) -> Iterator[Finding]:
-    system = found.sections["system"]
-    if system["os"] != host.os:
-        yield "operating system", system["os"], host.os, "install that one, or correct os in the inventory"
-    if system["machine"] != MACHINE[host.arch]:
-        yield "architecture", system["machine"], MACHINE[host.arch], "correct arch in the inventory"
-    if system["hostname"] != name:
-        yield "host name", system["hostname"], name, f"hostnamectl set-hostname {name}"
+def _nature(name: str, host: Host, found: Existing, facts: HostSections) -> Iterator[Finding]:
+    system = facts.system
+    if system.os != host.os:
+        yield "operating system", system.os, host.os, "install that one, or correct os in the inventory"
+    if system.machine != MACHINE[host.arch]:
+        yield "architecture", system.machine, MACHINE[host.arch], "correct arch in the inventory"
+    if system.hostname != name:
+        yield "host name", system.hostname, name, f"hostnamectl set-hostname {name}"
     if abs(found.clock_offset) > CLOCK_SECONDS:
         off = f"{found.clock_offset:+.0f} s against ours"
         yield "clock", off, f"within {CLOCK_SECONDS:g} s", "timedatectl set-ntp true"
-    strange = [path for path, file in found.sections["files"].items() if file] if not found.mark else []
+    strange = [path for path, file in facts.files.items() if file] if not found.mark else []
     if strange:
         seen = f"{', '.join(strange)}: a part of something already, and not of this lab"
         yield "use", seen, "a machine without Kubernetes", "kubeadm reset, and remove these files"
 
 
-def _kernel(host: Host, found: Existing) -> Iterator[Finding]:
-    system = found.sections["system"]
-    version = tuple(int(part) for part in re.findall(r"\d+", system["kernel"])[:2])
+def _kernel(host: Host, system: System, traits: Traits) -> Iterator[Finding]:
+    version = tuple(int(part) for part in re.findall(r"\d+", system.kernel)[:2])
     if version < KERNEL:
-        yield "kernel", system["kernel"], f"{'.'.join(map(str, KERNEL))} or newer", "upgrade the machine"
-    if system["page_size"] != PAGE:
+        yield "kernel", system.kernel, f"{'.'.join(map(str, KERNEL))} or newer", "upgrade the machine"
+    if system.page_size != PAGE:
         fix = "boot the kernel with 4 KiB pages (Raspberry Pi OS: kernel=kernel8.img in config.txt)"
-        yield "page size", str(system["page_size"]), str(PAGE), fix
-    if found.traits.shares_kernel:
+        yield "page size", str(system.page_size), str(PAGE), fix
+    if traits.shares_kernel:
         return  # swap and cgroups are those of its host
-    if system["swap"]:
-        yield "swap", system["swap"][0].split()[0], "none", "swapoff --all, and take it out of /etc/fstab"
-    if system["cgroup"] != "cgroup2fs":
-        yield "cgroups", system["cgroup"], "version 2", "boot with systemd.unified_cgroup_hierarchy=1"
-    elif "memory" not in system["controllers"]:
+    if system.swap:
+        yield "swap", system.swap[0].split()[0], "none", "swapoff --all, and take it out of /etc/fstab"
+    if system.cgroup != "cgroup2fs":
+        yield "cgroups", system.cgroup, "version 2", "boot with systemd.unified_cgroup_hierarchy=1"
+    elif "memory" not in system.controllers:
         fix = "add it to the boot options"
-        if host.hardware.startswith("raspberry-pi"):
+        if is_raspberry_pi(host):
             fix = "add cgroup_enable=memory to /boot/firmware/cmdline.txt (invoke seed does), and reboot"
         yield "memory controller", "off", "at work in cgroup v2", fix
 
 
-def _size(host: Host, found: Existing) -> Iterator[Finding]:
-    system, disk = found.sections["system"], found.sections["disks"]["filesystems"]["/"]
-    if system["cpus"] < host.cpus:
-        yield "CPUs", str(system["cpus"]), str(host.cpus), "correct cpus in the inventory"
-    memory = system["memory_kib"] / 2**20
+def _size(host: Host, facts: HostSections, *, taken: bool) -> Iterator[Finding]:
+    system, disk = facts.system, facts.disks.filesystems["/"]
+    if system.cpus < host.cpus:
+        yield "CPUs", str(system.cpus), str(host.cpus), "correct cpus in the inventory"
+    memory = system.memory_kib / 2**20
     if memory < host.memory_gib * SHARE:
         yield "memory", f"{memory:.1f} GiB", f"{host.memory_gib} GiB", "correct memory_gib in the inventory"
-    total = disk["total"] / 2**30
+    total = disk.total / 2**30
     if total < host.disk_gib * SHARE:
         fix = "let / fill its disk (growpart, resize2fs), or correct disk_gib"
         yield "disk", f"{total:.0f} GiB", f"{host.disk_gib} GiB", fix
-    if not found.mark and disk["free"] < FREE_MIB * 2**20:
-        yield "free disk", f"{disk['free'] // 2**20} MiB", f"{FREE_MIB} MiB", "free some space on /"
+    if not taken and disk.free < FREE_MIB * 2**20:
+        yield "free disk", f"{disk.free // 2**20} MiB", f"{FREE_MIB} MiB", "free some space on /"

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from lab.errors import DeadlineError, FailedError, PreflightError
 from lab.inventory.models import Host
-from lab.machines import Leftovers, Machine, Power, Problem, State, Traits
+from lab.machines import Blocker, Leftovers, Machine, Power, State, Traits
 from lab.providers.static.facts import MARK, Existing, judge, look
 from lab.providers.static.power import Ask, on_terminal, switch, switches_on
 from lab.ssh import Ssh
@@ -65,7 +65,7 @@ class StaticProvider:
         except FailedError:
             return Traits()
 
-    def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
+    def preflight(self, machines: Iterable[Machine]) -> list[Blocker]:
         """Every machine is judged, running or not.
 
         Those that no network leads to yet, and those that `prepare` can switch on, are judged there.
@@ -77,7 +77,7 @@ class StaticProvider:
             return []
         return [problem for name in self._hosts if name not in waiting for problem in self._judged(name)]
 
-    def _judged(self, name: str) -> list[Problem]:
+    def _judged(self, name: str) -> list[Blocker]:
         return judge(name, self._hosts[name], self._lab, self._found[name])
 
     def _to_switch_on(self) -> list[str]:
@@ -127,6 +127,10 @@ class StaticProvider:
         """None: the machine's sizes are its owner's."""
         return ()
 
+    def remarks(self, machine: Machine) -> list[Blocker]:  # noqa: ARG002
+        """None: such a machine is where it was made."""
+        return []
+
     def destroy(self, name: str) -> bool:
         """Take our things from the machine, and our mark last; the machine itself stays as it is."""
         state = self.state(name)
@@ -135,7 +139,7 @@ class StaticProvider:
                 f"{name}: does not answer, so nothing can be taken from it",
                 next_step=f"switch it on, then invoke destroy --host {name}",
             )
-        if state is State.FOREIGN or not self._marked(name):
+        if state in (State.FOREIGN, State.ABSENT) or not self._marked(name):
             return False
         self._each([name], lambda one: self._release(self._ssh, one))
         self._each([name], lambda one: self._ssh.run(one, f"rm -f {MARK}", seconds=_SECONDS))
@@ -160,6 +164,8 @@ class StaticProvider:
         return {name: self.state(name) for name in sorted(self._hosts) if self._marked(name)}
 
     def state(self, name: str) -> State:
+        if name not in self._hosts:
+            return State.ABSENT  # a machine that left the file is its owner's again
         try:
             mark = self._mark(name)
         except (FailedError, DeadlineError):

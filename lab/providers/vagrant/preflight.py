@@ -14,9 +14,10 @@ from lab.artifacts.rootfs import debian_key
 from lab.artifacts.toolchain import host_arch
 from lab.errors import PreflightError
 from lab.local import run
-from lab.machines import Machine, Problem
+from lab.machines import Blocker, Machine
 from lab.providers.vagrant import virtualbox as vagrant_virtualbox
 from lab.providers.vagrant.box import added_box, made_of
+from lab.providers.vagrant.commands import VagrantCommands
 from lab.providers.vagrant.config import LXC_BOX, NETWORKS
 from lab.providers.vagrant.virtualbox import RANGES, numbers
 from lab.render.roles import all_packages
@@ -71,9 +72,7 @@ def gather(backend: str, folder: Path, ranges: Path = RANGES) -> LaptopFacts:
     memory = Path("/proc/meminfo").read_text().split("MemAvailable:")[1].split()[0]
     return LaptopFacts(
         vagrant=version.rpartition(" ")[2].strip(),
-        plugins=tuple(re.findall(r"^([\w-]+) \(", _said(["vagrant", "plugin", "list"]), re.M))
-        if there
-        else (),
+        plugins=tuple(item.name for item in VagrantCommands().plugin_list()) if there else (),
         program=any(shutil.which(name, path=SEARCH) for name in PROGRAMS.get(backend, ())),
         ranges=ranges.read_text() if ranges.exists() else None,
         misspelt=ranges.with_name("network.conf").exists(),
@@ -91,10 +90,10 @@ def gather(backend: str, folder: Path, ranges: Path = RANGES) -> LaptopFacts:
     )
 
 
-def judge(facts: LaptopFacts, backend: str, machines: list[Machine]) -> list[Problem]:
+def judge(facts: LaptopFacts, backend: str, machines: list[Machine]) -> list[Blocker]:
     """All reasons why these machines cannot be made here by this backend."""
     if not facts.vagrant:
-        return [Problem("vagrant", "not found", "on the PATH", "apt-get install vagrant")]
+        return [Blocker("vagrant", "not found", "on the PATH", "apt-get install vagrant")]
     problems = _versions(facts, backend)
     if backend == "virtualbox":
         problems += vagrant_virtualbox.fits(facts.vagrant, facts.virtualbox)
@@ -104,41 +103,41 @@ def judge(facts: LaptopFacts, backend: str, machines: list[Machine]) -> list[Pro
         problems += _clash(facts, backend, machines[0].interface.network)
     if backend == "libvirt" and facts.closed:
         fix = f"chmod o+x {facts.closed}, or move the checkout"
-        problems.append(Problem(facts.closed, "closed to others", "a way to the seeds for libvirt", fix))
+        problems.append(Blocker(facts.closed, "closed to others", "a way to the seeds for libvirt", fix))
     if backend != "lxc":
         problems += _full_machines(facts, backend, machines)
     return problems
 
 
-def _versions(facts: LaptopFacts, backend: str) -> list[Problem]:
+def _versions(facts: LaptopFacts, backend: str) -> list[Blocker]:
     version = numbers(facts.vagrant)
     problems = []
     if backend in PROGRAMS and not facts.program:
         names = " or ".join(PROGRAMS[backend])
         fix = f"install {backend} (Debian: apt-get install {PACKAGES[backend]})"
-        problems.append(Problem(backend, f"no {names}", "installed", fix))
+        problems.append(Blocker(backend, f"no {names}", "installed", fix))
     if version < OLDEST:
-        problems.append(Problem("vagrant", facts.vagrant, "2.3 or later", "upgrade Vagrant"))
+        problems.append(Blocker("vagrant", facts.vagrant, "2.3 or later", "upgrade Vagrant"))
     plugin = PLUGINS.get(backend)
     if plugin and plugin not in facts.plugins:
         problems.append(
-            Problem("vagrant plugin", f"no {plugin}", "installed", f"vagrant plugin install {plugin}")
+            Blocker("vagrant plugin", f"no {plugin}", "installed", f"vagrant plugin install {plugin}")
         )
     if backend == "lxc" and version >= LXC_BEFORE:
         rule = "2.3, the last that vagrant-lxc works with"
-        problems.append(Problem("vagrant", facts.vagrant, rule, "use --backend libvirt or virtualbox"))
+        problems.append(Blocker("vagrant", facts.vagrant, rule, "use --backend libvirt or virtualbox"))
     if backend == "lxc" and not facts.box:
         rule = "added, and packed from the root filesystem that machines have now"
-        problems.append(Problem("vagrant box", f"no such {LXC_BOX}", rule, "invoke vagrant.box"))
+        problems.append(Blocker("vagrant box", f"no such {LXC_BOX}", rule, "invoke vagrant.box"))
     return problems
 
 
-def _clash(facts: LaptopFacts, backend: str, lan: IPv4Network) -> list[Problem]:
+def _clash(facts: LaptopFacts, backend: str, lan: IPv4Network) -> list[Blocker]:
     """Networks that the lab's would overlap: both backends refuse to start it beside one of this machine's,
     and a machine with two cards in the same network answers by the wrong one."""
     own, links = NETWORKS[backend], LINKS[backend]
     problems = [
-        Problem(
+        Blocker(
             "network", f"{route} is on {link}", f"{lan} free", f"take another network.lan, or remove {link}"
         )
         for route, link in facts.routes.items()
@@ -146,7 +145,7 @@ def _clash(facts: LaptopFacts, backend: str, lan: IPv4Network) -> list[Problem]:
     ]
     if ip_network(own).overlaps(lan):
         seen = f"{own} is where Vagrant reaches machines of {backend}"
-        problems.append(Problem("network", seen, f"{lan} free", "take another network.lan"))
+        problems.append(Blocker("network", seen, f"{lan} free", "take another network.lan"))
     return problems
 
 
@@ -171,22 +170,22 @@ def _attributes(folder: Path) -> list[str]:
         return []
 
 
-def _full_machines(facts: LaptopFacts, backend: str, machines: list[Machine]) -> list[Problem]:
+def _full_machines(facts: LaptopFacts, backend: str, machines: list[Machine]) -> list[Blocker]:
     problems = []
     need = sum(machine.memory_mib for machine in machines) + MARGIN_MIB
     if machines and facts.memory_mib < need:
         wanted = f"{need} MiB for {len(machines)} machines"
         fix = "lower memory_gib in the inventory, use fewer hosts, or --backend lxc"
-        problems.append(Problem("free memory", f"{facts.memory_mib} MiB", wanted, fix))
+        problems.append(Blocker("free memory", f"{facts.memory_mib} MiB", wanted, fix))
     # a /dev/kvm that opens works, whatever the processor's flags say
     if not facts.virtualisation and not (backend == "libvirt" and facts.driver):
         fix = "switch virtualisation on in the firmware; inside a virtual machine: nested virtualisation"
-        problems.append(Problem("processor", "neither vmx nor svm", "hardware virtualisation", fix))
+        problems.append(Blocker("processor", "neither vmx nor svm", "hardware virtualisation", fix))
     elif facts.program and not facts.driver:
-        problems.append(Problem(str(DRIVERS[backend]), "missing", f"{backend}'s driver", LOADING[backend]))
+        problems.append(Blocker(str(DRIVERS[backend]), "missing", f"{backend}'s driver", LOADING[backend]))
     if not facts.iso:
         problems.append(
-            Problem("ISO writer", "not found", "xorriso or genisoimage", "apt-get install xorriso")
+            Blocker("ISO writer", "not found", "xorriso or genisoimage", "apt-get install xorriso")
         )
     return problems
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import shutil
 import threading
@@ -18,21 +17,17 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from lab import proxies
-from lab.errors import CommandError, FailedError, InputError
-from lab.local import Completed, run
-from lab.machines import Leftovers, Machine, Power, Problem, State, Traits
+from lab.errors import FailedError, InputError
+from lab.local import run
+from lab.machines import Blocker, Leftovers, Machine, Power, State, Traits
 from lab.providers.lxc import preflight as lxc_preflight
 from lab.providers.lxc.config import SYSCTLS
 from lab.providers.lxc.network import LabNetwork
 from lab.providers.vagrant import preflight as vagrant_preflight
-
-log = logging.getLogger("plumbline")
+from lab.providers.vagrant.commands import VagrantCommands
 
 BACKENDS = ("libvirt", "virtualbox", "lxc")
-UP_SECONDS = 900.0
-"""Fetching a box of 500 MB, and a first boot; every other command is a matter of seconds."""
-SECONDS = 180.0
+SEED_SECONDS = 180.0
 FRESH_SECONDS = 60.0
 """How long states are kept unless we change one: a look at them costs two seconds of a processor."""
 CONTAINERS = Path("/var/lib/lxc")
@@ -44,7 +39,7 @@ STATES = {
     "paused": State.PAUSED,
     "frozen": State.PAUSED,
 }
-"""Vagrant's words of its three backends; every other one is a machine that is off."""
+"""Words of the three backends, as python-vagrant gives them; every other one is a machine that is off."""
 
 
 class VagrantProvider:
@@ -67,6 +62,7 @@ class VagrantProvider:
             raise InputError(f"--backend: {backend}: must be one of {', '.join(BACKENDS)}")
         self._folder, self._backend, self._files, self._network = folder, backend, files, network
         self._traits = traits
+        self._commands = VagrantCommands(folder, backend, network)
         self._states: tuple[float, dict[str, State]] | None = None
         self._guard, self._making = threading.Lock(), threading.Lock()
         self._settled: set[str] = set()
@@ -77,7 +73,7 @@ class VagrantProvider:
         restricted = lxc_preflight.oom_score_restricted()
         return replace(self._traits[name], shares_kernel=True, oom_score_restricted=restricted)
 
-    def preflight(self, machines: Iterable[Machine]) -> list[Problem]:
+    def preflight(self, machines: Iterable[Machine]) -> list[Blocker]:
         listed = list(machines)
         facts = vagrant_preflight.gather(self._backend, self._folder)
         problems = vagrant_preflight.judge(facts, self._backend, listed)
@@ -112,26 +108,30 @@ class VagrantProvider:
             return False
         if state is State.ABSENT:
             self._write_seed(machine)
-        with self._turn(machine.name):
-            self._change(
-                "up", machine.name, "--provider", self._backend, "--no-provision", seconds=UP_SECONDS
-            )
+        with self._turn(machine.name), self._change() as commands:
+            commands.up(machine.name, no_provision=True, provider=self._backend)
         return True
 
     def changes(self, machine: Machine) -> tuple[str, ...]:  # noqa: ARG002
         """None: Vagrant gives a machine its sizes when it makes it."""
         return ()
 
+    def remarks(self, machine: Machine) -> list[Blocker]:  # noqa: ARG002
+        """None: such a machine is where it was made."""
+        return []
+
     def destroy(self, name: str) -> bool:
         if self.state(name) is State.ABSENT:
             return False
-        self._change("destroy", "--force", name)
+        with self._change() as commands:
+            commands.destroy(name)
         return True
 
     def clean(self) -> bool:
         there = self._folder.exists()
         if self.machines():
-            self._change("destroy", "--force")
+            with self._change() as commands:
+                commands.destroy()
         for name in ("seeds", "sysctl", ".vagrant"):
             shutil.rmtree(self._folder / name, ignore_errors=True)
         for name in self._files:
@@ -157,14 +157,15 @@ class VagrantProvider:
     def power(self, name: str, action: Power) -> None:
         if action in (Power.PAUSE, Power.RESUME) and self._backend == "lxc":
             raise FailedError(f"{name}: {action.value}: vagrant-lxc cannot do it")
-        if action in (Power.OFF, Power.RESET):
-            self._change("halt", "--force", name)
-        if action in (Power.ON, Power.RESET):
-            self._change("up", name, "--no-provision", seconds=UP_SECONDS)
-        if action is Power.PAUSE:
-            self._change("suspend", name)
-        if action is Power.RESUME:
-            self._change("resume", name)
+        with self._change() as commands:
+            if action in (Power.OFF, Power.RESET):
+                commands.halt(name, force=True)
+            if action in (Power.ON, Power.RESET):
+                commands.up(name, no_provision=True)
+            if action is Power.PAUSE:
+                commands.suspend(name)
+            if action is Power.RESUME:
+                commands.resume(name)
 
     def console(self, name: str) -> str:  # noqa: ARG002  # none of the backends keeps it
         return ""
@@ -198,34 +199,19 @@ class VagrantProvider:
             if not (self._folder / "Vagrantfile").exists():
                 return {}
             if self._states is None or time.monotonic() - self._states[0] > FRESH_SECONDS:
-                said = self._vagrant("status", "--machine-readable", seconds=SECONDS).stdout
-                self._states = (time.monotonic(), parse_states(said))
+                listed = self._commands.status()
+                # lines that concern no machine make an item without a state
+                states = {item.name: STATES.get(item.state, State.OFF) for item in listed if item.state}
+                self._states = (time.monotonic(), states)
             return self._states[1]
 
-    def _change(self, *arguments: str, seconds: float = SECONDS) -> None:
-        done = self._vagrant(*arguments, seconds=seconds)
-        log.debug("vagrant %s: %s", " ".join(arguments), done.stdout)
-        self._states = None
-
-    def _vagrant(self, *arguments: str, seconds: float) -> Completed:
-        """One command of Vagrant in the lab's folder. Raises `CommandError` with the end of its output."""
-        settings = {
-            **proxies.settings(),  # `up` fetches boxes; to machines it talks by SSH alone
-            "VAGRANT_CWD": str(self._folder),
-            "VAGRANT_CHECKPOINT_DISABLE": "1",
-            "VAGRANT_DEFAULT_PROVIDER": self._backend,
-            # 2.3 attaches disks only then; later versions do it always
-            "VAGRANT_EXPERIMENTAL": "disks",
-        }
-        argv = ["env", *(f"{key}={value}" for key, value in settings.items()), "vagrant", *arguments]
-        argv.append("--no-color")
-        done = self._network.command(argv, timeout=seconds, check=False) if self._network else None
-        done = done or run(argv, timeout=seconds, check=False)
-        if done.code:
-            command = f"vagrant {' '.join(arguments)}"
-            said = without_trace(done.stdout + done.stderr)
-            raise CommandError("", command, done.code, said, next_step=f"cd {self._folder}")
-        return done
+    @contextlib.contextmanager
+    def _change(self) -> Iterator[VagrantCommands]:
+        """Commands that change machines: whatever they came to, the states are asked for anew."""
+        try:
+            yield self._commands
+        finally:
+            self._states = None
 
     def _write_seed(self, machine: Machine) -> None:
         """The NoCloud seed as a folder (lxc binds it into the machine) and as a disk (the others)."""
@@ -240,21 +226,5 @@ class VagrantProvider:
             iso = seed.with_suffix(".iso")
             tool = vagrant_preflight.iso_tool()
             argv = [*tool, "-output", str(iso), "-volid", "cidata", "-joliet", "-rock", "-quiet", str(seed)]
-            run(argv, timeout=SECONDS)
+            run(argv, timeout=SEED_SECONDS)
             iso.chmod(0o600)
-
-
-def without_trace(output: str) -> str:
-    """The output of a command without Ruby's stack: a hundred lines that follow the cause."""
-    return "\n".join(line for line in output.splitlines() if not line.startswith("\tfrom "))
-
-
-def parse_states(text: str) -> dict[str, State]:
-    """States from `vagrant status --machine-readable`: lines `time,machine,kind,data`."""
-    found = {}
-    for line in text.splitlines():
-        _time, _, rest = line.partition(",")
-        name, kind, data = [*rest.split(",", 2), "", ""][:3]
-        if kind == "state":
-            found[name] = STATES.get(data, State.OFF)
-    return found

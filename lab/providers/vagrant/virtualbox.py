@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, ip_network
 from pathlib import Path
 
-from lab.machines import Problem
+from lab.machines import Blocker
 
 SINCE: Mapping[tuple[int, ...], tuple[int, ...]] = {(7, 0): (2, 3, 2), (7, 1): (2, 4, 2), (7, 2): (2, 4, 9)}
 """The first Vagrant that takes a VirtualBox (Vagrant's change log; 7.2: hashicorp/vagrant#13709)."""
@@ -21,7 +21,7 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 
-def fits(vagrant: str, virtualbox: str) -> list[Problem]:
+def fits(vagrant: str, virtualbox: str) -> list[Blocker]:
     """A VirtualBox that this Vagrant refuses, told before Vagrant is asked for machines.
 
     A VirtualBox that nobody here knows passes: Vagrant itself refuses it by name.
@@ -30,10 +30,10 @@ def fits(vagrant: str, virtualbox: str) -> list[Problem]:
     if numbers(vagrant) >= since:
         return []
     wanted = f"{'.'.join(map(str, since))} or later beside VirtualBox {virtualbox}"
-    return [Problem("vagrant", vagrant, wanted, "upgrade Vagrant, or use --backend libvirt")]
+    return [Blocker("vagrant", vagrant, wanted, "upgrade Vagrant, or use --backend libvirt")]
 
 
-def allowed(ranges: str | None, addresses: Sequence[IPv4Address], *, misspelt: bool) -> list[Problem]:
+def allowed(ranges: str | None, addresses: Sequence[IPv4Address], *, misspelt: bool) -> list[Blocker]:
     """Addresses that VirtualBox refuses for host-only networks, with the line that allows them (C25).
 
     `ranges` is the text of its file, None without one; `misspelt`: there is a file under a wrong name.
@@ -51,7 +51,7 @@ def allowed(ranges: str | None, addresses: Sequence[IPv4Address], *, misspelt: b
     if ranges is not None and re.search(r"^\s*\d", ranges, re.M):
         seen += f"; {RANGES} has lines without the leading `* `, which count for nothing"
     fix = f"echo '{line}' >> {RANGES}"
-    return [Problem("VirtualBox's host-only ranges", seen, f"allowed in {RANGES}", fix)]
+    return [Blocker("VirtualBox's host-only ranges", seen, f"allowed in {RANGES}", fix)]
 
 
 def _networks(text: str) -> list[str]:

@@ -38,6 +38,7 @@ def defects(lab: Inventory) -> list[Breakage]:
             "sockets:.*Permission denied.*ss",
             damage="chmod a-x /bin/ss",
             repair="chmod a+x /bin/ss",
+            touches=("file /bin/ss",),
         ),
         _blind(
             "no-python",
@@ -47,6 +48,7 @@ def defects(lab: Inventory) -> list[Breakage]:
             "facts program ended with 12[67].*Permission denied",
             damage="chmod a-x $(readlink -f /usr/bin/python3)",
             repair="chmod a+x $(readlink -f /usr/bin/python3)",
+            touches=("file /usr/bin/python3",),
         ),
         _blind(
             "sshd-stopped",
@@ -57,6 +59,7 @@ def defects(lab: Inventory) -> list[Breakage]:
             cuts=True,
             damage=f"{back('systemctl start ssh')} && systemctl stop ssh",
             repair="systemctl start ssh",
+            touches=("unit ssh",),
         ),
         _blind(
             "sudo-refused",
@@ -67,6 +70,7 @@ def defects(lab: Inventory) -> list[Breakage]:
             cuts=True,
             damage=f"{back('chmod 4755 /usr/bin/sudo')} && chmod 0755 /usr/bin/sudo",
             repair="chmod 4755 /usr/bin/sudo",
+            touches=("file /usr/bin/sudo",),
         ),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shlex import quote
+from typing import Any
 
 from lab.inventory.models import Inventory
 from lab.selftest.defect import KEPT, Breakage
@@ -23,7 +24,9 @@ def defects(lab: Inventory) -> list[Breakage]:
         f" | openssl x509 -req -CA {PKI}/etcd/ca.crt -CAkey {PKI}/etcd/ca.key -CAserial {KEPT}/serial"
         f" -CAcreateserial -days 5 -out {KEPT}/short.new 2>/dev/null"
     )
-    names = "subjectAltName=DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,IP:10.96.0.1"
+    endpoint = f"{lab.hosts[third].address}:{lab.kubernetes.api_port}"
+    service = lab.kubernetes.service_subnet[1]  # the API's own
+    names = f"subjectAltName=DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,IP:{service}"
     served = (
         f"mkdir -p {KEPT} && echo {quote(names)} > {KEPT}/names"
         f" && openssl req -new -key {PKI}/apiserver.key -subj /CN=kube-apiserver"
@@ -61,22 +64,23 @@ def defects(lab: Inventory) -> list[Breakage]:
             f"names missing in the certificates served by.*{third}: ",
             at=third,
             alone=True,
-            **_swapped(served, f"{KEPT}/served.new", f"{PKI}/apiserver.crt", settle=True),
+            **_swapped(served, f"{KEPT}/served.new", f"{PKI}/apiserver.crt", served_at=endpoint),
         ),
     ]
 
 
-def _swapped(make: str, new: str, path: str, *, settle: bool = False) -> dict[str, str]:
-    """Damage and repair of a certificate in whose place another is put."""
+def _swapped(make: str, new: str, path: str, *, served_at: str = "") -> dict[str, Any]:
+    """Damage and repair of a certificate in whose place another is put; `served_at` waits for it."""
     kept = f"{KEPT}/{path.replace('/', '_')}"
     # the API server takes a new certificate up by itself, within a second or two
     wait = (
-        " && for i in $(seq 200); do openssl s_client -connect $(hostname -i | cut -d' ' -f1):6443 </dev/null"
+        f" && for i in $(seq 200); do openssl s_client -connect {served_at} </dev/null"
         f" 2>/dev/null | openssl x509 | cmp -s - {path} && exit 0; sleep 0.3; done; exit 1"
-        if settle
+        if served_at
         else ""
     )
     return {
         "damage": f"{make} && cat {path} > {kept}.part && mv {kept}.part {kept} && cat {new} > {path}{wait}",
         "repair": f"test ! -e {kept} || {{ cat {kept} > {path} && rm {kept}; }}",
+        "touches": (f"file {path}",),
     }

@@ -5,11 +5,17 @@ from __future__ import annotations
 from shlex import quote
 
 from lab.cluster.etcd import etcdctl
+from lab.cluster.kubeadm import KUBECTL
+from lab.inventory.addon_sections import pod_interfaces
 from lab.inventory.models import Inventory
+from lab.render.bundle import pins
+from lab.render.firewall import port_of
 from lab.selftest.defect import Breakage, edited, filtered
-from lab.selftest.on_cluster import KUBECTL, kubectl, made, rewritten
+from lab.selftest.on_cluster import kubectl, made, quoted, rewritten
 
 MASTER = "node-role.kubernetes.io/control-plane"
+FOR_PODS = "workers that take pods"
+"""Two are all that a small lab has, so that only one may be closed to pods."""
 LEARNER = "https://192.0.2.9:2380"
 REQUEST = (
     '{"apiVersion":"certificates.k8s.io/v1","kind":"CertificateSigningRequest","metadata":{"name":"defect"},'
@@ -45,7 +51,9 @@ def _nodes(lab: Inventory) -> list[Breakage]:
                 lab,
                 f"taint node {second} {MASTER}:NoSchedule-",
                 f"taint node {second} {MASTER}:NoSchedule --overwrite",
+                f"node/{second}",
             ),
+            listed=True,
         ),
         _breakage(
             "taint-extra",
@@ -57,7 +65,10 @@ def _nodes(lab: Inventory) -> list[Breakage]:
                 lab,
                 f"taint node {worker} defect=:NoSchedule --overwrite",
                 f"taint node {worker} defect- 2>/dev/null || true",
+                f"node/{worker}",
+                FOR_PODS,
             ),
+            listed=True,
         ),
         _breakage(
             "node-cordoned",
@@ -65,7 +76,8 @@ def _nodes(lab: Inventory) -> list[Breakage]:
             "L2-18",
             "",
             f"{other}.*unschedulable",
-            **kubectl(lab, f"cordon {other}", f"uncordon {other}"),
+            **kubectl(lab, f"cordon {other}", f"uncordon {other}", f"node/{other}", FOR_PODS),
+            listed=True,
         ),
         _breakage(
             "role-label-missing",
@@ -73,7 +85,12 @@ def _nodes(lab: Inventory) -> list[Breakage]:
             "L2-01",
             third,
             "label node-role",
-            **kubectl(lab, f"label node {third} {MASTER}-", f"label node {third} {MASTER}= --overwrite"),
+            **kubectl(
+                lab,
+                f"label node {third} {MASTER}-",
+                f"label node {third} {MASTER}= --overwrite",
+                f"node/{third}",
+            ),
         ),
         _breakage(
             "node-left-behind",
@@ -111,6 +128,7 @@ def _etcd(lab: Inventory) -> list[Breakage]:
             at=lab.masters[0],
             damage=etcdctl(f"member add defect --learner --peer-urls={LEARNER}"),
             repair=f'id="{member}"; test -z "$id" || {etcdctl("member remove $id")}',
+            touches=("members of etcd",),
         ),
         _breakage(
             "etcd-flag",
@@ -122,6 +140,7 @@ def _etcd(lab: Inventory) -> list[Breakage]:
             **edited(
                 "etcd-flag", "/etc/kubernetes/manifests/etcd.yaml", "/experimental-initial-corrupt-check/d"
             ),
+            reddens=("P2-03", "P2-04"),
         ),
         _breakage(
             "pending-request",
@@ -132,6 +151,7 @@ def _etcd(lab: Inventory) -> list[Breakage]:
             at=lab.masters[0],
             damage=CSR,
             repair=f"{KUBECTL} delete csr defect --ignore-not-found",
+            touches=("csr/defect",),
         ),
     ]
 
@@ -139,7 +159,7 @@ def _etcd(lab: Inventory) -> list[Breakage]:
 def _add_ons(lab: Inventory) -> list[Breakage]:
     failing = (
         '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"defect"},"spec":{"containers":[{"name":"defect",'
-        f'"image":"registry.k8s.io/pause:3.10","command":["/nothing"]}}],"nodeName":"{lab.workers[0]}",'
+        f'"image":"{pins(lab).images["pause"]}","command":["/nothing"]}}],"nodeName":"{lab.workers[0]}",'
         '"terminationGracePeriodSeconds":0}}'
     )
     return [
@@ -152,6 +172,7 @@ def _add_ons(lab: Inventory) -> list[Breakage]:
             **rewritten(
                 lab, "proxy-mode", "configmap/kube-proxy", "kube-system", r"s|^\( *\)mode: .*|\1mode: ipvs|"
             ),
+            reddens=("P2-04", "P2-07"),
         ),
         _breakage(
             "kubelet-max-pods",
@@ -174,20 +195,25 @@ def _add_ons(lab: Inventory) -> list[Breakage]:
                 "/etc/kubernetes/manifests/kube-controller-manager.yaml",
                 "s/^    - --bind-address=.*/&\\n    - --profiling=false/",
             ),
+            listed=True,
+            reddens=("P2-04",),
         ),
         _breakage(
             "crash-loop",
             "a pod of the platform cannot start",
             "L2-08",
             "",
-            "kube-system/defect",
-            alone=True,
+            # its container is called like it; other defects have pods whose names begin so
+            "kube-system/defect: defect: ",
+            listed=True,
             **made(lab, "pod", "defect", failing, "kube-system"),
         ),
     ]
 
 
 def _network(lab: Inventory) -> list[Breakage]:
+    pods = ", ".join(map(quoted, pod_interfaces(lab)))
+    health = port_of(lab, "kube-proxy's health")
     second, third = lab.masters[1:3]
     return [
         _breakage(
@@ -196,7 +222,8 @@ def _network(lab: Inventory) -> list[Breakage]:
             "L2-02",
             third,
             f"readyz of {third}",
-            **filtered('iifname != "lo" tcp dport 6443 reject with tcp reset'),
+            **filtered(f'iifname != "lo" tcp dport {lab.kubernetes.api_port} reject with tcp reset'),
+            reddens=("L2-17",),
         ),
         _breakage(
             "pods-cut-from-host",
@@ -204,6 +231,6 @@ def _network(lab: Inventory) -> list[Breakage]:
             "L2-11",
             second,
             f"pod on {second} does not reach.*{second}",
-            **filtered('iifname "cni0" tcp dport 10256 reject with tcp reset'),
+            **filtered(f"iifname {{ {pods} }} tcp dport {health} reject with tcp reset"),
         ),
     ]

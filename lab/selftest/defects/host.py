@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from shlex import quote
+from typing import Any
 
 from lab.inventory.models import Inventory
+from lab.render.components import KUBELET_CONFIG
+from lab.render.firewall import port_of
 from lab.selftest.defect import KEPT, Breakage, edited, moved
 
-TABLE = "inet plumbline"
-KUBELET = "/var/lib/kubelet/config.yaml"
-FIREWALL = "/etc/nftables.conf"
 HAPROXY = "echo {} server kube-apiservers/{} | socat - /run/haproxy/admin.sock"
 
 
@@ -36,6 +36,7 @@ def _settings(lab: Inventory) -> list[Breakage]:
             "ip_forward: 0",
             damage="sysctl -q -w net.ipv4.ip_forward=0",
             repair="sysctl -q -w net.ipv4.ip_forward=1",
+            touches=("sysctl net.ipv4.ip_forward",),
         ),
         _host(
             "sysctl-file",
@@ -44,6 +45,7 @@ def _settings(lab: Inventory) -> list[Breakage]:
             first,
             "90-plumbline.conf: digest",
             **edited("sysctl-file", "/etc/sysctl.d/90-plumbline.conf", "s/ip_forward *= *1/ip_forward = 0/"),
+            reddens=("P1-01",),
         ),
         _host(
             "host-name",
@@ -53,6 +55,7 @@ def _settings(lab: Inventory) -> list[Breakage]:
             "seen: localhost",
             damage="hostname localhost",
             repair=f"hostname {other}",
+            touches=("host name",),
         ),
         _host(
             "machine-id-empty",
@@ -72,6 +75,7 @@ def _settings(lab: Inventory) -> list[Breakage]:
             damage=f"mkdir -p {KEPT} && printf '%s\\n' {quote(fake)} > {old} && chmod 755 {old}"
             f" && mount --bind {old} /usr/local/bin/kubectl",
             repair="while umount /usr/local/bin/kubectl 2>/dev/null; do :; done",
+            touches=("file /usr/local/bin/kubectl",),
         ),
         _host(
             "package-on-hold",
@@ -81,6 +85,7 @@ def _settings(lab: Inventory) -> list[Breakage]:
             "socat: hi",
             damage="echo socat hold | dpkg --set-selections",
             repair="echo socat install | dpkg --set-selections",
+            touches=("package socat",),
         ),
         _host(
             "program-mode",
@@ -90,6 +95,7 @@ def _settings(lab: Inventory) -> list[Breakage]:
             "portmap: 0700",
             damage="chmod 700 /opt/cni/bin/portmap",
             repair="chmod 755 /opt/cni/bin/portmap",
+            touches=("file /opt/cni/bin/portmap",),
         ),
         _host(
             "kubelet-cgroup-driver",
@@ -97,7 +103,7 @@ def _settings(lab: Inventory) -> list[Breakage]:
             "L1-15",
             worker,
             "cgroupDriver of the kubelet.*cgroupfs",
-            **edited("kubelet-cgroup-driver", KUBELET, "s/^cgroupDriver:.*/cgroupDriver: cgroupfs/"),
+            **edited("kubelet-cgroup-driver", KUBELET_CONFIG, "s/^cgroupDriver:.*/cgroupDriver: cgroupfs/"),
         ),
         _host(
             "disk-full",
@@ -108,6 +114,7 @@ def _settings(lab: Inventory) -> list[Breakage]:
             damage="mkdir -p /var/lib/etcd && mount -t tmpfs -o size=1m tmpfs /var/lib/etcd"
             " && head -c 1000000 /dev/zero > /var/lib/etcd/full",
             repair="while umount /var/lib/etcd 2>/dev/null; do :; done; rm -d -f /var/lib/etcd",
+            touches=("mount /var/lib/etcd",),
         ),
     ]
 
@@ -125,6 +132,7 @@ def _files(lab: Inventory) -> list[Breakage]:
             **edited(
                 "file-content", "/etc/containerd/config.toml", "s/SystemdCgroup = true/SystemdCgroup = 1/"
             ),
+            listed=True,
         ),
         _host(
             "file-mode",
@@ -134,6 +142,8 @@ def _files(lab: Inventory) -> list[Breakage]:
             "10-plumbline.conf: mode 0644",
             damage="chmod 644 /etc/ssh/sshd_config.d/10-plumbline.conf",
             repair="chmod 600 /etc/ssh/sshd_config.d/10-plumbline.conf",
+            listed=True,
+            touches=("file /etc/ssh/sshd_config.d/10-plumbline.conf",),
         ),
         _host(
             "file-owner",
@@ -143,6 +153,8 @@ def _files(lab: Inventory) -> list[Breakage]:
             "/etc/crictl.yaml: owner nobody",
             damage="chown nobody /etc/crictl.yaml",
             repair="chown root /etc/crictl.yaml",
+            listed=True,
+            touches=("file /etc/crictl.yaml",),
         ),
         _host(
             "file-missing",
@@ -151,6 +163,7 @@ def _files(lab: Inventory) -> list[Breakage]:
             third,
             "/etc/modules-load.d/plumbline.conf: missing",
             **moved("file-missing", "/etc/modules-load.d/plumbline.conf"),
+            listed=True,
         ),
         _host(
             "hosts-file",
@@ -159,6 +172,7 @@ def _files(lab: Inventory) -> list[Breakage]:
             lab.balancer,
             "/etc/hosts: content",
             **edited("hosts-file", "/etc/hosts", "$a 192.0.2.1 master-9"),
+            listed=True,
         ),
         _host(
             "drop-in-missing",
@@ -167,6 +181,7 @@ def _files(lab: Inventory) -> list[Breakage]:
             worker,
             "10-kubeadm.conf: missing",
             **moved("drop-in-missing", "/etc/systemd/system/kubelet.service.d/10-kubeadm.conf"),
+            listed=True,
         ),
         _host(
             "firewall-writable",
@@ -176,36 +191,23 @@ def _files(lab: Inventory) -> list[Breakage]:
             "/etc/nftables.conf: mode 0666",
             damage="chmod 666 /etc/nftables.conf",
             repair="chmod 640 /etc/nftables.conf",
-        ),
-        _host(
-            "resolver-loop",
-            "the resolver is the machine itself, into which CoreDNS would loop",
-            "L1-29",
-            worker,
-            "127.0.0.53",
-            **edited("resolver-loop", "/etc/resolv.conf", "s/^nameserver .*/nameserver 127.0.0.53/"),
-        ),
-        _host(
-            "resolver-empty",
-            "the machine has no name server",
-            "L1-29",
-            other,
-            "name servers.*at least one",
-            **edited("resolver-empty", "/etc/resolv.conf", "/^nameserver/d"),
+            listed=True,
+            touches=("file /etc/nftables.conf",),
         ),
     ]
 
 
-def gone_with_its_port(name: str, pod: str, port: int) -> dict[str, str]:
+def gone_with_its_port(name: str, pod: str, port: int) -> dict[str, Any]:
     """Damage and repair of a static pod whose manifest is taken away, until it no longer listens."""
     commands = moved(name, f"/etc/kubernetes/manifests/{pod}.yaml")
     silent = (
         f"for i in $(seq 300); do ss -Hlnt sport = :{port} | grep -q . || exit 0; sleep 0.1; done; exit 1"
     )
-    return {"damage": f"{commands['damage']} && {silent}", "repair": commands["repair"]}
+    return commands | {"damage": f"{commands['damage']} && {silent}"}
 
 
 def _units(lab: Inventory) -> list[Breakage]:
+    controllers = port_of(lab, "the controller manager")
     second, third = lab.masters[1:3]
     worker, other = lab.workers[:2]
     return [
@@ -217,6 +219,7 @@ def _units(lab: Inventory) -> list[Breakage]:
             "not enabled.*containerd",
             damage="systemctl --quiet disable containerd",
             repair="systemctl --quiet enable containerd",
+            touches=("unit containerd",),
         ),
         _host(
             "kubelet-stopped",
@@ -227,6 +230,7 @@ def _units(lab: Inventory) -> list[Breakage]:
             settles=True,
             damage="systemctl stop kubelet",
             repair="systemctl start kubelet",
+            touches=("unit kubelet",),
         ),
         _host(
             "firewall-unit-stopped",
@@ -237,6 +241,7 @@ def _units(lab: Inventory) -> list[Breakage]:
             settles=True,
             damage="systemctl stop nftables",
             repair="systemctl start nftables",
+            touches=("unit nftables",),
         ),
         _host(
             "haproxy-stopped",
@@ -247,6 +252,7 @@ def _units(lab: Inventory) -> list[Breakage]:
             settles=True,
             damage="systemctl stop haproxy",
             repair="systemctl start haproxy",
+            touches=("unit haproxy",),
         ),
         _host(
             "containerd-stopped",
@@ -257,14 +263,15 @@ def _units(lab: Inventory) -> list[Breakage]:
             settles=True,
             damage="systemctl stop containerd",
             repair="systemctl start containerd kubelet",
+            touches=("unit containerd",),
         ),
         _host(
             "controller-manager-gone",
             "the manifest of a static pod was taken away",
             "L1-16",
             third,
-            "10257/tcp",
+            f"{controllers}/tcp",
             settles=True,
-            **gone_with_its_port("controller-manager-gone", "kube-controller-manager", 10257),
+            **gone_with_its_port("controller-manager-gone", "kube-controller-manager", controllers),
         ),
     ]

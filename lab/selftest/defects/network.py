@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from shlex import quote
+
+from lab.checks.balancer import SOCKET
 from lab.inventory.models import Inventory
+from lab.inventory.rules.ports import NODE_PORTS
+from lab.render.firewall import FILE, TABLE, port_of
 from lab.selftest.defect import Breakage, served
 
-TABLE = "inet plumbline"
-FIREWALL = "/etc/nftables.conf"
-HAPROXY = "echo {} server kube-apiservers/{} | socat - /run/haproxy/admin.sock"
+NODE_PORT = NODE_PORTS[80]
+RULES = f"table {TABLE}"
+HAPROXY = f"echo {{}} server kube-apiservers/{{}} | socat - {SOCKET}"
 
 
 def defects(lab: Inventory) -> list[Breakage]:
     """All of them, for the hosts of a lab."""
-    return [*_firewall(lab), *_network(lab), *_balancer(lab)]
+    return [*_firewall(lab), *_network(lab), *_balancer(lab), _proxying(lab)]
 
 
 def _host(name: str, title: str, row: str, host: str, says: str, **fields: object) -> Breakage:
@@ -22,89 +28,100 @@ def _host(name: str, title: str, row: str, host: str, says: str, **fields: objec
 def _firewall(lab: Inventory) -> list[Breakage]:
     first, second, third = lab.masters[:3]
     worker = lab.workers[0]
-    load = f"nft -f {FIREWALL}"
-    handle = f"nft -a list chain {TABLE} input | sed -n '/dport 7472/s/.*handle //p'"
+    load = f"nft -f {FILE}"
+    metrics, etcd = port_of(lab, "MetalLB's metrics"), port_of(lab, "etcd")
+    handle = f"nft -a list chain {TABLE} input | sed -n '/dport {metrics}/s/.*handle //p'"
     return [
         _host(
             "firewall-off",
             "the firewall's table is not loaded",
             "L1-20",
             lab.balancer,
-            "table inet plumbline.*loaded",
+            f"table {TABLE}.*loaded",
             damage=f"nft delete table {TABLE}",
             repair=load,
+            touches=(RULES,),
         ),
         _host(
             "firewall-open",
             "a rule by hand lets everybody at etcd's port",
             "L1-20",
             worker,
-            "rules",
-            damage=f"nft insert rule {TABLE} input tcp dport 2379 accept",
+            rf"rules of the firewall.*\+ tcp dport {etcd} accept",
+            damage=f"nft insert rule {TABLE} input tcp dport {etcd} accept",
             repair=load,
+            touches=(RULES,),
         ),
         _host(
             "firewall-rule-missing",
             "a rule is missing",
             "L1-20",
             first,
-            "rules",
+            rf"rules of the firewall.*- .*dport.*{metrics}",
             damage=f"nft delete rule {TABLE} input handle $({handle})",
             repair=load,
+            touches=(RULES,),
         ),
         _host(
             "firewall-policy",
             "what no rule names is let in",
             "L1-20",
             second,
-            "rules",
+            r"rules of the firewall.*- .*policy drop.*\+ .*policy accept",
             damage=f"nft chain {TABLE} input '{{ policy accept ; }}'",
             repair=load,
+            touches=(RULES,),
         ),
         _host(
             "firewall-wider-set",
             "a stranger's address counts as a master's",
             "L1-20",
             third,
-            "rules",
+            r"rules of the firewall.*\+ .*192\.0\.2\.7",
             damage=f"nft add element {TABLE} masters '{{ 192.0.2.7 }}'",
             repair=load,
+            touches=(RULES,),
         ),
     ]
 
 
 def _network(lab: Inventory) -> list[Breakage]:
     worker, other = lab.workers[:2]
+    read_only, etcd = port_of(lab, "the kubelet's read-only port"), port_of(lab, "etcd")
     return [
         _host(
             "read-only-port",
             "something listens on the kubelet's read-only port",
             "L1-18",
             other,
-            "10255/tcp",
-            **served("read-only-port", 10255),
+            f"{read_only}/tcp",
+            **served("read-only-port", read_only),
         ),
         _host(
             "etcd-on-a-worker",
             "a worker listens on etcd's port",
             "L1-18",
             worker,
-            "2379/tcp",
-            **served("etcd-on-a-worker", 2379),
+            f"{etcd}/tcp",
+            **served("etcd-on-a-worker", etcd),
         ),
         _host(
             "node-port-taken",
             "a program of the machine sits on a NodePort",
             "L1-17",
             worker,
-            r"30080 \(socat\)",
-            **served("node-port-taken", 30080),
+            rf"{NODE_PORT} \(socat\)",
+            **served("node-port-taken", NODE_PORT),
         ),
     ]
 
 
 def _balancer(lab: Inventory) -> list[Breakage]:
     name = lab.masters[2]
+    port = lab.kubernetes.api_port
+    own, other = (lab.hosts[master].address for master in (name, lab.masters[0]))
+    moved = f"set server kube-apiservers/{name} addr {{}} port {port}"
+    server = f"server {name} of HAProxy"
     return [
         _host(
             "balancer-lost-a-server",
@@ -114,6 +131,19 @@ def _balancer(lab: Inventory) -> list[Breakage]:
             f"servers of HAProxy.*{name}: MAINT",
             damage=HAPROXY.format("disable", name),
             repair=HAPROXY.format("enable", name),
+            touches=(server,),
+            listed=True,
+        ),
+        _host(
+            "haproxy-old-address",
+            "HAProxy runs with an address of a server that its file no longer has",
+            "L1-27",
+            lab.balancer,
+            rf"addresses of HAProxy's servers.*seen:.*{name}: {re.escape(str(other))}:{port}",
+            damage=f"echo {quote(moved.format(other))} | socat - {SOCKET}",
+            repair=f"echo {quote(moved.format(own))} | socat - {SOCKET}",
+            touches=(server,),
+            listed=True,
         ),
         _host(
             "balancer-socket-open",
@@ -123,5 +153,31 @@ def _balancer(lab: Inventory) -> list[Breakage]:
             "mode of /run/haproxy/admin.sock",
             damage="chmod 666 /run/haproxy/admin.sock",
             repair="chmod 660 /run/haproxy/admin.sock",
+            touches=(f"file {SOCKET}",),
+            listed=True,
         ),
     ]
+
+
+def _proxying(lab: Inventory) -> Breakage:
+    """Rules of the mode that the lab has not, in a chain to which nothing leads."""
+    service, chain = lab.kubernetes.service_subnet[1], "PLUMBLINE-DEFECT"
+    if lab.kubernetes.proxy_mode == "iptables":
+        rules = f"table ip kube-proxy {{\n chain defect {{\n  ip daddr {service} return\n }}\n}}\n"
+        damage = f"printf %s {quote(rules)} | nft -f -"
+        repair = "nft delete table ip kube-proxy 2>/dev/null || true"
+    else:
+        nat = "iptables -t nat"
+        damage = f"{nat} -N {chain} && {nat} -A {chain} -d {service} -j RETURN"
+        repair = f"{{ {nat} -F {chain} && {nat} -X {chain}; }} 2>/dev/null || true"
+    return Breakage(
+        name="proxy-rules-of-another-mode",
+        title="rules of kube-proxy's other mode were left behind",
+        layer="services",
+        row="P3-20",
+        host=lab.workers[0],
+        says="modes whose rules lead to the API's service: expected .* alone.*iptables, nftables",
+        damage=damage,
+        repair=repair,
+        touches=(RULES,),
+    )

@@ -21,6 +21,8 @@ def defects(lab: Inventory) -> list[Breakage]:
             at=second,
             says=f"node-monitor-grace-period: the cluster has 77s.*{second}",
             settles=True,
+            listed=True,
+            reddens=("P2-03",),
             **edited(
                 "reaction-mixed",
                 f"{MANIFESTS}/kube-controller-manager.yaml",
@@ -36,6 +38,7 @@ def defects(lab: Inventory) -> list[Breakage]:
             says="manifests of static pods.*kube-scheduler-copy",
             alone=True,
             settles=True,
+            touches=(f"file {copy}",),
             damage=f"cp {MANIFESTS}/kube-scheduler.yaml {copy}",
             repair=f"rm -f {copy}",
         ),

@@ -145,6 +145,8 @@ class Api:
         held = self.world.nodes.get(node)
         if held is not None and held.down:
             raise ApiError(595, "No route to host")
+        if node in self.world.other_names:
+            raise ApiError(596, "error:0A000086:SSL routines::certificate verify failed")
 
     def _check(self, permission: Permission, caller: Caller, given: Mapping[str, str]) -> None:
         """Raise `ApiError` 403 for a permission that is missing."""

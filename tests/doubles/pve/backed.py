@@ -73,8 +73,7 @@ def backed(folder: Path, router: IPv4Interface, nodes: tuple[str, ...]) -> Itera
     try:
         world = World(backing=backing, task_seconds=0.2)
         secret = furnish(world, nodes)
-        world.snippets["local"] = folder / "snippets"
-        world.snippets["local"].mkdir()
+        world.put_snippets("local", folder / "snippets")
         with _serve_inside(backing, world, folder) as server:
             yield Backed(Double(world, server, secret), backing)
     finally:

@@ -138,32 +138,47 @@ def _memory(call: Call, node: str) -> int:
 def node_status(call: Call) -> dict[str, Any]:
     node = call.node
     used, told = _memory(call, node.name), VERSIONS[call.world.major]
+    memory = {"total": node.memory, "used": used, "free": node.memory - used - node.cache}
+    # version 9 tells what the kernel calls available (pve-common, ProcFSTools.pm)
+    memory |= {"available": node.memory - used} if call.world.major >= 9 else {}
     return {
         "pveversion": f"pve-manager/{told['version']}/{told['repoid']}",
         "cpuinfo": {"cpus": node.cpus, "cores": node.cpus, "sockets": 1},
-        "memory": {"total": node.memory, "used": used, "free": node.memory - used},
+        "memory": memory,
         "uptime": 1_000_000,
     }
 
 
 @answers("GET /nodes/{node}/network")
 def network(call: Call) -> list[dict[str, Any]]:
-    """Bridges the caller may use, and the card under them."""
+    """Bridges the caller may use, and the card under them; with `any_bridge`, VNets as well."""
     kind = call.arguments.get("type")
-    found = [
+    found: list[dict[str, Any]] = [
         {"iface": name, "type": "bridge", "active": 1, "autostart": 1}
         | ({"bridge_vlan_aware": 1} if aware else {})
         for name, aware in call.node.bridges.items()
-        if call.allows(f"/sdn/zones/localnetwork/{name}", "SDN.Audit", "SDN.Use", any_of=True)
-        or call.allows(f"/nodes/{call.node.name}", "Sys.Audit")
+        if _sees(call, "localnetwork", name)
     ]
+    if kind == "any_bridge":
+        found += [
+            {"iface": name, "type": "vnet", "active": "1", "vlanaware": int(vnet.vlan_aware)}
+            for name, vnet in call.world.vnets.items()
+            if vnet.on(call.node.name) and _sees(call, vnet.zone, name)
+        ]
     found += [{"iface": "eno1", "type": "eth", "active": 1, "exists": 1}] if kind in (None, "eth") else []
     bridges = ("bridge", "any_bridge", "any_local_bridge")
     return [
         line
         for line in found
-        if kind is None or line["type"] == kind or (line["type"], kind in bridges) == ("bridge", True)
+        if kind is None or line["type"] == kind or (line["type"] in ("bridge", "vnet") and kind in bridges)
     ]
+
+
+def _sees(call: Call, zone: str, bridge: str) -> bool:
+    """Whether the caller sees a bridge: by a right on it, or on one of its VLANs (check_sdn_bridge)."""
+    path = f"/sdn/zones/{zone}/{bridge}"
+    below = {entry.path for entry in call.world.access.acl if entry.path.startswith(f"{path}/")}
+    return any(call.allows(place, "SDN.Audit", "SDN.Use", any_of=True) for place in (path, *below))
 
 
 @answers("GET /nodes/{node}/network/{iface}")

@@ -47,7 +47,7 @@ class Double:
 
     @property
     def snippets(self) -> Path:
-        """The folder of snippets of the storage `local`."""
+        """The snippets of the storage `local`: in here, each node has a folder of its own."""
         return self.world.snippets["local"]
 
     @property
@@ -95,9 +95,8 @@ def running(
 ) -> Iterator[Double]:
     """A double for as long as the caller iterates."""
     world = World(major=major, clock=clock, backing=backing, task_seconds=task_seconds)
-    world.snippets["local"] = folder / "snippets"
-    world.snippets["local"].mkdir(exist_ok=True)
     secret = furnish(world, nodes)
+    world.put_snippets("local", folder / "snippets")
     with Server(world, folder, host) as server:
         yield Double(world, server, secret)
 

@@ -40,15 +40,18 @@ def check_rights(call: Call, keys: Iterable[str]) -> None:
             raise ApiError(500, f"only root can set '{key}' config")
         else:
             call.require_vm(contract.PRIVILEGES[family(key)])
-    _check_bridges(call)
+            if key == "startup":  # it changes what the host does (qemu-server, API2/Qemu.pm)
+                call.require("/", "Sys.Modify")
+    check_bridges(call, call.arguments)
 
 
-def _check_bridges(call: Call) -> None:
-    for key, value in call.arguments.items():
+def check_bridges(call: Call, options: Mapping[str, Any]) -> None:
+    """Whether the caller may use the bridges and VNets of network cards: of new ones, and of a source's."""
+    for key, value in options.items():
         if family(key) == "net[n]":
             words = property_string(value, contract.NET_KEYS)
             if "bridge" in words:
-                zone = f"/sdn/zones/localnetwork/{words['bridge']}"
+                zone = f"/sdn/zones/{call.world.zone_of(words['bridge'])}/{words['bridge']}"
                 call.require(f"{zone}/{words['tag']}" if "tag" in words else zone, "SDN.Use")
 
 

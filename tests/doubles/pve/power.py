@@ -44,14 +44,17 @@ def prepare(world: World, vm: Vm) -> None:
     """Bridges, disks and cloud-init drive of a VM that is about to start. Raises `TaskError`."""
     node = world.nodes[vm.node]
     for key, value in vm.config.items():
-        bridge = property_string(value, NET_KEYS).get("bridge", "") if key.startswith("net") else ""
-        if bridge and bridge not in node.bridges:
+        words = property_string(value, NET_KEYS) if key.startswith("net") else {}
+        bridge, vnet = words.get("bridge", ""), world.vnets.get(words.get("bridge", ""))
+        if bridge and bridge not in node.bridges and not (vnet and vnet.on(node.name)):
             raise TaskError(f"bridge '{bridge}' does not exist")
+        if vnet and "tag" in words and not vnet.vlan_aware:
+            raise TaskError(f"vm vlans are not allowed on vnet {bridge}")
     for words in vm.drives().values():
         if words["file"] not in ("none", "cdrom") and world.volume(vm.node, words["file"]) is None:
             raise TaskError(f"volume '{words['file']}' does not exist")
     if has_drive(vm):
-        vm.seed = cloudinit.seed(vm.vmid, node, vm.config, world.snippets)
+        vm.seed = cloudinit.seed(vm.vmid, node, vm.config, world.snippets_on(node.name))
 
 
 def has_drive(vm: Vm) -> bool:
@@ -82,6 +85,25 @@ def switch_off(world: World, vm: Vm) -> None:
     vm.status, vm.paused, vm.running = "stopped", False, {}
     vm.apply_pending()
     world.changed("vm stopped", vm.vmid)
+
+
+def take_over(world: World, node: str) -> None:
+    """A node dies, and the HA manager starts what it managed there on another one.
+
+    There are only disks that this one sees, or has a replica of, and only its own snippets.
+    """
+    world.nodes[node].down = True
+    target = next(name for name, other in world.nodes.items() if not other.down)
+    for vm in [vm for vm in world.vms.values() if vm.node == node]:
+        switch_off(world, vm)
+        if f"vm:{vm.vmid}" not in world.ha_resources:
+            continue
+        for storage in world.storages.values():
+            if storage.kind == "zfspool":
+                replicas = {volid: item for volid, item in storage.on(node).items() if item.vmid == vm.vmid}
+                storage.on(target).update(replicas)
+        vm.node = target
+        begin_start(world, vm, MANAGER)
 
 
 def follow(world: World, vm: Vm, state: str) -> None:

@@ -49,6 +49,7 @@ def clone(call: Call) -> str:
     if pool and pool not in world.pools:
         raise ApiError(500, f"pool '{pool}' does not exist")
     _check_disks(call, source, full, storage)
+    options.check_bridges(call, source.config)
     source.unlocked()
     target = _target(call, source, storage)
     if newid in world.vms:

@@ -177,7 +177,7 @@ def regenerate(call: Call) -> None:
     if not has_drive(vm):
         raise ApiError(500, "no cloud-init drive found")
     try:
-        vm.seed = cloudinit.seed(vm.vmid, call.node, vm.config, call.world.snippets)
+        vm.seed = cloudinit.seed(vm.vmid, call.node, vm.config, call.world.snippets_on(call.node.name))
     except TaskError as error:
         raise ApiError(500, str(error)) from error
     call.world.changed("cloud-init written", vm.vmid)
@@ -189,7 +189,7 @@ def dump(call: Call) -> str:
     vm = call.vm
     kinds = {"user": "user-data", "network": "network-config", "meta": "meta-data"}
     try:
-        files = cloudinit.seed(vm.vmid, call.node, vm.config, call.world.snippets)
+        files = cloudinit.seed(vm.vmid, call.node, vm.config, call.world.snippets_on(call.node.name))
     except TaskError as error:
         raise ApiError(500, str(error)) from error
     return files[kinds[str(call.arguments["type"])]]

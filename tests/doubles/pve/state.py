@@ -89,6 +89,20 @@ class Node:
     nameservers: tuple[str, ...] = ("192.0.2.53",)
     search: str = "example.test"
     down: bool = False
+    cache: int = 0
+    """Bytes of memory that the kernel's caches hold and give back when they are wanted."""
+
+
+@dataclass
+class Vnet:
+    """A VNet of an SDN zone: to machines a bridge, on all nodes or on the zone's `nodes`."""
+
+    zone: str
+    vlan_aware: bool = False
+    nodes: tuple[str, ...] = ()
+
+    def on(self, node: str) -> bool:
+        return not self.nodes or node in self.nodes
 
 
 @dataclass

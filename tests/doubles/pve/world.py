@@ -14,7 +14,7 @@ from tests.doubles.pve.backing import Backing, Simulated
 from tests.doubles.pve.clock import Clock, RealClock
 from tests.doubles.pve.faults import Faults
 from tests.doubles.pve.journal import Journal
-from tests.doubles.pve.state import Node, Pool, Storage, Vm, Volume
+from tests.doubles.pve.state import Node, Pool, Storage, Vm, Vnet, Volume
 from tests.doubles.pve.tasks import Task, Tasks
 
 VERSIONS = {
@@ -62,12 +62,45 @@ class World:
         """How often a node tells the cluster what its VMs do (pvestatd); the cluster's list is that old."""
         self.broadcast: dict[int, dict[str, Any]] = {}
         self.broadcast_at = 0.0
+        self.vnets: dict[str, Vnet] = {}
+        self.other_names: set[str] = set()
+        """Names that resolve and are no node's: a node asks there, and does not trust who answers."""
         self.snippets: dict[str, Path] = {}
-        """Folder of the snippets of a storage, by the storage's name; no API call can put a file there."""
+        """Snippets of a storage, by its name; no API call can put a file there. In here is a folder for each
+        node, which only this node reads; on a shared storage, the files themselves."""
 
     def changed(self, what: str, whose: object) -> None:
         """Note a change in the journal."""
         self.journal.changed(self.clock.now(), what, str(whose))
+
+    def put_snippets(self, storage: str, folder: Path) -> None:
+        """Keep a storage's snippets below this folder, from here on; each node's own is made."""
+        self.snippets[storage] = folder
+        for node in self.nodes:
+            (folder / node).mkdir(parents=True, exist_ok=True)
+
+    def snippets_on(self, node: str) -> dict[str, Path]:
+        """The folders of snippets that a node reads, by storage."""
+        return {
+            name: folder if self.storages[name].shared else folder / node
+            for name, folder in self.snippets.items()
+        }
+
+    def zone_of(self, bridge: str) -> str:
+        """The SDN zone whose rights count for a bridge or VNet (pve-guest-common, check_vnet_access)."""
+        return self.vnets[bridge].zone if bridge in self.vnets else "localnetwork"
+
+    def move(self, vm: Vm, node: str) -> None:
+        """A VM is on another node, as after a migration: with its disks, without its snippets."""
+        for storage in self.storages.values():
+            if not storage.shared:
+                held = storage.on(vm.node)
+                own = {volid: volume for volid, volume in held.items() if volume.vmid == vm.vmid}
+                storage.on(node).update(own)
+                for volid in own:
+                    del held[volid]
+        vm.node = node
+        self.changed("vm moved", f"{vm.vmid} {node}")
 
     def volume(self, node: str, volid: str) -> Volume | None:
         """The volume of that id as a node sees it."""

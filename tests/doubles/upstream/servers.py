@@ -25,6 +25,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from lab.waits import NotYet, wait_for
+from tests.doubles.ports import free_port
 from tests.doubles.upstream.keys import SERVICE, Keys
 
 PIECE = 1 << 18
@@ -338,11 +339,3 @@ def running(storage: Path, port: int, more: dict[str, object]) -> Iterator[None]
             yield
         finally:
             process.terminate()
-
-
-def free_port() -> int:
-    """A port that nobody had a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

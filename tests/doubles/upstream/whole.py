@@ -18,15 +18,15 @@ from urllib.parse import urlsplit
 import yaml
 
 from lab.artifacts.choice import source_of
+from lab.artifacts.images import StoredImage
 from lab.artifacts.rootfs import debian_key
-from lab.artifacts.sources.modules import IMAGE_TAR
 from lab.artifacts.store import Key, Store
 from lab.artifacts.toolchain import host_arch
 from lab.artifacts.wanted import wanted
 from lab.catalogue.catalogue import Selection
 from lab.catalogue.load import files as catalogues
 from lab.catalogue.load import load_catalogue
-from lab.catalogue.model import Download, File, Image, Programs
+from lab.catalogue.model import Download, Image, Programs, SingleFile
 from lab.inventory import load
 from lab.render.roles import all_packages
 from tests.doubles.upstream.publish import DOCKER, OCI, Publisher
@@ -49,7 +49,7 @@ def real_names() -> dict[str, list[str]]:
     for component in selected().components.values():
         if isinstance(component, Image):
             registries |= {component.reference.partition("/")[0]} if component.upstream else set()
-        elif isinstance(component, File):
+        elif isinstance(component, SingleFile):
             files |= {str(urlsplit(component.url).hostname)}
         else:
             files |= {str(urlsplit(one.url).hostname) for one in component.upstream.values()}
@@ -66,15 +66,13 @@ def publish(upstream: Upstream, store: Store) -> dict[Path, str]:
     built = source_of("modules", store, selection, host_arch(), print)
     parts = {path: yaml.safe_load(path.read_text()) for path in catalogues()}
     data = {name: one for part in parts.values() for name, one in part["components"].items()}
-    scratch = upstream.folder / "scratch"
-    scratch.mkdir()
     with upstream.publishing() as address, ThreadPoolExecutor(os.cpu_count()) as pool:
         publisher = Publisher(address, upstream.folder / "packed")
         pinned = {}
         forms = itertools.cycle(FORMS)
         for item, component in selection.components.items():
             paths = store.paths(built.make(item))
-            if isinstance(component, File):
+            if isinstance(component, SingleFile):
                 [path] = paths.values()
                 link(path, served(upstream, component.filled(component.url)))
                 continue
@@ -87,8 +85,8 @@ def publish(upstream: Upstream, store: Store) -> dict[Path, str]:
                 for name, digests in sums.items():
                     own["sha256"][name] = {arch: one.result() for arch, one in digests.items()}
             elif component.upstream:
-                tar = paths[IMAGE_TAR]
-                pinned[item] = pool.submit(_image, publisher, component, tar, scratch, next(forms))
+                built_image = StoredImage.of(component.tagged, paths)
+                pinned[item] = pool.submit(_image, publisher, built_image, next(forms))
         for item, digest in pinned.items():
             own = data[item.name]["versions"][item.version]
             own.pop("unpinned", None)
@@ -142,30 +140,15 @@ def _another(target: Path) -> None:
     target.chmod(0o755)
 
 
-def _image(
-    publisher: Publisher, image: Image, tar: Path, scratch: Path, form: tuple[Mapping[str, str], str]
-) -> str:
+def _image(publisher: Publisher, image: StoredImage, form: tuple[Mapping[str, str], str]) -> str:
     """Publish an image for both architectures; gives the digest of its index."""
-    folder = scratch / tar.name  # the file's name in the store is its sha256
-    folder.mkdir()
-    with tarfile.open(tar) as packed:
-        packed.extractall(folder, filter="data")
-    [manifest] = json.loads((folder / "manifest.json").read_text())
-    config = json.loads((folder / manifest["Config"]).read_text())
-    layers = [_kept(folder / layer, scratch) for layer in manifest["Layers"]]
+    config = json.loads(image.config.read_bytes())
     configs = {arch: {**config, "architecture": arch} for arch in ARCHES}
-    host, _, rest = image.tagged.partition("/")
+    host, _, rest = image.reference.partition("/")
     assert host in real_names()["registry"] or host == "docker.io"
     repository, _, tag = rest.rpartition(":")
     types, packing = form
-    return publisher.image(repository, tag, layers, configs, types=types, packing=packing)
-
-
-def _kept(layer: Path, scratch: Path) -> Path:
-    """One path for each layer, since several images share one."""
-    target = scratch / f"{layer.parent.name}.tar"
-    layer.replace(target)
-    return target
+    return publisher.image(repository, tag, image.layers, configs, types=types, packing=packing)
 
 
 def link(source: Path, target: Path) -> None:

@@ -106,6 +106,8 @@ def test_what_it_renders_needs_nobody(site: Site) -> None:
 
 @pytest.mark.long
 def test_a_lab_is_built_from_it(site: Site) -> None:
+    taken = site.invoke("artifacts.bundle", "--from", str(site.bundle))
+    assert taken.code == 0, taken.output
     try:
         done = site.invoke("build", "-i", str(site.inventory))
         assert done.code == 0, done.output

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.artifacts.choice import BINFMT
+from lab.artifacts.images import StoredImage
 from lab.artifacts.provide import foreign_stock
 from lab.artifacts.stock import Stock
 from lab.artifacts.wanted import wanted
@@ -60,34 +61,17 @@ def machine_of(header: bytes) -> int | None:
     return int.from_bytes(header[18:20], "little") if header[:4] == b"\x7fELF" else None
 
 
-def programs_in(image: Path) -> dict[str, int]:
+def programs_in(image: StoredImage) -> dict[str, int]:
     """ELF files of an image, all layers together: path -> the processor it is for."""
     machines = {}
-    with tarfile.open(image) as tar:
-        for member in tar:
-            if not member.name.endswith("/layer.tar"):
-                continue
-            with tarfile.open(fileobj=tar.extractfile(member), mode="r|") as layer:
-                for item in layer:
-                    content = layer.extractfile(item) if item.isfile() else None
-                    machine = machine_of(content.read(20)) if content else None
-                    if machine is not None:
-                        machines["/" + item.name.removeprefix("./")] = machine
+    for path in image.layers:
+        with tarfile.open(path) as layer:
+            for item in layer:
+                content = layer.extractfile(item) if item.isfile() else None
+                machine = machine_of(content.read(20)) if content else None
+                if machine is not None:
+                    machines["/" + item.name.removeprefix("./")] = machine
     return machines
-
-
-def config_of(image: Path) -> dict[str, object]:
-    """The configuration of an image."""
-    with tarfile.open(image) as tar:
-        [manifest] = json.loads(read(tar, "manifest.json"))
-        config: dict[str, object] = json.loads(read(tar, manifest["Config"]))
-    return config
-
-
-def read(tar: tarfile.TarFile, name: str) -> bytes:
-    content = tar.extractfile(name)
-    assert content
-    return content.read()
 
 
 @pytest.mark.long
@@ -101,10 +85,10 @@ def test_every_program_is_for_the_pis_processor(stock: Stock) -> None:
 @pytest.mark.long
 def test_every_image_is_for_the_pis_processor(stock: Stock) -> None:
     assert set(stock.images) == {image.tagged for _, image in SELECTION.images()}
-    for reference, tar in stock.images.items():
-        config = config_of(tar)
+    for reference, stored in stock.images.items():
+        config = json.loads(stored.config.read_bytes())
         assert (config["architecture"], config["os"]) == ("arm64", "linux"), reference
-        machines = programs_in(tar)
+        machines = programs_in(stored)
         assert set(machines.values()) == {EM_AARCH64}, reference
         [image] = [one for _, one in SELECTION.images() if one.tagged == reference]
         assert image.modules

@@ -170,6 +170,21 @@ def test_an_authority_that_is_not_trusted(
     assert site.asked == []
 
 
+@pytest.mark.parametrize("content", [b"", b"no certificate", b"-----BEGIN CERTIFICATE-----\nMIIB"])
+@pytest.mark.parametrize("proxied", [False, True])
+def test_a_file_of_authorities_that_holds_none(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, proxied: bool
+) -> None:
+    (tmp_path / "authorities").write_bytes(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authorities"))
+    if proxied:
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+        monkeypatch.setenv("NO_PROXY", "localhost")
+    with pytest.raises(FailedError, match=r"SSL_CERT_FILE, .* names a file without certificates") as raised:
+        fetch(f"{site.url}/file", site.put("/file", CONTENT), tmp_path / "file", say=quiet)
+    assert "tries" not in raised.value.message
+
+
 @pytest.mark.parametrize("days", [-365, 365])
 def test_a_clock_that_is_a_year_off(upstream: Upstream, tmp_path: Path, days: int) -> None:
     """Whichever side is wrong, what is seen is a certificate that is not valid today."""

@@ -94,7 +94,8 @@ class Apart:
         """Whether any process has /proc of a tree in the making among its mounts."""
         if process.poll() is not None:
             raise AssertionError("the run ended before anything was mounted")
-        tree = re.compile(rf" {re.escape(str(self.cache))}/work/\S+/tree/proc ")
+        making = re.escape(str(self.cache / "work"))
+        tree = re.compile(rf" {making}/\S+/tree/proc ")
         for table in Path("/proc").glob("[0-9]*/mountinfo"):
             with suppress(OSError):  # it has just ended
                 if tree.search(table.read_text()):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,12 +15,11 @@ from lab.artifacts.choice import source_of
 from lab.artifacts.containerd_root import (
     DATABASES,
     _containerd,
-    clone_containerd_root,
     containerd_root,
     containerd_root_key,
 )
-from lab.artifacts.digests import file_digest
-from lab.artifacts.images import encode, image_config, layer_of_programs, write_image
+from lab.artifacts.digests import DigestedFile, file_digest
+from lab.artifacts.images import StoredImage, encode, image_config, layer_of_programs
 from lab.artifacts.provide import Provided, provide, status
 from lab.artifacts.rootfs import load_recipe
 from lab.artifacts.store import Store
@@ -27,6 +28,8 @@ from lab.catalogue.load import load_catalogue
 from lab.catalogue.model import PLATFORM
 from lab.errors import CommandError, FailedError
 from lab.inventory import load
+from lab.machines import Volume
+from lab.providers.lxc.machine import _fill_volume
 from lab.render.roles import all_packages
 from tests.integration.artifacts.versions import SAID
 
@@ -131,6 +134,45 @@ def test_a_compiler_error_shows_its_output(tmp_path: Path) -> None:
         compiler.build(Store(), "broken", broken, "amd64", tmp_path / "work", say=quiet)
 
 
+def packed(layer: DigestedFile, packing: str) -> DigestedFile:
+    """A layer as registries have it."""
+    target = layer.path.with_suffix(f".{packing}")
+    target.write_bytes(subprocess.check_output([packing, "-c", layer.path]))
+    return DigestedFile(target, file_digest(target))
+
+
+def image_of(reference: str, config: dict[str, Any], layer: DigestedFile, folder: Path) -> StoredImage:
+    """An image of one layer, as the store has one: files that are named by their digests."""
+    text = encode(config)
+    named = folder / hashlib.sha256(text).hexdigest(), folder / layer.sha256
+    named[0].write_bytes(text)
+    if not named[1].exists():
+        named[1].hardlink_to(layer.path)
+    return StoredImage(reference, named[0], (named[1],))
+
+
+@pytest.mark.parametrize("packing", ["gzip", "zstd"])
+def test_a_packed_layer_that_unpacks_to_something_else_is_refused(
+    provided: Provided, tmp_path: Path, packing: str
+) -> None:
+    """The last link of the chain of digests: containerd's, for sources do not unpack."""
+    layer = layer_of_programs({"/tool": provided.binaries["loopback"]}, tmp_path / "layer.tar")
+    other = layer_of_programs({"/tool": provided.binaries["ctr"]}, tmp_path / "other.tar")
+
+    def imported(name: str) -> Path:
+        content = {"sound": layer, "other": other}[name]
+        config = image_config("amd64", [layer.sha256], ["/tool"])
+        image = image_of(f"example.test/{name}:v1", config, packed(content, packing), tmp_path)
+        images, key = {image.reference: image}, containerd_root_key({name: content.sha256}, "any", "amd64")
+        return containerd_root(Store(tmp_path / "cache"), images, provided.binaries, key, say=quiet)
+
+    (unpacked,) = imported("sound").rglob("fs/tool")
+    assert file_digest(unpacked) == file_digest(provided.binaries["loopback"])
+    with pytest.raises(FailedError, match=r"example.test/other:v1: a layer of it unpacks to something else"):
+        imported("other")
+    assert len(list((tmp_path / "cache" / "entries").iterdir())) == 1, "the refused one is not in the store"
+
+
 @pytest.fixture
 def root(provided: Provided, tmp_path: Path) -> Path:
     """An image store of two small images, in a store of its own."""
@@ -139,19 +181,18 @@ def root(provided: Provided, tmp_path: Path) -> Path:
         work = tmp_path / reference.partition("/")[0]
         work.mkdir()
         layer = layer_of_programs({"/tool": provided.binaries["loopback"]}, work / "layer.tar")
-        config = image_config("amd64", [layer.digest], [f"/{reference}"])
-        write_image(reference, encode(config), [layer], work / "image.tar")
-        images[reference] = work / "image.tar"
-    digests = {reference: file_digest(path) for reference, path in images.items()}
+        config = image_config("amd64", [layer.sha256], [f"/{reference}"])
+        images[reference] = image_of(reference, config, layer, work)
+    digests = {reference: image.id for reference, image in images.items()}
     key = containerd_root_key(digests, "any", "amd64")
     return containerd_root(Store(tmp_path / "cache"), images, provided.binaries, key, say=quiet)
 
 
-def test_a_clone_has_all_images_and_databases_of_its_own(
+def test_a_node_has_all_images_and_databases_of_its_own(
     root: Path, provided: Provided, tmp_path: Path
 ) -> None:
     node = tmp_path / "node"
-    clone_containerd_root(root, node)
+    _fill_volume(node, Volume("/var/lib/containerd", root, DATABASES), tmp_path)
     before = {name: file_digest(root / name) for name in DATABASES}
     with _containerd(provided.binaries["containerd"], node, tmp_path / "log") as socket:
         crictl = [str(provided.binaries["crictl"]), "--runtime-endpoint", f"unix://{socket}"]
@@ -168,9 +209,3 @@ def test_a_clone_has_all_images_and_databases_of_its_own(
     layers = list((root / "io.containerd.snapshotter.v1.overlayfs/snapshots").glob("*/fs/tool"))
     same = node / layers[0].relative_to(root)
     assert same.stat().st_ino == layers[0].stat().st_ino, "linked, not copied"
-
-
-def test_a_clone_never_lands_on_something(root: Path, tmp_path: Path) -> None:
-    (tmp_path / "node").mkdir()
-    with pytest.raises(FailedError, match="is there already"):
-        clone_containerd_root(root, tmp_path / "node")

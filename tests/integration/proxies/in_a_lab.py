@@ -67,7 +67,7 @@ def main(folder: Path, proxy: str, kubectl: str) -> dict[str, list[str]]:
     from lab.commands.reaching import own_addresses
     from lab.inventory import load
     from lab.inventory.sections import LoadProfile
-    from lab.load.generator import Target, generate
+    from lab.load.generator import LoadTarget, generate
 
     authority = Authority(folder / "ca", NAME)
     leaf = authority.issue()
@@ -88,7 +88,7 @@ def main(folder: Path, proxy: str, kubectl: str) -> dict[str, list[str]]:
 
     def locust() -> None:
         profile = LoadProfile(users=1, spawn_rate=1, seconds=2, pause_seconds=0.5)
-        target = Target(ADDRESS, authority.certificate_file, {f"https://{NAME}/locust": "app"})
+        target = LoadTarget(ADDRESS, authority.certificate_file, {f"https://{NAME}/locust": "app"})
         generate(target, profile, folder / "load")
 
     def run(argv: list[str], environment: dict[str, str]) -> None:

@@ -37,7 +37,7 @@ from lab.artifacts.sources.registry import Pull
 own = Path(os.environ["OWN"])
 (own / "work").mkdir()
 place = ("thing", "registry.example/thing:v1", "sha256:" + "0" * 64, "amd64")
-Pull(*place, {}, own / "work", own / "log", print).to(own / "image.tar")
+Pull(*place, {}, own / "work", own / "log", print).files()
 """
 MODULE = """
 import os

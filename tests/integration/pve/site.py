@@ -18,6 +18,7 @@ from lab.providers.proxmox.provider import ProxmoxProvider
 from lab.steps.engine import WORKERS
 from lab.steps.machines import outline
 from tests.doubles.pve.fixture import IMAGE_SHA256, IMAGE_URL, Double
+from tests.doubles.pve.state import Storage, Vm
 
 OPPOSITES = {
     "vm created": "vm removed",
@@ -29,12 +30,31 @@ OPPOSITES = {
 """What happens once to each machine, volume or file before it is undone."""
 
 
+def shared_snippets(double: Double) -> str:
+    """Snippets on a storage that all nodes see; gives back the key `snippets` of an inventory with it."""
+    double.world.storages["cephfs"] = Storage("cephfs", "cephfs", ("snippets",), shared=True)
+    folder = double.snippets.with_name("cephfs")
+    folder.mkdir()
+    double.world.snippets["cephfs"] = folder
+    return f"{{storage: cephfs, folder: {folder}}}"
+
+
 def inventory(
-    double: Double, workers: int = 2, *, masters: int = 3, lab: str = "site", more: str = "", host: str = ""
+    double: Double,
+    workers: int = 2,
+    *,
+    masters: int = 3,
+    lab: str = "site",
+    more: str = "",
+    host: str = "",
+    network: str = "",
+    hypervisor: str = "",
+    snippets: str = "",
 ) -> Inventory:
     """One balancer, masters spread over the nodes, and workers.
 
-    `more` are lines of the section proxmox, `host` further fields of the balancer.
+    `more` are lines of the section proxmox, `host`, `network` and `hypervisor` further fields of the
+    balancer, the network and each hypervisor, `snippets` where others are than in each node's own folder.
     """
     nodes = list(double.world.nodes)
     lines = [
@@ -53,11 +73,14 @@ def inventory(
             f"  worker-{number + 1}: {{role: worker, address: 10.1.{1 + number // 200}.{1 + number % 200}, "
             f"os: ubuntu-22.04, hypervisor: {node}, disk_gib: 30}}"
         )
-    hypervisors = "\n".join(f"  {node}: {{cpus: 1024, memory_gib: 8192, disk_gib: 65536}}" for node in nodes)
+    hypervisors = "\n".join(
+        f"  {node}: {{cpus: 1024, memory_gib: 8192, disk_gib: 65536{hypervisor}}}" for node in nodes
+    )
+    snippets = snippets or f'{{storage: local, folder: "{double.snippets}/{{node}}"}}'
     text = f"""
 lab: {lab}
 provider: proxmox
-network: {{lan: 10.1.0.0/20, gateway: 10.1.0.1}}
+network: {{lan: 10.1.0.0/20, gateway: 10.1.0.1{network}}}
 kubernetes: {{single_master: {str(masters == 1).lower()}, pod_subnet: 10.240.0.0/13}}
 metallb: {{pools: [{{name: default, addresses: [10.1.14.1-10.1.14.50]}}]}}
 proxmox:
@@ -65,7 +88,7 @@ proxmox:
   port: {double.port}
   token: {double.token_id}
   ca_file: {double.server.ca_file}
-  snippets: {{storage: local, folder: {double.snippets}}}
+  snippets: {snippets}
   images: {{ubuntu-22.04: {{url: "{IMAGE_URL}", checksum: "sha256:{IMAGE_SHA256}"}}}}
 {more}
 hypervisors:
@@ -95,6 +118,20 @@ class Site:
         """As a build asks for it."""
         made = outline(self.inventory, name)
         return Machine(**{**made.__dict__, "cloud_init": {"vendor-data": f"#cloud-config\n# {name}\n"}})
+
+    def problems(self) -> list[str]:
+        """What preflight says, a line each."""
+        return [str(item) for item in self.provider.preflight(map(self.machine, self.inventory.hosts))]
+
+    def remarks(self) -> list[str]:
+        """What a plan remarks of the machines, a line each."""
+        return [
+            str(line) for name in self.inventory.hosts for line in self.provider.remarks(self.machine(name))
+        ]
+
+    def vm(self, name: str) -> Vm:
+        """The machine of that name on the double."""
+        return next(vm for vm in self.double.world.vms.values() if vm.name == name)
 
     def build(self) -> bool:
         """All machines, by as many threads as a build has."""

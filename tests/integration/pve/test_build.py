@@ -39,7 +39,7 @@ def cut(double: Backed) -> str:
         "port": pve.port,
         "token": pve.token_id,
         "ca_file": str(pve.server.ca_file),
-        "snippets": {"storage": "local", "folder": str(pve.snippets)},
+        "snippets": {"storage": "local", "folder": f"{pve.snippets}/{{node}}"},
         "images": {"debian-12": {"url": IMAGE_URL, "checksum": f"sha256:{IMAGE_SHA256}"}},
     }
     found["hosts"] = {name: found["hosts"][name] | {"os": "debian-12"} for name in HOSTS}
@@ -113,7 +113,7 @@ def test_destroy_leaves_only_templates(site: Site) -> None:
     double = site.machines.double
     assert [vm.name for vm in double.world.vms.values() if not vm.template] == []
     assert double.world.orphans() == []
-    assert list(double.snippets.iterdir()) == []
+    assert [file for file in double.snippets.rglob("*") if file.is_file()] == []
     again = site.invoke("destroy")
     assert (again.code, "nothing to remove" in again.output) == (0, True), again.output
 

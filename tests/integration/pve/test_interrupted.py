@@ -12,7 +12,7 @@ import pytest
 
 from lab.errors import PreflightError
 from lab.machines import State
-from lab.providers.proxmox.mark import Mark
+from lab.providers.proxmox.mark import ProxmoxMark
 from lab.providers.proxmox.rights import Need, needs, role_commands
 from tests.doubles.pve.access import Access
 from tests.doubles.pve.faults import TaskScript
@@ -54,7 +54,7 @@ def begin_clone(lab: Site, name: str) -> int:
     number = lab.provider.fleet.next_number()
     lab.double.world.faults.tasks("qmclone", SLOW)
     pool = {"pool": "plumbline"} if lab.double.world.pools else {}
-    mark = str(Mark("lab", lab.inventory.lab, name, number))
+    mark = str(ProxmoxMark("lab", lab.inventory.lab, name, number))
     given = {"newid": number, "name": name, "description": mark, "full": 0} | pool
     lab.provider.api.post(f"{row.path}/clone", given)
     lab.again()

@@ -53,7 +53,7 @@ def do(machines: Backed, method: str, path: str, **parameters: object) -> None:
 def test_a_machine_is_what_its_drive_says(machines: Backed, tmp_path: Path) -> None:
     key = key_pair(tmp_path / "key", "test").public
     vendor = "locale: C.UTF-8\nssh_genkeytypes: [ed25519]\nruncmd: [[touch, /run/from-vendor-data]]\n"
-    (machines.double.snippets / "v.yaml").write_text(f"#cloud-config\n{vendor}")
+    (machines.double.snippets / "pve-1" / "v.yaml").write_text(f"#cloud-config\n{vendor}")
     fetch = {"url": IMAGE_URL, "content": "import", "filename": "image.qcow2"}
     do(machines, "POST", f"{NODE}/storage/local/download-url", **fetch)
     do(

@@ -14,11 +14,11 @@ from lab.machines import Power, State
 from lab.providers.proxmox.api import ProxmoxApi
 from lab.providers.proxmox.retry import LostError
 from tests.doubles.pve.fixture import ROLE, USER, Double
-from tests.integration.pve.site import Site, SiteMaker, opened
+from tests.integration.pve.site import Site, SiteMaker, opened, shared_snippets
 
 
 def problems(lab: Site) -> list[str]:
-    return [str(item) for item in lab.provider.preflight(lab.machine(name) for name in lab.inventory.hosts)]
+    return lab.problems()
 
 
 def test_a_lab_is_made_converges_and_is_removed(site: SiteMaker) -> None:
@@ -56,7 +56,9 @@ def test_nodes_that_share_a_storage_share_one_template(site: SiteMaker) -> None:
 def test_version_nine_takes_the_same_build(
     pve9: Double, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lab = opened(pve9, tmp_path_factory, monkeypatch)(workers=1, masters=1, more="  ha: true\n  clone: full")
+    more, snippets = "  ha: true\n  clone: full", shared_snippets(pve9)
+    make = opened(pve9, tmp_path_factory, monkeypatch)
+    lab = make(workers=1, masters=1, more=more, snippets=snippets)
     pve9.world.storages["local-lvm"].shared = True
     assert problems(lab) == []
     lab.build()
@@ -67,8 +69,8 @@ def test_version_nine_takes_the_same_build(
     assert not pve9.world.ha_resources
 
 
-def test_keys_are_sent_encoded_once_and_come_back_as_they_were(site: SiteMaker) -> None:
-    """C10: colons, slashes and blanks in keys."""
+def test_c10_keys_are_sent_encoded_once_and_come_back_as_they_were(site: SiteMaker) -> None:
+    """Colons, slashes and blanks in keys."""
     lab = site(workers=1, masters=1)
     lab.build()
     vm = lab.double.world.vms[lab.own()["haproxy"][0]]
@@ -119,8 +121,8 @@ def test_power_is_what_was_asked_for(site: SiteMaker) -> None:
     assert "as the inventory says" in provider.console("master-1")
 
 
-def test_a_number_of_somebody_else_is_refused_before_anything_is_made(site: SiteMaker) -> None:
-    """C22: id 111 belongs to the family's NAS."""
+def test_c22_a_number_of_somebody_else_is_refused_before_anything_is_made(site: SiteMaker) -> None:
+    """Number 111 belongs to the family's NAS."""
     lab = site(workers=1, masters=1, host=", vmid: 111")
     stranger = lab.double.add_foreign_vm(111, "family-nas")
     assert any("machine 111 (family-nas) on pve-1" in line for line in problems(lab))
@@ -150,8 +152,8 @@ def test_another_lab_and_a_copy_made_by_hand_are_strangers(site: SiteMaker) -> N
     assert 999 in world.vms
 
 
-def test_a_token_without_rights_is_told_each_right_and_nothing_else(site: SiteMaker) -> None:
-    """C19: its lists are empty and answered with 200, as if there were no machine."""
+def test_c19_a_token_without_rights_is_told_each_right_and_nothing_else(site: SiteMaker) -> None:
+    """Its lists are empty and answered with 200, as if there were no machine."""
     lab = site(workers=1, masters=1)
     world = lab.double.world
     world.access.acl.clear()
@@ -164,7 +166,7 @@ def test_a_token_without_rights_is_told_each_right_and_nothing_else(site: SiteMa
     assert world.journal.writes() == []
 
 
-def test_a_token_that_lacks_one_right_is_told_this_one(site: SiteMaker) -> None:
+def test_c19_a_token_that_lacks_one_right_is_told_this_one(site: SiteMaker) -> None:
     lab = site(workers=1, masters=1)
     access = lab.double.world.access
     access.roles[ROLE] = access.roles[ROLE] - {"VM.Config.Cloudinit"}
@@ -222,8 +224,8 @@ def test_what_the_hypervisor_lacks_is_told_at_once(site: SiteMaker) -> None:
     assert "no such pool" in told
 
 
-def test_high_availability_wants_disks_that_another_node_sees(site: SiteMaker) -> None:
-    lab = site(workers=1, masters=1, more="  ha: true")
+def test_high_availability_wants_disks_that_another_node_sees(pve: Double, site: SiteMaker) -> None:
+    lab = site(workers=1, masters=1, more="  ha: true", snippets=shared_snippets(pve))
     storage = lab.double.world.storages["local-lvm"]
     told = problems(lab)
     assert [line.partition(":")[0] for line in told] == ["proxmox.storage local-lvm on pve-1"]

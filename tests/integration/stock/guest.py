@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.doubles.ports import free_port
+from tests.integration.stock.image import USER
 
 BOOT_SECONDS = 1800
 """A boot took two minutes on a free machine; the rest is for one that is busy."""
@@ -24,24 +26,23 @@ class Said:
 class Guest:
     """One QEMU without KVM: two processors, six GiB, a network that ends at one port of 127.0.0.1."""
 
-    def __init__(self, folder: Path, kernel: tuple[Path, Path], disks: tuple[Path, ...]) -> None:
+    def __init__(self, folder: Path, kernel: tuple[Path, Path], disk: Path) -> None:
         self.folder = folder
         self.console = folder / "console.log"
-        self._kernel, self._disks = kernel, disks
-        self._port = _free_port()
+        self._kernel, self._disk = kernel, disk
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Switch it on."""
         image, ramdisk = self._kernel
-        drives = [f"file={disk},format=raw,if=virtio,cache=unsafe,discard=unmap" for disk in self._disks]
         argv = [
             *("nice", "-n", "5", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max"),
             *("-smp", "2", "-m", "6144", "-display", "none", "-no-reboot", "-monitor", "none"),
             *("-kernel", str(image), "-initrd", str(ramdisk)),
             *("-append", "root=/dev/vda rw console=ttyS0 net.ifnames=0 systemd.show_status=1"),
             *("-serial", f"file:{self.console}"),
-            *(part for drive in drives for part in ("-drive", drive)),
+            *("-drive", f"file={self._disk},format=raw,if=virtio,cache=unsafe,discard=unmap"),
             # nothing gets out, and in only by this port
             *("-netdev", f"user,id=lan,restrict=on,hostfwd=tcp:127.0.0.1:{self._port}-10.0.2.15:22"),
             *("-device", "virtio-net-pci,netdev=lan", "-device", "virtio-rng-pci"),
@@ -52,13 +53,13 @@ class Guest:
     def booted(self) -> None:
         """Wait until it lets us in and systemd has come to the end of its start."""
         deadline = time.monotonic() + BOOT_SECONDS
-        while (said := self.run("systemctl is-system-running --wait", seconds=BOOT_SECONDS)).code == 255:
+        while (said := self.run("sudo systemctl is-system-running --wait", seconds=BOOT_SECONDS)).code == 255:
             assert self._process is not None and self._process.poll() is None, self._log()
             assert time.monotonic() < deadline, f"{said.output}\n{self._log()}"
             time.sleep(2)
 
     def run(self, command: str, *, seconds: float) -> Said:
-        """Run a command as root; code 255 when SSH does not get through."""
+        """Run a command as the user; code 255 when SSH does not get through."""
         try:
             done = subprocess.run(
                 [*self._ssh(), shlex.join(["bash", "-c", command])],
@@ -96,15 +97,8 @@ class Guest:
             ),
         )
         flags = [flag for option in options for flag in ("-o", option)]
-        return ["ssh", *flags, "-i", str(self.identity), "-p", str(self._port), "root@127.0.0.1"]
+        return ["ssh", *flags, "-i", str(self.identity), "-p", str(self._port), f"{USER}@127.0.0.1"]
 
     def _log(self) -> str:
         console = self.console.read_text(errors="replace") if self.console.exists() else ""
         return (self.folder / "qemu.log").read_text() + console[-3000:]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

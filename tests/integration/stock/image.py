@@ -1,4 +1,4 @@
-"""The disks of a stock machine: Debian from its archive as an installer leaves it, a checkout, a store.
+"""The disk of a stock machine: Debian from its archive as an installer leaves it, a checkout, a store.
 
 Nothing of this machine's set-up is in them. What changes a host when it is installed, `lxc` above all, only
 lies in apt's cache, so that it is the guest that installs it.
@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-CHECKOUT = "root/plumbline"
+USER = "person"
+"""Who logs in: not root, but with sudo."""
+CHECKOUT = f"home/{USER}/plumbline"
 STORE = "srv/plumbline-store"
-"""Where the guest finds its artefacts: a file system of its own, as /var or /home often are."""
+"""Where the guest finds its artefacts: on the file system of its labs, for emulation copies slowly."""
 
 # What Debian's installer leaves with "standard system utilities", and a person's git and make.
 STOCK = ("apparmor", "git", "linux-image-amd64", "make", "openssh-server", "procps", "sudo", "systemd-sysv")
@@ -64,17 +66,19 @@ def furnish(tree: Path, public_key: str, wheels: Path) -> None:
     _write(tree / "etc/hostname", "stock\n")
     _write(tree / "etc/hosts", "127.0.0.1 localhost\n127.0.1.1 stock\n")
     _write(tree / "etc/resolv.conf", "")
-    _write(tree / "etc/fstab", f"/dev/vda / ext4 rw 0 1\n/dev/vdb /{STORE} ext4 rw 0 2\n")
-    _write(tree / "root/.ssh/authorized_keys", public_key, mode=0o600)
-    (tree / STORE).mkdir(parents=True, exist_ok=True)
+    _write(tree / "etc/fstab", "/dev/vda / ext4 rw 0 1\n")
+    _quiet("chroot", str(tree), "/usr/sbin/useradd", "--create-home", "--shell", "/bin/bash", USER)
+    _write(tree / "etc/sudoers.d/person", f"{USER} ALL=(ALL) NOPASSWD: ALL\n", mode=0o440)
+    _write(tree / f"home/{USER}/.ssh/authorized_keys", public_key, mode=0o600)
     checkout(tree)
-    shutil.copytree(wheels, tree / "root/wheels", dirs_exist_ok=True)
+    shutil.copytree(wheels, tree / "srv/wheels", dirs_exist_ok=True)
     environment = {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "PIP_NO_INDEX": "1",
-        "PIP_FIND_LINKS": "/root/wheels",
+        "PIP_FIND_LINKS": "/srv/wheels",
     }
     _quiet("chroot", str(tree), "make", "-C", f"/{CHECKOUT}", ".venv/locked", env=environment)
+    _quiet("chroot", str(tree), "chown", "--recursive", f"{USER}:{USER}", f"/home/{USER}", env=environment)
 
 
 def checkout(tree: Path) -> None:
@@ -108,7 +112,7 @@ def disk(folder: Path, image: Path, gib: int) -> None:
 
 def store(cache: Path, folder: Path) -> None:
     """A copy of the artefact store without what only makes the next build quick, by hard links."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for part in ("entries", "objects", "trees"):
         _quiet("cp", "--archive", "--link", str(cache / part), str(folder / part))
 

@@ -114,6 +114,8 @@ def test_every_file_of_an_add_on_has_a_name_that_somebody_reads() -> None:
     """A file that is found by nobody, as `patches.yaml.j2`, would be left out in silence."""
     known = {
         *("addon.yaml", "section.py", "patch.yaml.j2", "objects.yaml.j2", "client.py", "defects.py"),
+        "changing.py",
+        "removal.py",
         *("rows.yaml", "README.md", "conftest.py", "catalogue.yaml", "fixtures", "build"),
     }
     for addon in addons():

@@ -13,7 +13,7 @@ from addons.metallb.section import MetalLB
 from addons.traefik.section import Ingress
 from lab.addons import FOLDER, addons
 from lab.checks.driver import Driver
-from lab.checks.ingress import has_ingress, ingress
+from lab.checks.ingress import has_ingress, ingress_client
 from lab.checks.outcomes import NotPartOfLab
 from lab.inventory.addon_sections import domain, pod_interfaces, sections, versions
 from lab.inventory.complete import inventory_model
@@ -72,8 +72,8 @@ def test_a_lab_without_an_ingress_says_so_to_whoever_wants_one(tmp_path: Path) -
     without = inventory(WITHOUT)
     assert not has_ingress(without)
     with pytest.raises(NotPartOfLab, match="ingress"):
-        ingress(Driver(Lab(without, tmp_path), tmp_path, pins(without)))
-    found = ingress(Driver(Lab(inventory(), tmp_path), tmp_path, pins(inventory())))
+        ingress_client(Driver(Lab(without, tmp_path), tmp_path, pins(without)))
+    found = ingress_client(Driver(Lab(inventory(), tmp_path), tmp_path, pins(inventory())))
     assert (found.address, found.name("shop")) == ("10.1.1.100", "shop.test.internal")
 
 

@@ -85,6 +85,7 @@ def test_without_lines_of_its_own_debians_keyring_is_named(
     monkeypatch.setattr(rootfs, "KEYRING", keyring)
     monkeypatch.setattr("lab.artifacts.rootfs.programs.run", ran)
     monkeypatch.setattr(rootfs, "_clean", lambda *_: None)
+    monkeypatch.setattr("lab.artifacts.rootfs.os.geteuid", lambda: 0)
     monkeypatch.setattr("lab.artifacts.rootfs.shutil.which", lambda _: "/usr/bin/mmdebstrap")
     monkeypatch.setattr("lab.artifacts.rootfs.apt.proxy_options", list)
     monkeypatch.setattr("lab.artifacts.rootfs.apt.sources", lambda _: [])
@@ -103,3 +104,12 @@ def test_without_lines_of_its_own_debians_keyring_is_named(
     monkeypatch.setattr("lab.artifacts.rootfs.apt.sources", lambda _: BOOKWORM)
     assert not any(part.startswith("--keyring") for part in make())
     assert make()[-3:] == BOOKWORM
+
+
+def test_a_root_filesystem_is_roots_work(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("lab.artifacts.rootfs.os.geteuid", lambda: 1000)
+    with pytest.raises(PreflightError, match=r"debian: .* only root may make") as refused:
+        rootfs.bootstrap(store, tmp_path / "tree", ["make"], "amd64", variant="minbase", name="debian")
+    assert "sudo" in refused.value.next_step

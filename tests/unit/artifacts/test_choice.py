@@ -9,8 +9,9 @@ import pytest
 
 from lab.artifacts import choice
 from lab.artifacts.choice import check_cross, source_of
+from lab.artifacts.images import CONFIG
 from lab.artifacts.provide import root_filesystem
-from lab.artifacts.sources.modules import IMAGE_TAR, LAYER_TAR
+from lab.artifacts.sources.modules import LAYER_TAR
 from lab.artifacts.store import Store
 from lab.artifacts.wanted import wanted
 from lab.artifacts.wanted_files import provide_files
@@ -86,6 +87,11 @@ def test_a_mirror_takes_what_is_there_and_names_all_that_is_not(store: Store) ->
         mirror.make(kubernetes)
     assert "crictl" not in refused.value.message, "it is there"
     assert "artifacts.bundle --from FILE" in refused.value.next_step
+    program = store.paths(held)["crictl"]
+    program.chmod(0o644)
+    program.write_text("another")
+    with pytest.raises(FailedError, match=r"crictl \[crictl: .* was changed after it was stored\]"):
+        mirror.make(crictl)
 
 
 @pytest.mark.parametrize("what", ["debian", "manifest"])
@@ -121,7 +127,7 @@ def test_a_mirror_serves_whatever_source_the_bundle_was_made_by(source: str, sto
 def whole(selection: Selection, name: str, work: Path) -> dict[str, Path]:
     """Files of a component under the names that others look for."""
     component = next((one for item, one in selection.components.items() if item.name == name), None)
-    names = {IMAGE_TAR} if isinstance(component, Image) else {LAYER_TAR}
+    names = {CONFIG} if isinstance(component, Image) else {LAYER_TAR}
     if isinstance(component, Programs):
         made = [image.modules.programs.values() for _, image in selection.images() if image.modules]
         inside = [source for sources in made for source in sources]

@@ -1,8 +1,9 @@
-"""Images are the same bytes on every build of the same content."""
+"""Images are the same bytes on every build of the same content, and are imported as they lie in the store."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import tarfile
@@ -10,8 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from lab.artifacts.digests import tree_digest
-from lab.artifacts.images import encode, image_config, layer_of_folder, layer_of_programs, write_image
+from lab.artifacts.containerd_root import _import
+from lab.artifacts.digests import DigestedFile, tree_digest
+from lab.artifacts.images import (
+    StoredImage,
+    encode,
+    image_config,
+    image_files,
+    layer_of_folder,
+    layer_of_programs,
+)
+from lab.artifacts.store import Entry, Key, Produced, Store, StoredFile
+from lab.errors import CommandError, FailedError
 
 
 def make_folder(folder: Path, *, backwards: bool = False) -> Path:
@@ -36,45 +47,170 @@ def program(folder: Path, name: str) -> Path:
     return path
 
 
-def build(folder: Path, source: Path) -> str:
-    folder.mkdir()
-    layers = [
-        layer_of_folder(source, folder / "base.tar"),
-        layer_of_programs({"/usr/bin/tool": program(folder, "tool")}, folder / "top.tar"),
-    ]
-    config = image_config("amd64", [layer.digest for layer in layers], ["/usr/bin/tool"], user="65532:65532")
-    write_image("example.test/tool:v1", encode(config), layers, folder / "image.tar")
-    return hashlib.sha256((folder / "image.tar").read_bytes()).hexdigest()
+def build(folder: Path, source: Path) -> StoredImage:
+    """An image of two layers, in a store of its own."""
+
+    def produce(work: Path) -> Produced:
+        layers = [
+            layer_of_folder(source, work / "base.tar"),
+            layer_of_programs({"/usr/bin/tool": program(work, "tool")}, work / "top.tar"),
+        ]
+        digests = [layer.sha256 for layer in layers]
+        config = image_config("amd64", digests, ["/usr/bin/tool"], user="65532:65532")
+        (work / "config").write_bytes(encode(config))
+        return image_files(work / "config", layers)
+
+    store = Store(folder)
+    made = store.ensure(Key.of("tool", "amd64", {}), produce, say=print)
+    return StoredImage.of("example.test/tool:v1", store.paths(made))
+
+
+def imported(image: StoredImage) -> bytes:
+    """What `ctr images import` is given."""
+    stream = io.BytesIO()
+    image.write_to(stream)
+    return stream.getvalue()
+
+
+def members(image: StoredImage) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(imported(image))) as tar:
+        return {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
 
 
 def test_two_builds_are_byte_identical(tmp_path: Path) -> None:
-    first = build(tmp_path / "one", make_folder(tmp_path / "first"))
+    first = imported(build(tmp_path / "one", make_folder(tmp_path / "first")))
     again = make_folder(tmp_path / "second", backwards=True)
     for path in again.rglob("*"):
         os.utime(path, (1, 1), follow_symlinks=False)
-    assert build(tmp_path / "two", again) == first
+    assert imported(build(tmp_path / "two", again)) == first
 
 
 def test_other_content_is_another_image(tmp_path: Path) -> None:
     first = build(tmp_path / "one", make_folder(tmp_path / "first"))
     changed = make_folder(tmp_path / "second")
     (changed / "a" / "file").chmod(0o600)
-    assert build(tmp_path / "two", changed) != first
+    assert build(tmp_path / "two", changed).id != first.id
 
 
 def test_an_image_says_what_it_holds(tmp_path: Path) -> None:
-    build(tmp_path / "one", make_folder(tmp_path / "first"))
-    with tarfile.open(tmp_path / "one" / "image.tar") as tar:
-        read = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+    image = build(tmp_path / "one", make_folder(tmp_path / "first"))
+    read = members(image)
     (manifest,) = json.loads(read["manifest.json"])
     config = json.loads(read[manifest["Config"]])
     assert manifest["RepoTags"] == ["example.test/tool:v1"]
+    assert manifest["Config"] == f"{image.id}.json"
     assert manifest["Config"] == hashlib.sha256(read[manifest["Config"]]).hexdigest() + ".json"
     assert config["config"]["Entrypoint"] == ["/usr/bin/tool"]
     assert config["config"]["User"] == "65532:65532"
     assert config["rootfs"]["diff_ids"] == [
         f"sha256:{hashlib.sha256(read[layer]).hexdigest()}" for layer in manifest["Layers"]
     ]
+
+
+def stored(store: Store, name: str, *layers: bytes | StoredFile) -> Entry:
+    """An image of such layers, the lowest first; one that the store has already may be among them."""
+
+    def produce(work: Path) -> Produced:
+        (work / "config").write_text(f"config of {name}")
+        made: list[DigestedFile | StoredFile] = []
+        for layer in layers:
+            if isinstance(layer, StoredFile):
+                made.append(layer)
+                continue
+            digest = hashlib.sha256(layer).hexdigest()
+            (work / digest).write_bytes(layer)
+            made.append(DigestedFile(work / digest, digest))
+        return image_files(work / "config", made)
+
+    return store.ensure(Key.of(name, "amd64", {}), produce, say=print)
+
+
+def test_the_tar_is_what_docker_save_writes(store: Store) -> None:
+    """Byte for byte what a tar of files is: layers in their order, packed and empty ones too, and one that
+    occurs twice once."""
+    top, base, empty = os.urandom(100_000), b"\x1f\x8bpacked", b""
+    made = stored(store, "tool", base, top, empty, base)
+    image = StoredImage.of("example.test/tool:v1", store.paths(made))
+    config = b"config of tool"
+    names = [f"{hashlib.sha256(layer).hexdigest()}/layer.tar" for layer in (base, top, empty)]
+    manifest = (
+        f'[{{"Config":"{image.id}.json","Layers":["{names[0]}","{names[1]}","{names[2]}","{names[0]}"],'
+        '"RepoTags":["example.test/tool:v1"]}]'
+    )
+    wanted = io.BytesIO()
+    with tarfile.open(fileobj=wanted, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        contents = {"manifest.json": manifest.encode(), f"{image.id}.json": config}
+        for name, content in {**contents, **dict(zip(names, (base, top, empty), strict=True))}.items():
+            info = tarfile.TarInfo(name)
+            info.mode, info.size = 0o644, len(content)
+            tar.addfile(info, io.BytesIO(content))
+    assert image.id == hashlib.sha256(config).hexdigest()
+    assert imported(image) == wanted.getvalue()
+
+
+def test_a_layer_of_two_images_is_stored_once(store: Store) -> None:
+    one = stored(store, "one", b"base", b"own")
+    two = stored(store, "two", one.files["layer-000"], b"another")
+    three = stored(store, "three", b"base", b"third")
+    bases = {store.paths(entry)["layer-000"] for entry in (one, two, three)}
+    assert len(bases) == 1
+    assert len([path for path in (store.folder / "objects").glob("*/*") if path.read_bytes() == b"base"]) == 1
+    assert [store.damage(entry, full=True) for entry in (one, two, three)] == ["", "", ""]
+    assert list(members(StoredImage.of("two:v1", store.paths(two))).values())[2:] == [b"base", b"another"]
+
+
+def test_more_than_ten_layers_keep_their_order(store: Store) -> None:
+    layers = [f"layer {number}".encode() for number in range(120)]
+    made = stored(store, "deep", *layers)
+    image = StoredImage.of("deep:v1", store.paths(made))
+    assert [path.read_bytes() for path in image.layers] == layers
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_damaged_layer_is_found_and_the_image_made_anew(store: Store, full: bool) -> None:
+    made = stored(store, "tool", b"base", b"top")
+    path = store.paths(made)["layer-001"]
+    path.chmod(0o644)
+    path.write_bytes(b"pot")
+    if full:
+        os.utime(path, ns=(0, made.files["layer-001"].mtime_ns))
+    assert "layer-001: " in store.damage(made, full=full)
+    if not full:
+        again = stored(store, "tool", b"base", b"top")
+        assert store.damage(again, full=True) == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        (
+            "ctr: wrong diff id calculated on extraction",
+            r"^example.test/tool:v1: a layer of it unpacks to something else than its config says",
+        ),
+        ("ctr: no space left on device", r"import -  # example.test/tool:v1` ended with exit code 1"),
+    ],
+)
+def test_an_image_that_is_not_imported_is_named(store: Store, tmp_path: Path, said: str, wanted: str) -> None:
+    """Whether it was read to its end or not."""
+    image = StoredImage.of("example.test/tool:v1", store.paths(stored(store, "tool", os.urandom(1 << 20))))
+    (tmp_path / "log").write_text("of containerd\n")
+    for reads in ("cat > /dev/null", "head -c 1 > /dev/null"):
+        ctr = tmp_path / "ctr"
+        ctr.write_text(f"#!/bin/sh\n{reads}\necho '{said}' >&2\nexit 1\n")
+        ctr.chmod(0o755)
+        with pytest.raises(FailedError, match=wanted) as raised:
+            _import(tmp_path / "log", image, str(ctr), "images", "import", "-")
+        assert isinstance(raised.value, CommandError) == ("space" in said)
+        assert raised.value.next_step
+
+
+def test_an_image_is_imported_from_standard_input(store: Store, tmp_path: Path) -> None:
+    image = StoredImage.of("example.test/tool:v1", store.paths(stored(store, "tool", os.urandom(1 << 20))))
+    ctr = tmp_path / "ctr"
+    ctr.write_text(f"#!/bin/sh\ncat > {tmp_path}/got\n")
+    ctr.chmod(0o755)
+    _import(tmp_path / "log", image, str(ctr))
+    assert (tmp_path / "got").read_bytes() == imported(image)
 
 
 def test_a_layer_keeps_modes_and_links_and_nothing_of_the_machine(tmp_path: Path) -> None:

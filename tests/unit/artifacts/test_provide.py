@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,3 +75,13 @@ def test_nothing_new_is_begun_once_something_failed() -> None:
     assert sorted(source.begun) == ["b0", "f9"]
     with pytest.raises(FailedError, match="being stopped"):
         programs.still_wanted("more")
+
+
+def test_what_only_makes_or_refuses_something_is_not_imported_by_who_has_everything() -> None:
+    """`invoke artifacts --fetch` is asked often, and answers in half a second."""
+    only_then = "requests filelock lab.artifacts.compile lab.artifacts.bundle lab.inventory.salvage"
+    program = (
+        f"import sys, lab.commands.artifacts\nprint(sorted(set({only_then.split()}) & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

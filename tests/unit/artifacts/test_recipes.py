@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab.artifacts.compile import default_name
-from lab.artifacts.recipes import Edit, Recipe, apply_edit, check_sum, load_recipe, recipe_digest
+from lab.artifacts.digests import recipe_digest
+from lab.artifacts.recipes import Edit, Recipe, apply_edit, check_sum, load_recipe
 from lab.artifacts.rootfs import RootfsRecipe, _clean, _set_units
 from lab.artifacts.rootfs import load_recipe as load_rootfs
 from lab.catalogue.load import ADDONS, load_catalogue

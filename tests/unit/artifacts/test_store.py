@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import multiprocessing
 import os
 import signal
@@ -10,11 +12,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lab.artifacts.store import Key, Store
-from lab.errors import FailedError
+from lab.artifacts.digests import file_digest, tree_digest
+from lab.artifacts.store import Key, Store, StoredFile
+from lab.errors import FailedError, PreflightError
 from lab.waits import NotYet, wait_for
 
 Produce = Callable[[Path], Mapping[str, Path]]
@@ -52,6 +56,39 @@ def test_a_program_stays_executable_and_a_document_is_read_only(store: Store, ke
     paths = store.paths(store.ensure(key, produce, say=quiet))
     assert paths["program"].stat().st_mode & 0o777 == 0o755
     assert paths["text"].stat().st_mode & 0o777 == 0o444
+
+
+def test_two_entries_may_have_the_same_bytes(store: Store, key: Key) -> None:
+    """The second one's file takes the place of the first one's, which had another time, or was a program."""
+
+    def text(work: Path) -> Mapping[str, Path]:
+        (work / "text").write_text("one")
+        os.utime(work / "text", (1, 1))
+        return {"text": work / "text"}
+
+    first = store.ensure(key, producer("one"), say=quiet)
+    other = Key.of("other", "amd64", {"version": "1"})
+    second = store.ensure(other, text, say=quiet)
+    assert store.paths(first)["program"] == store.paths(second)["text"]
+    assert (Store(store.folder).find(key), Store(store.folder).find(other)) == (first, second)
+    assert store.paths(first)["program"].stat().st_mode & 0o777 == 0o755
+
+
+def test_two_names_may_be_of_one_file_and_one_may_be_there_already(store: Store, key: Key) -> None:
+    """As an image has a layer twice, and shares one with another image."""
+    first = store.ensure(key, producer("one"), say=quiet)
+
+    def produce(work: Path) -> Mapping[str, Path | StoredFile]:
+        (work / "new").write_text("new")
+        return {"b": work / "new", "a": work / "new", "old": first.files["program"]}
+
+    other = Key.of("other", "amd64", {"version": "1"})
+    second = store.ensure(other, produce, say=quiet)
+    assert list(second.files) == ["a", "b", "old"]
+    assert second.files["a"] == second.files["b"]
+    assert store.paths(second)["old"] == store.paths(first)["program"]
+    assert store.damage(second, full=True) == store.damage(first, full=True) == ""
+    assert Store(store.folder).find(other) == second
 
 
 def test_other_inputs_are_another_artefact(store: Store, key: Key) -> None:
@@ -186,12 +223,222 @@ def test_a_change_that_hides_behind_its_time_is_found_by_the_full_check(store: S
     assert "no longer has its digest" in store.damage(entry, full=True)
 
 
-@pytest.mark.parametrize("text", ["", "{", "{}", '{"key": 1, "files": 2}', "[]"])
+@pytest.mark.parametrize("text", ["", "{", "{}", '{"key": 1, "files": 2}', "[]", "[" * 10000, "\udcff"])
 def test_a_broken_entry_counts_as_none(store: Store, key: Key, text: str) -> None:
     store.ensure(key, producer("one"), say=quiet)
-    (store.folder / "entries" / f"{key.slug}.json").write_text(text)
+    (store.folder / "entries" / f"{key.slug}.json").write_bytes(text.encode(errors="surrogateescape"))
     assert store.find(key) is None
     assert store.ensure(key, producer("one"), say=quiet).files["program"].size == 3
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "a list of files": {"files": []},
+    "a file that is a list": {"files": {"program": []}},
+    "a digest that is a number": {"files": {"program": {"sha256": 1, "size": 3, "mtime_ns": 1}}},
+    "a digest that leads out": {"files": {"program": {"sha256": "../../x", "size": 3, "mtime_ns": 1}}},
+    "a size below nothing": {"files": {"program": {"sha256": "0" * 64, "size": -3, "mtime_ns": 1}}},
+    "a size that is a text": {"files": {"program": {"sha256": "0" * 64, "size": "3", "mtime_ns": 1}}},
+    "a time that is none": {"files": {"program": {"sha256": "0" * 64, "size": 3, "mtime_ns": 10**30}}},
+    "a name that leads out": {"files": {"../x": {"sha256": "0" * 64, "size": 3, "mtime_ns": 1}}},
+    "a tree that is a text": {"tree": "x"},
+    "a form that nobody knows": {"tree": {"sha256": "0" * 64, "size": 3, "mtime_ns": 1, "form": 9}},
+    "notes that are a list": {"notes": []},
+    "a note that is a number": {"notes": {"a": 1}},
+    "a key that is a list": {"key": []},
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_an_entry_with_something_of_a_wrong_kind_counts_as_none(store: Store, key: Key, name: str) -> None:
+    entry = store.ensure(key, producer("one"), say=quiet)
+    text = json.dumps(json.loads(entry.text()) | WRONG[name])
+    store.entry_path(key).write_text(text)
+    assert store.read(key) is None
+    assert store.ensure(key, producer("one"), say=quiet) == entry
+
+
+def test_an_entry_of_an_older_version_is_judged_by_what_it_was_recorded_with(
+    store: Store, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its digest is without capabilities, of which Debian's ping has one."""
+
+    def produce(tree: Path) -> Mapping[str, str]:
+        tree.mkdir()
+        (tree / "ping").write_text("ping")
+        return {}
+
+    def capable(path: Path, *_: object, **__: object) -> bytes:
+        if path.name == "ping":
+            return b"\x01"
+        raise OSError(errno.ENODATA, "none")
+
+    store.ensure_tree(key, produce, say=quiet)
+    older = json.loads(store.entry_path(key).read_text())
+    assert older["tree"].pop("form") == 2
+    monkeypatch.setattr("lab.artifacts.digests.os.getxattr", capable)
+    entry = store.read(key)
+    assert entry
+    assert "was changed" in store.damage(entry, full=True), "a capability was added"
+    store.entry_path(key).write_text(json.dumps(older))
+    entry = store.read(key)
+    assert entry
+    assert store.damage(entry, full=True) == ""
+
+
+@pytest.mark.parametrize("number", [errno.ENODATA, errno.EOPNOTSUPP])
+def test_files_without_capabilities_have_the_digest_they_always_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    (tmp_path / "file").write_text("text")
+
+    def none(*_: object, **__: object) -> bytes:
+        raise OSError(number, "none")
+
+    monkeypatch.setattr("lab.artifacts.digests.os.getxattr", none)
+    assert tree_digest(tmp_path) == tree_digest(tmp_path, form=1)
+
+
+ONE = hashlib.sha256(b"one").hexdigest()
+PLACES: dict[str, Callable[[Store, Key], Path]] = {
+    "entry": lambda store, key: store.entry_path(key),
+    "lock": lambda store, key: store.folder / "locks" / f"{key.name}-{key.arch}",
+    "object": lambda store, _: store.folder / "objects" / ONE[:2] / ONE,
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_folder_where_a_file_belongs_is_told(store: Store, key: Key, place: str) -> None:
+    path = PLACES[place](store, key)
+    path.mkdir(parents=True)
+    assert store.find(key) is None
+    with pytest.raises(FailedError, match=f"thing: {path}: is a folder, and a file belongs there") as raised:
+        store.ensure(key, producer("one"), say=quiet)
+    assert raised.value.next_step.startswith(f"mv {path} ")
+    path.rmdir()
+    assert store.ensure(key, producer("one"), say=quiet).files["program"].size == 3
+
+
+def test_a_folder_in_the_place_of_a_stored_file_is_damage(store: Store, key: Key) -> None:
+    entry = store.ensure(key, producer("one"), say=quiet)
+    path = store.paths(entry)["program"]
+    path.unlink()
+    path.mkdir()
+    assert store.find(key) is None
+    assert store.damage(entry, full=True) == f"program: {path} is no file"
+
+
+@pytest.mark.parametrize("place", ["objects", "trees", "work"])
+def test_a_file_where_a_folder_belongs_is_told(store: Store, key: Key, place: str) -> None:
+    def produce(tree: Path) -> Mapping[str, str]:
+        tree.mkdir()
+        return {}
+
+    named = {"objects": ONE[:2], "trees": key.slug, "work": f"{key.name}-{key.arch}"}
+    path = store.folder / place / named[place]
+    path.write_text("")
+    with pytest.raises(FailedError, match=f"thing: {path}: is a file, and a folder belongs there"):
+        if place == "trees":
+            store.ensure_tree(key, produce, say=quiet)
+        else:
+            store.ensure(key, producer("one"), say=quiet)
+
+
+@pytest.fixture
+def digested(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Every file that is read in full, in turn."""
+    paths: list[Path] = []
+
+    def digest(path: Path) -> str:
+        paths.append(path)
+        return file_digest(path)
+
+    monkeypatch.setattr("lab.artifacts.store.file_digest", digest)
+    monkeypatch.setattr("lab.artifacts.digests.file_digest", digest)
+    return paths
+
+
+def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No entry can be written, and no time be set."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "read-only")
+
+    monkeypatch.setattr("lab.artifacts.store.TemporaryDirectory", refused)
+    monkeypatch.setattr("lab.artifacts.store.os.utime", refused)
+
+
+def copied_without_times(store: Store, key: Key) -> tuple[Key, Key]:
+    """A file and a tree, as `cp -r` and `rsync -r` leave them."""
+
+    def produce(tree: Path) -> Mapping[str, str]:
+        tree.mkdir()
+        (tree / "file").write_text("whole")
+        return {}
+
+    debian = Key.of("tree", "amd64", {"version": "1"})
+    entry = store.ensure(key, producer("one"), say=quiet)
+    store.ensure_tree(debian, produce, say=quiet)
+    for path in (store.paths(entry)["program"], store.tree_path(debian)):
+        os.utime(path, ns=(0, 10**18))
+    return key, debian
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_store_that_was_copied_without_its_times_is_digested_once(
+    store: Store, key: Key, monkeypatch: pytest.MonkeyPatch, digested: list[Path], writable: bool
+) -> None:
+    """Nothing is made anew; a read-only one is remembered as long as the process lives."""
+    keys = copied_without_times(store, key)
+    recorded = [store.entry_path(one).read_bytes() for one in keys]
+    digested.clear()
+    if not writable:
+        read_only(monkeypatch)
+    for one in keys:
+        found = store.find(one)
+        assert found
+        assert store.damage(found) == ""
+    assert len(digested) == 2
+    assert all(Store(store.folder).find(one) for one in keys)
+    assert len(digested) == 2
+    assert ([store.entry_path(one).read_bytes() for one in keys] == recorded) is not writable
+    assert list((store.folder / "work").iterdir()) == []
+
+
+def test_what_is_remembered_of_a_read_only_store_is_not_believed_of_a_changed_one(
+    store: Store, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = copied_without_times(store, key)
+    read_only(monkeypatch)
+    entry = store.find(key)
+    assert entry
+    assert store.find(keys[1])
+    store.paths(entry)["program"].write_text("ONE")
+    (store.tree_path(keys[1]) / "file").rename(store.tree_path(keys[1]) / "other")
+    assert [store.find(one) for one in keys] == [None, None]
+    store.entry_path(key).unlink()
+    assert store.find(key) is None
+
+
+def test_entries_that_share_a_file_do_not_take_its_time_from_each_other(
+    store: Store, key: Key, digested: list[Path]
+) -> None:
+    other = Key.of("other", "amd64", {"version": "1"})
+    first = store.ensure(key, producer("one"), say=quiet)
+    path = store.paths(first)["program"]
+    os.utime(path, ns=(0, 10**18))
+    # adopts the file with the time that it has, which the first entry does not know
+    store.ensure(other, producer("one"), say=quiet)
+    digested.clear()
+    assert store.find(key)
+    assert store.find(other)
+    assert digested == [path]
+    os.utime(path, ns=(0, 2 * 10**18))
+    assert store.find(key)
+    assert store.find(other)
+    assert digested == [path] * 3
+    assert store.find(key)
+    assert store.find(other)
+    assert digested == [path] * 3
 
 
 def test_a_tree_without_its_entry_is_made_again(store: Store, key: Key) -> None:
@@ -302,3 +549,63 @@ def test_another_error_of_the_system_is_not_taken_for_it(store: Store, key: Key)
 
     with pytest.raises(PermissionError):
         store.ensure(key, produce, say=lambda _line: None)
+
+
+@pytest.mark.parametrize("below", ["", "below"])
+def test_a_cache_where_nothing_can_be_made_is_refused_by_its_name(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").write_text("")
+    folder = tmp_path / "file" / below
+    with pytest.raises(PreflightError, match=f"{folder}: no artefacts can be kept there: Not a directory"):
+        Store(folder)
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM])
+@pytest.mark.parametrize("place", ["locks", "work", "objects", "entries"])
+def test_a_store_where_nothing_may_be_written_is_refused_by_its_name(
+    store: Store, key: Key, monkeypatch: pytest.MonkeyPatch, place: str, number: int
+) -> None:
+    """As a read-only file system and the folder of another user answer; what it has is found there."""
+    other = Key.of("other", "amd64", {"version": "1"})
+    there = store.ensure(other, producer("there"), say=quiet)
+    at = {
+        "locks": (os, "open"),
+        "work": (Path, "mkdir"),
+        "objects": (Path, "mkdir"),
+        "entries": (Path, "rename"),
+    }
+    owner, name = at[place]
+    real = getattr(owner, name)
+
+    def refused(path: Path | str, *rest: Any, **named: Any) -> Any:
+        target = rest[0] if name == "rename" else path
+        if store.folder / place in Path(target).parents:
+            raise OSError(number, os.strerror(number), str(path), None, str(target))
+        return real(path, *rest, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, name, refused)
+        with pytest.raises(PreflightError) as raised:
+            store.ensure(key, producer("one"), say=quiet)
+        assert store.ensure(other, producer("there"), say=quiet) == there
+    said = f"{store.folder}: no artefacts can be kept there: {os.strerror(number)} ({store.folder / place}/"
+    assert raised.value.message.startswith(said)
+    assert raised.value.next_step == "PLUMBLINE_CACHE=/another/folder, or mend this one"
+    assert list((store.folder / "work").iterdir()) == []
+
+
+def test_a_store_that_becomes_read_only_under_the_work_is_told(store: Store, key: Key) -> None:
+    def produce(work: Path) -> dict[str, Path]:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(work / "deep" / "program"))
+
+    with pytest.raises(PreflightError, match="no artefacts can be kept there: Read-only file system"):
+        store.ensure(key, produce, say=quiet)
+
+
+def test_what_may_not_be_written_in_the_work_of_a_maker_is_no_matter_of_the_store(
+    store: Store, key: Key
+) -> None:
+    def produce(work: Path) -> dict[str, Path]:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(work / "program"))
+
+    with pytest.raises(PermissionError):
+        store.ensure(key, produce, say=quiet)

@@ -7,6 +7,7 @@ from email.utils import format_datetime
 
 import pytest
 
+from lab import proxies
 from lab.artifacts.sources.skopeo import NoSuchImageError, meaning
 from lab.artifacts.sources.trouble import (
     PATIENT_TRIES,
@@ -141,7 +142,15 @@ def fatal(text: str) -> CommandError:
         ("reading manifest: toomanyrequests: You have reached your limit", "HTTP 429", PATIENT_TRIES),
         ("received unexpected HTTP status: 502 Bad Gateway", "HTTP 502 Bad Gateway", PATIENT_TRIES),
         ("writing blob: write /x: no space left on device", "the disk is full", 1),
-        ('happened during read: Digest did not match, expected sha256:1, got sha256:2', "wrong digest", 1),
+        ("Manifest does not match provided manifest digest sha256:1", "wrong digest\n  wanted sha256:1", 1),
+        ("happened during read: Digest did not match, expected sha256:1, got sha256:2",
+         "wrong digest\n  wanted sha256:1\n  got    sha256:2", 1),
+        ("Download config.json digest sha256:2 does not match expected sha256:1",
+         "wrong digest\n  wanted sha256:1\n  got    sha256:2", 1),
+        ('no image found in image index for architecture arm64, variant "", OS linux',
+         "has no image for linux/arm64", 1),
+        ('no image found in manifest list for architecture "amd64", variant "", OS "linux"',
+         "has no image for linux/amd64", 1),
         ('Get \\"https://a/v2/\\": dial tcp 127.0.0.1:1: connect: connection refused', "connection refused",
          TRIES),
     ],
@@ -166,3 +175,38 @@ def test_a_digest_in_the_address_is_no_status() -> None:
         "pinging container registry 10.0.0.4:5003: sha256:401403429500 dial tcp: connect: connection refused"
     )
     assert meaning("10.0.0.4:5003/a@sha256:429", fatal(text)).seen == "connection refused"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("Failed to parse: '%%%' is not a valid host or port", "HTTPS_PROXY"),
+        ("Proxy URL had unsupported scheme banana, should use http:// or https://", "HTTPS_PROXY"),
+        ("Could not find a suitable TLS CA certificate bundle, invalid path: /no", "unset it"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_tried_once_and_named(text: str, named: str) -> None:
+    found = unreached(text)
+    assert found.tries == 1
+    assert named in found.next_step
+
+
+@pytest.mark.parametrize(
+    ("kinds", "told"),
+    [
+        ((), "check HTTPS_PROXY and NO_PROXY"),
+        (("no",), "check HTTPS_PROXY and NO_PROXY"),
+        (("all",), "check ALL_PROXY and NO_PROXY"),
+        (("http", "https"), "check HTTP_PROXY or HTTPS_PROXY and NO_PROXY"),
+    ],
+)
+def test_the_proxy_that_is_set_is_named(
+    kinds: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in proxies.KINDS:
+        monkeypatch.delenv(proxies.ASIDE + kind, raising=False)
+    for kind in kinds:
+        monkeypatch.setenv(proxies.ASIDE + kind, "socks5h://127.0.0.1:9")
+    dead = "SOCKSHTTPSConnection(host='127.0.0.1', port=9): [Errno 111] Connection refused"
+    assert told in unreached(dead).next_step
+    assert told.removeprefix("check ").removesuffix(" and NO_PROXY") in refused(407, "").next_step

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
 
 from lab.artifacts import choice
 from lab.artifacts.choice import choose, placed_programs, root_key_of, source_of
+from lab.artifacts.images import CONFIG
 from lab.artifacts.provide import program
+from lab.artifacts.rootfs import debian_key
 from lab.artifacts.status import status
 from lab.artifacts.store import Entry, Key, Store, StoredFile
 from lab.artifacts.wanted import wanted
@@ -141,7 +147,7 @@ def test_a_machine_has_one_version_of_a_program() -> None:
 def test_two_versions_of_an_image_have_an_image_store_each() -> None:
     """An upgrade has both on a node: each set of images has its own key, and one may hold both versions."""
     both = two_versions()
-    made = {item: entry(str(item), "containerd", "image.tar") for item in both.components}
+    made = {item: entry(str(item), "containerd", CONFIG) for item in both.components}
     keys = set()
     for left_out in ("v1", "v2", ""):
         part = {
@@ -158,7 +164,7 @@ def test_two_versions_of_an_image_have_an_image_store_each() -> None:
 
 def test_a_program_is_one_of_the_labs(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLUMBLINE_CACHE", str(store.folder))
-    with pytest.raises(InputError, match="program: 'kubeadm' is none of those of the lab"):
+    with pytest.raises(InputError, match="program: kubeadm is none of those of the lab"):
         program("kubeadm", [("crictl", "v1.34.0")], source="modules", say=print)
 
 
@@ -173,10 +179,53 @@ def test_the_table_has_what_the_lab_wants_and_makes_nothing(
     assert "flanneld" not in {row.component for row in official}, "the official image has its programs"
 
 
+@pytest.mark.parametrize("full", [False, True])
+def test_a_sound_store_is_present_though_its_times_were_lost_and_cannot_be_written(
+    store: Store, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    """And one that was changed is broken."""
+    monkeypatch.setenv("PLUMBLINE_CACHE", str(store.folder))
+    key = debian_key((), "amd64")
+
+    def produce(tree: Path) -> dict[str, str]:
+        tree.mkdir()
+        (tree / "file").write_text("whole")
+        return {}
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "read-only")
+
+    def state() -> str:
+        rows = status(wanted(inventory()), source="modules", full=full)
+        return next(row.state for row in rows if row.component == "debian")
+
+    store.ensure_tree(key, produce, say=lambda _line: None)
+    os.utime(store.tree_path(key), ns=(0, 10**18))
+    monkeypatch.setattr("lab.artifacts.status.host_arch", lambda: "amd64")
+    monkeypatch.setattr("lab.artifacts.store.TemporaryDirectory", refused)
+    monkeypatch.setattr("lab.artifacts.store.os.utime", refused)
+    assert state() == "present"
+    (store.tree_path(key) / "more").write_text("more")
+    assert state().startswith("broken: ")
+
+
 def test_a_source_that_does_not_exist_is_refused_even_when_nothing_is_fetched(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PLUMBLINE_CACHE", str(store.folder))
-    with pytest.raises(InputError, match="source: 'foo' is not one of auto, upstream, modules"):
+    with pytest.raises(InputError, match=r"^--source foo: is not one of auto, upstream, modules"):
         provide_files("foo", wanted(inventory()), [], say=print)
+    monkeypatch.setenv("PLUMBLINE_SOURCE", "bar")
+    with pytest.raises(InputError, match=r"^PLUMBLINE_SOURCE=bar: is not one of auto, upstream, modules"):
+        provide_files("auto", wanted(inventory()), [], say=print)
+    monkeypatch.delenv("PLUMBLINE_SOURCE")
     assert provide_files("auto", wanted(inventory()), [], say=print) == {}
+
+
+def test_an_architecture_that_does_not_exist_is_refused_with_one_that_does(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLUMBLINE_CACHE", str(store.folder))
+    with pytest.raises(InputError, match=r"^--arch sparc: is not one of amd64, arm64") as refused:
+        status(wanted(inventory()), source="modules", arch="sparc")
+    assert refused.value.next_step.startswith("invoke artifacts --arch a")

@@ -12,7 +12,7 @@ import yaml
 
 from lab.catalogue.catalogue import Catalogue
 from lab.catalogue.load import CATALOGUE, files, load_catalogue, load_yaml
-from lab.catalogue.model import PLATFORM, ComponentVersion, File, Image, Programs
+from lab.catalogue.model import PLATFORM, ComponentVersion, Image, Programs, SingleFile
 from lab.errors import InputError
 
 SHA = "ab" * 32
@@ -95,7 +95,7 @@ def test_two_versions_of_kubernetes_differ_in_everything_that_is_pinned() -> Non
                 }
             case Image(), Image():
                 assert old.tagged != new.tagged
-            case File(), File():
+            case SingleFile(), SingleFile():
                 assert old.sha256 != new.sha256
 
 

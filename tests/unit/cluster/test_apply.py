@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
 
 import pytest
 import yaml
 
+from lab.addons import addons
+from lab.addons.mark import LABEL
 from lab.addons.model import Secret
-from lab.cluster.api import ApiError, Object, Unavailable
+from lab.cluster.api import ApiError, Unavailable
 from lab.cluster.apply import apply, as_text, changed, ensure_secret, title
 from lab.cluster.webhooks import evidence
-from lab.cluster.workloads import is_ready, nodes_ready, workload_ready
-from lab.errors import DeadlineError, FailedError
-from lab.waits import NotYet
+from lab.errors import DeadlineError
+from lab.objects import Object
 from tests.fakes import FakeApi, FakeClock
 
 POOL: Object = {
@@ -61,9 +61,10 @@ def done(api: FakeApi, item: Object = POOL, told: list[str] | None = None) -> bo
         [refusal('namespaces "metallb-system" not found', 404)],
         [refusal("the server is currently unable to handle the request", 503)],
         [refusal("too many requests", 429)],
+        [refusal("etcdserver: request timed out", 500)],
         [Unavailable("API: https://10.1.1.50:6443: read timed out")],
     ],
-    ids=["refused", "no-endpoints", "certificate", "namespace", "503", "429", "no-server"],
+    ids=["refused", "no-endpoints", "certificate", "namespace", "503", "429", "etcd", "no-server"],
 )
 def test_what_does_not_serve_yet_is_tried_again(
     api: FakeApi, clock: FakeClock, refusals: list[Exception]
@@ -198,17 +199,19 @@ def test_a_dry_run_is_patient_with_webhooks_too_and_final_otherwise(api: FakeApi
         changed(api, POOL)
 
 
+METALLB = next(item for item in addons() if item.name == "metallb")
 WANTED = Secret(namespace="kube-system", name="memberlist", key="secretkey")
 SECRET_PATH = "/api/v1/namespaces/kube-system/secrets/memberlist"
 
 
 def test_a_random_secret_is_made_once_and_never_again(api: FakeApi) -> None:
-    assert ensure_secret(api, WANTED)
+    assert ensure_secret(api, METALLB, WANTED)
     made = api.objects[SECRET_PATH]["stringData"]["secretkey"]
+    assert api.objects[SECRET_PATH]["metadata"]["labels"] == {LABEL: "metallb"}
     assert len(base64.b64decode(made)) == 128
-    assert not ensure_secret(api, WANTED)
+    assert not ensure_secret(api, METALLB, WANTED)
     other = FakeApi()
-    ensure_secret(other, WANTED)
+    ensure_secret(other, METALLB, WANTED)
     assert other.objects[SECRET_PATH]["stringData"]["secretkey"] != made
 
 
@@ -217,109 +220,12 @@ def test_an_object_is_named_by_kind_namespace_and_name() -> None:
     assert title({"kind": "Namespace", "metadata": {"name": "x"}}) == "Namespace/x"
 
 
+WRITTEN = {"name": "x", "labels": {"a": "b"}, "annotations": {"c": "d"}}
+
+
 def test_text_of_an_object_leaves_out_what_the_server_keeps_for_itself() -> None:
     meta = {"name": "x", "labels": {"a": "b"}, "resourceVersion": "7", "uid": "u", "managedFields": []}
+    meta["annotations"] = {"c": "d", "deprecated.daemonset.template.generation": "3"}
     text = as_text({"kind": "K", "metadata": meta, "status": {"ready": True}})
-    assert yaml.safe_load(text) == {"kind": "K", "metadata": {"name": "x", "labels": {"a": "b"}}}
+    assert yaml.safe_load(text) == {"kind": "K", "metadata": WRITTEN}
     assert meta["uid"] == "u"
-
-
-def node(ready: str | None) -> Object:
-    conditions = [{"type": "MemoryPressure", "status": "False"}]
-    return {"status": {"conditions": conditions + ([{"type": "Ready", "status": ready}] if ready else [])}}
-
-
-@pytest.mark.parametrize(
-    ("ready", "is_so"), [("True", True), ("False", False), ("Unknown", False), (None, False)]
-)
-def test_a_node_is_ready_by_its_condition_alone(ready: str | None, is_so: bool) -> None:
-    assert is_ready(node(ready)) is is_so
-    assert not is_ready({})
-
-
-def test_nodes_that_are_missing_or_not_ready_are_named(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    def items(_: str) -> list[Object]:
-        return [
-            {"metadata": {"name": name}} | node(state) for name, state in (("a", "True"), ("b", "Unknown"))
-        ]
-
-    monkeypatch.setattr(api, "items", items)
-    nodes_ready(api, ["a"])
-    with pytest.raises(NotYet, match=r"not joined: c, d; not Ready: b"):
-        nodes_ready(api, ["a", "b", "c", "d"])
-
-
-DEPLOYMENT = {"readyReplicas": 2, "updatedReplicas": 2, "observedGeneration": 3}
-DAEMONSET = {
-    "desiredNumberScheduled": 5,
-    "numberReady": 5,
-    "updatedNumberScheduled": 5,
-    "observedGeneration": 3,
-}
-
-
-@pytest.mark.parametrize(
-    ("kind", "status", "said"),
-    [
-        ("deployment", DEPLOYMENT, ""),
-        ("daemonset", DAEMONSET, ""),
-        ("deployment", DEPLOYMENT | {"readyReplicas": 1}, "1 of 2 ready, 2 of the newest version"),
-        ("deployment", DEPLOYMENT | {"updatedReplicas": 1}, "2 of 2 ready, 1 of the newest version"),
-        ("deployment", DEPLOYMENT | {"observedGeneration": 2}, "2 of 2 ready"),
-        ("deployment", {}, "0 of 2 ready"),
-        ("statefulset", DEPLOYMENT, ""),
-        ("statefulset", DEPLOYMENT | {"readyReplicas": 1}, "1 of 2 ready, 2 of the newest version"),
-        ("daemonset", DAEMONSET | {"numberReady": 4}, "4 of 5 ready"),
-        ("daemonset", DAEMONSET | {"updatedNumberScheduled": 0}, "5 of 5 ready, 0 of the newest version"),
-        ("daemonset", dict.fromkeys(DAEMONSET, 0) | {"observedGeneration": 3}, "0 of 0 ready"),
-        ("daemonset", {}, "0 of 0 ready"),
-    ],
-)
-def test_a_workload_is_ready_when_its_newest_version_runs_everywhere(
-    api: FakeApi, kind: str, status: Object, said: str
-) -> None:
-    path = f"/apis/apps/v1/namespaces/kube-system/{kind}s/x"
-    api.objects[path] = {"metadata": {"generation": 3}, "spec": {"replicas": 2}, "status": status}
-    if not said:
-        workload_ready(api, f"{kind}/kube-system/x")
-        return
-    with pytest.raises(NotYet, match=f"{kind}/kube-system/x: {said}"):
-        workload_ready(api, f"{kind}/kube-system/x")
-
-
-def test_a_workload_that_does_not_exist_is_waited_for(api: FakeApi) -> None:
-    with pytest.raises(NotYet, match="daemonset/kube-system/x: does not exist"):
-        workload_ready(api, "daemonset/kube-system/x")
-
-
-def job(**status: Any) -> Object:
-    return {"metadata": {"generation": 1}, "spec": {"completions": 3}, "status": status}
-
-
-def condition(kind: str, **more: str) -> list[Object]:
-    return [{"type": kind, "status": "True", **more}]
-
-
-@pytest.mark.parametrize(
-    ("item", "said"),
-    [
-        (job(), "0 of 3 done"),
-        (job(succeeded=2, active=1), "2 of 3 done"),
-        (job(succeeded=3, conditions=condition("SuccessCriteriaMet")), "3 of 3 done"),
-        (job(conditions=[{"type": "Complete", "status": "False"}]), "0 of 3 done"),
-    ],
-)
-def test_a_job_is_waited_for_until_it_is_complete(api: FakeApi, item: Object, said: str) -> None:
-    api.objects["/apis/batch/v1/namespaces/toy/jobs/setup"] = item
-    with pytest.raises(NotYet, match=f"job/toy/setup: {said}"):
-        workload_ready(api, "job/toy/setup")
-    api.objects["/apis/batch/v1/namespaces/toy/jobs/setup"] = job(conditions=condition("Complete"))
-    workload_ready(api, "job/toy/setup")
-
-
-def test_a_job_that_has_failed_is_told_at_once_with_the_reason(api: FakeApi) -> None:
-    failed = condition("Failed", reason="BackoffLimitExceeded", message="has reached the backoff limit")
-    api.objects["/apis/batch/v1/namespaces/toy/jobs/setup"] = job(conditions=failed)
-    with pytest.raises(FailedError, match="has reached the backoff limit") as error:
-        workload_ready(api, "job/toy/setup")
-    assert error.value.next_step == "invoke kubectl -- -n toy logs job/setup"

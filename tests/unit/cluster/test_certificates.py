@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lab.addons import addons
+from lab.addons.mark import LABEL
 from lab.addons.model import Certificate
 from lab.authority import Authority
 from lab.cluster.certificates import certificate_change, ensure_certificate
 from tests.fakes import FakeApi
 
+TRAEFIK = next(item for item in addons() if item.name == "traefik")
 WANTED = Certificate(namespace="traefik", name="default-certificate")
 PATH = "/api/v1/namespaces/traefik/secrets/default-certificate"
 
@@ -32,21 +35,22 @@ def test_a_missing_certificate_is_planned_and_made_once(tmp_path: Path) -> None:
     assert (change.name, change.before) == ("Secret/traefik/default-certificate", "")
     assert change.after.startswith("certificate for lab.internal, *.lab.internal, signed by")
     assert api.applied == []
-    assert ensure_certificate(api, WANTED, authority)
+    assert ensure_certificate(api, TRAEFIK, WANTED, authority)
     assert secret(api)["type"] == "kubernetes.io/tls"
+    assert secret(api)["metadata"]["labels"] == {LABEL: "traefik"}
     assert certificate_change(api, WANTED, authority) is None
-    assert not ensure_certificate(api, WANTED, authority)
+    assert not ensure_certificate(api, TRAEFIK, WANTED, authority)
     assert len(api.applied) == 1
 
 
 def test_a_certificate_of_another_domain_is_planned_with_the_reason_and_replaced(tmp_path: Path) -> None:
     api = cluster()
-    ensure_certificate(api, WANTED, Authority(tmp_path, "old.internal"))
+    ensure_certificate(api, TRAEFIK, WANTED, Authority(tmp_path, "old.internal"))
     before, authority = secret(api)["data"], Authority(tmp_path, "new.internal")
     change = certificate_change(api, WANTED, authority)
     assert change is not None
     assert "-certificate that is not signed by the CA in" in change.diff
-    assert ensure_certificate(api, WANTED, authority)
+    assert ensure_certificate(api, TRAEFIK, WANTED, authority)
     assert secret(api)["data"] != before
     assert certificate_change(api, WANTED, authority) is None
 

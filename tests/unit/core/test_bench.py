@@ -15,7 +15,7 @@ from lab.inventory import load
 from lab.inventory.loading import parse
 from lab.labs import Lab
 from lab.load.ceiling import Ceiling
-from lab.load.result import Result
+from lab.load.result import LoadResult
 from lab.machines import Traits
 from lab.render.bundle import bundle, pins
 
@@ -60,7 +60,7 @@ def test_load_is_told_with_its_reasons_and_the_ceilings_beside_it(
             "profile": {"seconds": 60},
             "outcome": "void",
             "reasons": ["the generator used 95 % of a core, limit 90 %"],
-            "result": Result(code=0, requests=100, rate=1.6).as_json(),
+            "result": LoadResult(code=0, requests=100, rate=1.6).as_json(),
             "ceiling": [one.as_json() for one in ceilings],
         }
         (last / "load.json").write_text(json.dumps(kept))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+import threading
+import time
 
 import pytest
 from rich.console import Console as RichConsole
 
+from lab import console as module
 from lab.console import Console, fail
 
 
@@ -28,6 +31,46 @@ def test_nothing_moves_where_there_is_no_terminal(capsys: pytest.CaptureFixture[
     with Console() as console, console.working("boot:m1", "m1: boot"):
         console.note("boot:m1", "waiting")
     assert capsys.readouterr().out == ""
+
+
+def test_where_there_is_no_terminal_a_line_a_minute_says_what_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BEAT_SECONDS", 0.01)
+    with Console() as console, console.working("verify node", "verify node"):
+        console.note("verify node", "12 of 80 test_x[worker-1]")
+        said = heard(capsys)
+    assert re.search(r"s +verify node, for \d+ s: 12 of 80 test_x\[worker-1\]\n", said)
+
+
+def heard(capsys: pytest.CaptureFixture[str]) -> str:
+    """What is printed, as soon as anything is."""
+    deadline, said = time.monotonic() + 30, ""
+    while not said:
+        assert time.monotonic() < deadline, "not a line in 30 s"
+        said = capsys.readouterr().out
+    return said
+
+
+def test_a_minute_in_which_nothing_runs_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console()
+    console.beat()
+    assert capsys.readouterr().out == ""
+    with console.working("a", "m1: [boot]"), console.working("b", "m2: boot"):
+        console.beat()
+    assert "m1: [boot], for 0 s: at work; 1 more at work" in capsys.readouterr().out
+
+
+def test_a_terminal_has_its_live_part_and_no_line_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BEAT_SECONDS", 0.0)
+    console = Console()
+    console.rich._force_terminal = True
+    console.rich.file = io.StringIO()
+    beats: list[str] = []
+    monkeypatch.setattr(console, "beat", lambda: beats.append("beat"))
+    with console, console.working("a", "work"):
+        assert "console" not in [thread.name for thread in threading.enumerate()]
+    assert beats == []
 
 
 def test_a_state_is_logged_once_until_it_changes(caplog: pytest.LogCaptureFixture) -> None:

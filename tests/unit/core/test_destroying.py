@@ -192,9 +192,9 @@ def test_a_master_leaves_etcd_first_then_goes_and_its_node_object_last(
         world.hosts.pop(name)
         return destroy(name)
 
-    def deleted(path: str) -> bool:
+    def deleted(path: str, options: dict[str, object] | None = None) -> bool:
         order.append(path)
-        return delete(path)
+        return delete(path, options)
 
     world.provider.destroy = gone  # type: ignore[method-assign]
     world.api.delete = deleted  # type: ignore[method-assign]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import json
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lab.artifacts.images import StoredImage
 from lab.artifacts.stock import Stock
 from lab.hosts.changes import INCOMING, HostChange
 from lab.hosts.payload import Held, asked, bring_after, bring_before, missing
 from lab.render.bundle import Bundle, bundle, pins
-from tests.fakes import FULL_MACHINES, FakeSsh
+from tests.fakes import FULL_MACHINES, FakeSsh, sent
 from tests.world import inventory
 
 PAUSE = "registry.k8s.io/pause:3.10"
@@ -25,25 +23,26 @@ def wanted(tmp_path: Path) -> Bundle:
     """A worker with its stock: every program is a file named by a digest, one image with the id `c0ffee`."""
     made = bundle(inventory(), FULL_MACHINES, pins(inventory()), "worker-1")
     programs = {item.artifact: tmp_path / f"digest-of-{item.artifact}" for item in made.binaries}
-    tar = tmp_path / "image.tar"
-    with tarfile.open(tar, "w") as out:
-        text = json.dumps([{"Config": "c0ffee.json"}]).encode()
-        member = tarfile.TarInfo("manifest.json")
-        member.size = len(text)
-        out.addfile(member, io.BytesIO(text))
-    return replace(made, stock=Stock(programs, {PAUSE: tar}))
+    image = StoredImage(PAUSE, tmp_path / "c0ffee", (tmp_path / "1a7e",))
+    for path in (image.config, *image.layers):
+        path.write_text(path.name)
+    images = {PAUSE: image}
+    return replace(made, stock=Stock(programs, images), images=images)
 
 
 def all_there(wanted: Bundle) -> Held:
-    return Held(
-        [], [], {item.path: f"digest-of-{item.artifact}" for item in wanted.binaries}, {PAUSE: "c0ffee"}
-    )
+    programs = {item.path: f"digest-of-{item.artifact}" for item in wanted.binaries}
+    return Held(programs=programs, images={PAUSE: "c0ffee"})
 
 
-def test_a_machine_that_is_equipped_by_its_provider_is_not_asked(wanted: Bundle) -> None:
+def test_a_machine_that_is_equipped_by_its_provider_is_asked_for_its_images_alone(wanted: Bundle) -> None:
     layered = replace(wanted, stock=None)
-    assert asked(layered) is None
-    assert missing(layered, Held()) == []
+    assert asked(layered) == {"packages": [], "modules": [], "programs": []}
+    lost = missing(layered, Held(images={}))
+    assert [change.sentence for change in lost] == [f"import image {PAUSE}"]
+    assert missing(layered, Held(images={PAUSE: "c0ffee"})) == []
+    assert missing(layered, Held()) == [], "a runtime that does not answer says nothing of its images"
+    assert asked(replace(layered, images={})) is None
 
 
 def test_a_machine_that_has_all_of_it_needs_nothing(wanted: Bundle) -> None:
@@ -55,12 +54,14 @@ def test_a_machine_that_has_all_of_it_needs_nothing(wanted: Bundle) -> None:
 
 
 def test_what_is_missing_or_another_is_brought_in_the_order_in_which_it_is_needed(wanted: Bundle) -> None:
-    held = all_there(wanted)
-    held.missing_packages.append("conntrack")
-    held.missing_modules.append("vxlan")
-    held.programs["/usr/local/bin/containerd"] = "an older one"
-    del held.programs["/opt/cni/bin/bridge"]
-    held.images[PAUSE] = "decaf"
+    programs = dict(all_there(wanted).programs) | {"/usr/local/bin/containerd": "an older one"}
+    del programs["/opt/cni/bin/bridge"]
+    held = Held(
+        missing_packages=["conntrack"],
+        missing_modules=["vxlan"],
+        programs=programs,
+        images={PAUSE: "decaf"},
+    )
     changes = missing(wanted, held)
     assert [change.sentence for change in changes] == [
         "install conntrack",
@@ -77,7 +78,7 @@ def test_what_is_missing_or_another_is_brought_in_the_order_in_which_it_is_neede
 def test_things_are_brought_over_ssh_and_nothing_waits_for_ever(wanted: Bundle) -> None:
     ssh = FakeSsh()
     ssh.on("", "", "")
-    changes = missing(wanted, Held(["conntrack", "runc"], [], {}, {}))
+    changes = missing(wanted, Held(missing_packages=["conntrack", "runc"]))
     bring_before(ssh, "worker-1", changes)
     packages, *programs = [call.command for call in ssh.calls]
     assert "apt-get -qq" in packages
@@ -86,6 +87,8 @@ def test_things_are_brought_over_ssh_and_nothing_waits_for_ever(wanted: Bundle) 
     assert {call.stdin for call in ssh.calls[1:]} == {str(path) for path in wanted.stock.programs.values()}  # type: ignore[union-attr]
     ssh.calls.clear()
     bring_after(ssh, "worker-1", changes)
+    assert wanted.stock
+    assert [call.poured for call in ssh.calls] == [sent(wanted.stock.images[PAUSE].write_to), b"", b""]
     imported, pinned, gone = [call.command for call in ssh.calls]
     assert "images import" in imported
     assert f"label {PAUSE} io.cri-containerd.pinned=pinned" in pinned

@@ -35,9 +35,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ssh: FakeSsh) -> Lab:
 
 def test_a_host_is_found_by_name_and_an_unknown_one_refused_with_the_names(lab: Lab) -> None:
     assert str(lab.host("master-2").address) == "10.1.1.12"
-    with pytest.raises(
-        InputError, match="--host master-9: no such host in test; there are: haproxy, master-1"
-    ):
+    with pytest.raises(InputError, match="host master-9: no such host in test; there are: haproxy, master-1"):
         lab.host("master-9")
 
 

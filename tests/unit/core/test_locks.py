@@ -112,3 +112,12 @@ def test_the_lab_of_another_checkout_is_the_same_lab(lab: Lab, tmp_path: Path) -
     elsewhere = Lab(lab.inventory, tmp_path / "elsewhere", FakeProvider())
     with exclusive(lab, "invoke build"), pytest.raises(PreflightError), exclusive(elsewhere, "invoke build"):
         pass
+
+
+def test_a_lab_whose_keys_cannot_be_kept_is_refused(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLUMBLINE_DATA", "/dev/null/x")
+    with (
+        pytest.raises(PreflightError, match=r"/dev/null/x/test: .* /dev/null: Not a directory"),
+        exclusive(lab, "invoke destroy"),
+    ):
+        pass

@@ -12,7 +12,7 @@ from invoke.context import Context
 
 import tasks
 from lab.commands import operating, session
-from lab.damage import Entry, Journal
+from lab.damage import Damage, Journal
 from lab.faults import recovery
 from lab.labs import Lab
 from tests.world import INVENTORY
@@ -32,7 +32,7 @@ class Mended(BaseException):
     """Ends a command in the moment in which it heals: no command may catch it and go on."""
 
 
-LEFT = (Entry("power-off", "master-2", seconds=60), Entry("sysctl-off", "worker-1", repair="true"))
+LEFT = (Damage("power-off", "master-2", seconds=60), Damage("sysctl-off", "worker-1", repair="true"))
 
 
 @pytest.fixture(params=LEFT, ids=("fault", "defect"))
@@ -65,9 +65,7 @@ def invoke(name: str, inventory: Path) -> None:
     if name == "plan":  # its own options are those of every operation
         known = ["inventory"]
     given: dict[str, Any] = {option: GIVEN.get(option, str(inventory)) for option in known}
-    context = Context()
-    context.remainder = ""
-    MENU[name].body(context, **given)
+    MENU[name].body(Context(), **given)
 
 
 def test_every_command_is_known_to_touch_a_lab_or_not() -> None:

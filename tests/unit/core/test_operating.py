@@ -6,25 +6,28 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from invoke.exceptions import Exit
 
 import tasks
-from lab.commands import operating
+from lab.artifacts.provide import Provided
+from lab.artifacts.status import StatusRow
+from lab.commands import checking, operating
 from lab.commands.session import Session
 from lab.console import Console
-from lab.damage import Entry, Journal
+from lab.damage import Damage, Journal
 from lab.errors import DeadlineError, FailedError, PreflightError
 from lab.labs import Lab
 from lab.locks import exclusive
 from lab.runs import Run
 from lab.ssh import Keys
-from lab.steps.context import Build
+from lab.steps.context import Context
 from lab.steps.engine import Stages, Step
 from lab.steps.operation import Operation
-from tests.world import World
+from tests.world import INVENTORY, World
 
 
 class Frame:
@@ -41,7 +44,7 @@ class Frame:
     ) -> Operation:
         """An operation of one step on worker-1."""
 
-        def steps(_build: Build, **options: object) -> Stages:
+        def steps(_build: Context, **options: object) -> Stages:
             self.options = options
             yield [
                 Step("work", "worker-1", "work", frozenset(), does, will=will, diffs=("--- a\n+++ b\n-c\n",))
@@ -137,7 +140,7 @@ def test_one_that_fails_leaves_a_page_with_the_reason_and_what_its_host_knew(
 
 
 def test_a_host_that_only_the_error_names_is_asked_too(frame: Frame, folder: Path) -> None:
-    def steps(_: Build) -> Stages:
+    def steps(_: Context) -> Stages:
         yield [Step("nodes", "", "all nodes Ready", frozenset(), late)]
 
     def late() -> tuple[bool, str]:
@@ -160,7 +163,7 @@ def test_the_exit_code_of_a_missed_deadline_is_kept(frame: Frame) -> None:
 
 
 def test_one_that_is_refused_before_its_first_step_leaves_neither(frame: Frame, folder: Path) -> None:
-    def refused(_: Build) -> Stages:
+    def refused(_: Context) -> Stages:
         raise PreflightError("not today")
         yield []
 
@@ -232,7 +235,7 @@ def test_a_fault_of_a_living_process_is_not_worked_over(
 
 def test_the_note_of_a_fault_goes_with_the_last_machine(frame: Frame) -> None:
     journal = Journal(frame.lab)
-    journal.add(Entry("power-off", "worker-1"))
+    journal.add(Damage("power-off", "worker-1"))
     frame.of(lambda: (True, ""), heals=False)
     frame.world.provider.states["master-1"] = frame.world.provider.state("x").RUNNING
     assert frame.act() == 0
@@ -274,7 +277,7 @@ def test_a_plan_without_anything_to_do_says_so_and_ends_with_0(
 def test_a_plan_that_cannot_tell_prints_the_rest_and_ends_with_the_reason(
     frame: Frame, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def steps(_: Build) -> Stages:
+    def steps(_: Context) -> Stages:
         unknown = DeadlineError("dry run of IPAddressPool", 20, "failed calling webhook")
         yield [
             Step("addon-metallb", "", "metallb", frozenset(), fails, unknown=unknown),
@@ -288,6 +291,142 @@ def test_a_plan_that_cannot_tell_prints_the_rest_and_ends_with_the_reason(
     assert "dry run of IPAddressPool" in told.err
 
 
+def test_what_a_person_must_see_to_is_told_by_plan_and_operation_and_done_by_neither(
+    frame: Frame, capfd: pytest.CaptureFixture[str]
+) -> None:
+    way = "is not in the file: invoke destroy --host worker-9 removes it"
+
+    def steps(_: Context) -> Stages:
+        yield [
+            Step("left", "worker-9", "no longer in the file", frozenset(), lambda: (False, ""), asks=(way,))
+        ]
+
+    frame.operation = Operation(steps, artefacts=False)
+    assert frame.plan() == 10
+    assert f"worker-9     {way}" in capfd.readouterr().out
+    assert frame.act() == 0
+    told = capfd.readouterr().out
+    assert f"worker-9     {way}" in told
+    assert "nothing to do" not in told, "it is not so"
+
+
+def test_a_plan_that_is_stopped_has_begun_nothing(frame: Frame) -> None:
+    def steps(context: Context) -> Stages:
+        assert context.planning
+        yield []
+        raise KeyboardInterrupt
+
+    frame.operation = Operation(steps, artefacts=False)
+    with pytest.raises(Exit) as left:
+        operating.plan("build", "rehearsal", "")
+    assert left.value.code == 130
+
+
+MISSING = [
+    StatusRow("kubernetes", "v1.31.0", "modules", "", "missing", 0),
+    StatusRow("debian", "bookworm", "debian", "", "broken: /x is gone", 1),
+    StatusRow("payload", "", "modules", "", "missing", 0),
+]
+
+
+@pytest.fixture
+def nothing_is_brought(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store lacks something, and whoever makes or fetches it fails the test."""
+    monkeypatch.setattr(operating, "rows_by_arch", lambda *_: {"amd64": MISSING})
+    monkeypatch.setattr(operating, "provide", lambda *_, **__: pytest.fail("made artefacts"))
+
+
+@pytest.mark.usefixtures("nothing_is_brought")
+def test_a_plan_brings_no_artefacts_and_says_which_would_be(
+    frame: Frame, capfd: pytest.CaptureFixture[str]
+) -> None:
+    frame.of(lambda: pytest.fail("worked"), artefacts=True)
+    assert frame.plan(source="modules") == 10
+    told = capfd.readouterr().out
+    assert "make or fetch kubernetes v1.31.0 (source modules)" in told
+    assert "make or fetch debian bookworm (source debian)" in told
+    assert "worker-1     write x" in told, "what needs no artefact is told"
+
+
+@pytest.mark.usefixtures("nothing_is_brought")
+def test_a_plan_that_needs_missing_artefacts_says_so_and_how_they_come(
+    frame: Frame, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def steps(context: Context, **_: object) -> Stages:
+        yield [Step("x", "", context.artefacts.source, frozenset(), fails)]
+
+    frame.operation = Operation(steps)
+    assert frame.plan(source="auto") == 10
+    told = capfd.readouterr().out
+    assert "what else differs can be told when the artefacts are here" in told
+    assert "next: invoke artifacts --fetch" in told
+
+
+@pytest.mark.usefixtures("nothing_is_brought")
+def test_a_plan_of_source_mirror_names_what_a_bundle_must_bring(
+    frame: Frame, capfd: pytest.CaptureFixture[str]
+) -> None:
+    frame.of(lambda: pytest.fail("worked"), artefacts=True)
+    assert frame.plan(source="mirror") == 1
+    told = capfd.readouterr().err
+    assert "kubernetes, debian (" in told
+    assert "payload" not in told, "it is made here of the others"
+    assert "invoke artifacts.bundle --from FILE" in told
+
+
+@pytest.mark.usefixtures("nothing_is_brought")
+def test_a_plan_of_source_mirror_names_each_artefact_once_with_its_architectures(
+    frame: Frame, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    probe = replace(MISSING[0], component="probe")
+    by_arch = {"amd64": MISSING, "arm64": [MISSING[0], probe]}
+    monkeypatch.setattr(operating, "rows_by_arch", lambda *_: by_arch)
+    frame.of(lambda: pytest.fail("worked"), artefacts=True)
+    assert frame.plan(source="mirror") == 1
+    told = " ".join(capfd.readouterr().err.split())
+    assert "kubernetes (amd64, arm64), debian (amd64), probe (arm64): not in the store" in told
+
+
+def test_a_plan_with_all_artefacts_at_hand_has_them(frame: Frame, monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = Path("/nowhere")
+    provided = Provided("modules", "amd64", {}, {}, nowhere, nowhere, nowhere)
+    present = [replace(MISSING[0], state="present")]
+    monkeypatch.setattr(operating, "rows_by_arch", lambda *_: {"amd64": present})
+    monkeypatch.setattr(operating, "provide", lambda *_, **__: provided)
+
+    def steps(context: Context, **_: object) -> Stages:
+        assert context.artefacts is provided
+        yield []
+
+    frame.operation = Operation(steps)
+    assert frame.plan(source="auto") == 0
+
+
 def test_a_plan_takes_no_lock(frame: Frame, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operating, "exclusive", lambda *_: nullcontext(pytest.fail("locked")))
     assert frame.plan() == 10
+
+
+@pytest.mark.parametrize("command", ["plan", "act"])
+def test_what_the_inventory_warns_of_is_told_before_anything_is_done(
+    frame: Frame, command: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "warning: x.yaml:3: hypervisors.pve: carries no machine; remove it"
+    monkeypatch.setattr(frame.world.inventory, "_warnings", (line,))
+    getattr(frame, command)()
+    assert line in capfd.readouterr().err.splitlines()
+
+
+def test_a_valid_inventory_is_valid_with_its_warnings_counted(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.yaml"
+    for added, wanted in (("", "no errors"), (", management: ", "no errors, 1 warning")):
+        path.write_text(INVENTORY.replace("gateway: 10.1.1.1", f"gateway: 10.1.1.1{added}"))
+        checking.validate(str(path), "")
+        told = capfd.readouterr()
+        assert told.out == f"test: 6 machines, 5 Kubernetes nodes: {wanted}\n"
+        assert len(told.err.splitlines()) == (1 if added else 0)
+        assert all(
+            line.startswith(f"warning: {path}:4: network.management: ") for line in told.err.splitlines()
+        )

@@ -13,7 +13,8 @@ from lab.commands import examining
 from lab.errors import FailedError
 from lab.inventory.models import Inventory
 from lab.labs import Lab
-from lab.machines import Problem
+from lab.machines import Blocker, State
+from lab.steps.preflight import folders
 from tests.fakes import FakeProvider
 from tests.unit.core.terminal import without_terminal
 from tests.world import inventory
@@ -30,6 +31,8 @@ def asked(
     wanted = inventory()
     wanted._warnings = ("warning: x.yaml:3: hypervisors.pve: carries no machine; remove it",)
     monkeypatch.setattr(examining, "read", lambda *_: wanted)
+    # the store of whoever runs the tests may lack something, and their disk the room for it
+    monkeypatch.setattr("lab.steps.preflight.rows_of", lambda _: [])
     monkeypatch.setattr(examining, "open_lab", lambda found: lab_of(found, provider))
     code = 0
     try:
@@ -65,7 +68,7 @@ def test_a_machine_that_can_take_it_is_ready_and_warnings_are_told(
 def test_a_warning_of_the_provider_is_a_finding_and_stops_nothing(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    warning = Problem("operating system", "Minix 3", "Debian 12", "go on", stops=False)
+    warning = Blocker("operating system", "Minix 3", "Debian 12", "go on", stops=False)
     code, told = asked(FakeProvider(problems=[warning]), monkeypatch, capfd)
     assert (code, told["ready"]) == (0, True)
     [first, _] = told["findings"]
@@ -82,8 +85,8 @@ def test_every_refusal_is_a_finding_and_the_exit_code_is_preflights(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     problems = [
-        Problem("free memory", "100 MiB", "2100 MiB for 6 machines", "use fewer hosts"),
-        Problem("command lxc-start", "missing", "installed", "apt-get install lxc"),
+        Blocker("free memory", "100 MiB", "2100 MiB for 6 machines", "use fewer hosts"),
+        Blocker("command lxc-start", "missing", "installed", "apt-get install lxc"),
     ]
     code, told = asked(FakeProvider(problems=problems), monkeypatch, capfd)
     assert code == 3
@@ -98,7 +101,7 @@ def test_a_provider_that_cannot_be_asked_is_an_error_in_the_same_shape(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     class Gone(FakeProvider):
-        def preflight(self, machines: object) -> list[Problem]:  # noqa: ARG002
+        def preflight(self, machines: object) -> list[Blocker]:  # noqa: ARG002
             raise FailedError("pve-1: no answer", next_step="invoke preflight")
 
     code, told = asked(Gone(), monkeypatch, capfd)
@@ -118,3 +121,72 @@ def test_a_wrong_inventory_is_told_as_json_alone(name: str) -> None:
     assert told["error"]["exit_code"] == 2
     assert f"{name}.yaml:" in told["error"]["message"]
     assert done.stderr == ""
+
+
+def test_folders_in_which_nothing_can_be_kept_are_findings(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PLUMBLINE_DATA", "/dev/null/data")
+    monkeypatch.setenv("PLUMBLINE_CACHE", "/dev/null/cache")
+    code, told = asked(FakeProvider(), monkeypatch, capfd)
+    assert code == 3
+    assert [
+        (item["subject"], item["seen"], item["fix"].partition("=")[0]) for item in told["findings"][:2]
+    ] == [
+        ("/dev/null/data/test", "/dev/null: Not a directory", "PLUMBLINE_DATA"),
+        ("/dev/null/cache", "/dev/null: Not a directory", "PLUMBLINE_CACHE"),
+    ]
+
+
+def test_folders_whose_names_the_system_refuses_are_findings(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PLUMBLINE_CACHE", f"/tmp/{'x' * 300}")
+    monkeypatch.setattr("lab.steps.preflight.rows_of", lambda *_: pytest.fail("no store to look into"))
+    code, told = asked(FakeProvider(), monkeypatch, capfd)
+    assert (code, told["error"]) == (3, None)
+    [finding] = [item for item in told["findings"] if item["state"] == "refused"]
+    assert finding["seen"] == f"/tmp/{'x' * 300}: File name too long"
+    assert finding["fix"].startswith("PLUMBLINE_CACHE=/another/folder")
+
+
+def test_a_cache_that_is_there_and_read_only_may_have_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "entries").mkdir()
+    monkeypatch.setattr("lab.steps.preflight.unwritable", lambda folder: f"{folder}: cannot be written")
+    assert [item.stops for item in folders(tmp_path / "data", tmp_path)] == [True, False]
+
+
+def test_a_defect_is_told_in_the_same_shape(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Broken(FakeProvider):
+        def preflight(self, machines: object) -> list[Blocker]:  # noqa: ARG002
+            raise KeyError("pve-1")
+
+    code, told = asked(Broken(), monkeypatch, capfd)
+    assert (code, told["ready"]) == (1, False)
+    assert told["error"] == {
+        "exit_code": 1,
+        "message": "this is a defect of Plumbline: KeyError: 'pve-1'",
+        "next": "again with --verbose",
+    }
+
+
+class Blind(FakeProvider):
+    """No machine can be looked at."""
+
+    def state(self, name: str) -> State:
+        raise FailedError(f"{name}: nobody may look", next_step="look elsewhere")
+
+
+def test_why_no_machine_can_be_looked_at_is_the_provider_s_to_tell(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    blocker = Blocker("token", "not granted", "VM.Audit", "grant it")
+    code, told = asked(Blind(problems=[blocker]), monkeypatch, capfd)
+    assert (code, told["ready"], told["error"]) == (3, False, None)
+    assert told["findings"][0]["subject"] == "token"
+    code, told = asked(Blind(problems=[]), monkeypatch, capfd)
+    assert (code, told["error"]["message"]) == (1, "haproxy: nobody may look")

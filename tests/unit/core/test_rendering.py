@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 from lab.commands.rendering import write
@@ -40,3 +42,17 @@ def test_every_file_is_there_by_its_path_and_hosts_that_are_alike_share_one_tree
         if path.is_symlink()
     }
     assert links == {f"master-{n}/root": "../master-1/root" for n in (2, 3)}
+
+
+def test_validate_and_render_import_no_client_of_an_api() -> None:
+    """A fifth of a second each: half of what a lab of sixteen machines may take (`invoke bench`)."""
+    program = (
+        "import sys\n"
+        "import lab.commands.checking, lab.commands.rendering\n"
+        "from lab.inventory import load\n"
+        "from lab.providers.opening import traits_of\n"
+        "traits_of(load('production'))\n"
+        "print(*{'kubernetes', 'requests', 'proxmoxer', 'lab.cluster'} & {*sys.modules})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import logging
+import os
 import stat
 import threading
 from collections.abc import Iterator
@@ -17,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.errors import PreflightError
 from lab.runs import Run, mask
 
 TOKEN = "abcdef.0123456789abcdef"
@@ -181,3 +185,51 @@ def test_many_hosts_may_be_the_first_to_keep_something_in_a_folder(run: Run) -> 
         for round_ in range(200):
             kept = list(pool.map(partial(keep, round_), range(8)))
             assert [path.read_text() for path in kept] == [f"of {host}" for host in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("why", "step"),
+    [(PermissionError(13, "Permission denied"), "as root"), (OSError(30, "Read-only file system"), "mount")],
+)
+def test_a_checkout_where_no_evidence_can_be_kept_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: OSError, step: str
+) -> None:
+    def refuse(*_given: object, **_named: object) -> None:
+        raise why
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(PreflightError, match=rf"{tmp_path}/.lab/test/runs/\S+: cannot be written: ") as error:
+        Run(tmp_path, "test", "build")
+    assert step in error.value.next_step
+
+
+def test_a_full_disk_is_told_before_anything_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_given: object, **_named: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)  # folders and empty files can still be made
+    with pytest.raises(PreflightError, match="cannot be written: No space left on device") as error:
+        Run(tmp_path, "test", "preflight")
+    assert error.value.next_step.startswith(f"df -h {tmp_path}/.lab/test/runs; free ")
+
+
+def test_a_log_that_a_full_disk_cuts_off_is_told_once_and_ends_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(tmp_path, "test", "build")
+    kept = run._handler.stream
+    with Path("/dev/full").open("w") as full:  # every write fails with ENOSPC (full(4))
+        run._handler.stream = full
+        log = logging.getLogger("plumbline")
+        for number in range(3):
+            log.info("line %s", number)
+        run._handler.stream = kept
+        run.close()
+        # what Python holds back for it cannot be written either
+        with contextlib.suppress(OSError):
+            full.close()
+    told = capfd.readouterr().err
+    assert told == (
+        f"warning: {run.folder}/debug.log: is not whole: No space left on device\n"
+        f"  next: df -h {run.folder}; free some space there\n"
+    )

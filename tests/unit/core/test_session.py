@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from invoke.exceptions import Exit
 
 import tasks
+from lab.commands import artifacts
 from lab.commands import session as module
 from lab.commands.hints import with_options
-from lab.commands.session import read, session, shown
+from lab.commands.session import OF_ARTEFACTS, ON_HOSTS, read, session, shown, stopping
 from lab.errors import (
     AcceptanceError,
     CommandError,
@@ -66,6 +70,36 @@ def ended(error: BaseException, *, verbose: bool = False) -> int:
 )
 def test_what_a_command_raises_becomes_the_documented_exit_code(error: BaseException, code: int) -> None:
     assert ended(error) == code
+
+
+def test_what_ctrl_c_leaves_is_told_by_what_was_at_work(capsys: pytest.CaptureFixture[str]) -> None:
+    def within(*words: str) -> None:
+        with ExitStack() as stack:
+            for word in words:
+                stack.enter_context(stopping(word))
+            raise KeyboardInterrupt
+
+    for words, told in (
+        ((), "stopped\n"),
+        ((ON_HOSTS,), f"stopped: {ON_HOSTS}\n"),
+        ((ON_HOSTS, OF_ARTEFACTS), f"stopped: {OF_ARTEFACTS}\n"),
+    ):
+        with pytest.raises(Exit):
+            shown(within)(*words)
+        assert capsys.readouterr().err == told
+
+
+def test_a_fetch_that_is_stopped_says_nothing_of_hosts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(artifacts, "provide", stopped)
+    with pytest.raises(Exit) as left:
+        artifacts.show("rehearsal", "", "modules", "", fetch=True, json=False)
+    assert left.value.code == 130
+    assert capsys.readouterr().err == f"stopped: {OF_ARTEFACTS}\n"
 
 
 def test_a_command_that_ends_well_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,11 +173,6 @@ except Exit as left:
     )
     os.close(write_end)
     assert (told.returncode, told.stderr) == (141, "")
-
-
-def test_ctrl_c_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
-    ended(KeyboardInterrupt())
-    assert "the same command again finishes it" in capsys.readouterr().err
 
 
 def test_a_termination_is_handled_like_ctrl_c() -> None:
@@ -241,3 +270,21 @@ def test_a_bad_inventory_leaves_no_run_folder(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(InputError, match=r"10\.1\.1\.32"), session("plan", str(path)):
         pass
     assert not (tmp_path / ".lab").exists()
+
+
+def test_a_full_disk_is_no_defect_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    named = str(tmp_path / "file")
+    assert ended(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), named)) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {named}: No space left on device\n  next: df -h; free some space there")
+
+
+def test_a_full_disk_whose_path_nobody_says_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".lab").mkdir()
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    free = {tmp_path / ".lab": 4096}
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free.get(path, 2**40)))
+    assert ended(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) == 1
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path}/.lab: No space left on device\n")

@@ -14,7 +14,11 @@ import pytest
 
 from lab import ssh as module
 from lab.errors import CommandError, DeadlineError, FailedError
+from lab.labs import Lab
+from lab.locks import exclusive
 from lab.ssh import Keys, Ssh, close_connections, control_folder, key_pair, reachable, shorten
+from tests.fakes import FakeProvider
+from tests.world import INVENTORY, inventory
 
 HOSTS = {"haproxy": IPv4Address("10.1.1.50"), "master-1": IPv4Address("10.1.1.11")}
 UNIX_PATH_MAX = 108
@@ -37,6 +41,8 @@ def sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+MOVED = inventory(INVENTORY.replace("10.1.1.50", "10.1.1.59"))
+"""The same lab by another file, whose balancer has another address."""
 Script = Callable[[str], Ssh]
 
 
@@ -96,7 +102,8 @@ def test_keys_of_hosts_and_labs_differ(keys: Keys) -> None:
 def test_the_configuration_takes_no_key_on_trust_and_no_password(
     keys: Keys, sockets: Path, tmp_path: Path
 ) -> None:
-    config = Ssh.write(tmp_path / "ssh", "ops", keys, HOSTS).config.read_text()
+    made = Ssh.write(tmp_path / "ssh", "ops", keys, HOSTS).config
+    config = made.read_text()
     for line in (
         "Host master-1\n    HostName 10.1.1.11\n",
         "    User ops\n",
@@ -108,7 +115,7 @@ def test_the_configuration_takes_no_key_on_trust_and_no_password(
         f"    ControlPath {sockets}/%C\n",
     ):
         assert line in config
-    known = (tmp_path / "ssh/known_hosts").read_text().splitlines()
+    known = (made.parent / "known_hosts").read_text().splitlines()
     assert [line.split()[0] for line in known] == ["10.1.1.50", "10.1.1.11"]
     assert known[1].split()[1:3] == keys.host("master-1").public.split()[:2]
 
@@ -128,7 +135,8 @@ def test_the_configuration_is_one_that_ssh_takes_wherever_the_checkout_lies(
     assert settings["user"] == "ops"
     # -G shows this one before its tokens are expanded, and the other one after
     assert settings["identityfile"].replace("%%", "%") == str(keys.identity)
-    assert settings["userknownhostsfile"].strip('"') == str(tmp_path / checkout / "ssh/known_hosts")
+    assert settings["userknownhostsfile"].strip('"') == str(config.parent / "known_hosts")
+    assert config.is_relative_to(tmp_path / checkout / "ssh")
     assert settings["preferredauthentications"] == "publickey"
     assert settings["controlpath"].startswith(str(sockets))
     assert settings["stricthostkeychecking"] in ("true", "yes")
@@ -139,6 +147,68 @@ def test_writing_the_configuration_again_changes_nothing(keys: Keys, sockets: Pa
     first = Ssh.write(tmp_path / "ssh", "ops", keys, HOSTS).config.read_text()
     assert Ssh.write(tmp_path / "ssh", "ops", keys, HOSTS).config.read_text() == first
     assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
+
+
+def of_people(folder: Path) -> str:
+    """What people reach the lab by: both files."""
+    return (folder / "ssh_config").read_text() + (folder / "known_hosts").read_text()
+
+
+@pytest.mark.usefixtures("sockets")
+def test_a_read_only_command_of_another_file_changes_nothing_that_others_read(
+    keys: Keys, tmp_path: Path
+) -> None:
+    """`status` of a second inventory of the same lab, while a build of the first one runs."""
+    folder, others = tmp_path / "ssh", {"haproxy": IPv4Address("10.9.9.50")}
+    first = Ssh.write(folder, "ops", keys, HOSTS, holds=True)
+    before = {path: path.read_text() for path in folder.rglob("*") if path.is_file()}
+    second = Ssh.write(folder, "ops", keys, others)
+    assert {path: path.read_text() for path in before} == before
+    assert "10.9.9.50" in second.config.read_text()
+    assert second.config != first.config
+    assert "10.9.9.50" in (second.config.parent / "known_hosts").read_text()
+
+
+@pytest.mark.usefixtures("sockets")
+def test_people_reach_the_lab_by_the_inventory_of_who_held_it_last(keys: Keys, tmp_path: Path) -> None:
+    folder = tmp_path / "ssh"
+    Ssh.write(folder, "ops", keys, HOSTS)
+    assert "10.1.1.11" in of_people(folder), "who comes first writes it"
+    Ssh.write(folder, "ops", keys, {"haproxy": IPv4Address("10.9.9.50")}, holds=True)
+    assert "10.9.9.50" in of_people(folder)
+    assert "10.1.1.11" not in of_people(folder)
+    Ssh.write(folder, "ops", keys, HOSTS)
+    assert "10.1.1.11" not in of_people(folder)
+    told = subprocess.run(
+        ["ssh", "-F", folder / "ssh_config", "-G", "haproxy"], capture_output=True, text=True, check=True
+    ).stdout
+    assert f'userknownhostsfile "{folder}/known_hosts"'.replace('"', "") in told.replace('"', "")
+
+
+@pytest.mark.usefixtures("sockets")
+def test_whoever_writes_at_the_same_time_leaves_whole_files(keys: Keys, tmp_path: Path) -> None:
+    folder = tmp_path / "ssh"
+    assert all(keys.host(name).public for name in HOSTS), "made before, for the test is about the files"
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: Ssh.write(folder, "ops", keys, HOSTS, holds=True), range(32)))
+    assert len({ssh.config for ssh in made}) == 1
+    assert of_people(folder).count("StrictHostKeyChecking yes") == 1
+    assert list(folder.rglob("*.part")) == []
+
+
+@pytest.mark.usefixtures("sockets", "keys")
+def test_a_lab_is_reached_as_its_holder_says(tmp_path: Path) -> None:
+    """The frame around commands that change a lab says so before the first of them is sent."""
+    found = inventory()
+    lab, other = (Lab(item, tmp_path, FakeProvider()) for item in (found, MOVED))
+    assert lab.keys.folder == other.keys.folder
+    standing = tmp_path / ".lab" / found.lab / "ssh"
+    assert "10.1.1.50" in lab.ssh.config.read_text()
+    assert "10.1.1.59" not in of_people(standing)
+    with exclusive(other, "invoke build"):
+        assert "10.1.1.59" in other.ssh.config.read_text()
+        assert other.with_layers(()).ssh.config == other.ssh.config
+    assert "10.1.1.59" in of_people(standing)
 
 
 def test_a_control_socket_fits_however_deep_the_checkout_and_long_the_name() -> None:
@@ -179,6 +249,20 @@ def test_a_command_runs_as_root_in_a_shell_and_gives_back_its_end(script: Script
         ["sh", "-c", sent.removeprefix("sudo -n ")], capture_output=True, text=True, check=True
     )
     assert told.stdout == "its\n"
+
+
+def test_a_command_reads_a_file_or_what_is_poured(script: Script, tmp_path: Path) -> None:
+    ssh = script("wc -c")
+    (tmp_path / "file").write_bytes(bytes(1000))
+    assert ssh.run("master-1", "cat", stdin=tmp_path / "file").strip() == "1000"
+    poured = ssh.run("master-1", "cat", stdin=lambda stream: stream.write(bytes(1 << 20)))
+    assert int(poured) == 1 << 20
+
+
+def test_what_is_poured_ends_with_a_command_that_takes_too_long(script: Script) -> None:
+    ssh = script("exec sleep 60")
+    with pytest.raises(DeadlineError):
+        ssh.run("master-1", "cat", seconds=0.2, stdin=lambda stream: stream.write(bytes(1 << 20)))
 
 
 def test_ssh_is_never_asked_for_a_password(script: Script, tmp_path: Path) -> None:
@@ -254,3 +338,16 @@ def test_secrets_of_a_command_and_its_output_are_not_logged(
     script(f"cat <<'END'\n{key}\nEND").run("m1", "cat key")
     assert "<pem>" in caplog.text
     assert "abcd" not in caplog.text
+
+
+@pytest.mark.usefixtures("sockets")
+def test_a_configuration_that_no_command_asked_for_in_a_week_is_removed(keys: Keys, tmp_path: Path) -> None:
+    folder = tmp_path / "ssh"
+    first = Ssh.write(folder, "ops", keys, HOSTS).config.parent
+    second = Ssh.write(folder, "ops", keys, {"haproxy": IPv4Address("10.9.9.50")}).config.parent
+    for one in (first, second):
+        os.utime(one, (0, 0))
+    Ssh.write(folder, "ops", keys, HOSTS)
+    assert first.is_dir(), "asked for just now"
+    assert not second.exists()
+    assert "10.1.1.11" in of_people(folder)

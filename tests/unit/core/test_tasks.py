@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
+import shlex
 import subprocess
 import sys
 from importlib import import_module
@@ -22,7 +24,8 @@ from lab.steps.operation import Operation
 ROOT = Path(__file__).parents[3]
 MENU = {name: tasks.namespace[name] for name in tasks.namespace.task_names}
 NAMES = sorted(MENU)
-GIVEN = {"host": "master-1", "name": "mine", "layer": ["node"]}
+QUOTED = 'echo "a  b"'
+GIVEN = {"host": "master-1", "name": "mine", "layer": ["node"], "remove_data": []}
 
 
 @pytest.fixture
@@ -114,6 +117,36 @@ def test_help_behind_a_task_is_answered_with_how_to_ask_for_it(
     assert asked == []
 
 
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("invoke kubectl -- get pods -A", ("get", "pods", "-A")),
+        (
+            "invoke kubectl -i mine -- exec x -- sh -c 'echo \"a  b\"'",
+            ("exec", "x", "--", "sh", "-c", QUOTED),
+        ),
+        ("invoke kubectl -- --help", ("--help",)),
+        (
+            "invoke kubectl -- get -o 'jsonpath={.a} {.b}' '' '*'",
+            ("get", "-o", "jsonpath={.a} {.b}", "", "*"),
+        ),
+        ("invoke kubectl --", ()),
+        ("invoke kubectl", ()),
+    ],
+)
+def test_words_behind_two_dashes_are_handed_on_as_they_were_typed(
+    typed: str,
+    words: tuple[str, ...],
+    asked: list[tuple[str, dict[str, object]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Invoke itself joins them by spaces."""
+    monkeypatch.setattr(sys, "argv", shlex.split(typed))
+    MENU["kubectl"].body(Context())
+    [(_, given)] = asked
+    assert given["arguments"] == words
+
+
 def test_to_validate_an_inventory_little_is_loaded() -> None:
     """It is run at every save of a file: programs that draw, encrypt or reach hosts have no part in it."""
     heavy = ["cryptography", "jinja2", "kubernetes", "rich", "lab.labs", "lab.ssh"]
@@ -180,3 +213,95 @@ def test_a_plan_hands_on_what_the_operation_takes(asked: list[tuple[str, dict[st
 
 def test_the_menu_stays_a_menu() -> None:
     assert len((ROOT / "tasks.py").read_text().splitlines()) < 170
+
+
+NUMBERS = [
+    (name, option)
+    for name in NAMES
+    for option, value in inspect.signature(MENU[name].body).parameters.items()
+    if type(value.default) in (int, float)
+]
+
+
+@pytest.mark.parametrize("text", ["x", "1e3", "nan", "1_000", "", "9" * 5000])
+@pytest.mark.parametrize(("name", "option"), NUMBERS)
+def test_a_text_for_a_number_is_one_error_with_option_value_and_rule(
+    name: str, option: str, text: str, asked: list[tuple[str, dict[str, object]]]
+) -> None:
+    with pytest.raises(Exit) as refused:
+        MENU[name].body(Context(), **arguments(name), **{option: text})
+    said = str(refused.value.message)
+    assert re.fullmatch(
+        rf"error: --{option} {text}: must be a .*number .*\n  next: invoke --help {name}", said
+    )
+    assert refused.value.code == 2
+    assert asked == []
+
+
+def test_a_number_reaches_its_command_as_one(asked: list[tuple[str, dict[str, object]]]) -> None:
+    MENU["trials"].body(Context(), name="cut", times="3")
+    MENU["fault"].body(Context(), name="cut", seconds="2.5")
+    MENU["fault"].body(Context(), name="cut", seconds="-4")
+    assert [given.get("times", given.get("seconds")) for _, given in asked] == [3, 2.5, -4.0]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("load --workers 1.5", "error: --workers 1.5: must be a whole number of at most 9 digits, as 1"),
+        ("kubectl get pods", "error: kubectl: get pods: what is handed on stands behind --"),
+    ],
+)
+def test_invoke_itself_ends_by_one_block_and_with_2(typed: str, said: str) -> None:
+    command = [sys.executable, "-m", "invoke", *typed.split()]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    first, following = done.stderr.splitlines()
+    assert first == said
+    assert following.startswith("  next: invoke ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "correct"),
+    [
+        ("kubectl get pods", "kubectl -- get pods"),
+        (
+            "kubectl -i mine get pods -o 'jsonpath={.a} {.b}'",
+            "kubectl -i mine -- get pods -o 'jsonpath={.a} {.b}'",
+        ),
+        (
+            "kubectl --inventory=mine -n kube-system get pods",
+            "kubectl --inventory=mine -- -n kube-system get pods",
+        ),
+        ("ssh -i mine master-1 uptime -p", "ssh -i mine master-1 -- uptime -p"),
+    ],
+)
+def test_words_without_two_dashes_are_told_where_they_belong(
+    typed: str, correct: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invoke takes them for tasks: `get` is none, and `logs` is one of ours."""
+    monkeypatch.setattr(sys, "argv", ["invoke", *shlex.split(typed)])
+    with pytest.raises(Exit) as refused:
+        tasks.namespace.to_contexts()
+    assert str(refused.value.message).endswith(f"\n  next: invoke {correct}")
+    assert refused.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "kubectl",
+        "kubectl -i mine -v",
+        "kubectl -- get pods",
+        "ssh -i mine master-1",
+        "ssh --host master-1",
+        "validate -i kubectl",
+        "--help kubectl",
+    ],
+)
+def test_a_command_line_that_hands_on_nothing_is_left_to_invoke(
+    typed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["invoke", *shlex.split(typed)])
+    assert tasks.namespace.to_contexts()

@@ -76,7 +76,7 @@ def test_the_instance_changes_with_user_and_network_but_not_with_vendor_data(gue
     first = dump(guest, "meta")
     told = dump(guest, "user") + dump(guest, "network")
     assert first == f"instance-id: {hashlib.sha1(told.encode()).hexdigest()}\n"
-    (guest.folder / "v.yaml").write_text("#cloud-config\nruncmd: [true]\n")
+    guest.snippet("v.yaml", "#cloud-config\nruncmd: [true]\n")
     guest.ask("PUT", f"{VM}/config", cicustom="vendor=local:snippets/v.yaml")
     assert dump(guest, "meta") == first
     guest.ask("PUT", f"{VM}/config", ipconfig0="ip=10.1.1.12/24,gw=10.1.1.1")
@@ -84,15 +84,27 @@ def test_the_instance_changes_with_user_and_network_but_not_with_vendor_data(gue
 
 
 def test_a_custom_user_file_takes_the_place_of_the_options(guest: Asking) -> None:
-    (guest.folder / "u.yaml").write_text("#cloud-config\nhostname: other\n")
+    guest.snippet("u.yaml", "#cloud-config\nhostname: other\n")
     guest.ask("PUT", f"{VM}/config", cicustom="user=local:snippets/u.yaml")
     assert dump(guest, "user") == "#cloud-config\nhostname: other\n"
 
 
 def test_a_snippet_has_a_longest_size(guest: Asking) -> None:
-    (guest.folder / "v.yaml").write_text("#" * (1024**2 + 1))
+    guest.snippet("v.yaml", "#" * (1024**2 + 1))
     guest.ask("PUT", f"{VM}/config", cicustom="vendor=local:snippets/v.yaml")
     assert "too long" in guest.do("POST", f"{VM}/status/start")
+
+
+def test_a_snippet_is_one_node_s_and_stays_where_it_is_when_its_machine_moves(guest: Asking) -> None:
+    guest.snippet("v.yaml", "#cloud-config\n")
+    guest.ask("PUT", f"{VM}/config", cicustom="vendor=local:snippets/v.yaml")
+    guest.world.move(guest.world.vms[101], "pve-2")
+    there = VM.replace("pve-1", "pve-2")
+    missing = "can't open '/var/lib/vz/snippets/v.yaml' - No such file or directory"
+    assert guest.do("POST", f"{there}/status/start") == missing
+    guest.snippet("v.yaml", "#cloud-config\n", "pve-2")
+    assert guest.do("POST", f"{there}/status/start") == "OK"
+    assert guest.world.orphans() == [], "its disks have moved with it"
 
 
 def test_the_drive_is_written_at_start_and_by_a_regeneration(guest: Asking) -> None:

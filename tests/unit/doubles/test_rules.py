@@ -12,6 +12,8 @@ from tests.doubles.pve.api import Headers
 from tests.doubles.pve.faults import TaskScript
 from tests.doubles.pve.fixture import IMAGE_URL, RIGHTS, ROLE, TOKEN, USER
 from tests.doubles.pve.parameters import MISSING, UNKNOWN
+from tests.doubles.pve.sizes import GIB
+from tests.doubles.pve.state import Vnet
 from tests.unit.doubles.asking import NODE, Asking
 
 VM = f"{NODE}/qemu/101"
@@ -298,6 +300,61 @@ def test_a_node_that_is_down_is_behind_a_pseudo_code(cluster: Asking) -> None:
     cluster.world.nodes["pve-2"].down = True
     assert cluster.ask("GET", "/nodes/pve-2/qemu").status == 595
     assert {line["node"]: line["status"] for line in cluster.get("/nodes")}["pve-2"] == "offline"
+
+
+@pytest.mark.parametrize("path", ["/nodes/pve-1.example.test/status", "/nodes/pve-1.example.test/qemu"])
+def test_a_name_that_resolves_and_is_no_node_s_is_not_trusted(double: Asking, path: str) -> None:
+    double.world.other_names.add("pve-1.example.test")
+    answer = double.ask("GET", path)
+    assert (answer.status, "certificate verify failed" in answer.message) == (596, True)
+
+
+def test_an_order_of_starts_needs_a_right_over_the_nodes(cluster: Asking) -> None:
+    cluster.clone(101)
+    answer = cluster.ask("PUT", f"{VM}/config", startup="order=1")
+    assert (answer.status, answer.message) == (403, "Permission check failed (/, Sys.Modify)")
+    cluster.world.access.roles[ROLE] |= {"Sys.Modify"}
+    assert cluster.ask("PUT", f"{VM}/config", startup="order=1").status == 200
+
+
+def test_the_bridges_of_a_source_count_for_its_clone(cluster: Asking) -> None:
+    cluster.world.access.roles[ROLE] -= {"SDN.Use"}
+    answer = cluster.ask("POST", f"{NODE}/qemu/9000/clone", newid=101)
+    path = "/sdn/zones/localnetwork/vmbr0"
+    assert (answer.status, answer.message) == (403, f"Permission check failed ({path}, SDN.Use)")
+
+
+def test_a_vnet_is_a_bridge_whose_rights_are_in_its_zone(cluster: Asking) -> None:
+    cluster.clone(101)
+    cluster.world.vnets["labnet"] = Vnet("zone1", nodes=("pve-1",))
+    listed = {node: cluster.get(f"/nodes/{node}/network", type="any_bridge") for node in ("pve-1", "pve-2")}
+    assert [[line["iface"] for line in lines] for lines in listed.values()] == [
+        ["vmbr0", "labnet"],
+        ["vmbr0"],
+    ]
+    assert len(cluster.get(f"{NODE}/network", type="any_local_bridge")) == 1
+    assert cluster.ask("PUT", f"{VM}/config", net0="virtio,bridge=labnet,tag=20").status == 200
+    assert cluster.do("POST", f"{VM}/status/start") == "vm vlans are not allowed on vnet labnet"
+    cluster.world.vnets["labnet"].vlan_aware = True
+    assert cluster.do("POST", f"{VM}/status/start") == "OK"
+    access = cluster.world.access
+    access.roles[ROLE] -= {"SDN.Use"}
+    for path in ("/sdn/zones/localnetwork", "/sdn/zones/zone1/labnet/20"):
+        access.add_role(f"net{len(path)}", ["SDN.Use"])
+        for who in (USER, f"{USER}!{TOKEN}"):
+            access.grant(path, who, f"net{len(path)}")
+    assert cluster.ask("PUT", f"{VM}/config", net0="virtio,bridge=labnet,tag=20").status == 200
+    refused = cluster.ask("PUT", f"{VM}/config", net0="virtio,bridge=labnet,tag=21")
+    assert refused.message == "Permission check failed (/sdn/zones/zone1/labnet/21, SDN.Use)"
+
+
+def test_only_version_9_tells_what_memory_is_available(double: Asking) -> None:
+    nine = Asking(double.folder, major=9)
+    for asked in (double, nine):
+        asked.world.nodes["pve-1"].cache = 100 * GIB
+    eight, newer = (asked.get(f"{NODE}/status")["memory"] for asked in (double, nine))
+    assert "available" not in eight
+    assert (eight["free"], newer["free"], newer["available"]) == (28 * GIB, 28 * GIB, 128 * GIB)
 
 
 def test_the_fixtures_rights_are_those_of_a_build(double: Asking) -> None:

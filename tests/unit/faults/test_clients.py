@@ -16,7 +16,7 @@ from lab.faults.clients import (
     EMPTY,
     Answered,
     Client,
-    Door,
+    Endpoint,
     Gone,
     Unanswered,
     Watcher,
@@ -24,7 +24,7 @@ from lab.faults.clients import (
     register_object,
 )
 
-DOOR = Door("10.1.1.50", 6443, ssl.create_default_context(), "/api/v1/namespaces/fire/configmaps")
+DOOR = Endpoint("10.1.1.50", 6443, ssl.create_default_context(), "/api/v1/namespaces/fire/configmaps")
 
 
 def stored(value: str, version: int) -> dict[str, Any]:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from lab.damage import Entry, Journal, born, undamaged
+from lab.damage import Damage, Journal, born, undamaged
 from lab.errors import CommandError, FailedError, PreflightError
 from lab.faults.recovery import heal_left_behind
 from lab.labs import Lab
 from lab.locks import exclusive
 from lab.machines import State
-from tests.fakes import FakeProvider, FakeSsh
-from tests.world import inventory
+from tests.fakes import FakeSsh
+from tests.world import running_lab
 
 
 @pytest.fixture
@@ -27,11 +27,7 @@ def ssh() -> FakeSsh:
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ssh: FakeSsh) -> Lab:
-    monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr("lab.damage.BACK_SECONDS", 0)
-    monkeypatch.setattr("lab.damage.forget", lambda *_: None)
-    states = dict.fromkeys(inventory().hosts, State.RUNNING)
-    return Lab(inventory(), tmp_path, FakeProvider(states=states, prepared=True), ssh=ssh)
+    return running_lab(tmp_path, monkeypatch, ssh)
 
 
 @pytest.fixture
@@ -43,8 +39,8 @@ def dead() -> int:
     return process.pid
 
 
-def defect(name: str, pid: int, host: str = "worker-1") -> Entry:
-    return Entry(name, host, f"repair {name}", pid=pid)
+def defect(name: str, pid: int, host: str = "worker-1") -> Damage:
+    return Damage(name, host, f"repair {name}", pid=pid)
 
 
 def test_what_a_killed_selftest_left_is_undone_newest_first(lab: Lab, ssh: FakeSsh, dead: int) -> None:
@@ -64,7 +60,7 @@ def test_a_fault_and_a_defect_are_undone_together(
     monkeypatch.setattr("lab.faults.power.forget", lambda *_: None)
     lab.provider.states["master-2"] = State.OFF  # type: ignore[attr-defined]
     Journal(lab).add(defect("sysctl-off", dead))
-    Journal(lab).add(Entry("power-off", "master-2", seconds=60, pid=dead))
+    Journal(lab).add(Damage("power-off", "master-2", seconds=60, pid=dead))
     assert len(heal_left_behind(lab, print)) == 2
     assert lab.provider.state("master-2") is State.RUNNING
     assert ssh.commands("repair") == [("worker-1", "repair sysctl-off")]
@@ -94,7 +90,7 @@ def test_a_defect_of_a_machine_that_is_off_waits_for_it_and_of_one_that_is_gone_
 
 
 def test_a_defect_of_a_living_process_is_left_to_it(lab: Lab, ssh: FakeSsh) -> None:
-    Journal(lab).add(Entry("sysctl-off", "worker-1", "repair sysctl-off"))
+    Journal(lab).add(Damage("sysctl-off", "worker-1", "repair sysctl-off"))
     with pytest.raises(PreflightError, match="seeded defect sysctl-off of worker-1 is live since"):
         heal_left_behind(lab, print)
     assert ssh.commands() == []

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lab.damage import Entry, Journal
+from lab.damage import Damage, Journal
 from lab.errors import PreflightError
 from lab.faults import power
 from lab.faults.catalogue import KINDS
@@ -132,7 +132,7 @@ def leave_behind(lab: Lab, **more: Any) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     lab.provider.states["master-2"] = State.OFF  # type: ignore[attr-defined]
-    Journal(lab).add(Entry(**{"name": "power-off", "host": "master-2", "pid": dead.pid, **more}))
+    Journal(lab).add(Damage(**{"name": "power-off", "host": "master-2", "pid": dead.pid, **more}))
 
 
 def test_what_a_killed_run_left_is_healed_by_the_next(lab: Lab) -> None:

@@ -11,7 +11,7 @@ import pytest
 from lab.checks import health
 from lab.checks.driver import Driver
 from lab.checks.outcomes import CouldNotTell, Mismatch
-from lab.damage import Entry, Journal
+from lab.damage import Damage, Journal
 from lab.errors import FailedError, PreflightError
 from lab.faults import power
 from lab.faults import recovery as mend
@@ -33,7 +33,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     made = Lab(found, tmp_path, FakeProvider(states=states, prepared=True))
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    Journal(made).add(Entry("power-off", "master-2", seconds=60, pid=dead.pid))
+    Journal(made).add(Damage("power-off", "master-2", seconds=60, pid=dead.pid))
     return made
 
 

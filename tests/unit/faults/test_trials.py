@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from invoke.exceptions import Exit
 
+from lab.commands import breaking
 from lab.faults.traffic import ADDRESS, API
 from lab.faults.trials import Trial, gaps, percentile, summary
 
@@ -35,3 +37,13 @@ def test_the_summary_hides_no_silence() -> None:
     assert "ingress_silence_seconds" not in found
     assert found["lost_writes"]["max"] == 1.0
     assert [item.seconds for item in gaps("power-off", done)][1] == (5.0, None)
+
+
+def test_a_fault_that_does_not_exist_is_told_before_any_lab_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(breaking, "session", None)  # nothing of a lab is opened
+    with pytest.raises(Exit) as left:
+        breaking.trials("nope", "rehearsal", "", "announcer", 20)
+    assert left.value.code == 2
+    assert capsys.readouterr().err == "error: fault nope: no such fault\n  next: invoke faults\n"

@@ -8,7 +8,7 @@ import pytest
 
 from lab.inventory import document
 from lab.inventory.document import MAX_DEPTH, MAX_NODES, Unreadable
-from lab.inventory.problems import Mark
+from lab.inventory.problems import TextMark, dotted
 
 
 @pytest.mark.parametrize(
@@ -63,20 +63,20 @@ def test_keys_are_text_whatever_they_look_like() -> None:
 def test_every_value_has_its_line_and_text() -> None:
     read = document.read('a:\n  - x\n  - {b: "y",\n     c: z}\n\nd: >-\n  e\n')
     assert read.marks == {
-        (): Mark(1),
-        ("a",): Mark(1),
-        ("a", 0): Mark(2, "x"),
-        ("a", 1): Mark(3),
-        ("a", 1, "b"): Mark(3, '"y"'),
-        ("a", 1, "c"): Mark(4, "z"),
-        ("d",): Mark(6, "e"),
+        (): TextMark(1),
+        ("a",): TextMark(1),
+        ("a", 0): TextMark(2, "x"),
+        ("a", 1): TextMark(3),
+        ("a", 1, "b"): TextMark(3, '"y"'),
+        ("a", 1, "c"): TextMark(4, "z"),
+        ("d",): TextMark(6, "e"),
     }
 
 
 def test_an_alias_stands_for_its_value() -> None:
     read = document.read("a: &one {x: [1, &two 2]}\nb: *one\nc: *two\n")
     assert read.data == {"a": {"x": [1, 2]}, "b": {"x": [1, 2]}, "c": 2}
-    assert read.marks["b", "x", 1] == Mark(1, "2")
+    assert read.marks["b", "x", 1] == TextMark(1, "2")
 
 
 def test_an_anchor_may_be_defined_again_inside_itself() -> None:
@@ -150,3 +150,39 @@ def test_tags_are_refused_where_they_stand() -> None:
 def test_nothing_of_ruamel_decides_what_words_mean() -> None:
     data: Any = document.read("when: 2026-10-31 12:00:00\nmode: 0600\n").data
     assert data == {"when": "2026-10-31 12:00:00", "mode": "0600"}
+
+
+def doubts(text: str) -> list[tuple[str, str, bool]]:
+    """Place, beginning of the rule and whether it is only a warning, of each doubtful value."""
+    return [(dotted(item.path), item.rule[:12], item.warning) for item in document.read(text).doubts]
+
+
+def test_a_value_that_a_comment_cuts_is_doubted() -> None:
+    assert doubts("password: abc #def\nplain: abc # def\nrule: abc ## def\nquoted: 'abc' #def\n") == [
+        ("password", "ends before ", True)
+    ]
+
+
+@pytest.mark.parametrize("text", ["a#b", "'a #b'", '"a #b"', "5 #b", "true #b", "[a] #b", "|\n  x #b"])
+def test_a_value_that_no_comment_can_cut_is_not_doubted(text: str) -> None:
+    assert doubts(f"key: {text}\n") == []
+
+
+def test_a_comment_in_the_place_of_a_value_is_doubted_and_an_empty_value_too() -> None:
+    text = "taken: #x\nlist:\n  - #y\n  - z\nflow: {a: #b\n  }\nempty:\nexplained: # for later\nnull: ~ #x\n"
+    assert doubts(text) == [
+        ("taken", "is empty: to", False),
+        ("list[0]", "is empty: to", False),
+        ("flow.a", "is empty: to", False),
+        ("empty", "is empty, as", True),
+        ("explained", "is empty, as", True),
+    ]
+
+
+def test_a_doubtful_value_is_told_once_however_often_it_is_used() -> None:
+    assert doubts("a: &x abc #def\nb: *x\nc: [*x, *x]\n") == [("a", "ends before ", True)]
+
+
+def test_the_comment_itself_is_never_told() -> None:
+    [problem] = document.read("password: abc #hunter2\n").doubts
+    assert "hunter2" not in f"{problem.rule} {problem.fix} {problem.value}"

@@ -12,10 +12,11 @@ import pytest
 from addons.metallb.section import MetalLB
 from lab.errors import InputError
 from lab.inventory import files, load
-from lab.inventory.loading import parse
+from lab.inventory.loading import RefusedError, parse
 from lab.inventory.models import Arch, HostRole, Inventory
 from lab.inventory.providers import ProviderName
 
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "inventory" / "valid"
 SMALL = """\
 lab: small
 provider: lxc
@@ -113,10 +114,6 @@ def test_what_does_not_exist_is_told_with_what_does(name: str) -> None:
     message = refusal(name)
     assert "does not exist" in message
     assert "production, rehearsal" in message
-
-
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    assert "not a regular file" in refusal(tmp_path)
 
 
 def test_a_pipe_is_no_file_and_never_waited_for(tmp_path: Path) -> None:
@@ -235,3 +232,47 @@ def test_a_thousand_machines_load_in_time_and_the_cost_of_one_stays_flat() -> No
     small, large = min(seconds(100) for _ in range(3)), seconds(1000)
     assert large < 5
     assert large / 1000 < 3 * small / 100, f"{small / 100:.5f} s a host of 100, {large / 1000:.5f} s of 1,000"
+
+
+def test_warnings_are_told_behind_errors() -> None:
+    """Whoever mended the errors was told of a warning only then."""
+    text = (FIXTURES / "nameservers-mixed.yaml").read_text()
+    [warning] = parse(text, "it.yaml").warnings
+    with pytest.raises(RefusedError) as refused:
+        parse(text.replace("role: worker,", "role: worker, cpus: 0,"), "it.yaml")
+    errors = refused.value.message.splitlines()
+    assert all("hosts.worker-" in line for line in errors)
+    assert str(refused.value).splitlines() == [*errors, warning]
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_folder_is_told_with_the_files_in_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "labs" / "more"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    assert "is a folder with no YAML file in it" in refusal(name)
+    (folder / "a.yaml").touch()
+    (folder.parent / "b.yml").touch()
+    assert f"is a folder with {'a.yaml' if name == '.' else 'b.yml'} in it" in refusal(name)
+
+
+@pytest.mark.parametrize(
+    ("written", "proposed"),
+    [
+        ("1.5", "write 1 or 2"),
+        ("0.5", "write 1"),
+        ("256.5", "write 256"),
+        ("4.0", "write 4"),
+        ("1e2", "write 100"),
+        ("1e30", "write digits alone, without quotes, as 4"),
+        ('"8"', "write 8"),
+        ("many", "write digits alone, without quotes, as 4"),
+    ],
+)
+def test_for_a_whole_number_one_is_proposed_that_the_field_takes(written: str, proposed: str) -> None:
+    text = (FIXTURES / "minimal.yaml").read_text()
+    with pytest.raises(RefusedError) as refused:
+        parse(text.replace("{role: load-balancer,", f"{{role: load-balancer, cpus: {written},"), "it.yaml")
+    assert refused.value.message.endswith(f"must be a whole number; {proposed}")

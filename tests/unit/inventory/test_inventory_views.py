@@ -18,7 +18,7 @@ from lab.inventory.complete import inventory_model
 from lab.inventory.init import QUESTIONS, init
 from lab.inventory.loading import parse
 from lab.inventory.models import Inventory
-from lab.inventory.problems import Problem, Source, dotted, line_of, shown
+from lab.inventory.problems import Problem, SourceText, dotted, line_of, shown
 from lab.inventory.reference import reference
 from lab.inventory.rules import rules
 from lab.inventory.rules.capacity import rows
@@ -160,6 +160,33 @@ def test_wrong_answers_write_nothing(tmp_path: Path, name: str, answers: dict[st
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("hypervisor", "haproxy", "pool"),
+    [
+        ("pve-1", "10.1.1.10", "10.1.1.16-10.1.1.65"),
+        ("10.1.1.40", "10.1.1.10", "10.1.1.41-10.1.1.90"),
+        ("10.1.1.250", "10.1.1.10", "10.1.1.16-10.1.1.65"),
+        ("10.1.1.10", "10.1.1.11", "10.1.1.17-10.1.1.66"),
+        ("10.1.1.254", "10.1.1.10", "10.1.1.16-10.1.1.65"),
+        ("10.0.0.11", "10.1.1.10", "10.1.1.16-10.1.1.65"),
+    ],
+)
+def test_c41_a_new_inventory_goes_round_its_hypervisor(
+    tmp_path: Path, hypervisor: str, haproxy: str, pool: str
+) -> None:
+    answers = {"provider": "proxmox", "proxmox_host": hypervisor}
+    lab = load(str(init("mine", answers, folder=tmp_path)))
+    assert lab.addresses["haproxy"] == haproxy
+    assert [str(area) for area in lab.section(MetalLB).pools[0].addresses] == [pool]
+
+
+def test_c41_a_small_lan_has_no_room_beside_a_hypervisor(tmp_path: Path) -> None:
+    answers = {"provider": "proxmox", "lan": "10.1.1.0/28", "masters": "3", "workers": "8"}
+    assert load(str(init("mine", answers | {"proxmox_host": "pve-1"}, folder=tmp_path))).workers
+    with pytest.raises(InputError, match="no room for 12 machines and a pool"):
+        init("other", answers | {"proxmox_host": "10.1.1.14"}, folder=tmp_path)
+
+
 def test_only_what_is_not_known_is_asked(tmp_path: Path) -> None:
     asked: list[str] = []
 
@@ -202,5 +229,34 @@ def test_a_default_is_told_as_one_and_the_written_owner_comes_first() -> None:
 
 def test_a_problem_without_place_in_the_file_is_told_above_it() -> None:
     problem = Problem(("kubernetes", "max_pods"), "is too many", "write less")
-    line = line_of(problem, Source("x.yaml"), lambda _: "110")
+    line = line_of(problem, SourceText("x.yaml"), lambda _: "110")
     assert line == "x.yaml:1: (file): kubernetes.max_pods (default 110): is too many; write less"
+
+
+def test_the_page_knows_no_limit_that_is_none() -> None:
+    assert "None" not in reference()
+    assert "| number above 0, at most 10000 |" in reference()
+
+
+def test_the_dialogue_of_the_page_is_the_one_that_people_have(tmp_path: Path) -> None:
+    told = reference().partition("$ invoke init mine\n")[2].partition("```")[0].splitlines()
+    answers = iter([line.rpartition("]:")[2].strip() for line in told if "]:" in line])
+    heard: list[str] = []
+
+    def ask(question: str) -> str:
+        answer = next(answers)
+        heard.append(f"{question}{answer}".rstrip())
+        return answer
+
+    init("mine", ask=ask, tell=heard.append, folder=tmp_path)
+    assert heard == told[:-2]
+
+
+def test_what_machines_ask_is_shown() -> None:
+    lab = load(str(files.FOLDER.parent / "tests/fixtures/inventory/valid/search-domains.yaml"))
+    console = Console(width=200, no_color=True)
+    with console.capture() as seen:
+        console.print(show(lab))
+    rows = [" ".join(line.split()) for line in seen.get().splitlines()]
+    assert f"search domains {', '.join(lab.network.search_domains)}" in rows
+    assert "time servers pool.ntp.org" in rows

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from lab.inventory.models import Inventory
-from lab.inventory.reaction import REACTIONS, Name
-from lab.inventory.rules.versions import grace_period
+from lab.inventory.reaction import REACTIONS, ApiChecks, Name
+from lab.inventory.rules.cluster import grace_period
 from lab.render import kubeadm
 from lab.render.bundle import bundle, pins
 from lab.render.components import kubelet_settings
@@ -31,8 +31,17 @@ def test_fast_is_faster_everywhere() -> None:
     for field in ("read_idle", "ping", "status", "lease", "monitor", "toleration"):
         assert getattr(fast.reaction, field) < getattr(slow.reaction, field)
     assert (slow.grace_seconds, fast.grace_seconds) == (50, 10)
-    assert (slow.check_milliseconds, fast.check_milliseconds) == (1000, 500)
-    assert (slow.connect_seconds, fast.connect_seconds) == (2, 1)
+    assert (slow.api_checks.milliseconds, fast.api_checks.milliseconds) == (1000, 500)
+    assert (slow.api_checks.connect, fast.api_checks.connect) == (2, 1)
+
+
+def test_the_balancer_of_a_slow_lab_is_as_patient() -> None:
+    """In emulation /readyz took longer than 2 s, and the only API server was marked down for good."""
+    slow = inventory(FAST.replace("provider: lxc", "provider: lxc\npatience: 10"))
+    assert slow.api_checks == ApiChecks(milliseconds=5000, fall=2, connect=10, timeout=20)
+    assert slow.api_checks.silence == 10_000
+    assert "timeout check 20s" in files(slow, "haproxy")
+    assert "timeout check 2s" in files(inventory(), "haproxy")
 
 
 def test_a_grace_of_ones_own_is_an_upper_bound() -> None:

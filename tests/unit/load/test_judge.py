@@ -11,11 +11,11 @@ import pytest
 from lab.commands.loading import _check
 from lab.errors import FailedError, InputError
 from lab.inventory.sections import LoadProfile
-from lab.load.generator import Target, command, generate, run_seconds, worker_command
-from lab.load.judge import Outcome, judge
-from lab.load.result import Generator, Result, read
+from lab.load.generator import LoadTarget, command, generate, run_seconds, worker_command
+from lab.load.judge import LoadOutcome, judge
+from lab.load.result import Generator, LoadResult, read
 
-GOOD = Result(
+GOOD = LoadResult(
     code=0,
     requests=2000,
     failures=1,
@@ -46,23 +46,23 @@ OWN = {
 @pytest.mark.parametrize(
     ("changes", "workers", "outcome", "reason"),
     [
-        ({}, 1, Outcome.PASSED, ""),
-        ({"failures": 21}, 1, Outcome.FAILED, "failed requests: 1.05 %, limit 1 %"),
-        ({"failures": 2000}, 1, Outcome.FAILED, "failed requests: 100 %, limit 1 %"),
-        ({"requests": 0, "failures": 0}, 1, Outcome.FAILED, "no request was made"),
-        ({"p95_ms": 900}, 1, Outcome.FAILED, "p95: 900 ms, limit 800 ms"),
-        ({"p99_ms": 1501}, 1, Outcome.FAILED, "p99: 1501 ms, limit 1500 ms"),
-        ({}, 2, Outcome.FAILED, "2 generating processes were wanted, 1 reported"),
-        ({"code": -15}, 1, Outcome.FAILED, "Locust was ended by signal 15"),
-        ({"code": 2}, 1, Outcome.FAILED, "Locust ended with exit code 2"),
-        ({"generators": (Generator(91, 5),)}, 1, Outcome.VOID, "used 91 % of a core, limit 90 %"),
-        ({"asked_seconds": 3.5, "p95_ms": 1400}, 1, Outcome.VOID, "users asked for 3.5 s only, of 60 s"),
-        ({"generators": (Generator(20, 300),)}, 1, Outcome.VOID, "came 300 ms late"),
-        ({"generators": (Generator(91, 5),), "p99_ms": 9000}, 1, Outcome.VOID, "used 91 %"),
+        ({}, 1, LoadOutcome.PASSED, ""),
+        ({"failures": 21}, 1, LoadOutcome.FAILED, "failed requests: 1.05 %, limit 1 %"),
+        ({"failures": 2000}, 1, LoadOutcome.FAILED, "failed requests: 100 %, limit 1 %"),
+        ({"requests": 0, "failures": 0}, 1, LoadOutcome.FAILED, "no request was made"),
+        ({"p95_ms": 900}, 1, LoadOutcome.FAILED, "p95: 900 ms, limit 800 ms"),
+        ({"p99_ms": 1501}, 1, LoadOutcome.FAILED, "p99: 1501 ms, limit 1500 ms"),
+        ({}, 2, LoadOutcome.FAILED, "2 generating processes were wanted, 1 reported"),
+        ({"code": -15}, 1, LoadOutcome.FAILED, "Locust was ended by signal 15"),
+        ({"code": 2}, 1, LoadOutcome.FAILED, "Locust ended with exit code 2"),
+        ({"generators": (Generator(91, 5),)}, 1, LoadOutcome.VOID, "used 91 % of a core, limit 90 %"),
+        ({"asked_seconds": 3.5, "p95_ms": 1400}, 1, LoadOutcome.VOID, "users asked for 3.5 s only, of 60 s"),
+        ({"generators": (Generator(20, 300),)}, 1, LoadOutcome.VOID, "came 300 ms late"),
+        ({"generators": (Generator(91, 5),), "p99_ms": 9000}, 1, LoadOutcome.VOID, "used 91 %"),
     ],
 )
 def test_a_run_is_judged_by_rule(
-    changes: dict[str, object], workers: int, outcome: Outcome, reason: str
+    changes: dict[str, object], workers: int, outcome: LoadOutcome, reason: str
 ) -> None:
     verdict = judge(replace(GOOD, **changes), PROFILE, workers=workers)  # type: ignore[arg-type]
     assert verdict.outcome is outcome
@@ -90,7 +90,7 @@ def test_a_run_without_requests_is_no_success(tmp_path: Path, written: bool) -> 
         (tmp_path / "own.json").write_text(json.dumps(OWN | {"requests": 0, "failures": 0}))
     result = read(tmp_path, 0)
     assert result.failure_percent == 100
-    assert judge(result, PROFILE).outcome is Outcome.FAILED
+    assert judge(result, PROFILE).outcome is LoadOutcome.FAILED
 
 
 def test_locust_is_bounded_recorded_and_not_the_judge(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_what_cannot_be_is_said_before_anything_is_made(workers: int, bind: str,
 
 def test_an_earlier_run_is_never_judged_again(tmp_path: Path) -> None:
     with pytest.raises(FailedError, match="holds an earlier run"):
-        generate(Target("192.0.2.1", tmp_path, {}), LoadProfile(), tmp_path)
+        generate(LoadTarget("192.0.2.1", tmp_path, {}), LoadProfile(), tmp_path)
 
 
 def test_locust_stays_out_of_this_process() -> None:

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from ipaddress import IPv4Network
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from invoke.exceptions import Exit
 
+from lab.commands import proxmox as proxmox_commands
 from lab.errors import DeadlineError, FailedError, InputError, PreflightError
 from lab.providers.proxmox import api as proxmox_api
 from lab.providers.proxmox import retry as proxmox_retry
 from lab.providers.proxmox import tasks as proxmox_tasks
 from lab.providers.proxmox.agent import lan_address, verdict
 from lab.providers.proxmox.api import ProxmoxApi, secret
-from lab.providers.proxmox.fleet import Fleet, Row
-from lab.providers.proxmox.mark import Mark, read_mark, tags
-from lab.providers.proxmox.plan import Seen, Step, configuration, differences, disk_gib, next_step, sentences
-from lab.providers.proxmox.retry import ApiError, BusyError, LostError, judged, persist, read
+from lab.providers.proxmox.fleet import Fleet, FleetRow
+from lab.providers.proxmox.mark import ProxmoxMark, read_mark, tags
+from lab.providers.proxmox.plan import (
+    MachineStep,
+    Seen,
+    configuration,
+    differences,
+    disk_gib,
+    next_step,
+    sentences,
+)
+from lab.providers.proxmox.retry import BusyError, LostError, ProxmoxApiError, judged, persist, read
 from lab.providers.proxmox.rights import Need, held, missing, needs, role_commands
 from lab.providers.proxmox.tasks import Pacer, Tasks, Upid
 from lab.steps.machines import outline
@@ -38,8 +49,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     return made
 
 
-def refusal(status: int, reason: str) -> ApiError:
-    return ApiError("POST x", status, reason, {})
+def refusal(status: int, reason: str) -> ProxmoxApiError:
+    return ProxmoxApiError("POST x", status, reason, {})
 
 
 @pytest.mark.parametrize(
@@ -47,20 +58,51 @@ def refusal(status: int, reason: str) -> ApiError:
     [
         (595, "Connection refused", True, LostError),
         (596, "Broken pipe", True, LostError),
+        (596, "error:0A000086:SSL routines::certificate verify failed", True, ProxmoxApiError),
+        (596, "tls_process_server_certificate: certificate verify failed", False, ProxmoxApiError),
+        (597, "Connection timed out", True, LostError),
         (599, "Too many redirections", False, LostError),
         (502, "Bad Gateway", True, LostError),
         (500, "can't lock file '/x' - got timeout", True, BusyError),
         (500, "VM is locked (clone)", True, BusyError),
         (500, "Configuration file 'nodes/a/qemu-server/1.conf' does not exist", True, BusyError),
-        (500, "Configuration file 'nodes/a/qemu-server/1.conf' does not exist", False, ApiError),
+        (500, "Configuration file 'nodes/a/qemu-server/1.conf' does not exist", False, ProxmoxApiError),
         (500, "VM 101 already running", True, BusyError),
-        (403, "Permission check failed (/vms/101, VM.Clone)", True, ApiError),
-        (400, "Parameter verification failed.", True, ApiError),
-        (500, "unable to create VM 101: config file already exists", True, ApiError),
+        (403, "Permission check failed (/vms/101, VM.Clone)", True, ProxmoxApiError),
+        (400, "Parameter verification failed.", True, ProxmoxApiError),
+        (500, "unable to create VM 101: config file already exists", True, ProxmoxApiError),
     ],
 )
 def test_what_a_refusal_means(status: int, reason: str, change: bool, kind: type[FailedError]) -> None:
     assert type(judged(refusal(status, reason), change=change)) is kind
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "words", "hint"),
+    [
+        (595, "No route to host", "got no connection to the node that does the work", "pvecm status"),
+        (596, "Connection timed out", "reached the node that does the work, and lost it then", "pveproxy"),
+        (596, "certificate verify failed", "does not trust the one that was asked for", "pvecm updatecerts"),
+        (597, "Broken pipe", "in the middle of its answer", "pvecm status"),
+    ],
+)
+def test_a_code_that_http_does_not_know_has_words_of_its_own(
+    status: int, reason: str, words: str, hint: str
+) -> None:
+    said = judged(refusal(status, reason), change=True)
+    assert reason in said.message
+    assert words in said.message
+    assert hint in said.next_step
+
+
+def test_what_to_do_about_a_lost_call_outlives_its_repetitions() -> None:
+    lost = judged(refusal(596, "Connection timed out"), change=True)
+    with pytest.raises(FailedError, match="given up after 12 attempts") as refused:
+        persist("x", lambda: _give([lost]), seconds=600)
+    assert "pveproxy" in refused.value.next_step
+    with pytest.raises(DeadlineError, match="lost it then") as late:
+        read("x", lambda: _give([lost]))
+    assert "pveproxy" in late.value.next_step
 
 
 def test_a_read_is_repeated_with_growing_pauses_until_an_answer(clock: FakeClock) -> None:
@@ -99,7 +141,7 @@ def test_losses_in_a_row_are_limited_and_the_last_is_told() -> None:
 
 
 def test_a_refusal_ends_a_step_at_once(clock: FakeClock) -> None:
-    with pytest.raises(ApiError, match="403"):
+    with pytest.raises(ProxmoxApiError, match="403"):
         persist("x", lambda: _give([refusal(403, "no")]), seconds=60)
     assert clock.naps == 0
 
@@ -145,20 +187,20 @@ def follow(script: Script, said: list[str] | None = None, seconds: float = 60) -
 STOPPED = {"status": "stopped"}
 
 
-def test_a_task_that_ends_well() -> None:
+def test_c20_a_task_that_ends_well() -> None:
     script = Script({"status": "running"}, {"status": "running"}, STOPPED | {"exitstatus": "OK"})
     follow(script)
     assert script.asked == 3
 
 
-def test_warnings_are_reported_with_the_line_of_the_log_and_are_no_failure() -> None:
+def test_c20_warnings_are_reported_with_the_line_of_the_log_and_are_no_failure() -> None:
     said: list[str] = []
     script = Script(STOPPED | {"exitstatus": "WARNINGS: 1"}, log=("begin", "WARN: no such bridge", "TASK W"))
     follow(script, said)
     assert said == ["task qmclone 9000 on pve-1: WARNINGS: 1: WARN: no such bridge"]
 
 
-def test_a_failure_has_its_text_the_log_s_tail_and_the_node() -> None:
+def test_c20_a_failure_has_its_text_the_log_s_tail_and_the_node() -> None:
     lines = tuple(f"line {number}" for number in range(40))
     with pytest.raises(FailedError, match=r"on pve-1 failed: clone failed: no space left") as failed:
         follow(Script(STOPPED | {"exitstatus": "clone failed: no space left"}, log=lines))
@@ -167,22 +209,22 @@ def test_a_failure_has_its_text_the_log_s_tail_and_the_node() -> None:
     assert UPID in failed.value.next_step
 
 
-def test_a_task_without_a_status_is_a_failure() -> None:
+def test_c20_a_task_without_a_status_is_a_failure() -> None:
     with pytest.raises(FailedError, match="ended without a status"):
         follow(Script(STOPPED))
 
 
-def test_a_task_that_never_ends_is_a_deadline_that_names_it_and_is_asked_seldom() -> None:
+def test_c20_a_task_that_never_ends_is_a_deadline_that_names_it_and_is_asked_seldom() -> None:
     script = Script({"status": "running"}, log=("still copying",))
     with pytest.raises(DeadlineError, match=r"task qmclone 9000 on pve-1: not within 300 s.*still copying"):
         follow(script, seconds=300)
     assert script.asked < 150
 
 
-def test_a_task_may_be_unknown_when_it_is_new_and_not_later() -> None:
-    missing_task = ApiError("GET x", 400, "Parameter verification failed.", {"upid": "no such task"})
+def test_c20_a_task_may_be_unknown_when_it_is_new_and_not_later() -> None:
+    missing_task = ProxmoxApiError("GET x", 400, "Parameter verification failed.", {"upid": "no such task"})
     follow(Script(missing_task, {"status": "running"}, STOPPED | {"exitstatus": "OK"}))
-    with pytest.raises(ApiError, match="no such task"):
+    with pytest.raises(ProxmoxApiError, match="no such task"):
         follow(Script(missing_task))
 
 
@@ -202,7 +244,7 @@ def test_what_is_no_upid_is_refused() -> None:
 
 
 def test_a_mark_belongs_to_one_number_and_leaves_people_s_words_alone() -> None:
-    mark = Mark("lab", "dev", "master-1", 101)
+    mark = ProxmoxMark("lab", "dev", "master-1", 101)
     text = mark.within("ask Eve before you touch it\nplumbline lab=dev name=master-1 id=99")
     assert text.splitlines() == ["plumbline lab=dev name=master-1 id=101", "ask Eve before you touch it"]
     assert read_mark(f"{text}\n", 101) == mark
@@ -236,14 +278,13 @@ def test_a_machine_that_moves_while_it_is_looked_for_is_not_gone() -> None:
 
 
 MACHINE = outline(inventory(), "master-1")
-ROW = Row(101, "pve-1", "master-1", "running", "", frozenset({"plumbline"}), template=False)
+ROW = FleetRow(101, "pve-1", "master-1", "running", "", frozenset({"plumbline"}), template=False)
 WANTED = {
     "cores": 4,
     "memory": 8192,
     "net0": "virtio=02:AB:00:00:00:01,bridge=vmbr0",
     "tags": "plumbline;plumbline-test",
     "onboot": 1,
-    "startup": "order=2",
     "description": "plumbline lab=test name=master-1 id=101",
 }
 CONFIG = {
@@ -258,27 +299,30 @@ CONFIG = {
 
 
 def seen(status: str = "running", lock: str = "", protected: bool | None = None, **config: Any) -> Seen:
-    row = Row(101, "pve-1", "master-1", status, lock, frozenset(), template=False)
+    row = FleetRow(101, "pve-1", "master-1", status, lock, frozenset(), template=False)
     return Seen(row, {key: item for key, item in {**CONFIG, **config}.items() if item is not None}, protected)
 
 
 @pytest.mark.parametrize(
     ("found", "step"),
     [
-        (None, Step.CLONE),
-        (seen(lock="clone"), Step.WAIT),
-        (seen(scsi0=None, lock="clone"), Step.WAIT),
-        (seen("stopped", scsi0=None), Step.DISCARD),
-        (seen("stopped", ipconfig0=None), Step.CONFIGURE),
-        (seen(cores=2), Step.CONFIGURE),
-        (seen(scsi0="a:b,size=2252M"), Step.GROW),
-        (seen(protected=False), Step.PROTECT),
-        (seen("stopped", protected=True), Step.START),
-        (seen("paused"), Step.RESUME),
-        (seen(), Step.DONE),
+        (None, MachineStep.CLONE),
+        (seen(lock="clone"), MachineStep.WAIT),
+        (seen(scsi0=None, lock="clone"), MachineStep.WAIT),
+        (seen("stopped", scsi0=None), MachineStep.DISCARD),
+        (seen("stopped", ipconfig0=None), MachineStep.CONFIGURE),
+        (seen(cores=2), MachineStep.CONFIGURE),
+        (seen(scsi0="a:b,size=2252M"), MachineStep.GROW),
+        (replace(seen(), snippet=False), MachineStep.SNIPPET),
+        (replace(seen("stopped"), snippet=False), MachineStep.SNIPPET),
+        (replace(seen(), snippet=True), MachineStep.DONE),
+        (seen(protected=False), MachineStep.PROTECT),
+        (seen("stopped", protected=True), MachineStep.START),
+        (seen("paused"), MachineStep.RESUME),
+        (seen(), MachineStep.DONE),
     ],
 )
-def test_the_next_step_follows_from_what_is_there(found: Seen | None, step: Step) -> None:
+def test_the_next_step_follows_from_what_is_there(found: Seen | None, step: MachineStep) -> None:
     assert next_step(MACHINE, WANTED, found) is step
 
 
@@ -303,7 +347,7 @@ def test_a_disk_never_shrinks() -> None:
 
 
 def test_one_call_configures_all_of_a_new_machine_and_the_differences_of_an_old_one() -> None:
-    mark = Mark("lab", "test", "master-1", 101)
+    mark = ProxmoxMark("lab", "test", "master-1", 101)
     new = configuration(WANTED, seen(ipconfig0=None), mark)
     assert set(new) == {*WANTED, "digest"}
     assert configuration(WANTED, seen(cores=2), mark) == {"cores": 4, "digest": "abc"}
@@ -324,7 +368,7 @@ def test_a_privilege_is_inherited_only_where_it_is_passed_on() -> None:
     assert not held(granted, "/storage/local", "Sys.Audit"), "the nearer path decides"
 
 
-def test_what_a_token_lacks_is_told_with_the_command_for_each_right() -> None:
+def test_c19_what_a_token_lacks_is_told_with_the_command_for_each_right() -> None:
     need = Need("PlumblineDisks", "/storage/x", ("Datastore.AllocateSpace", "Datastore.Audit"))
     nothing = missing([need], {}, "u@pve!t")
     assert [problem.wanted for problem in nothing] == ["Datastore.AllocateSpace", "Datastore.Audit"]
@@ -336,7 +380,7 @@ def test_what_a_token_lacks_is_told_with_the_command_for_each_right() -> None:
     assert one[0].fix.startswith("pveum role modify PlumblineDisks --privs")
 
 
-def test_the_rights_follow_the_version_and_the_token_comes_before_its_rights() -> None:
+def test_c19_the_rights_follow_the_version_and_the_token_comes_before_its_rights() -> None:
     from lab.inventory import load
 
     production = load("production")
@@ -366,7 +410,7 @@ MAC = "02:00:00:00:00:31"
         ([{"hardware-address": MAC.upper(), "ip-addresses": [{"ip-address": "10.1.1.31"}]}], "10.1.1.31"),
     ],
 )
-def test_only_the_card_with_our_mac_and_only_the_lan_count(
+def test_c23_only_the_card_with_our_mac_and_only_the_lan_count(
     interfaces: list[dict[str, Any]], address: str | None
 ) -> None:
     found = lan_address(interfaces, MAC, LAN)
@@ -382,12 +426,12 @@ def test_only_the_card_with_our_mac_and_only_the_lan_count(
         (["fe80::1", "10.1.1.11"], "agent: the machine has 10.1.1.11, as the inventory says"),
     ],
 )
-def test_what_the_agent_says_is_one_sentence(told: list[str] | None, words: str) -> None:
+def test_c23_what_the_agent_says_is_one_sentence(told: list[str] | None, words: str) -> None:
     class Agent:
         def get(self, path: str) -> Any:
             assert path == "nodes/pve-1/qemu/101/agent/network-get-interfaces"
             if told is None:
-                raise ApiError("GET x", 500, "QEMU guest agent is not running", {})
+                raise ProxmoxApiError("GET x", 500, "QEMU guest agent is not running", {})
             bridge = {
                 "name": "cni0",
                 "hardware-address": "0a:1",
@@ -416,3 +460,21 @@ def test_the_secret_comes_from_the_environment_or_a_file_that_nobody_else_reads(
     assert secret("site") == "a-secret"
     monkeypatch.setenv("PLUMBLINE_PROXMOX_SECRET", "another")
     assert secret("site") == "another"
+
+
+@pytest.mark.parametrize(("version", "code"), [(7, 2), (8, 0), (9, 0), (10, 2)])
+def test_rights_are_printed_for_the_versions_that_are_known(
+    version: int, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    got = 0
+    try:
+        proxmox_commands.role("production", version)
+    except Exit as left:
+        got = left.code
+    told = capsys.readouterr()
+    assert got == code
+    assert ("pveum role add" in told.out) == (not code)
+    if code:
+        assert told.err == (
+            f"error: --version {version}: must be 8 or 9\n  next: invoke proxmox.role --version 9\n"
+        )

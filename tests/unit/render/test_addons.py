@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import yaml
 from lab.addons import AddOn, addons
 from lab.errors import FailedError
 from lab.inventory.models import Inventory
-from lab.render.addons import Object, merge, objects
+from lab.objects import Object
+from lab.render.addons import merge, objects
 from tests.world import INVENTORY, MANIFESTS, inventory
 
 
@@ -208,12 +210,25 @@ def test_every_pool_is_announced() -> None:
 
 
 def test_coredns_is_changed_and_not_made_anew() -> None:
-    [deployment] = rendered("coredns")
+    found = rendered("coredns")
+    assert [item["kind"] for item in found] == ["ConfigMap", "Deployment"]
+    deployment = one(found, "Deployment", "coredns")
     assert (deployment["kind"], deployment["metadata"]["namespace"]) == ("Deployment", "kube-system")
-    assert "containers" not in deployment["spec"]["template"]["spec"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container.keys() == {"name", "livenessProbe", "readinessProbe"}, (
+        "image and arguments are kubeadm's"
+    )
     rules = deployment["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"]
     [rule] = rules["requiredDuringSchedulingIgnoredDuringExecution"]
     assert rule["topologyKey"] == "kubernetes.io/hostname"
+
+
+def test_a_replica_of_coredns_answers_until_it_is_asked_no_more_and_not_longer_than_it_may() -> None:
+    lab = inventory(f"{INVENTORY}kubernetes: {{dns_domain: lab.internal}}\n")
+    corefile = one(rendered("coredns", lab), "ConfigMap", "coredns")["data"]["Corefile"]
+    [seconds] = re.findall(r"lameduck (\d+)s", corefile)
+    assert 5 < int(seconds) < 30, "kubeadm's, and terminationGracePeriodSeconds' default"
+    assert "kubernetes lab.internal in-addr.arpa" in corefile
 
 
 def test_what_an_add_on_waits_for_is_in_its_manifest() -> None:

@@ -170,8 +170,8 @@ def test_the_balancer_has_one_checked_server_for_each_master_in_tcp_mode() -> No
     assert "default_backend kube-apiservers" in found["frontend kube-apiserver"]
 
 
-def test_the_balancer_asks_readyz_over_tls_and_drops_sessions_of_a_dead_server() -> None:
-    """L0-07."""
+def test_the_balancer_asks_readyz_over_tls_and_drops_sessions_of_a_silent_server_alone() -> None:
+    """L0-07: at loads of 100 a slow /readyz marked the last server down and cut every session."""
     found = sections(text(rendered("haproxy"), HAPROXY))["backend kube-apiservers"]
     assert "option httpchk" in found
     assert "http-check connect ssl" in found
@@ -179,7 +179,24 @@ def test_the_balancer_asks_readyz_over_tls_and_drops_sessions_of_a_dead_server()
     assert "http-check expect status 200" in found
     [default] = [line for line in found if line.startswith("default-server ")]
     assert "inter 1000ms fall 2 rise 1" in default
-    assert default.endswith("on-marked-down shutdown-sessions")
+    assert default.endswith("tcp-ut 2000ms")
+    assert "shutdown-sessions" not in text(rendered("haproxy"), HAPROXY)
+
+
+def test_when_no_api_server_is_ready_clients_reach_those_that_live() -> None:
+    """L0-07: the same servers without checks, and the same end of silent connections."""
+    lab = inventory()
+    found = sections(text(rendered("haproxy"), HAPROXY))
+    assert (
+        "use_backend kube-apiservers-unready if { nbsrv(kube-apiservers) eq 0 }"
+        in (found["frontend kube-apiserver"])
+    )
+    assert found["backend kube-apiservers-unready"] == [
+        "balance roundrobin",
+        "default-server tcp-ut 2000ms",
+        *[f"server {name} {lab.hosts[name].address}:6443" for name in lab.masters],
+    ]
+    assert {"option srvtcpka", "srvtcpka-idle 1s", "srvtcpka-intvl 1s"} <= set(found["defaults"])
 
 
 def test_the_balancers_timeouts_let_idle_watches_live() -> None:
@@ -209,3 +226,17 @@ def test_pins_know_the_image_of_each_part_of_the_control_plane() -> None:
     assert {"pause", "etcd", "coredns"} <= set(pins(inventory()).images)
     assert pins(inventory()).tags["pause"] == "3.10"
     assert all(":" in reference for reference in pins(inventory()).images.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("haproxy", "/etc/systemd/system/haproxy.service.d/10-plumbline.conf"),
+        ("worker-1", "/etc/systemd/system/containerd.service"),
+        ("worker-1", "/etc/systemd/system/kubelet.service"),
+    ],
+)
+def test_c51_a_unit_that_a_lab_lives_by_is_started_until_it_runs(name: str, path: str) -> None:
+    """Five starts in ten seconds, before a machine has its address say, and systemd would give it up."""
+    found = text(rendered(name), path)
+    assert re.search(r"^StartLimitInterval(Sec)?=0$", found, re.MULTILINE)

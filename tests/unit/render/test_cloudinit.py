@@ -134,6 +134,13 @@ def test_packages_are_installed_on_full_machines_alone(keys: Keys) -> None:
     assert set(machine["packages"]) >= {"conntrack", "runc", "sudo"}
 
 
+def test_nothing_is_left_to_the_image(keys: Keys) -> None:
+    container, machine = user_data(keys), user_data(keys, traits=FULL_MACHINES)
+    assert machine["timezone"] == "Etc/UTC"
+    assert "timezone" not in container, "it has none but UTC, and no file of another"
+    assert container["package_upgrade"] is machine["package_upgrade"] is False
+
+
 def test_the_locale_needs_no_program_that_a_small_system_lacks(keys: Keys) -> None:
     assert user_data(keys)["locale"] == "C.UTF-8"
 
@@ -146,7 +153,7 @@ def test_the_network_is_static_and_bound_to_the_card_by_its_address(keys: Keys) 
     assert card["match"] == {"macaddress": inventory().mac("worker-1")}
     assert card["addresses"] == ["10.1.1.31/24"]
     assert card["routes"] == [{"to": "0.0.0.0/0", "via": "10.1.1.1"}]
-    assert card["nameservers"] == {"addresses": ["10.1.1.1"]}
+    assert card["nameservers"] == {"addresses": ["10.1.1.1"], "search": []}
     assert card["dhcp4"] is False
     assert "gateway4" not in text, "deprecated"
 

@@ -6,6 +6,7 @@ import pytest
 
 from lab.errors import FailedError, PreflightError
 from lab.hosts.converge import HostFacts, compare
+from lab.hosts.units import HeldUnit
 from lab.inventory.loading import load
 from lab.inventory.models import Inventory
 from lab.providers.opening import traits_of
@@ -139,7 +140,7 @@ def facts(client: str) -> HostFacts:
     return HostFacts(
         files={file.path: None for file in wanted.files},
         sysctls=dict.fromkeys(wanted.sysctls, ""),
-        units={unit.name: {"active": "active", "enabled": "enabled"} for unit in wanted.units},
+        units={unit.name: HeldUnit(active="active", enabled="enabled") for unit in wanted.units},
         exists={},
         client=client,
     )

@@ -215,6 +215,22 @@ def test_kubeadm_is_as_patient_as_the_lab() -> None:
     assert upgrade["UpgradeConfiguration"]["timeouts"] == wanted
 
 
+def test_a_slow_labs_control_plane_has_time() -> None:
+    """In emulation etcd answered after 2 s, /readyz said 500, and the balancer left the only API server."""
+    made = init(text=INVENTORY.replace("provider: lxc", "provider: lxc\npatience: 2.5"))[
+        "ClusterConfiguration"
+    ]
+    api, controllers = (
+        {item["name"]: item["value"] for item in made[part]["extraArgs"]}
+        for part in ("apiServer", "controllerManager")
+    )
+    assert (api["etcd-readycheck-timeout"], api["etcd-healthcheck-timeout"]) == ("5s", "5s")
+    assert controllers["leader-elect-lease-duration"] == "38s"
+    assert controllers["leader-elect-renew-deadline"] == "25s"
+    assert "timeout" not in str(init()["ClusterConfiguration"]["apiServer"])
+    assert "leader" not in str(init()["ClusterConfiguration"]["controllerManager"])
+
+
 def test_kubeadms_own_times_are_left_alone_without_patience() -> None:
     assert "timeouts" not in init()["InitConfiguration"]
     assert "timeouts" not in join("worker-1")

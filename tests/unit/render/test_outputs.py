@@ -179,8 +179,9 @@ def test_mirrors_are_tried_in_order_before_the_registry_itself() -> None:
 
 
 def test_a_node_owns_the_mirrors_of_its_runtime_and_a_balancer_none() -> None:
-    """Else a mirror that left the inventory would stay on every node."""
+    """Else a mirror that left the inventory would stay on every node; so would patches of masters."""
     lab = load("production")
     owned = {name: bundle(lab, Traits(), PINS, name).owned for name in ("haproxy", "master-1", "pi-1")}
     nodes = ("/etc/containerd/certs.d/*/hosts.toml",)
-    assert owned == {"haproxy": (), "master-1": nodes, "pi-1": nodes}
+    master = (*nodes, "/etc/kubernetes/patches/*.yaml")
+    assert owned == {"haproxy": (), "master-1": master, "pi-1": nodes}

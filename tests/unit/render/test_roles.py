@@ -16,6 +16,7 @@ from lab.render.roles import (
     all_packages,
     host_roles,
     load_roles,
+    port_number,
 )
 from lab.render.templates import TEMPLATES
 from tests.world import inventory
@@ -117,6 +118,17 @@ def test_packages_are_listed_once_and_sorted() -> None:
     packages = all_packages()
     assert list(packages) == sorted(set(packages))
     assert {"haproxy", "conntrack", "openssh-server"} <= set(packages)
+
+
+@pytest.mark.parametrize(("name", "number"), [("etcd", 2379), ("the controller manager", 10257)])
+def test_a_port_is_taken_by_its_name(name: str, number: int) -> None:
+    assert port_number(name) == number
+
+
+@pytest.mark.parametrize("name", ["the API server", "nobody's"])
+def test_a_port_without_a_number_of_its_own_is_not_guessed(name: str) -> None:
+    with pytest.raises(LookupError, match=name):
+        port_number(name)
 
 
 def test_no_port_is_both_open_and_closed_on_a_machine() -> None:

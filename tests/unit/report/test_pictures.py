@@ -15,8 +15,8 @@ from lab.report import files
 from lab.report.axes import Axis, clock, latency_axis, nice_axis, seconds_ticks, spread
 from lab.report.downsample import PIECES, answered, longest_gap, pieces, thinned, trouble
 from lab.report.html import anchor, page
-from lab.report.pictures import story
-from lab.report.series import Gaps, Holder, Load, Mark, Probe, Series, Target, write
+from lab.report.pictures import series_picture
+from lab.report.series import Gaps, Holder, Load, Probe, Series, SeriesMark, Target, write
 from lab.report.trials import histogram, percentile
 from tests import reports
 
@@ -55,7 +55,7 @@ def test_trouble_is_longer_than_a_gap_when_answers_come_now_and_then() -> None:
 
 def test_a_target_that_never_came_back_is_over_its_limit_however_short_the_record() -> None:
     series = Series(title="x", targets=(Target(name="API", limit=10, probes=(good(0), bad(1), bad(2))),))
-    (lane,) = story(series).lanes
+    (lane,) = series_picture(series).lanes
     assert (lane.over, lane.never) == (True, True)
 
 
@@ -72,7 +72,7 @@ def test_thinning_hides_neither_the_one_failure_nor_the_slowest_answer() -> None
     assert len(cut) == PIECES
     assert sum(item.failed for item in cut) == 1
     assert max(item.slow for item in cut) == 900
-    lane = story(Series(title="x", targets=(Target(name="API", probes=tuple(probes)),))).lanes[0]
+    lane = series_picture(Series(title="x", targets=(Target(name="API", probes=tuple(probes)),))).lanes[0]
     assert (lane.failed, lane.bad.count("M")) == (1, 1)
     assert "V50H" in lane.bad, "one failure among hundreds stands half as tall as a whole outage"
     assert lane.slowest == "900 ms at 27.8 s"
@@ -93,7 +93,7 @@ def test_thinned_load_adds_requests_and_keeps_the_worst_percentiles() -> None:
 
 @pytest.mark.parametrize("series", STORIES, ids=lambda series: series.title[:12])
 def test_every_place_lies_inside_the_picture(series: Series) -> None:
-    drawn = story(series)
+    drawn = series_picture(series)
     paths = [path for lane in drawn.lanes for path in (lane.good, lane.bad, lane.ranges)]
     if drawn.load:
         paths += [curve.path for curve in drawn.load.curves] + [drawn.load.rate, drawn.load.failures]
@@ -108,7 +108,7 @@ def test_every_place_lies_inside_the_picture(series: Series) -> None:
 
 
 def test_times_are_counted_from_the_fault() -> None:
-    drawn = story(reports.power_off())
+    drawn = series_picture(reports.power_off())
     assert [moment.when for moment in drawn.moments] == ["0 s", "1.4 s", "24 s"]
     assert [tick.text for tick in drawn.ticks][:2] == ["-10 s", "0 s"]
     assert [(lane.gap, lane.over) for lane in drawn.lanes][:2] == [("1.61 s", False), ("9.20 s", True)]
@@ -116,13 +116,15 @@ def test_times_are_counted_from_the_fault() -> None:
 
 
 def test_a_fault_that_was_not_healed_lasts_to_the_end() -> None:
-    marks = (Mark(t=5, kind="fault", text="x"), Mark(t=6, kind="fault", text="y"))
-    drawn = story(Series(title="x", marks=marks, targets=(Target(name="a", probes=(good(0), good(10, 0))),)))
+    marks = (SeriesMark(t=5, kind="fault", text="x"), SeriesMark(t=6, kind="fault", text="y"))
+    drawn = series_picture(
+        Series(title="x", marks=marks, targets=(Target(name="a", probes=(good(0), good(10, 0))),))
+    )
     assert drawn.faults == ((50.0, 50.0),)
 
 
 def test_holders_keep_their_colour_and_nobody_is_somebody_of_his_own() -> None:
-    leaders, _, managers = story(reports.power_off()).holders
+    leaders, _, managers = series_picture(reports.power_off()).holders
     assert [(span.name, span.colour) for span in leaders[1]] == [("master-1", 0), ("", -1), ("master-2", 1)]
     assert [span.colour for span in managers[1]] == [0, 1]
     assert leaders[1][1].took == "1.3 s"
@@ -144,13 +146,13 @@ def test_a_trial_that_never_came_back_is_the_worst() -> None:
 
 
 def test_the_limit_is_judged_on_the_value_it_is_for() -> None:
-    api, address = story(reports.trials()).histograms
+    api, address = series_picture(reports.trials()).histograms
     assert (api.over, address.over) == (False, True)
     assert sum(column.number for column in api.columns) == 20
 
 
 def test_load_is_summed_up_from_the_record() -> None:
-    load = story(reports.under_load()).load
+    load = series_picture(reports.under_load()).load
     assert load is not None
     assert (load.requests, load.failed, load.lowest) == (24_700, 360, 150)
     assert [curve.name for curve in load.curves] == ["p50", "p95", "p99", "max"]
@@ -164,14 +166,14 @@ def test_an_interval_without_requests_is_a_hole_not_a_fast_answer() -> None:
             t=t, seconds=1, requests=requests, failures=0, p50=0 if not requests else 5, p95=5, p99=5, max=5
         )
 
-    load = story(Series(title="x", load=(item(0, 9), item(1, 0), item(2, 9)))).load
+    load = series_picture(Series(title="x", load=(item(0, 9), item(1, 0), item(2, 9)))).load
     assert load is not None
     assert load.curves[0].path.count("M") == 2
     assert load.lowest == 0
 
 
 def test_pods_of_a_node_stand_together() -> None:
-    shares = story(reports.under_load()).shares
+    shares = series_picture(reports.under_load()).shares
     assert [bar.node for bar in shares] == sorted(bar.node for bar in shares)
     assert max(bar.width for bar in shares) == 100
     assert sum(bar.share for bar in shares) == pytest.approx(100, abs=0.5)
@@ -185,13 +187,13 @@ def test_who_answered_is_counted() -> None:
 def test_the_smallest_series_can_be_drawn() -> None:
     for series in (
         Series(title="x"),
-        Series(title="x", marks=(Mark(t=5, kind="note", text="y"),)),
+        Series(title="x", marks=(SeriesMark(t=5, kind="note", text="y"),)),
         Series(title="x", targets=(Target(name="a", probes=(bad(3, ms=0),)),)),
         Series(title="x", holders=(Holder(what="leader", t=1, name=""),)),
         Series(title="x", load=(Load(t=0, seconds=1, requests=0, failures=0, p50=0, p95=0, p99=0, max=0),)),
         Series(title="x", gaps=(Gaps(name="g", seconds=(0.0,)),)),
     ):
-        assert story(series).title == "x"
+        assert series_picture(series).title == "x"
 
 
 def test_axes_have_round_ticks() -> None:

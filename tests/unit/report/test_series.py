@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from lab.report.series import Gaps, Mark, Probe, Series, Target, read, write
+from lab.report.series import Gaps, Probe, Series, SeriesMark, Target, read, write
 
 STORY = Series(
     title="The etcd leader's machine loses its power",
-    marks=(Mark(t=12.5, kind="fault", text="master-1: power off"),),
+    marks=(SeriesMark(t=12.5, kind="fault", text="master-1: power off"),),
     targets=(
         Target(name="API", limit=10, probes=(Probe(t=0, ok=True, ms=4.2), Probe(t=0.1, ok=False, ms=1000))),
     ),

@@ -1,4 +1,4 @@
-"""The selftest's own judgement, on a stage without a lab: what it calls caught, missed, undone."""
+"""The selftest's own judgement, on a stage without a lab: what it calls caught, missed, disturbed, undone."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ import pytest
 
 from lab.checks.outcomes import Outcome
 from lab.checks.record import Record
+from lab.commands.selftest import _row
 from lab.console import Console
-from lab.errors import CommandError, FailedError, InputError
+from lab.errors import FailedError, InputError
 from lab.inventory import load
 from lab.selftest import run as runner
-from lab.selftest.batches import waves
 from lab.selftest.catalogue import catalogue, chosen
 from lab.selftest.defect import Breakage, Defect, Slip, edited, moved
+from lab.selftest.prove import Finding
 from lab.verify.index import rows
+from tests.fakes import FakeClock
 
 ROOT = Path(__file__).parents[3]
 INVENTORY = load("rehearsal")
 
 
 def breakage(name: str, row: str = "L1-08", host: str = "worker-1", **fields: Any) -> Breakage:
-    return Breakage(
-        name=name, title=name, layer="node", row=row, host=host, says=name, damage=name, repair="", **fields
-    )
+    values = {"title": name, "layer": "node", "says": name, "damage": name, "repair": "", "touches": (name,)}
+    return Breakage(name=name, row=row, host=host, **values | fields)
 
 
 def record(defect: Defect, **fields: Any) -> Record:
@@ -40,27 +41,32 @@ def record(defect: Defect, **fields: Any) -> Record:
 class Stage:
     """Answers with prepared records; the first answer is that of the healthy lab."""
 
+    lasting = True
+
     def __init__(self, *answers: Sequence[Record], stuck: str = "") -> None:
         self._answers, self._stuck = list(answers), stuck
-        self.applied: list[str] = []
+        self.done: list[str] = []
+        self.asked: list[tuple[str, ...]] = []
+        self.explained: list[bool] = []
 
-    def apply(self, defect: Defect) -> None:
-        self.applied.append(defect.name)
-        if defect.name == "cannot-be-applied":
-            raise FailedError("no such file")
+    def apply(self, defects: Sequence[Defect]) -> dict[str, str]:
+        self.done += [defect.name for defect in defects]
+        return {one.name: "no such file" for one in defects if one.name == "cannot-be-applied"}
 
     def undo(self) -> list[str]:
-        self.applied.append("undo")
+        self.done.append("undo")
         return [self._stuck] if self._stuck else []
 
-    def examine(self, layer: str, rows: Sequence[str]) -> list[Record]:  # noqa: ARG002
+    def examine(self, layer: str, rows: Sequence[str], *, evidence: bool = False) -> list[Record]:  # noqa: ARG002
+        self.asked.append(tuple(rows))
+        self.explained.append(evidence)
         return list(self._answers.pop(0))
 
 
-def prove(monkeypatch: pytest.MonkeyPatch, stage: Stage, *defects: Defect) -> list[runner.Finding]:
+def prove(monkeypatch: pytest.MonkeyPatch, stage: Stage, *defects: Defect) -> list[Finding]:
     monkeypatch.setattr(runner, "OnLab", lambda *_: stage)
-    monkeypatch.setattr(runner, "GREEN_SECONDS", 0)
-    heard: list[runner.Finding] = []
+    monkeypatch.setattr("lab.selftest.prove.GREEN_SECONDS", 0)
+    heard: list[Finding] = []
     found = runner.selftest(None, Path(), Console(), defects, heard.append)  # type: ignore[arg-type]
     assert heard == found
     return found
@@ -89,9 +95,19 @@ def test_a_defect_is_caught_by_the_check_that_names_it(monkeypatch: pytest.Monke
 def test_anything_else_is_a_miss(monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]) -> None:
     one = breakage("one")
     other = record(one).model_copy(update=change)
-    (found,) = prove(monkeypatch, Stage([green(one)], [other], [green(one)]), one)
-    assert not found.caught
+    (found,) = prove(monkeypatch, Stage(*[[green(one)], [other]] * 2, [green(one)]), one)
+    assert found.verdict == "missed"
     assert not found.good
+
+
+def test_who_is_named_at_the_second_trial_only_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = breakage("one")
+    stage = Stage([green(one)], [green(one)], [green(one)], [record(one)], [green(one)])
+    (found,) = prove(monkeypatch, stage, one)
+    assert (found.verdict, found.problem) == (
+        "missed",
+        "was named at the second trial only: its check is not steady",
+    )
 
 
 def test_a_defect_that_stays_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,41 +124,158 @@ def test_a_lab_that_is_red_already_proves_nothing(monkeypatch: pytest.MonkeyPatc
     stage = Stage([record(one)])
     with pytest.raises(FailedError, match="not green before"):
         prove(monkeypatch, stage, one)
-    assert stage.applied == []
+    assert stage.done == []
     with pytest.raises(FailedError, match="no check of this lab has row L1-08"):
         prove(monkeypatch, Stage([]), one)
 
 
+def test_what_could_not_be_applied_is_told_and_the_others_of_its_wave_are_proven(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, wrong = breakage("one"), breakage("cannot-be-applied", row="L1-09")
+    healthy = [green(one), green(wrong)]
+    stage = Stage(healthy, [record(one), green(wrong)], healthy, [green(wrong)], [green(wrong)])
+    found = {item.defect.name: item for item in prove(monkeypatch, stage, one, wrong)}
+    assert (found["one"].verdict, found["one"].problem) == ("caught", "")
+    assert (found[wrong.name].verdict, found[wrong.name].problem) == ("missed", "no such file")
+    assert stage.done == ["one", wrong.name, "undo", wrong.name, "undo"]
+
+
 def test_whatever_happens_everything_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
-    one, bad = breakage("one"), breakage("cannot-be-applied", row="L1-09")
-    stage = Stage([green(one), green(bad)], [green(one), green(bad)])
-    found = prove(monkeypatch, stage, one, bad)
-    assert [item.caught for item in found] == [False, False]
-    assert found[0].problem == "no such file"
-    assert stage.applied == ["one", "cannot-be-applied", "undo"]
+    one, other = breakage("one"), breakage("other", row="L1-09")
 
     class Stopped(Stage):
-        def examine(self, layer: str, rows: Sequence[str]) -> list[Record]:
-            if self.applied:
-                raise KeyboardInterrupt
-            return super().examine(layer, rows)
+        def __init__(self, end: BaseException, *answers: Sequence[Record]) -> None:
+            super().__init__(*answers)
+            self._end: BaseException | None = end
 
-    stage = Stopped([green(one)])
+        def examine(self, layer: str, rows: Sequence[str], *, evidence: bool = False) -> list[Record]:
+            if self.done and self._end:
+                end, self._end = self._end, None
+                raise end
+            return super().examine(layer, rows, evidence=evidence)
+
+    healthy = [green(one), green(other)]
+    stage = Stopped(KeyboardInterrupt(), healthy)
     with pytest.raises(KeyboardInterrupt):
-        prove(monkeypatch, stage, one)
-    assert stage.applied == ["one", "undo"]
+        prove(monkeypatch, stage, one, other)
+    assert stage.done == ["one", "other", "undo"]
+
+    alone = [[record(one)], [green(one)], [record(other)], [green(other)]]
+    stage = Stopped(FailedError("no word of the checks"), healthy, healthy, *alone)
+    assert [item.verdict for item in prove(monkeypatch, stage, one, other)] == ["caught alone"] * 2
+    assert stage.done == ["one", "other", "undo", "one", "undo", "other", "undo"]
 
 
-def test_waves_never_hold_two_defects_of_one_check() -> None:
-    for layer in ("render", "node", "cluster", "services"):
-        mine = [defect for defect in catalogue(INVENTORY) if defect.layer == layer]
-        packed = waves(mine)
-        assert sorted(d.name for wave in packed for d in wave.defects) == sorted(d.name for d in mine)
-        for wave in packed:
-            spots = [(d.row, d.host) for d in wave.defects]
-            assert len(set(spots)) == len(spots)
-            assert len({d.settles for d in wave.defects}) == 1
-            assert len(wave.defects) == 1 or not any(d.alone for d in wave.defects)
+def test_who_was_missed_in_company_is_tried_again_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, hidden, blind = breakage("one"), breakage("hidden", row="L1-09"), breakage("blind", row="L1-10")
+    healthy = [green(one), green(hidden), green(blind)]
+    other_words = record(hidden, message="expected x; seen: something else")
+    stage = Stage(
+        *(healthy, [record(one), other_words, green(blind)], healthy),
+        *([record(hidden)], [green(hidden)], [green(blind)], [green(blind)]),
+    )
+    found = {item.defect.name: item for item in prove(monkeypatch, stage, one, hidden, blind)}
+    assert {name: item.verdict for name, item in found.items()} == {
+        "one": "caught",
+        "hidden": "caught alone",
+        "blind": "missed",
+    }
+    assert set(found["hidden"].disturbed_by) == {"one", "blind"}
+    assert found["hidden"].good
+    assert not found["blind"].good
+    assert stage.done[3:] == ["undo", "hidden", "undo", "blind", "undo"]
+    # evidence is gathered before anything is broken, and where a miss is to be explained
+    assert stage.explained == [True, False, False, True, False, True, False]
+
+
+def test_nothing_is_tried_again_in_a_lab_that_is_not_green(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = breakage("one"), breakage("other", row="L1-09")
+    healthy = [green(one), green(other)]
+    stage = Stage(healthy, [record(one), green(other)], [record(one), green(other)])
+    found = prove(monkeypatch, stage, one, other)
+    assert [item.verdict for item in found] == ["not undone"] * 2
+    assert stage.done == ["one", "other", "undo"]
+
+
+def test_after_undoing_only_what_is_still_red_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, slow = breakage("one"), breakage("slow", row="L1-14")
+    healthy = [green(one), green(slow)]
+    stage = Stage(healthy, [record(one), record(slow)], [green(one), record(slow)], [green(slow)])
+    monkeypatch.setattr("lab.waits.time", FakeClock())
+    monkeypatch.setattr(runner, "OnLab", lambda *_: stage)
+    found = runner.selftest(None, Path(), Console(), [one, slow], lambda _: None)  # type: ignore[arg-type]
+    assert [item.verdict for item in found] == ["caught", "caught"]
+    assert [set(rows) for rows in stage.asked[-2:]] == [{"L1-08", "L1-14"}, {"L1-14"}]
+
+
+def test_the_time_of_a_wave_is_told_by_phase_and_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = breakage("one"), breakage("other", row="L1-09")
+    healthy = [green(one), green(other)]
+    found = prove(monkeypatch, Stage(healthy, [record(one), record(other)], healthy), one, other)
+    for item in found:
+        assert set(item.phases) == {"apply", "look", "undo", "green"}
+        assert item.seconds == pytest.approx(sum(item.phases.values()) / 2, abs=0.06)
+
+
+def test_the_report_tells_a_miss_from_a_disturbance_and_where_the_time_went() -> None:
+    found = Finding(
+        breakage("hidden"),
+        caught=True,
+        undone=True,
+        found=("L1-08 worker-1",),
+        phases={"apply": 1.0, "look": 20.0, "undo": 2.0, "green": 17.0},
+        sharers=4,
+        disturbed_by=("noisy",),
+    )
+    assert _row(found) == {
+        "name": "hidden",
+        "layer": "node",
+        "title": "hidden",
+        "expected": "L1-08 worker-1",
+        "found": "L1-08 worker-1",
+        "seconds": 10.0,
+        "wave": {"apply": 1.0, "look": 20.0, "undo": 2.0, "green": 17.0, "defects": 4},
+        "verdict": "caught alone",
+        "disturbed by": ["noisy"],
+        "problem": "",
+    }
+
+
+def test_mistakes_in_files_are_proven_in_copies_of_their_own_before_the_lab_is_touched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slips = [
+        Slip(name=name, title="", row="L0-07", host="haproxy", says=name, file="f", old=name, new="")
+        for name in ("first", "second", "third")
+    ]
+    living = breakage("living")
+    made: list[tuple[str, Copy]] = []
+
+    class Copy(Stage):
+        lasting = False
+
+        def examine(self, layer: str, rows: Sequence[str], *, evidence: bool = False) -> list[Record]:
+            self.asked.append(tuple(rows))
+            self.explained.append(evidence)
+            assert layer == "render"
+            shown = [record(slip) for slip in slips if slip.name in self.done]
+            return shown or [green(slip) for slip in slips]
+
+    def copy(_: object, folder: Path) -> Copy:
+        made.append((folder.name, Copy()))
+        return made[-1][1]
+
+    monkeypatch.setattr(runner, "OnCopy", copy)
+    lab = Stage([green(living)], [record(living)], [green(living)])
+    found = prove(monkeypatch, lab, living, *slips)
+    assert [(item.defect.name, item.verdict) for item in found] == [
+        *((slip.name, "caught") for slip in slips),
+        ("living", "caught"),
+    ]
+    assert [name for name, _ in made] == ["whole", "copy-1", "copy-2", "copy-3"]
+    # one check tells of one of them, so each has its copy, which is thrown away instead of looked at again
+    assert [len(stage.asked) for _, stage in made] == [1, 1, 1, 1]
 
 
 def test_the_catalogue_is_large_and_names_real_rows_and_hosts() -> None:
@@ -189,19 +322,3 @@ def test_a_file_comes_back_as_it_was_however_often(tmp_path: Path, make: Any, mo
     for _ in range(2):
         sh(commands["repair"])
         assert (path.read_text(), path.stat().st_mode & 0o777) == ("old\n", 0o640)
-
-
-class Hosts:
-    """Remembers commands; refuses those it is told to."""
-
-    config = Path("/nowhere")
-
-    def __init__(self, refused: str = "") -> None:
-        self.commands: list[tuple[str, str]] = []
-        self._refused = refused
-
-    def run(self, host: str, command: str, *, seconds: float) -> str:  # noqa: ARG002
-        self.commands.append((host, command))
-        if command == self._refused:
-            raise CommandError(host, command, 1, "no")
-        return ""

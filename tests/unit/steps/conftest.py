@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.steps.context import Build
+from lab.checks import health
+from lab.steps.context import Context
 from lab.steps.machines import machine
 from tests.fakes import FakeClock
 from tests.world import World
@@ -23,20 +24,36 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> World:  # noqa: ARG001
     monkeypatch.setenv("PLUMBLINE_DATA", str(tmp_path / "data"))
+    # the store of whoever runs the tests may lack something, and their disk the room for it
+    monkeypatch.setattr("lab.steps.preflight.rows_of", lambda _: [])
     return World(tmp_path)
 
 
 @pytest.fixture
-def build(world: World) -> Iterator[Build]:
+def context(world: World) -> Iterator[Context]:
     made = world.build()
     yield made
     made.run.close()
 
 
 @pytest.fixture
-def up(world: World, build: Build) -> World:
+def up(world: World, context: Context) -> World:
     """All machines run, and none is a part of a cluster."""
     world.provider.prepare()
     for name in world.inventory.hosts:
-        world.provider.create(machine(build, name))
+        world.provider.create(machine(context, name))
     return world
+
+
+@pytest.fixture
+def nothing_unplanned(tmp_path: Path) -> Iterator[None]:
+    """Whatever is done in a test, the plan has said it."""
+    yield
+    for log in tmp_path.glob(".lab/test/runs/2*/debug.log"):
+        assert "that its plan did not say" not in log.read_text()
+
+
+@pytest.fixture
+def healthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate between two masters finds the lab in order."""
+    monkeypatch.setattr(health, "gate", lambda _: None)

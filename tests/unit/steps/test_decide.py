@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 
@@ -15,7 +15,7 @@ from lab.hosts.converge import ETCD_DATA, EVIDENCE, KUBELET_CONF, HostFacts
 from lab.inventory.models import Inventory
 from lab.machines import State
 from lab.render.bundle import Bundle, bundle, pins
-from lab.steps.context import Facts
+from lab.steps.context import LabFacts
 from lab.steps.decide import Decision, Origin, decide, founding_master
 from tests.fakes import CONTAINERS
 from tests.world import FakeHost, inventory
@@ -68,11 +68,12 @@ def host_facts(name: str, seen: Seen) -> HostFacts:
     wanted = bundles()[name]
     answer = as_rendered(name).answer(
         {
-            "verb": "look",
             "files": [file.path for file in wanted.files],
             "sysctls": list(wanted.sysctls),
             "units": [unit.name for unit in wanted.units],
             "exists": [],
+            "written": [],
+            "equipment": None,
         }
     )
     answer["units"]["plumbline-kubeadm.service"] = {"active": seen.unit, "enabled": ""}
@@ -81,9 +82,9 @@ def host_facts(name: str, seen: Seen) -> HostFacts:
 
 def facts(
     masters: tuple[Seen, Seen, Seen], workers: tuple[Seen, Seen] = (BLANK, BLANK), balancer: Seen = BLANK
-) -> Facts:
+) -> LabFacts:
     found = dict(zip(("haproxy", *lab().nodes), (balancer, *masters, *workers), strict=True))
-    return Facts(
+    return LabFacts(
         {name: seen.state for name, seen in found.items()},
         {name: host_facts(name, seen) for name, seen in found.items() if seen.state is State.RUNNING},
     )
@@ -197,13 +198,13 @@ def test_a_machine_that_is_not_ours_stops_every_decision(where: str) -> None:
     states = found.states | {where: State.FOREIGN}
     hosts = {name: seen for name, seen in found.hosts.items() if name != where}
     with pytest.raises(PreflightError, match=f"{where}: exists and does not carry the mark of test"):
-        decide(lab(), bundles(), Facts(states, hosts))
+        decide(lab(), bundles(), LabFacts(states, hosts))
 
 
 def test_a_change_that_an_earlier_run_still_owes_is_a_part_of_the_plan() -> None:
     found = facts((JOINED,) * 3, (JOINED,) * 2)
-    owing = replace(found.hosts["haproxy"], pending=[["systemctl", "reload", "haproxy"]])
-    decisions = decide(lab(), bundles(), Facts(found.states, found.hosts | {"haproxy": owing}))
+    owing = found.hosts["haproxy"].model_copy(update={"pending": [["systemctl", "reload", "haproxy"]]})
+    decisions = decide(lab(), bundles(), LabFacts(found.states, found.hosts | {"haproxy": owing}))
     [change] = decisions["haproxy"].host
     assert change.sentence == "finish what an earlier run began: systemctl reload haproxy"
 

@@ -10,7 +10,7 @@ from lab.checks import health
 from lab.checks.driver import Driver
 from lab.checks.outcomes import CouldNotTell, Mismatch
 from lab.checks.verbs import Refused
-from lab.steps.context import Build
+from lab.steps.context import Context
 from lab.steps.engine import Stages, Step, StepsFailedError, Stopped
 from lab.steps.gate import HEALTHY_SECONDS, gate, healthy
 from tests.fakes import FakeClock
@@ -33,7 +33,7 @@ def sick(monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> None:
     monkeypatch.setattr(health, "gate", look)
 
 
-def rolling(build: Build, order: list[str]) -> Stages:
+def rolling(context: Context, order: list[str]) -> Stages:
     """A change of two masters, one after the other."""
 
     def change(name: str) -> Callable[[], tuple[bool, str]]:
@@ -45,30 +45,30 @@ def rolling(build: Build, order: list[str]) -> Stages:
 
     yield [
         Step("change", "master-1", "change", frozenset(), change("master-1"), will=("change it",)),
-        gate(build, "master-1", ["change:master-1"]),
+        gate(context, "master-1", ["change:master-1"]),
         Step("change", "master-2", "change", frozenset({"gate:master-1"}), change("master-2"), will=("too",)),
     ]
 
 
 def test_the_next_machine_waits_until_the_lab_is_healthy(
-    build: Build, monkeypatch: pytest.MonkeyPatch
+    context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
     sick(monkeypatch, *SICK)
-    assert build.engine.execute(rolling(build, order))
+    assert context.engine.execute(rolling(context, order))
     assert order == ["master-1", "master-2"]
-    log = (build.run.folder / "debug.log").read_text()
+    log = (context.run.folder / "debug.log").read_text()
     assert "gate:master-1: etcd: leader: expected one; seen: none" in log
 
 
 @pytest.mark.parametrize("error", SICK, ids=lambda error: type(error).__name__)
 def test_a_lab_that_does_not_get_healthy_ends_the_change_where_it_is(
-    build: Build, monkeypatch: pytest.MonkeyPatch, error: Exception
+    context: Context, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     order: list[str] = []
     sick(monkeypatch, *[error] * 1000)
     with pytest.raises(StepsFailedError) as failed:
-        build.engine.execute(rolling(build, order))
+        context.engine.execute(rolling(context, order))
     assert order == ["master-1"]
     first, second = failed.value.message.splitlines()
     assert first == f"health of the lab after master-1: not within 300 s; last seen: {error}"
@@ -77,17 +77,17 @@ def test_a_lab_that_does_not_get_healthy_ends_the_change_where_it_is(
 
 
 def test_the_gate_before_the_first_machine_has_its_deadline_too(
-    build: Build, monkeypatch: pytest.MonkeyPatch, clock: FakeClock
+    context: Context, monkeypatch: pytest.MonkeyPatch, clock: FakeClock
 ) -> None:
     sick(monkeypatch, *[SICK[0]] * 1000)
     begun = clock.now
     with pytest.raises(StepsFailedError, match="health of the lab: not within"):
-        build.engine.execute(iter([[gate(build, "", [])]]))
+        context.engine.execute(iter([[gate(context, "", [])]]))
     assert clock.now - begun == pytest.approx(HEALTHY_SECONDS, abs=2)
 
 
-def test_it_is_left_when_the_operation_is_stopped(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_left_when_the_operation_is_stopped(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     sick(monkeypatch, *[SICK[0]] * 1000)
-    build.engine.stop.set()
+    context.engine.stop.set()
     with pytest.raises(Stopped):
-        healthy(build)
+        healthy(context)

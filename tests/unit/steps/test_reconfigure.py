@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import yaml
 
 from lab.checks import health
+from lab.checks.verbs import Refused
 from lab.errors import FailedError, PlumblineError, PreflightError
 from lab.hosts.settled import KUBE_PROXY
 from lab.machines import State
@@ -25,21 +24,14 @@ from tests import born
 from tests.fakes import CONTAINERS, Call
 from tests.world import INVENTORY, World, inventory
 
+pytestmark = pytest.mark.usefixtures("healthy", "nothing_unplanned")
+
 MASTERS = ("master-1", "master-2", "master-3")
 ONE_MASTER = ["drain", "control-plane apiserver", "control-plane controller-manager", "ready"]
 
 
-@pytest.fixture(autouse=True)
-def healthy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "gate", lambda _: None)
-
-
-@pytest.fixture(autouse=True)
-def nothing_unplanned(tmp_path: Path) -> Iterator[None]:
-    """Whatever is done in these tests, the plan has said it."""
-    yield
-    for log in tmp_path.glob(".lab/test/runs/2*/debug.log"):
-        assert "that its plan did not say" not in log.read_text()
+def sick(_: object) -> None:
+    raise Refused("GET /readyz: connection refused")
 
 
 def file(setting: str = "") -> str:
@@ -142,19 +134,47 @@ def test_it_goes_on_where_it_was_killed(world: World) -> None:
     world.drained.add("master-2")
     assert born.configuration(world) == cluster
     assert execute(world, fast)
-    one = [("master-2", what) for what in ("drain", "control-plane controller-manager", "ready")]
+    half = ("ready", "drain", "control-plane controller-manager", "ready")
+    one = [("master-2", what) for what in half]
     other = [("master-3", what) for what in ONE_MASTER]
     assert world.events == [*one, *other, ("master-1", "upload-config kubeadm")]
     assert not something_to_do(plan(world, fast))
+
+
+def test_flags_of_a_patient_lab_go_when_it_is_patient_no_more(world: World) -> None:
+    """What the file makes no more is taken away on the masters too, not only in kubeadm's ConfigMap."""
+    built(world)
+    patient = file().replace("lab: test", "lab: test\npatience: 3")
+    assert execute(world, patient)
+    said = {step.key: step.will for step in plan(world, file()) if step.will}
+    assert "kube-apiserver: etcd-readycheck-timeout: 6s -> not set" in said["reconfigure:master-1"]
+    assert (
+        "kube-controller-manager: leader-elect-lease-duration: 45s -> not set" in said["reconfigure:master-1"]
+    )
+    assert execute(world, file())
+    assert not any("etcd-readycheck" in word for word in world.hosts["master-3"].pods["kube-apiserver"])
+    assert not something_to_do(plan(world, file()))
 
 
 def test_a_master_that_was_left_drained_comes_back(world: World) -> None:
     built(world)
     world.drained.add("master-3")
     [will] = [step.will for step in plan(world, file()) if step.will]
-    assert will == ("into HAProxy's rotation again: master-3 was left drained",)
+    assert will == ("master-3 into the rotation of API servers again: it was left drained",)
     assert execute(world, file())
-    assert world.drained == set()
+    assert (world.drained, world.events) == (set(), [("master-3", "ready")])
+    assert not something_to_do(plan(world, file()))
+
+
+def test_it_comes_back_although_the_lab_is_too_sick_to_go_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built(world)
+    world.drained.add("master-1")
+    monkeypatch.setattr(health, "gate", sick)
+    with pytest.raises(StepsFailedError, match="health of the lab: not within"):
+        execute(world, file("reaction: fast"))
+    assert (world.drained, world.events) == (set(), [("master-1", "ready")])
 
 
 def test_certificates_get_their_missing_names_and_no_static_pod_is_touched(world: World) -> None:
@@ -237,13 +257,7 @@ def test_a_lab_that_is_not_whole_is_refused(world: World) -> None:
 
 
 def test_a_sick_lab_is_not_touched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lab.checks.verbs import Refused
-
     built(world)
-
-    def sick(_: object) -> None:
-        raise Refused("GET /readyz: connection refused")
-
     monkeypatch.setattr(health, "gate", sick)
     with pytest.raises(StepsFailedError, match="health of the lab: not within"):
         execute(world, file("node_monitor_grace_seconds: 90"))

@@ -10,11 +10,12 @@ import yaml
 from lab.addons import AddOn, selected
 from lab.cluster.api import ApiError
 from lab.cluster.apply import ObjectChange
+from lab.cluster.kubelets import CONFIGMAP
 from lab.errors import DeadlineError
 from lab.render.components import kubelet_settings
 from lab.steps import hosts, services
 from lab.steps.addons import KUBELET, applying, compared
-from lab.steps.context import Build
+from lab.steps.context import Context
 from lab.steps.engine import Stopped
 from tests.fakes import FakeClock
 from tests.world import World, inventory
@@ -32,8 +33,8 @@ def up(up: World) -> World:
     return up
 
 
-def test_a_namespace_comes_first_then_the_secret_and_a_webhook_last(up: World, build: Build) -> None:
-    changed, remark = services.apply_addon(build, addon("metallb"))
+def test_a_namespace_comes_first_then_the_secret_and_a_webhook_last(up: World, context: Context) -> None:
+    changed, remark = services.apply_addon(context, addon("metallb"))
     assert changed
     kinds = [path.split("/")[-2] for path in up.api.applied]
     assert kinds[0] == "namespaces"
@@ -43,53 +44,55 @@ def test_a_namespace_comes_first_then_the_secret_and_a_webhook_last(up: World, b
     assert remark == f"{len(kinds)} objects"
 
 
-def test_an_add_on_that_is_as_it_should_be_is_not_changed(up: World, build: Build) -> None:
-    services.apply_addon(build, addon("metallb"))
+def test_an_add_on_that_is_as_it_should_be_is_not_changed(up: World, context: Context) -> None:
+    services.apply_addon(context, addon("metallb"))
     secret = up.api.objects["/api/v1/namespaces/metallb-system/secrets/memberlist"]
-    assert services.apply_addon(build, addon("metallb")) == (False, "")
+    assert services.apply_addon(context, addon("metallb")) == (False, "")
     assert up.api.objects["/api/v1/namespaces/metallb-system/secrets/memberlist"] == secret
 
 
-def test_the_plan_names_what_applying_would_change_and_nothing_else(up: World, build: Build) -> None:
-    [coredns] = services.addon_changes(build, addon("coredns"))
-    assert coredns.name == "Deployment/kube-system/coredns"
-    assert coredns.before
-    assert all(not item.before for item in services.addon_changes(build, addon("metallb")))
+def test_the_plan_names_what_applying_would_change_and_nothing_else(up: World, context: Context) -> None:
+    coredns = services.addon_changes(context, addon("coredns"))
+    names = ["ConfigMap/kube-system/coredns", "Deployment/kube-system/coredns"]
+    assert [change.name for change in coredns] == names
+    assert all(change.before for change in coredns)
+    assert all(not item.before for item in services.addon_changes(context, addon("metallb")))
     assert up.api.applied == []
-    for item in selected(build.lab.inventory):
-        services.apply_addon(build, item)
-    assert compared(build) == {name: [] for name in ("kubelet", "coredns", "flannel", "metallb", "traefik")}
+    for item in selected(context.lab.inventory):
+        services.apply_addon(context, item)
+    assert compared(context) == {name: [] for name in ("kubelet", "coredns", "flannel", "metallb", "traefik")}
 
 
 def test_a_step_of_an_add_on_says_what_it_creates_and_changes_and_is_there_only_then(
-    up: World, build: Build
+    up: World, context: Context
 ) -> None:
-    steps = {step.key: step for step in applying(build, compared(build))}
+    steps = {step.key: step for step in applying(context, compared(context))}
     assert list(steps) == ["addon-coredns", "addon-flannel", "addon-metallb", "addon-traefik"]
-    assert steps["addon-coredns"].will == ("change Deployment/kube-system/coredns",)
+    changes = ("change ConfigMap/kube-system/coredns", "change Deployment/kube-system/coredns")
+    assert steps["addon-coredns"].will == changes
     assert "create Namespace/metallb-system" in steps["addon-metallb"].will
-    assert len(steps["addon-coredns"].diffs) == 1
+    assert len(steps["addon-coredns"].diffs) == len(changes)
     assert steps["addon-metallb"].diffs == (), "a new object's diff would be the whole object"
-    for item in selected(build.lab.inventory):
-        services.apply_addon(build, item)
-    assert applying(build, compared(build)) == []
+    for item in selected(context.lab.inventory):
+        services.apply_addon(context, item)
+    assert applying(context, compared(context)) == []
     up.api.objects.pop("/apis/apps/v1/namespaces/metallb-system/daemonsets/speaker")
-    [step] = applying(build, compared(build))
+    [step] = applying(context, compared(context))
     assert step.will == ("create DaemonSet/metallb-system/speaker",)
 
 
-def test_an_add_on_of_which_nobody_can_tell_is_a_step_that_says_why(up: World, build: Build) -> None:
+def test_an_add_on_of_which_nobody_can_tell_is_a_step_that_says_why(up: World, context: Context) -> None:
     up.api.answers = False
-    steps = applying(build, compared(build))
+    steps = applying(context, compared(context))
     assert steps[0].key == KUBELET
     assert {step.will for step in steps} == {()}
     assert all(isinstance(step.unknown, DeadlineError) for step in steps)
 
 
 def test_the_other_add_ons_are_compared_though_a_webhook_of_one_does_not_serve(
-    up: World, build: Build, monkeypatch: pytest.MonkeyPatch
+    up: World, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def silent(_: Build, wanted: AddOn) -> list[ObjectChange]:
+    def silent(_: Context, wanted: AddOn) -> list[ObjectChange]:
         if wanted.name == "metallb":
             raise DeadlineError(
                 "dry run of IPAddressPool/metallb-system/default", 20, "failed calling webhook"
@@ -97,52 +100,53 @@ def test_the_other_add_ons_are_compared_though_a_webhook_of_one_does_not_serve(
         return []
 
     monkeypatch.setattr(services, "addon_changes", silent)
-    [step] = applying(build, compared(build))
+    [step] = applying(context, compared(context))
     assert (step.key, step.will) == ("addon-metallb", ())
     assert "failed calling webhook" in str(step.unknown)
     assert up.api.applied == []
 
 
-def test_drift_of_one_object_is_planned_as_a_diff(up: World, build: Build) -> None:
-    for item in selected(build.lab.inventory):
-        services.apply_addon(build, item)
+def test_drift_of_one_object_is_planned_as_a_diff(up: World, context: Context) -> None:
+    for item in selected(context.lab.inventory):
+        services.apply_addon(context, item)
     path = "/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools/default"
     up.api.objects[path]["spec"]["addresses"] = ["10.1.1.200-10.1.1.210"]
-    [change] = services.addon_changes(build, addon("metallb"))
+    [change] = services.addon_changes(context, addon("metallb"))
     assert change.name == "IPAddressPool/metallb-system/default"
     assert "-  - 10.1.1.200-10.1.1.210" in change.diff
     assert "+  - 10.1.1.100-10.1.1.150" in change.diff
 
 
-def test_nodes_are_waited_for_and_the_missing_ones_named(up: World, build: Build) -> None:
-    assert services.nodes(build) == (False, "5 nodes")
+def test_nodes_are_waited_for_and_the_missing_ones_named(up: World, context: Context) -> None:
+    assert services.nodes(context) == (False, "5 nodes")
     up.lose("worker-2")
+    up.api.objects.pop("/api/v1/nodes/worker-2", None)
     with pytest.raises(
         DeadlineError, match="all nodes Ready: not within 300 s; last seen: not joined: worker-2"
     ):
-        services.nodes(build)
+        services.nodes(context)
 
 
-def test_a_node_of_which_a_step_has_failed_is_not_waited_for(up: World, build: Build) -> None:
+def test_a_node_of_which_a_step_has_failed_is_not_waited_for(up: World, context: Context) -> None:
     up.lose("worker-2")
-    build.engine.lost |= {"boot:worker-2", "addon-metallb"}
-    assert services.nodes(build) == (False, "4 nodes")
+    context.engine.lost |= {"boot:worker-2", "addon-metallb"}
+    assert services.nodes(context) == (False, "4 nodes")
 
 
-def test_a_workload_is_waited_for_and_named(up: World, build: Build, clock: FakeClock) -> None:
-    for item in selected(build.lab.inventory):
-        services.apply_addon(build, item)
-        assert services.addon_ready(build, item) == (False, "")
+def test_a_workload_is_waited_for_and_named(up: World, context: Context, clock: FakeClock) -> None:
+    for item in selected(context.lab.inventory):
+        services.apply_addon(context, item)
+        assert services.addon_ready(context, item) == (False, "")
     path = "/apis/apps/v1/namespaces/metallb-system/daemonsets/speaker"
     up.api.objects[path]["status"]["numberReady"] = 0
     begun = clock.now
-    with pytest.raises(DeadlineError, match="metallb: daemonset/metallb-system/speaker: not within 300 s"):
-        services.addon_ready(build, addon("metallb"))
+    with pytest.raises(DeadlineError, match="metallb: DaemonSet/metallb-system/speaker: not within 300 s"):
+        services.addon_ready(context, addon("metallb"))
     assert clock.now - begun == pytest.approx(services.READY_SECONDS, abs=1)
 
 
 def test_an_api_that_goes_away_while_it_is_waited_for_is_not_the_end(
-    up: World, build: Build, monkeypatch: pytest.MonkeyPatch
+    up: World, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([ApiError("GET nodes", 500, "etcdserver: leader changed"), None])
     items = up.api.items
@@ -154,48 +158,48 @@ def test_an_api_that_goes_away_while_it_is_waited_for_is_not_the_end(
         return items(path)
 
     monkeypatch.setattr(up.api, "items", flaky)
-    services.nodes(build)
+    services.nodes(context)
 
 
-def test_a_wait_is_left_when_the_build_is_stopped(up: World, build: Build) -> None:
+def test_a_wait_is_left_when_the_build_is_stopped(up: World, context: Context) -> None:
     up.lose("worker-1")
-    build.engine.stop.set()
+    context.engine.stop.set()
     with pytest.raises(Stopped):
-        services.nodes(build)
+        services.nodes(context)
 
 
-def test_convergence_keeps_what_it_changed_as_evidence_and_tells_it(up: World, build: Build) -> None:
+def test_convergence_keeps_what_it_changed_as_evidence_and_tells_it(up: World, context: Context) -> None:
     up.hosts["haproxy"].write("/etc/haproxy/haproxy.cfg", "old line\n", "0600", "root:root")
-    assert hosts.converge(build, "haproxy") == (
+    assert hosts.converge(context, "haproxy") == (
         True,
         "write /etc/haproxy/haproxy.cfg; then reload haproxy",
     )
     assert up.hosts["haproxy"].ran == [["systemctl", "try-reload-or-restart", "haproxy"]]
-    kept = (build.run.folder / "changes/haproxy.txt").read_text()
+    kept = (context.run.folder / "changes/haproxy.txt").read_text()
     assert "-old line\n" in kept
     assert "+frontend kube-apiserver" in kept
-    assert hosts.converge(build, "haproxy") == (False, "")
+    assert hosts.converge(context, "haproxy") == (False, "")
 
 
-def test_notes_reach_the_log_once_for_each_state(build: Build) -> None:
-    note = build.noting("boot:m1")
-    with build.console.working("boot:m1", "m1: boot"):
+def test_notes_reach_the_log_once_for_each_state(context: Context) -> None:
+    note = context.noting("boot:m1")
+    with context.console.working("boot:m1", "m1: boot"):
         for state in ("refused", "refused", "running"):
             note(state)
-    log = (build.run.folder / "debug.log").read_text()
+    log = (context.run.folder / "debug.log").read_text()
     assert log.count("boot:m1: refused") == 1
     assert log.count("boot:m1: running") == 1
 
 
 def settings_of(up: World) -> dict[str, Any]:
-    held: dict[str, Any] = yaml.safe_load(up.api.objects[services.KUBELET_CONFIGMAP]["data"]["kubelet"])
+    held: dict[str, Any] = yaml.safe_load(up.api.objects[CONFIGMAP]["data"]["kubelet"])
     return held
 
 
 def with_kubelet_settings(up: World, **changes: Any) -> None:
     """The ConfigMap as kubeadm leaves it: our settings, and some of its own."""
     wanted = kubelet_settings(up.inventory, up.provider.traits) | {"clusterDomain": "cluster.local"} | changes
-    up.api.objects[services.KUBELET_CONFIGMAP] = {
+    up.api.objects[CONFIGMAP] = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "kubelet-config", "namespace": "kube-system", "resourceVersion": "7"},
@@ -203,24 +207,24 @@ def with_kubelet_settings(up: World, **changes: Any) -> None:
     }
 
 
-def test_kubelet_settings_that_are_in_the_cluster_are_left_alone(up: World, build: Build) -> None:
+def test_kubelet_settings_that_are_in_the_cluster_are_left_alone(up: World, context: Context) -> None:
     with_kubelet_settings(up)
-    assert services.kubelet_changes(build) == []
-    assert services.apply_kubelet_configuration(build) == (False, "")
+    assert services.kubelet_changes(context) == []
+    assert services.apply_kubelet_configuration(context) == (False, "")
 
 
 def test_a_changed_kubelet_setting_is_planned_and_applied_beside_kubeadms_own(
-    up: World, build: Build
+    up: World, context: Context
 ) -> None:
     with_kubelet_settings(up, containerLogMaxSize="99Mi")
-    [change] = services.kubelet_changes(build)
+    [change] = services.kubelet_changes(context)
     assert "-    containerLogMaxSize: 99Mi" in change.diff
     assert "+    containerLogMaxSize: 10Mi" in change.diff
-    assert services.apply_kubelet_configuration(build) == (True, "")
+    assert services.apply_kubelet_configuration(context) == (True, "")
     assert settings_of(up)["containerLogMaxSize"] == "10Mi"
     assert settings_of(up)["clusterDomain"] == "cluster.local"
-    assert services.kubelet_changes(build) == []
+    assert services.kubelet_changes(context) == []
 
 
-def test_a_cluster_without_kubelet_settings_is_not_given_any(build: Build) -> None:
-    assert services.kubelet_configuration(build) is None
+def test_a_cluster_without_kubelet_settings_is_not_given_any(context: Context) -> None:
+    assert services.kubelet_configuration(context) is None

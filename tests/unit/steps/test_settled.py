@@ -8,7 +8,7 @@ import pytest
 
 from lab.errors import FailedError, PlumblineError, PreflightError
 from lab.operations import build as operation
-from lab.steps.context import Build
+from lab.steps.context import Context
 from lab.steps.engine import listed, something_to_do
 from tests import born
 from tests.world import INVENTORY, World, inventory
@@ -34,7 +34,7 @@ def with_kubernetes(setting: str) -> str:
 
 
 @pytest.fixture
-def changed(lives: World) -> Iterator[Build]:
+def changed(lives: World) -> Iterator[Context]:
     made = lives.build()
     yield made
     made.run.close()
@@ -49,15 +49,15 @@ def unchanged(world: World) -> bool:
 def refused(world: World, text: str) -> PlumblineError:
     """What plan and build both say to a file; neither changes anything."""
     world.inventory = inventory(text)
-    plan, build = world.build(), world.build()
+    plan, context = world.build(), world.build()
     try:
         with pytest.raises(PreflightError) as planned:
             listed(operation.steps(plan))
         with pytest.raises(PreflightError) as tried:
-            build.engine.execute(operation.steps(build))
+            context.engine.execute(operation.steps(context))
     finally:
         plan.run.close()
-        build.run.close()
+        context.run.close()
     assert planned.value.message == tried.value.message
     assert unchanged(world)
     assert tried.value.exit_code == 3
@@ -188,14 +188,14 @@ def test_new_masters_are_no_difference_until_they_have_joined(lives: World) -> N
     made.run.close()
 
 
-def test_a_cluster_as_the_file_says_is_built_on(lives: World, changed: Build) -> None:
+def test_a_cluster_as_the_file_says_is_built_on(lives: World, changed: Context) -> None:
     assert not something_to_do(listed(operation.steps(changed)))
     assert unchanged(lives)
 
 
 @pytest.mark.usefixtures("lives")
 def test_what_could_not_be_asked_at_first_is_asked_before_the_cluster_is_touched(
-    changed: Build, monkeypatch: pytest.MonkeyPatch
+    changed: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The API comes back while hosts are converged: its documents are compared then."""
     answers = iter([False, True])

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,27 +15,14 @@ from lab.checks.items import short_id
 from lab.checks.outcomes import CouldNotTell, Outcome
 from lab.checks.verbs import Refused
 from lab.cluster.api import ApiError, Unavailable
+from lab.cluster.etcd_answers import MEMBERS
 from lab.errors import CommandError, DeadlineError, FailedError
-from lab.hosts import programs
-from lab.labs import Lab
-from lab.render.bundle import pins
 from lab.ssh import Result
-from lab.verify.plugin import judged
-from tests.fakes import FakeProvider, FakeSsh
-from tests.world import inventory
+from lab.verify.judging import judged
+from tests.fakes import FakeSsh
+from tests.host_facts import recorded
 
-FACTS = {"system": {"hostname": "master-1"}, "sockets": {"error": "FileNotFoundError: ss"}}
-
-
-@pytest.fixture
-def ssh() -> FakeSsh:
-    return FakeSsh()
-
-
-@pytest.fixture
-def driver(tmp_path: Path, ssh: FakeSsh) -> Driver:
-    lab = Lab(inventory(), tmp_path, FakeProvider(), ssh=ssh)
-    return Driver(lab, tmp_path / "run", pins(lab.inventory))
+FACTS = recorded(system__hostname="master-1", sockets={"error": "FileNotFoundError: ss"})
 
 
 @pytest.mark.parametrize(
@@ -67,20 +51,24 @@ def test_an_exit_code_is_for_the_check_to_judge_unless_it_only_reads(driver: Dri
 
 
 def test_etcd_is_asked_on_the_first_master_that_answers(driver: Driver, ssh: FakeSsh) -> None:
-    ssh.on("", "etcdctl", json.dumps({"members": []}))
+    ssh.on("", "etcdctl", json.dumps({"header": {}, "members": [{"ID": 2**63, "peerURLs": ["x"]}]}))
     ssh.on("master-1", "etcdctl", FailedError("master-1: not reachable by SSH"))
-    assert driver.etcdctl("member list") == {"members": []}
+    [member] = driver.etcdctl("member list", MEMBERS).members
+    assert (member.id, member.name, member.peers, member.learner) == (2**63, "", ["x"], False)
     with pytest.raises(CouldNotTell, match="not reachable"):
-        driver.etcdctl("member list", through="master-1")
+        driver.etcdctl("member list", MEMBERS, through="master-1")
     ssh.on("", "etcdctl", "no JSON")
     with pytest.raises(CouldNotTell, match="etcdctl member list"):
-        driver.etcdctl("member list")
+        driver.etcdctl("member list", MEMBERS)
+    ssh.on("", "etcdctl", json.dumps({"members": [{"ID": "x", "peerURLs": []}]}))
+    with pytest.raises(CouldNotTell, match=r"master-2: etcd\.members\.0\.ID: 'x'"):
+        driver.etcdctl("member list", MEMBERS)
 
 
 def test_facts_are_asked_once_and_kept(driver: Driver, ssh: FakeSsh) -> None:
     ssh.on("master-1", "python3 -c", json.dumps(FACTS))
     facts = driver.facts.get("master-1")
-    assert facts["system"]["hostname"] == "master-1"
+    assert facts.system.hostname == "master-1"
     driver.facts.get("master-1")
     FactStore(driver.folder / "facts", ssh, {"master-1": {}}).get("master-1")
     assert len(ssh.calls) == 1
@@ -112,30 +100,6 @@ def test_an_unreachable_host_is_known_after_one_try(
         with pytest.raises(CouldNotTell):
             driver.facts.get("master-1")
     assert len(ssh.calls) == 1
-
-
-def test_the_facts_program_reads_this_machine() -> None:
-    request: dict[str, Any] = {
-        "sections": ["system", "files", "sysctls", "modules", "links"],
-        "files": ["/etc/hostname", "/nowhere"],
-        "owned": ["/etc/hostn*", "/nowhere/*"],
-        "sysctls": ["net.ipv4.ip_forward", "no.such.name"],
-        "modules": ["no_such_module"],
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", programs.FACTS.read_text()],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found = json.loads(done.stdout)
-    assert found["files"]["/nowhere"] is None
-    assert len(found["files"]["/etc/hostname"]["sha256"]) == 64
-    assert found["sysctls"]["net.ipv4.ip_forward"] in ("0", "1")
-    assert found["sysctls"]["no.such.name"] is None
-    assert found["modules"] == {"no_such_module": False}
-    assert any(link["name"] == "lo" for link in found["links"])
 
 
 class Script:

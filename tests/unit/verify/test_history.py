@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from lab.checks.history import LOST, Event, Fate, Operation, gap, judge, lost, rate, to_json
+from lab.checks.history import LOST, ClientOp, Fate, WatchEvent, gap, judge, lost, rate, to_json
 
 
-def write(value: str, began: float, ended: float, base: int, version: int = 0, **more: Any) -> Operation:
-    made = Operation("w", "a", True, began, ended, Fate.OK, value, version, base)
+def write(value: str, began: float, ended: float, base: int, version: int = 0, **more: Any) -> ClientOp:
+    made = ClientOp("w", "a", True, began, ended, Fate.OK, value, version, base)
     return replace(made, **more)
 
 
-def read(value: str, began: float, ended: float, version: int, **more: object) -> Operation:
-    return replace(Operation("r", "a", False, began, ended, Fate.OK, value, version), **more)  # type: ignore[arg-type]
+def read(value: str, began: float, ended: float, version: int, **more: object) -> ClientOp:
+    return replace(ClientOp("r", "a", False, began, ended, Fate.OK, value, version), **more)  # type: ignore[arg-type]
 
 
 UNKNOWN: dict[str, Any] = {"fate": Fate.UNKNOWN, "version": 0}
@@ -40,10 +40,10 @@ GOOD = (
     read("4:x", 9.0, 9.1, 20, client="last"),
 )
 WATCHED = (
-    Event("a", 0.25, 11, "1:w"),
-    Event("a", 0.55, 14, "2:w"),
-    Event("a", 2.9, 17, "3:x"),
-    Event("a", 3.6, 20, "4:x"),
+    WatchEvent("a", 0.25, 11, "1:w"),
+    WatchEvent("a", 0.55, 14, "2:w"),
+    WatchEvent("a", 2.9, 17, "3:x"),
+    WatchEvent("a", 3.6, 20, "4:x"),
 )
 
 
@@ -76,15 +76,15 @@ def test_operations_at_the_same_time_may_see_either_state() -> None:
     assert judge(overlapping) == []
 
 
-def changed(number: int, **more: object) -> tuple[Operation, ...]:
+def changed(number: int, **more: object) -> tuple[ClientOp, ...]:
     return tuple(replace(item, **more) if at == number else item for at, item in enumerate(GOOD))  # type: ignore[arg-type]
 
 
-def seen(number: int, **more: object) -> tuple[Event, ...]:
+def seen(number: int, **more: object) -> tuple[WatchEvent, ...]:
     return tuple(replace(item, **more) if at == number else item for at, item in enumerate(WATCHED))  # type: ignore[arg-type]
 
 
-PLANTED: dict[str, tuple[str, tuple[Operation, ...], tuple[Event, ...]]] = {
+PLANTED: dict[str, tuple[str, tuple[ClientOp, ...], tuple[WatchEvent, ...]]] = {
     "the last write is gone": (LOST, changed(11, value="3:x", version=17), WATCHED),
     "all writes are gone": (LOST, changed(11, value="0:", version=10), WATCHED),
     "two masters acknowledge over one state": (
@@ -154,7 +154,7 @@ def test_a_contradiction_shows_its_operations() -> None:
     ]
 
 
-def simulated(dice: random.Random, size: int, registers: int = 2, clients: int = 4) -> list[Operation]:
+def simulated(dice: random.Random, size: int, registers: int = 2, clients: int = 4) -> list[ClientOp]:
     """Clients of a true register: each operation takes effect at one moment between beginning and end."""
     state = {f"register-{number}": ("0:", 1) for number in range(registers)}
     version, history = 1, []
@@ -170,7 +170,7 @@ def simulated(dice: random.Random, size: int, registers: int = 2, clients: int =
         register = dice.choice(sorted(state))
         value, at = state[register]
         if dice.random() < 0.5:
-            history.append(Operation(client, register, False, began, ended, Fate.OK, value, at))
+            history.append(ClientOp(client, register, False, began, ended, Fate.OK, value, at))
             continue
         wanted = f"{int(value.partition(':')[0]) + 1}:{client}-{number}"
         fate = dice.choices([Fate.OK, Fate.UNKNOWN, Fate.REFUSED], [8, 1, 1])[0]
@@ -179,9 +179,9 @@ def simulated(dice: random.Random, size: int, registers: int = 2, clients: int =
             version += dice.randint(1, 3)
             state[register] = (wanted, version)
         made = version if fate is Fate.OK else 0
-        history.append(Operation(client, register, True, began, ended, fate, wanted, made, at))
+        history.append(ClientOp(client, register, True, began, ended, fate, wanted, made, at))
     end = max(item.ended for item in history) + 1
-    history += [Operation("last", name, False, end, end + 1, Fate.OK, *state[name]) for name in sorted(state)]
+    history += [ClientOp("last", name, False, end, end + 1, Fate.OK, *state[name]) for name in sorted(state)]
     return history
 
 
@@ -191,7 +191,7 @@ def test_a_true_register_is_never_accused(seed: int) -> None:
     assert found == [], [str(item) for item in found]
 
 
-def _older(dice: random.Random, history: list[Operation]) -> list[Operation]:
+def _older(dice: random.Random, history: list[ClientOp]) -> list[ClientOp]:
     """A late read sees a state that was replaced and acknowledged long ago."""
     reads = [item for item in history if not item.write and item.register == "register-0"]
     early, late = reads[0], dice.choice(reads[len(reads) // 2 : -1])
@@ -200,7 +200,7 @@ def _older(dice: random.Random, history: list[Operation]) -> list[Operation]:
     ]
 
 
-def _forgotten(dice: random.Random, history: list[Operation]) -> list[Operation]:
+def _forgotten(dice: random.Random, history: list[ClientOp]) -> list[ClientOp]:
     """The lab forgets an acknowledged write: the last read sees the state before it."""
     writes = [item for item in history if item.write and item.good and item.register == "register-0"]
     before = dice.choice(writes[:-1])
@@ -214,7 +214,7 @@ def _forgotten(dice: random.Random, history: list[Operation]) -> list[Operation]
 @pytest.mark.parametrize("damage", [_older, _forgotten])
 @pytest.mark.parametrize("seed", range(10))
 def test_damage_to_a_true_history_is_found(
-    seed: int, damage: Callable[[random.Random, list[Operation]], list[Operation]]
+    seed: int, damage: Callable[[random.Random, list[ClientOp]], list[ClientOp]]
 ) -> None:
     dice = random.Random(seed)
     assert judge(damage(dice, simulated(dice, 300)))

@@ -11,15 +11,8 @@ from lab.checks.facts import Facts
 from lab.checks.outcomes import NotPartOfLab
 from lab.checks.raspberry_pi import on_air, other_pages, pis, without_memory_controller, without_vxlan
 from lab.inventory.loading import load
+from tests.host_facts import PI, UBUNTU, recorded
 
-FIRMWARE = "coherent_pool=1M 8250.nr_uarts=1 cgroup_disable=memory numa_policy=interleave"
-"""What the firmware of a Pi 5 prepends (raspberrypi/linux#6980)."""
-UBUNTU = "console=serial0,115200 root=LABEL=writable rootfstype=ext4 rootwait fixrtc cgroup_enable=memory"
-GOOD: dict[str, Any] = {
-    "system": {"command_line": f"{FIRMWARE} {UBUNTU}", "page_size": 4096},
-    "modules": {"br_netfilter": True, "vxlan": True},
-    "default_link": ["eth0"],
-}
 Judge = Callable[[Iterable[Facts]], dict[str, Any]]
 
 
@@ -31,15 +24,15 @@ def test_the_pis_of_a_lab_are_found_and_a_lab_without_any_says_so() -> None:
 
 @pytest.mark.parametrize("judge", [without_memory_controller, other_pages, without_vxlan, on_air])
 def test_a_good_pi_has_nothing_wrong(judge: Judge) -> None:
-    assert judge([Facts("pi-1", GOOD)]) == {}
+    assert judge([Facts("pi-1", PI)]) == {}
 
 
 @pytest.mark.parametrize(
     ("judge", "changes"),
     [
-        (without_memory_controller, {"system": {"command_line": f"{UBUNTU} cgroup_disable=memory"}}),
-        (without_memory_controller, {"system": {"command_line": "root=LABEL=writable"}}),
-        (other_pages, {"system": {"page_size": 16384}}),
+        (without_memory_controller, {"system__command_line": f"{UBUNTU} cgroup_disable=memory"}),
+        (without_memory_controller, {"system__command_line": "root=LABEL=writable"}),
+        (other_pages, {"system__page_size": 16384}),
         (without_vxlan, {"modules": {"br_netfilter": True, "vxlan": False}}),
         (on_air, {"default_link": ["wlan0"]}),
         (on_air, {"default_link": ["eth0", "wlp1s0"]}),
@@ -47,4 +40,4 @@ def test_a_good_pi_has_nothing_wrong(judge: Judge) -> None:
     ids=["disabled later", "never enabled", "16 KiB", "no vxlan", "Wi-Fi", "Wi-Fi as well"],
 )
 def test_a_bad_pi_is_named(judge: Judge, changes: dict[str, Any]) -> None:
-    assert list(judge([Facts("pi-1", GOOD), Facts("pi-2", GOOD | changes)])) == ["pi-2"]
+    assert list(judge([Facts("pi-1", PI), Facts("pi-2", recorded(**changes))])) == ["pi-2"]

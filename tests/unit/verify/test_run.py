@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.addons import selected
 from lab.checks.outcomes import Outcome
 from lab.checks.record import Record, Verdict
 from lab.console import Console
@@ -42,6 +43,9 @@ def test_plain_assertion():
     assert 1 == 2
 
 def test_unreachable():
+    raise CouldNotTell("worker-2: not reachable by SSH: timed out", next_step="invoke ssh worker-2")
+
+def test_unreachable_too():
     raise CouldNotTell("worker-2: not reachable by SSH: timed out", next_step="invoke ssh worker-2")
 
 def test_defect_of_the_check():
@@ -102,6 +106,7 @@ def test_four_outcomes_are_told_apart(lab: Lab, tmp_path: Path, monkeypatch: pyt
         "test_fails": "failed",
         "test_plain_assertion": "failed",
         "test_unreachable": "could-not-tell",
+        "test_unreachable_too": "could-not-tell",
         "test_defect_of_the_check": "could-not-tell",
         "test_bare_skip": "could-not-tell",
         "test_not_here": "skipped",
@@ -113,9 +118,48 @@ def test_four_outcomes_are_told_apart(lab: Lab, tmp_path: Path, monkeypatch: pyt
     failed = found["test_fails"]
     assert (failed.host, failed.checks, failed.title) == ("worker-1", ("L0-02",), "It fails")
     assert (failed.expected, failed.seen, failed.command) == ("0600", "0644", "ls")
+    assert found["test_unreachable_too"].because == found["test_unreachable"].id
+    assert found["test_unreachable"] in verdict.findings
+    assert found["test_unreachable_too"] not in verdict.findings
+    assert "KeyError: 'missing'" in found["test_defect_of_the_check"].message
     assert found["test_measures"].figures[0].value == 1.5
     assert json.loads((folder / "report.json").read_text())["green"] is False
     assert {path.name for path in folder.glob("*.*") if path.is_file()} >= {"report.html", "junit.xml"}
+
+
+SHARED = '''
+import pytest
+from lab.checks.outcomes import Mismatch
+
+@pytest.fixture(scope="session")
+def site():
+    raise Mismatch("pods of front", expected="2 Ready", seen="1", command="kubectl get pods")
+
+@pytest.mark.check("L0-01")
+def test_first(site):
+    """It needs the site."""
+
+def test_second(site):
+    """So does this."""
+
+def test_third(site):
+    """And this."""
+'''
+
+
+def test_what_a_shared_fixture_found_is_one_finding(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite(tmp_path, monkeypatch, _shared=SHARED)
+    verdict, _ = verify(lab, tmp_path)
+    first, *others = verdict.records
+    assert (first.outcome, first.message) == (Outcome.FAILED, "pods of front: expected 2 Ready; seen: 1")
+    assert [record.outcome for record in others] == [Outcome.COULD_NOT_TELL] * 2
+    assert {record.because for record in others} == {first.id}
+    told = "could not look: pods of front: expected 2 Ready; seen: 1; see L0-01 It needs the site"
+    assert {record.message for record in others} == {told}
+    assert verdict.findings == (first,)
+    assert capsys.readouterr().out.count("pods of front") == 1
 
 
 def test_a_selection_keeps_rows_hosts_and_names(
@@ -127,6 +171,15 @@ def test_a_selection_keeps_rows_hosts_and_names(
     assert len(verdict.records) == len(lab.inventory.hosts) + 1
     with pytest.raises(InputError, match="no check of these layers"):
         verify(lab, tmp_path, "L9-99")
+
+
+def test_a_check_that_asks_for_an_add_on_runs_once_for_each_of_the_lab(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite(tmp_path, monkeypatch, _each="def test_each(addon):\n    assert addon.title\n")
+    verdict, _ = verify(lab, tmp_path)
+    found = [record.id.partition("::")[2] for record in verdict.records]
+    assert found == [f"test_each[{addon.name}]" for addon in selected(lab.inventory)]
 
 
 @pytest.mark.parametrize(
@@ -165,6 +218,44 @@ def test_every_host_is_looked_at_or_named() -> None:
     ]
 
 
+def test_a_running_layer_shows_the_check_that_runs() -> None:
+    console = Console()
+    story = RecordStream(Layer("node", 10, ""), console)
+    with console.working("verify node", "verify node"):
+        story.hear({"collected": ["t.py::a[one]", "t.py::b[two]", "t.py::c"]})
+        assert story.state == "0 of 3"
+        story.hear({"begun": "t.py::a[one]"})
+        story.hear({"begun": "t.py::b[two]"})
+        assert story.state == "0 of 3 a[one], and 1 more"
+        record = Record(id="t.py::a[one]", title="a", layer="node", host="one", outcome=Outcome.PASSED)
+        story.hear({"record": record.model_dump(mode="json")})
+        assert story.state == "1 of 3 b[two]"
+        assert console._running["verify node"][2] == story.state
+        story.hear({"died": ["t.py::b[two]", "killed"]})
+        assert story.state == "2 of 3"
+
+
+def test_a_cause_is_said_once_and_a_message_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    story = RecordStream(Layer("node", 10, ""), Console())
+    names = [f"t.py::{name}" for name in "abc"]
+    story.hear({"collected": names})
+    for name in names:
+        record = Record(
+            id=name,
+            title=f"Title of {name}",
+            layer="node",
+            outcome=Outcome.COULD_NOT_TELL,
+            message="worker-1: not reachable\n  by SSH",
+            cause="worker-1: not reachable",
+        )
+        story.hear({"record": record.model_dump(mode="json")})
+    said = capsys.readouterr().out
+    assert said.count("worker-1: not reachable") == 1
+    assert "  by SSH" in said
+    found = story.close(1, "", (), selected=False)
+    assert [record.because for record in found] == ["", names[0], names[0]]
+
+
 def test_layers_run_in_order_and_faults_need_a_disposable_lab(lab: Lab) -> None:
     assert [layer.name for layer in LAYERS] == ["render", "node", "cluster", "services", "ha", "load"]
     picked, left_out = chosen(["ha", "node"], lab.inventory)
@@ -190,13 +281,22 @@ def test_a_second_verify_of_a_lab_is_refused(lab: Lab, tmp_path: Path) -> None:
     run.close()
 
 
+def test_several_processes_run_a_layer_or_many_rows_of_it() -> None:
+    cluster = named("cluster")
+    assert runner.workers(cluster, "") == cluster.workers > 1
+    few = ",".join(f"L2-{number:02d}" for number in range(1, runner.MANY_ROWS))
+    assert runner.workers(cluster, few) == 1
+    assert runner.workers(cluster, f"{few},L2-20") == cluster.workers
+    assert runner.workers(named("render"), f"{few},L2-20") == 1
+
+
 def test_collection_is_the_same_whatever_the_hash_seed(lab: Lab, tmp_path: Path) -> None:
-    from lab.verify.session import Context
+    from lab.verify.session import SuiteContext
 
     seen = set()
     for seed in ("0", "1"):
         context = tmp_path / f"context-{seed}.json"
-        context.write_text(Context.of(lab, tmp_path, named("node"), "", 1).model_dump_json())
+        context.write_text(SuiteContext.of(lab, tmp_path, named("node"), "", 1).model_dump_json())
         command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "lab.verify.plugin"]
         command += [
             "-p",

@@ -7,8 +7,9 @@ import itertools
 import pytest
 
 from lab.checks import verbs
-from lab.checks.outcomes import CouldNotTell, Mismatch, shown
+from lab.checks.outcomes import CouldNotTell, Mismatch
 from lab.checks.verbs import Refused, agrees, becomes, fails, nothing, staying, stays, succeeds
+from lab.checks.words import shown
 
 
 @pytest.fixture(autouse=True)

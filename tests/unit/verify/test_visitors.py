@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from lab.checks.closed_loop import Visit, Visits, visiting
+from lab.checks.closed_loop import ClosedLoop, ClosedLoopRequest, closed_loop
 from lab.checks.outcomes import CouldNotTell
 from lab.checks.verbs import Refused
 
@@ -22,7 +22,7 @@ def test_every_request_is_recorded_with_its_failure() -> None:
         if number == 2:
             raise Refused("status 502")
 
-    with visiting(ask, clients=1) as visits:
+    with closed_loop(ask, clients=1) as visits:
         assert enough.wait(10)
     assert [visit.problem for visit in visits.all[:3]] == ["", "status 502", ""]
     assert visits.success_percent == pytest.approx(100 * (1 - 1 / len(visits.all)))
@@ -30,8 +30,13 @@ def test_every_request_is_recorded_with_its_failure() -> None:
 
 
 def test_failures_are_told_by_kind_with_the_first_of_each() -> None:
-    visits = Visits(
-        all=[Visit(0.1, 0.1, ""), Visit(1.0, 2.0, "a"), Visit(2.0, 1.0, "b"), Visit(3.0, 1.0, "a")]
+    visits = ClosedLoop(
+        all=[
+            ClosedLoopRequest(0.1, 0.1, ""),
+            ClosedLoopRequest(1.0, 2.0, "a"),
+            ClosedLoopRequest(2.0, 1.0, "b"),
+            ClosedLoopRequest(3.0, 1.0, "a"),
+        ]
     )
     assert visits.problems() == ["2 x a (first after 1.0 s)", "1 x b (first after 2.0 s)"]
     assert visits.longest == 0.1
@@ -40,7 +45,7 @@ def test_failures_are_told_by_kind_with_the_first_of_each() -> None:
 
 def test_no_request_is_no_success() -> None:
     with pytest.raises(CouldNotTell, match="no client has asked"):
-        _ = Visits().success_percent
+        _ = ClosedLoop().success_percent
 
 
 def test_a_client_that_cannot_ask_is_no_failed_request() -> None:
@@ -50,10 +55,10 @@ def test_a_client_that_cannot_ask_is_no_failed_request() -> None:
         asked.set()
         raise CouldNotTell("no route")
 
-    with pytest.raises(CouldNotTell, match="no route"), visiting(ask, clients=2):
+    with pytest.raises(CouldNotTell, match="no route"), closed_loop(ask, clients=2):
         assert asked.wait(10)
 
 
 def test_an_error_of_the_block_goes_first() -> None:
-    with pytest.raises(ZeroDivisionError), visiting(lambda: None):
+    with pytest.raises(ZeroDivisionError), closed_loop(lambda: None):
         _ = 1 / 0

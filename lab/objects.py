@@ -1,0 +1,20 @@
+"""Kubernetes' objects as the API and manifests have them: plain dictionaries, by Kubernetes' own names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Object = dict[str, Any]
+
+
+def condition(item: Object, kind: str) -> Object:
+    """The condition of a type in an object's status; empty when there is none."""
+    found: Object = next(
+        (entry for entry in item.get("status", {}).get("conditions") or () if entry["type"] == kind), {}
+    )
+    return found
+
+
+def is_ready(item: Object) -> bool:
+    """Whether the Ready condition of a node or a pod is True."""
+    return condition(item, "Ready").get("status") == "True"

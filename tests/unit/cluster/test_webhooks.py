@@ -1,0 +1,91 @@
+"""Webhooks: one that answers anything over HTTP is there; one that nobody reaches is named with why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab.cluster.api import ApiError
+from lab.cluster.webhooks import unanswered
+from lab.objects import Object
+from tests.fakes import FakeApi
+
+SERVICE = "/api/v1/namespaces/toy/services/webhook"
+CALL = "/api/v1/namespaces/toy/services/https:webhook:9443/proxy/validate"
+CLIENT: Object = {
+    "service": {"namespace": "toy", "name": "webhook", "port": 9443, "path": "/validate"},
+    "caBundle": "Cg==",
+}
+
+
+class Proxy(FakeApi):
+    """Answers calls of a service with a status; 200 unless it was told otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+        self.status, self.said = 200, ""
+
+    def request(self, method: str, path: str, *_: Any, **__: Any) -> Object:
+        assert method == "GET"
+        self.calls.append(path)
+        if self.status >= 400:
+            raise ApiError(f"GET {path}", self.status, self.said)
+        return {}
+
+
+@pytest.fixture
+def api() -> Proxy:
+    made = Proxy()
+    made.objects[SERVICE] = {"metadata": {"name": "webhook"}}
+    return made
+
+
+def configuration(**client: Any) -> Object:
+    return {"metadata": {"name": "toy"}, "webhooks": [{"name": "a.toy.io", "clientConfig": CLIENT | client}]}
+
+
+@pytest.mark.parametrize("status", [200, 400, 405, 415])
+def test_any_answer_of_the_webhook_is_one(api: Proxy, status: int) -> None:
+    api.status = status
+    assert unanswered(api, configuration()) == {}
+    assert api.calls == [CALL]
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (503, 'no endpoints available for service "https:webhook:9443"'),
+        (502, "error trying to reach service: dial tcp 10.244.1.2:9443: connect: connection refused"),
+    ],
+)
+def test_a_webhook_that_nobody_reaches_is_named(api: Proxy, status: int, said: str) -> None:
+    api.status, api.said = status, said
+    [(name, why)] = unanswered(api, configuration()).items()
+    assert name == "a.toy.io"
+    assert why.startswith("service toy/webhook: ")
+    assert said in why
+
+
+def test_a_webhook_without_service_or_ca_or_inside_address_is_named(api: Proxy) -> None:
+    assert unanswered(api, configuration(caBundle="")) == {
+        "a.toy.io": "has no CA by which the API servers would know it"
+    }
+    assert (
+        "outside of the cluster" in unanswered(api, configuration(service=None, url="https://x/"))["a.toy.io"]
+    )
+    del api.objects[SERVICE]
+    assert unanswered(api, configuration()) == {"a.toy.io": "service toy/webhook does not exist"}
+
+
+def test_the_webhook_that_converts_a_definition_is_asked_as_well(api: Proxy) -> None:
+    conversion = {"strategy": "Webhook", "webhook": {"clientConfig": CLIENT}}
+    item = {"metadata": {"name": "toys.toy.io"}, "spec": {"conversion": conversion}}
+    assert unanswered(api, item) == {}
+    api.status = 503
+    assert list(unanswered(api, item)) == ["conversion of toys.toy.io"]
+    assert (
+        unanswered(api, {"metadata": {"name": "toys.toy.io"}, "spec": {"conversion": {"strategy": "None"}}})
+        == {}
+    )
