@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -33,7 +32,8 @@ from lab.providers.vagrant.provider import VagrantProvider
 from lab.render.bundle import bundle, pins
 from lab.render.cloudinit import seed
 from lab.ssh import Keys
-from lab.waits import NotYet, wait_for
+from lab.waits import wait_for
+from tests.ended import ended
 
 GOOD = LaptopFacts(
     vagrant="2.3.4",
@@ -253,18 +253,11 @@ def test_every_command_has_a_deadline_that_ends_its_children(
     program.write_text(f"#!/bin/sh\necho working\nsleep 60 & echo $! > {tmp_path}/child\nwait\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(vagrant_commands, "SECONDS", 0.5)
+    monkeypatch.setattr(vagrant_commands, "SECONDS", 2)
     with pytest.raises(DeadlineError, match=r"vagrant status --machine-readable(.|\n)*working"):
         VagrantCommands(tmp_path, "libvirt").status()
-    child = Path("/proc", (tmp_path / "child").read_text().strip(), "stat")
-
-    def ended() -> None:
-        # a process that was killed runs on for a moment
-        with suppress(FileNotFoundError):
-            if (state := child.read_text().rpartition(")")[2].split()[0]) != "Z":
-                raise NotYet(f"state {state}")
-
-    wait_for("the program's child to end", ended, seconds=10)
+    child = int((tmp_path / "child").read_text())
+    wait_for("the program's child to end", lambda: ended(child), seconds=10, interval=0.02)
 
 
 def test_where_there_is_no_vagrant_importing_the_provider_says_nothing() -> None:

@@ -13,6 +13,7 @@ import pytest
 from lab.artifacts import programs
 from lab.errors import CommandError, FailedError
 from lab.waits import NotYet, wait_for
+from tests.ended import ended
 
 
 @pytest.fixture(autouse=True)
@@ -85,23 +86,13 @@ def test_a_program_dies_with_us_even_when_we_are_killed(tmp_path: Path) -> None:
     pid = wait_for("the program to run", lambda: pid_in(tmp_path / "pid"), seconds=20, interval=0.02)
     process.kill()
     process.join()
-    wait_for("the program to be gone", lambda: gone(pid), seconds=5, interval=0.02)
+    wait_for("the program to be gone", lambda: ended(pid), seconds=10, interval=0.02)
 
 
 def pid_in(path: Path) -> int:
     if not path.exists() or not path.read_text().strip():
         raise NotYet("no pid yet")
     return int(path.read_text())
-
-
-def gone(pid: int) -> None:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return
-    # A zombie is dead; it is the business of whoever adopted it.
-    if state != "Z":
-        raise NotYet(f"still there, state {state}")
 
 
 def test_a_program_that_is_watched_is_killed_with_what_was_said_of_it(tmp_path: Path) -> None:
