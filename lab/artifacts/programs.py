@@ -13,6 +13,7 @@ from pathlib import Path
 from lab.errors import CommandError, FailedError, PreflightError
 
 _running: set[subprocess.Popen[str]] = set()
+_ends: set[Callable[[], None]] = set()
 _guard = threading.Lock()
 _stopped = threading.Event()
 
@@ -117,6 +118,19 @@ def still_wanted(what: str) -> None:
         raise FailedError(f"{what}: not gone on with, the work is being stopped")
 
 
+@contextmanager
+def stopped_by(end: Callable[[], None], what: str) -> Iterator[None]:
+    """While this lasts, `end` is called when the work is being stopped, so that what waits returns."""
+    with _guard:
+        still_wanted(what)
+        _ends.add(end)
+    try:
+        yield
+    finally:
+        with _guard:
+            _ends.discard(end)
+
+
 def pause(seconds: float) -> None:
     """Wait before another try, or until the work is being stopped."""
     _stopped.wait(seconds)
@@ -129,11 +143,14 @@ def start_anew() -> None:
 
 
 def stop_all() -> None:
-    """Kill every program that `run` is waiting for, in whatever thread, and start no more."""
+    """Kill every program that `run` is waiting for, in whatever thread, end what else waits, and start no
+    more."""
     _stopped.set()
     with _guard:
         for process in _running:
             process.kill()
+        for end in _ends:
+            end()
 
 
 def tail(log: Path, size: int = 4000) -> str:

@@ -10,8 +10,9 @@ import os
 import ssl
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.request import getproxies
@@ -157,7 +158,8 @@ def _receive(opened: Session, url: str, sha256: str, part: Path, say: Say) -> st
             piece = answer.headers.get("Content-Range", "")
             if answer.status_code == 206 and not piece.startswith(f"bytes {have}-"):
                 return Trouble(f"answered with the wrong part: {piece}")
-            return _write(answer, _Aim(url, part, have if answer.status_code == 206 else 0), say)
+            with programs.stopped_by(partial(_shut, answer), url):
+                return _write(answer, _Aim(url, part, have if answer.status_code == 206 else 0), say)
     except requests.RequestException as error:
         return unreached(str(error))
     except OSError as error:
@@ -165,6 +167,13 @@ def _receive(opened: Session, url: str, sha256: str, part: Path, say: Say) -> st
         if error.errno:
             raise
         return unreached(str(error))
+
+
+def _shut(answer: Response) -> None:
+    """End the connection for whoever reads from it."""
+    # who has read it all has given it back, and a proxy's may be shut by the proxy alone
+    with suppress(OSError, RuntimeError, ValueError):
+        answer.raw.shutdown()
 
 
 def _refused(answer: Response, sha256: str) -> Trouble:

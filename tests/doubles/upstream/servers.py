@@ -50,7 +50,7 @@ class Day:
     endless: bool = False
     retry_after: str = ""
     cut: dict[str, list[int]] = field(default_factory=dict)
-    pace: dict[str, int] = field(default_factory=dict)
+    pace: dict[str, float] = field(default_factory=dict)
     asked: list[tuple[str, str, str, str]] = field(default_factory=list)
     instead: dict[str, str] = field(default_factory=dict)
     transfers: list[tuple[float, float, int]] = field(default_factory=list)
@@ -139,7 +139,7 @@ class Files(Handler):
             with file.open("rb") as content:
                 content.seek(start)
                 while start < end and not self.server.closing.is_set():
-                    piece = content.read(min(end - start, max(1, pace // 10) if pace else PIECE))
+                    piece = content.read(min(end - start, max(1, int(pace // 10)) if pace else PIECE))
                     self.wfile.write(piece)
                     start += len(piece)
                     if pace:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
 
+from lab.artifacts import programs
 from lab.artifacts.sources import fetch as fetching
 from lab.artifacts.sources.fetch import fetch
-from lab.artifacts.sources.trouble import PATIENT_TRIES, TRIES
+from lab.artifacts.sources.trouble import PATIENT_TRIES, TRIES, Pace
 from lab.errors import FailedError
 from tests.doubles.upstream.servers import Files, Upstream
 
@@ -231,3 +234,28 @@ def test_a_server_that_falls_silent(site: Site, tmp_path: Path, monkeypatch: pyt
     site.day.pace["/file"] = 1
     with pytest.raises(FailedError, match="no byte for 0 s, at byte"):
         fetch(f"{site.url}/file", site.put("/file", CONTENT), tmp_path / "file", say=quiet)
+
+
+def test_whoever_stops_the_work_waits_for_no_silent_server(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    received = threading.Event()
+
+    class Noticing(Pace):
+        def slow(self, size: int) -> str:
+            received.set()
+            return super().slow(size)
+
+    monkeypatch.setattr(fetching, "Pace", Noticing)
+    site.day.pace["/file"] = 0.01
+    sha256 = site.put("/file", CONTENT)
+    with ThreadPoolExecutor() as pool:
+        fetching_it = pool.submit(fetch, f"{site.url}/file", sha256, tmp_path / "file", say=quiet)
+        assert received.wait(20)
+        programs.stop_all()
+        try:
+            # well before the silence of 30 s that would end the try
+            with pytest.raises(FailedError, match="the work is being stopped"):
+                fetching_it.result(timeout=20)
+        finally:
+            programs.start_anew()
