@@ -44,6 +44,8 @@ from lab.catalogue.load import line_of
 SILENCE = 30.0
 # A progress line at most this often, in seconds.
 QUIET = 5.0
+# The longest record of TLS, in bytes (RFC 8446, 5.1): more than that is never received at a time.
+RECORD = 1 << 14
 # What update-ca-certificates writes, and what skopeo reads.
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -199,10 +201,13 @@ def _write(answer: Response, aim: _Aim, say: Say) -> str | Trouble:
         out = DigestingWriter(file)
         if aim.start:
             out.resume()
+        whole = False
         while True:
+            asked = time.monotonic()
             try:
-                # what has come so far and not the whole piece: a slow server is noticed, and Ctrl-C
-                piece = answer.raw.read1(PIECE)
+                # of a slow server what has come so far, so that its pace is seen; of a quick one a whole
+                # piece, since each record of TLS would cost what a piece costs
+                piece = answer.raw.read(PIECE) if whole else answer.raw.read1(PIECE)
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 at = f"at byte {out.tell()}" + (f" of {expected}" if expected else "")
                 if isinstance(error, urllib3.exceptions.ReadTimeoutError | TimeoutError):
@@ -210,6 +215,7 @@ def _write(answer: Response, aim: _Aim, say: Say) -> str | Trouble:
                 return Trouble(f"cut {at}")
             if not piece:
                 break
+            whole = len(piece) >= RECORD and time.monotonic() - asked < 1
             out.write(piece)
             programs.still_wanted(aim.url)
             if slow := pace.slow(out.tell()):
