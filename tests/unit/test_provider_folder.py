@@ -23,6 +23,7 @@ FACE = '''"""A provider that makes nothing."""
 
 from lab.machines import Traits
 from lab.providers.face import Face
+from tests.soon import SOON
 
 FACE = Face(
     open=lambda opening: None,
@@ -59,7 +60,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *words], cwd=checkout, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, *words], cwd=checkout, capture_output=True, text=True, timeout=SOON, check=False
     )
 
 
