@@ -10,15 +10,15 @@ import pytest
 from lab.errors import DeadlineError
 
 SOON = 180.0
-"""Seconds. The number guards against hanging alone and says nothing about how fast anything is: a machine with
-twenty times the work that it can do is no defect."""
+"""Seconds. The number guards against hanging alone and says nothing about how fast anything is: a machine
+that has twenty times the work that it can do is no defect."""
 
 
 def late_once_begun(begun: Path, work: Callable[[float], object]) -> DeadlineError:
     """The missed deadline of a program that never ends, and makes the file `begun` before it hangs.
 
-    `work` runs it for so many seconds. On a busy machine they may be over before the program has begun: then it
-    gets twice as many.
+    `work` runs it for so many seconds. On a busy machine they may be over before the program has begun: then
+    it gets twice as many.
     """
     seconds = 0.5
     while seconds <= SOON:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.soon import SOON
+
 ROOT = Path(__file__).parents[2]
 PARTS = ("lab", "addons", "artifacts", "inventory", "roles", "templates", "docs", "tasks.py")
 RULES = """\
@@ -23,7 +25,6 @@ FACE = '''"""A provider that makes nothing."""
 
 from lab.machines import Traits
 from lab.providers.face import Face
-from tests.soon import SOON
 
 FACE = Face(
     open=lambda opening: None,
