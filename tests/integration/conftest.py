@@ -170,7 +170,7 @@ def stop_all(process: subprocess.Popen[bytes]) -> list[int]:
 
 
 def kill_all(process: subprocess.Popen[bytes]) -> None:
-    """kill -9 of a task and of every process that it started, as the end of a machine would; all have ended."""
+    """kill -9 of a task and of all that it started, as the end of a machine would; then they have ended."""
     killed = stop_all(process)
     _signal(killed, signal.SIGKILL)
     process.wait()

@@ -8,8 +8,9 @@ import pytest
 
 from lab.checks import verbs
 from lab.checks.outcomes import CouldNotTell, Mismatch
-from lab.checks.verbs import Refused, agrees, becomes, fails, nothing, staying, stays, succeeds
+from lab.checks.verbs import Refused, agrees, becomes, fails, nothing, settles, staying, stays, succeeds
 from lab.checks.words import shown
+from tests.fakes import FakeClock
 from tests.soon import SOON
 
 
@@ -65,6 +66,37 @@ def test_becomes_says_deadline_and_last_state() -> None:
     assert becomes("x", lambda: next(states), lambda s: s == 3, within=SOON, expected="3") == 3
     with pytest.raises(Mismatch, match=r"x: expected 9 within 0.01 s; seen: 7"):
         becomes("x", lambda: 7, lambda s: s == 9, within=0.01, expected="9")
+
+
+def test_a_look_that_takes_longer_than_the_wait_is_not_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    monkeypatch.setattr(verbs, "time", clock)
+    states = iter([1, 2, 3])
+
+    def look() -> int:
+        clock.now += 30  # a busy machine
+        return next(states)
+
+    assert becomes("x", look, lambda s: s == 2, within=5, expected="2") == 2
+    with pytest.raises(Mismatch, match="seen: 3"):
+        becomes("x", look, lambda s: s == 4, within=0, expected="4")
+
+
+def test_settles_tries_again_and_raises_what_it_found_in_the_end() -> None:
+    findings = iter([Mismatch("first", expected=1, seen=2), CouldNotTell("blind"), None])
+
+    def check() -> None:
+        if found := next(findings):
+            raise found
+
+    settles(check, within=SOON)
+
+    def stays_wrong() -> None:
+        agrees("members", 2, 3, host="master-1")
+
+    with pytest.raises(Mismatch, match="members: expected 3; seen: 2") as caught:
+        settles(stays_wrong, within=0.01)
+    assert caught.value.host == "master-1"
 
 
 def test_becomes_bears_blindness_until_its_deadline() -> None:
