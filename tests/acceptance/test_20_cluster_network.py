@@ -34,7 +34,7 @@ for address in sys.argv[2:]:
 print(json.dumps(lost))
 """
 LATE_SECONDS = 5
-"""What did not answer at once is asked again and given so long: whether it is slow is another check's matter."""
+"""What did not answer at once is asked again, and given so long: how fast it is, another check judges."""
 STALL_MS = 1000
 """A request through an overlay with bad checksums stalls for 3 s or 63 s (kubernetes#88986)."""
 
@@ -186,7 +186,7 @@ def test_no_request_between_nodes_stalls(
 
     def rounds() -> list[dict[str, object]]:
         options = ("--count", "200", "--timeout", "5s")
-        results = ask(everywhere, first, [f"http://{address}/"], *options, seconds=1000)
+        results = ask(everywhere, first, [f"http://{address}/"], *options, seconds=240)
         holds("answers", len(results) == 200, expected="200", seen=len(results))
         nothing("requests that failed", failures(results), rule="none")
         return results
