@@ -36,13 +36,15 @@ class Console:
         self._running: dict[str, tuple[str, float, str]] = {}
         self._lock = threading.Lock()
         self._over = threading.Event()
+        self._beating: threading.Thread | None = None
         self._live = Live(get_renderable=self._table, console=self.rich, transient=True, refresh_per_second=8)
 
     def __enter__(self) -> Console:
         if self.rich.is_terminal:
             self._live.start()
         else:
-            threading.Thread(target=self._beats, name="console", daemon=True).start()
+            self._beating = threading.Thread(target=self._beats, name="console", daemon=True)
+            self._beating.start()
         return self
 
     def __exit__(
@@ -51,6 +53,8 @@ class Console:
         self._over.set()
         if self._live.is_started:
             self._live.stop()
+        if self._beating:
+            self._beating.join()  # no line about what runs stands behind the last one
 
     def _beats(self) -> None:
         while not self._over.wait(BEAT_SECONDS):

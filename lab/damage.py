@@ -77,9 +77,11 @@ class Journal:
 
     def entries(self) -> list[Damage]:
         """What is noted, the oldest first; nothing when there is no note."""
-        if not self._path.exists():
+        try:
+            text = self._path.read_text()
+        except FileNotFoundError:  # also when another process has just undone the last of it
             return []
-        return [Damage(**item) for item in json.loads(self._path.read_text())]
+        return [Damage(**item) for item in json.loads(text)]
 
     def add(self, *entries: Damage) -> None:
         """Note damage before it is applied."""

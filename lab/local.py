@@ -113,12 +113,19 @@ def run(
 
 def _last_line(process: subprocess.Popen[str]) -> str:
     """What the killed program printed last; a daemon it left may hold the pipe open, so not for ever."""
+    silent = "no output"
     try:
         stdout, stderr = process.communicate(timeout=1)
-    except subprocess.TimeoutExpired:
-        return "a child of it still holds its output"
+    except subprocess.TimeoutExpired as error:
+        # what was read until now: bytes, although the program is read as text
+        stdout, stderr = (_text(error.stdout), _text(error.stderr))
+        silent = "a child of it still holds its output"
     lines = (stdout + stderr).strip().splitlines()
-    return lines[-1] if lines else "no output"
+    return lines[-1] if lines else silent
+
+
+def _text(read: bytes | None) -> str:
+    return (read or b"").decode("utf-8", "replace")
 
 
 def _kill_group(process: subprocess.Popen[str]) -> None:

@@ -12,7 +12,7 @@ from addons.metallb.web import Web, ask, web_service
 from lab.checks.driver import Driver
 from lab.checks.objects import service
 from lab.checks.outcomes import CouldNotTell, NotPartOfLab
-from lab.checks.outside import arp_owners, forget_neighbour, http_get
+from lab.checks.outside import address_owners, arp_owners, forget_neighbour, http_get
 from lab.checks.verbs import Refused, agrees, becomes, holds, nothing, stays, succeeds
 from lab.checks.workspace import Workspace
 from lab.verify.fixtures import addresses_stay
@@ -57,7 +57,8 @@ def owner_hosts(driver: Driver, address: str) -> list[str]:
     """Machines that answer ARP for an address; a stranger is shown by its MAC."""
     known = {facts_mac(driver, name): name for name in driver.inventory.hosts}
     return sorted(
-        known.get(mac, f"{mac}, not one of our machines") for mac in arp_owners(driver.lan_interface, address)
+        known.get(mac, f"{mac}, not one of our machines")
+        for mac in address_owners(driver.lan_interface, address)
     )
 
 

@@ -29,8 +29,14 @@ from lab.local import run
 OURS = {errno.EPERM, errno.EACCES, errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EMFILE}
 """Errors of a socket that tell about this machine, not about the lab."""
 
+LATE_SECONDS = 5
+"""Whoever answers ARP for an address is a program, and on a busy machine not a fast one."""
+
 ADDRESSES_AT_ONCE = 32
 """A thread each, and one more for each port."""
+
+TOOL_SECONDS = 60
+"""For `ip` on this machine: it guards against hanging alone."""
 
 _ARP, _IPV4, _ETHERNET, _REQUEST, _REPLY = 0x0806, 0x0800, 1, 1, 2
 
@@ -177,10 +183,12 @@ class LanInterface:
 
 def lan_interface(lan: IPv4Network) -> LanInterface:
     """Where this process sits on the LAN. Raises `CouldNotTell` when it is not on it."""
-    for link in json.loads(run(["ip", "-j", "-4", "address", "show"], timeout=5).stdout):
+    for link in json.loads(run(["ip", "-j", "-4", "address", "show"], timeout=TOOL_SECONDS).stdout):
         for item in link.get("addr_info", []):
             if IPv4Interface(f"{item['local']}/{item['prefixlen']}").ip in lan:
-                links = json.loads(run(["ip", "-j", "link", "show", link["ifname"]], timeout=5).stdout)
+                links = json.loads(
+                    run(["ip", "-j", "link", "show", link["ifname"]], timeout=TOOL_SECONDS).stdout
+                )
                 return LanInterface(link["ifname"], IPv4Address(item["local"]), links[0]["address"])
     raise CouldNotTell(
         f"this process has no address on the LAN {lan}", next_step="run verify from a machine on that LAN"
@@ -216,10 +224,15 @@ def arp_owners(place: LanInterface, address: str, *, seconds: float = 1.2, asked
     return found
 
 
+def address_owners(place: LanInterface, address: str) -> dict[str, int]:
+    """`arp_owners`, listened for some seconds more when nobody has answered."""
+    return arp_owners(place, address) or arp_owners(place, address, seconds=LATE_SECONDS, asked=LATE_SECONDS)
+
+
 def forget_neighbour(place: LanInterface, address: str) -> None:
     """Ask for the address's owner anew at the next packet: one remembered from before may still take it."""
     try:
-        run(["ip", "neigh", "flush", "to", address, "dev", place.interface], timeout=5)
+        run(["ip", "neigh", "flush", "to", address, "dev", place.interface], timeout=TOOL_SECONDS)
     except CommandError as error:
         raise CouldNotTell(f"neighbours on {place.interface}: {error}", next_step="run as root") from error
 

@@ -7,7 +7,7 @@ from lab.checks.balancer import servers
 from lab.checks.driver import Driver
 from lab.checks.metrics import value
 from lab.checks.outcomes import CouldNotTell
-from lab.checks.outside import arp_owners
+from lab.checks.outside import address_owners
 
 
 def marks(driver: Driver, address: str) -> dict[str, str]:
@@ -23,7 +23,7 @@ def marks(driver: Driver, address: str) -> dict[str, str]:
         **{f"lease {name}": _lease(driver, name) for name in ("kube-controller-manager", "kube-scheduler")},
         **{f"etcd's leader at {host}": _leader_changes(driver, host) for host in driver.inventory.masters},
         **{f"{name} in HAProxy": f"out {row['chkdown']} times" for name, row in servers(driver).items()},
-        f"owner of {address}": ", ".join(sorted(arp_owners(driver.lan_interface, address))),
+        f"owner of {address}": ", ".join(sorted(address_owners(driver.lan_interface, address))),
     }
 
 

@@ -1,9 +1,10 @@
-"""The language of acceptance tests: agrees, succeeds, fails, becomes, stays, staying.
+"""The language of acceptance tests: agrees, succeeds, fails, settles, becomes, stays, staying.
 
 A test reads as sentences about the lab. Every verb names its subject; a wait also its deadline and the last
 state it saw. No test sleeps. A verb raises `Mismatch` when the lab is not as it should be and lets
 `CouldNotTell` through when nobody could look; a wait tolerates `CouldNotTell` until its deadline, because
-what is waited for may be the very thing that makes looking possible.
+what is waited for may be the very thing that makes looking possible. A wait ends badly only after a look that
+began when its time was over: on a busy machine one look may take longer than all of it.
 """
 
 from __future__ import annotations
@@ -75,6 +76,22 @@ def fails(subject: str, action: Callable[[], Any], *, because: str, command: str
     raise Mismatch(
         subject, expected=f"a refusal like “{because}”", seen=f"success: {result}", command=command, host=host
     )
+
+
+def settles(check: Callable[[], None], *, within: float) -> None:
+    """`check`, which looks at several things one after the other, finds nothing within so many seconds.
+
+    What it finds in the end is raised as it is.
+    """
+    deadline = time.monotonic() + within
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            return check()
+        except (Mismatch, CouldNotTell):
+            if left <= 0:
+                raise
+        time.sleep(_pause(deadline))
 
 
 def becomes(
@@ -152,6 +169,11 @@ def staying(
         raise found[0]
 
 
+def _pause(deadline: float) -> float:
+    """Seconds to the next look: the last one is at the deadline."""
+    return max(0.0, min(INTERVAL, deadline - time.monotonic()))
+
+
 def _until(
     subject: str,
     look: Callable[[], T],
@@ -164,6 +186,7 @@ def _until(
     deadline = time.monotonic() + within
     blind: CouldNotTell | None = None
     while True:
+        left = deadline - time.monotonic()
         try:
             state: T = look()
             blind = None
@@ -171,9 +194,9 @@ def _until(
             blind = error
         if blind is None and wanted(state):
             return state
-        if time.monotonic() + INTERVAL > deadline:
+        if left <= 0:
             break
-        time.sleep(INTERVAL)
+        time.sleep(_pause(deadline))
     if blind is not None:
         raise CouldNotTell(
             f"{subject}: {blind.message} (looked for {within:g} s)", next_step=command, cause=blind.cause

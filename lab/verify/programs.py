@@ -19,7 +19,8 @@ from lab.inventory.models import Inventory
 from lab.local import Completed
 from lab.render.roles import all_packages
 
-SECONDS = 60.0
+SECONDS = 300.0
+"""It guards against hanging alone: how fast they are is nothing that is judged."""
 INSIDE = "/tmp/rendered"
 """Where the files lie for a program in the hosts' root filesystem."""
 FILE = "FILE"

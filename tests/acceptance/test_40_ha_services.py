@@ -7,7 +7,7 @@ import time
 import pytest
 
 from lab.checks.drain import drained
-from lab.checks.outside import arp_owners
+from lab.checks.outside import address_owners
 from lab.checks.verbs import agrees, becomes, holds, nothing, stays
 from lab.faults.fault_run import FaultRun
 from lab.faults.probes import failed_share, longest_gap
@@ -23,7 +23,7 @@ QUIET_SECONDS = 15.0
 
 def owner(fault_run: FaultRun) -> str:
     """The host whose card answers ARP for the service's address, "" for nobody or two."""
-    macs = arp_owners(fault_run.driver.lan_interface, fault_run.address)
+    macs = address_owners(fault_run.driver.lan_interface, fault_run.address)
     names = {fault_run.driver.inventory.mac(name): name for name in fault_run.driver.inventory.nodes}
     return names.get(next(iter(macs)), "") if len(macs) == 1 else ""
 

@@ -19,6 +19,7 @@ from lab.render.roles import all_packages
 from lab.ssh import key_pair
 from lab.waits import NotYet, wait_for
 from tests.doubles.ports import free_port
+from tests.soon import SOON
 
 FOLDER = "/var/lib/vz/snippets"
 _SERVE = """
@@ -69,7 +70,7 @@ def sshd(folder: Path, names: tuple[str, ...]) -> Iterator[Sshd]:
             [*serve, str(folder), str(image), str(port), FOLDER], stdout=log, stderr=log
         )
     try:
-        wait_for("the hypervisor's sshd", lambda: _answers(process, port, folder), seconds=20, interval=0.1)
+        wait_for("the hypervisor's sshd", lambda: _answers(process, port, folder), seconds=SOON, interval=0.1)
         yield Sshd(folder / "snippets", folder / "client", process)
     finally:
         process.terminate()

@@ -9,13 +9,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from lab.waits import wait_for
+from tests.ended import ended
+from tests.soon import SOON
 
 ROOT = Path(__file__).parents[2]
 NAME = "proving"
@@ -86,7 +91,7 @@ class Proving:
         ]
         remote = f"sudo sh -c {shlex.quote(command)}"
         done = subprocess.run(
-            [*inside, host, remote], capture_output=True, text=True, timeout=60, check=False
+            [*inside, host, remote], capture_output=True, text=True, timeout=SOON, check=False
         )
         assert done.returncode == 0, f"{host}: {command}: {done.stderr}"
         return done.stdout
@@ -145,17 +150,43 @@ def mounts(table: Path = Path("/proc/self/mountinfo")) -> list[str]:
     return sorted(" ".join(field[2:]) for field in fields if not field[4].startswith("/run/netns"))
 
 
-def kill_all(process: subprocess.Popen[bytes]) -> None:
-    """kill -9 of a task and of every process that it started, as the end of a machine would."""
+def family(process: subprocess.Popen[bytes]) -> list[int]:
+    """A task and every process that it has started, and those have started, by number."""
     table = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
     parents = {int(pid): int(parent) for pid, parent in map(str.split, table.splitlines())}
-    family = [process.pid]
-    for member in family:
-        family += [pid for pid, parent in parents.items() if parent == member]
-    for pid in family:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    found = [process.pid]
+    for member in found:
+        found += [pid for pid, parent in parents.items() if parent == member]
+    return found
+
+
+def stop_all(process: subprocess.Popen[bytes]) -> list[int]:
+    """Stop a task and all that it started where they are: what is stopped starts no more and ends nothing."""
+    stopped: list[int] = []
+    while new := [pid for pid in family(process) if pid not in stopped]:
+        _signal(new, signal.SIGSTOP)
+        stopped += new
+    return stopped
+
+
+def kill_all(process: subprocess.Popen[bytes]) -> None:
+    """kill -9 of a task and of all that it started, as the end of a machine would; then they have ended."""
+    killed = stop_all(process)
+    _signal(killed, signal.SIGKILL)
     process.wait()
+    await_end(killed)
+
+
+def await_end(pids: Iterable[int]) -> None:
+    """A killed process runs on for a moment, and may still hold what it held."""
+    for pid in pids:
+        wait_for(f"the end of process {pid}", partial(ended, pid), seconds=SOON, interval=0.02)
+
+
+def _signal(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 @pytest.fixture(scope="session")

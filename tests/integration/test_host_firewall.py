@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lab.local import Completed, run
+from tests.soon import SOON
 
 ROOT = Path(__file__).parents[2]
 OUTER, LEFT, RIGHT = (f"plumbline-test-{os.getpid()}-{name}" for name in ("host", "left", "right"))
@@ -23,17 +24,17 @@ table ip filter { chain FORWARD { type filter hook forward priority 0; policy dr
 table inet firewalld { chain filter_FORWARD { type filter hook forward priority 10; reject; }; }
 """
 MACHINES = ["test_machines_boot_with_their_seed", "test_machines_see_each_other_and_nothing_else"]
-SECONDS = 300
+SECONDS = 900
 SILENCE = 124  # timeout(1)'s own exit code
 
 
 def inside(*argv: str, space: str = OUTER, check: bool = True) -> Completed:
-    return run(["nsenter", f"--net=/run/netns/{space}", *argv], timeout=60, check=check)
+    return run(["nsenter", f"--net=/run/netns/{space}", *argv], timeout=SOON, check=check)
 
 
-def knocked() -> Completed:
-    """One neighbour asks the other for a port that nobody has."""
-    knock = ("timeout", "5", "bash", "-c", "</dev/tcp/192.0.2.2/9")
+def knocked(seconds: int) -> Completed:
+    """One neighbour asks the other for a port that nobody has, and waits so long for the answer."""
+    knock = ("timeout", str(seconds), "bash", "-c", "</dev/tcp/192.0.2.2/9")
     return inside(*knock, space=LEFT, check=False)
 
 
@@ -42,7 +43,7 @@ def host() -> Iterator[None]:
     """A host's network with a firewall that forwards nothing, and two neighbours on a bridge of its own."""
     try:
         for name in (OUTER, LEFT, RIGHT):
-            run(["ip", "netns", "add", name], timeout=20)
+            run(["ip", "netns", "add", name], timeout=SOON)
         inside("ip", "link", "set", "dev", "lo", "up")
         inside("ip", "link", "add", "name", "br0", "type", "bridge")
         inside("ip", "link", "set", "dev", "br0", "up")
@@ -55,17 +56,17 @@ def host() -> Iterator[None]:
         yield
     finally:
         for name in (LEFT, RIGHT, OUTER):
-            run(["ip", "netns", "delete", name], timeout=20, check=False)
+            run(["ip", "netns", "delete", name], timeout=SOON, check=False)
 
 
 def test_the_firewall_would_cut_a_bridge_of_the_host() -> None:
     """Else the next test would prove nothing."""
-    assert "Connection refused" in knocked().stderr
+    assert "Connection refused" in knocked(60).stderr
     done = subprocess.run(
         ["nsenter", f"--net=/run/netns/{OUTER}", "nft", "-f", "-"], input=POLICIES, text=True, check=True
     )
     assert done.returncode == 0
-    assert knocked().code == SILENCE
+    assert knocked(5).code == SILENCE
 
 
 def test_a_lab_beside_that_firewall_is_whole() -> None:

@@ -20,9 +20,12 @@ from lab.inventory import load
 from lab.labs import Lab
 from tests.integration.conftest import ROOT, Proving
 from tests.integration.living import drained, fingerprint, kill_while_drained, write
+from tests.soon import SOON
 
 NODES = ("master-1", "master-2", "master-3", "worker-1", "worker-2")
 LOGS = "/var/lib/kubelet/config.yaml: containerLogMaxSize: 10Mi -> 20Mi; then restart kubelet"
+SLOW_SECONDS = 10
+"""For an answer of the API: a busy machine's is late, and no sign that nobody answers."""
 CHANGES = {
     "haproxy's timeouts": (
         "load_balancer: {timeout_idle_seconds: 3000}\n",
@@ -88,7 +91,11 @@ def asking(proving: Proving) -> Iterator[list[str]]:
             begun = time.monotonic()
             try:
                 answer = http_get(
-                    str(balancer.address), lab.inventory.kubernetes.api_port, "/readyz", tls=tls
+                    str(balancer.address),
+                    lab.inventory.kubernetes.api_port,
+                    "/readyz",
+                    tls=tls,
+                    seconds=SLOW_SECONDS,
                 )
                 wrong.extend([] if answer.status == 200 else [f"{answer.status}: {answer.body[:80]}"])
             except (Refused, CouldNotTell) as error:
@@ -102,7 +109,7 @@ def asking(proving: Proving) -> Iterator[list[str]]:
         yield wrong
     finally:
         over.set()
-        thread.join(10)
+        thread.join(SOON)
     assert len(asked) > 20, "the client hardly asked"
 
 

@@ -24,6 +24,7 @@ from lab.providers.lxc.network import LabNetwork
 from lab.providers.lxc.provider import LxcProvider
 from lab.render.roles import all_packages
 from lab.waits import NotYet, wait_for
+from tests.soon import SOON
 
 BRIDGE = IPv4Interface("10.1.1.1/24")
 MACHINE = Machine("m1", IPv4Interface("10.1.1.11/24"), "02:50:4c:00:00:01", 1, 512, 5, {"user-data": ""})
@@ -48,7 +49,7 @@ def start_and_die(network: LabNetwork, argv: list[str], **_: object) -> None:
     """lxc-start goes on alone."""
     if os.fork() == 0:
         os.setsid()
-        run_inside(network, argv, timeout=60)
+        run_inside(network, argv, timeout=SOON)
         os._exit(0)
     die()
 
@@ -118,7 +119,7 @@ def test_create_finishes_what_was_killed_when(point: str, lab: tuple[LxcProvider
     provider.create(MACHINE)
     assert provider.machines() == {"m1": State.RUNNING}
     assert len(monitors(home / "machines")) == 1
-    port = run(["ip", "-d", "-n", f"plumbline-{name}", "link", "show", port_name(MACHINE.mac)], timeout=10)
+    port = run(["ip", "-d", "-n", f"plumbline-{name}", "link", "show", port_name(MACHINE.mac)], timeout=SOON)
     assert "state forwarding" in port.stdout
     assert not provider.prepare()
     assert not provider.create(MACHINE)
@@ -146,6 +147,6 @@ def test_a_machine_whose_monitor_was_killed_is_off_or_removed_all_the_same(
         if provider.state("m1") is not State.OFF:
             raise NotYet(provider.state("m1"))
 
-    wait_for("m1 dies with its monitor", ended, seconds=10, interval=0.05)
+    wait_for("m1 dies with its monitor", ended, seconds=SOON, interval=0.05)
     assert provider.create(MACHINE)
     assert provider.state("m1") is State.RUNNING

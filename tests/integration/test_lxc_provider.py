@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from ipaddress import IPv4Interface
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from lab.providers.lxc.provider import LxcProvider
 from lab.render.roles import all_packages
 from lab.ssh import key_pair
 from lab.waits import NotYet, wait_for
+from tests.soon import SOON
 
 BRIDGE = IPv4Interface("10.1.1.1/24")
 USER_DATA = """#cloud-config
@@ -67,13 +69,13 @@ class Lab:
 
     def inside(self, *argv: str, check: bool = True) -> Completed:
         """Run a program in the lab's network."""
-        return run(["nsenter", f"--net=/run/netns/plumbline-{self.name}", *argv], timeout=60, check=check)
+        return run(["nsenter", f"--net=/run/netns/plumbline-{self.name}", *argv], timeout=SOON, check=check)
 
     def ssh(self, machine: Machine, command: str, *, check: bool = True) -> Completed:
         options = (
             "StrictHostKeyChecking=no",
             "UserKnownHostsFile=/dev/null",
-            "ConnectTimeout=3",
+            "ConnectTimeout=20",
             "LogLevel=ERROR",
         )
         flags = [flag for option in options for flag in ("-o", option)]
@@ -89,24 +91,28 @@ class Lab:
                 raise NotYet(done.stderr or done.stdout)
             return done.stdout.strip()
 
-        return wait_for(f"{machine.name}: {command}", probe, seconds=120, interval=0.1)
+        return wait_for(f"{machine.name}: {command}", probe, seconds=SOON, interval=0.1)
 
 
 def traces() -> set[str]:
     """Mounts, namespaces, links, cgroups and processes of this machine that an LXC lab could leave."""
     mounts = Path("/proc/mounts").read_text().splitlines()
-    processes = run(["ps", "-eo", "pid,args"], timeout=10).stdout.splitlines()
-    links = run(["ip", "-o", "link"], timeout=10).stdout.splitlines()
-    names = run(["ip", "netns", "list"], timeout=10).stdout.splitlines()
+    processes = run(["ps", "-eo", "pid,args"], timeout=SOON).stdout.splitlines()
+    links = run(["ip", "-o", "link"], timeout=SOON).stdout.splitlines()
+    names = run(["ip", "netns", "list"], timeout=SOON).stdout.splitlines()
     root = Path("/sys/fs/cgroup")  # version 2 has one tree here, version 1 one in each folder
     cgroups = [str(folder) for where in (root, *root.iterdir()) for folder in where.glob("plumbline@*")]
     lxc = [line for line in processes if "lxc" in line]
     return {*mounts, *names, *cgroups, *lxc, *(link.split(":")[1] for link in links)}
 
 
-def mentions(lab: str, seen: set[str]) -> set[str]:
-    """What of it belongs to the lab. Another lab may be built on this machine meanwhile."""
-    return {trace for trace in seen if lab in trace}
+def no_traces(lab: str) -> None:
+    """Nothing of it belongs to the lab; another one may be built on this machine meanwhile.
+
+    A killed process runs on for a moment. Raises `NotYet` as long as there is anything.
+    """
+    if left := sorted(trace for trace in traces() if lab in trace):
+        raise NotYet("; ".join(left))
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +137,7 @@ def make(
     for lab in labs:
         lab.provider.clean()
         assert not lab.provider.leftovers()
-        assert mentions(lab.name, traces()) == set()
+        wait_for(f"the end of all that {lab.name} was", partial(no_traces, lab.name), seconds=SOON)
     shutil.rmtree(folder)
 
 
@@ -164,7 +170,7 @@ def test_machines_boot_with_their_seed(lab: Lab) -> None:
 
 
 def test_machines_see_each_other_and_nothing_else(lab: Lab) -> None:
-    lab.ssh(lab.one, f"ping -c 1 -W 2 {lab.two.interface.ip}")
+    lab.ssh(lab.one, f"ping -c 1 -W 30 {lab.two.interface.ip}")
     links = {link["ifname"] for link in json.loads(lab.inside("ip", "-j", "link").stdout)}
     assert links == {"lo", "lab0", port_name(lab.one.mac), port_name(lab.two.mac)}
     routes = json.loads(lab.inside("ip", "-j", "route").stdout)
@@ -176,7 +182,7 @@ def test_a_volume_is_no_overlay_and_cgroups_are_systemds(lab: Lab) -> None:
     assert kinds[0] == "overlayfs"
     assert kinds[1] != "overlayfs"
     assert kinds[2] in ("tmpfs", "cgroup2fs")
-    assert lab.ssh(lab.one, "systemctl is-system-running", check=False).stdout.strip() == "running"
+    assert lab.ssh(lab.one, "systemctl is-system-running --wait", check=False).stdout.strip() == "running"
 
 
 def test_again_changes_nothing(lab: Lab) -> None:
@@ -211,7 +217,7 @@ def test_entering_moves_one_thread_only(lab: Lab) -> None:
     def work() -> None:
         lab.provider.enter()
         seen.append(str(Path("/proc/thread-self/ns/net").readlink()))
-        with socket.create_connection((str(lab.one.interface.ip), 22), timeout=5) as connection:
+        with socket.create_connection((str(lab.one.interface.ip), 22), timeout=SOON) as connection:
             seen.append(connection.recv(4).decode())
 
     before = Path("/proc/thread-self/ns/net").readlink()
@@ -230,7 +236,7 @@ def test_power_off_is_the_plug_pulled(lab: Lab) -> None:
     def peer() -> None:
         """Hold a connection while the machine dies: nobody may tell us that it was closed."""
         lab.provider.enter()
-        with socket.create_connection((str(lab.one.interface.ip), 22), timeout=5) as connection:
+        with socket.create_connection((str(lab.one.interface.ip), 22), timeout=SOON) as connection:
             connection.recv(100)
             lab.provider.power("m1", Power.OFF)
             connection.settimeout(1)
@@ -336,7 +342,7 @@ def test_a_lab_of_another_checkout_is_refused(make: Callable[[str], Lab], tmp_pa
 def test_a_namespace_without_our_mark_is_refused_and_left_alone(make: Callable[[str], Lab]) -> None:
     lab = make("taken")
     name = f"plumbline-{lab.name}"
-    run(["ip", "netns", "add", name], timeout=10)
+    run(["ip", "netns", "add", name], timeout=SOON)
     try:
         problems = [str(problem) for problem in lab.provider.preflight([lab.one])]
         assert len(problems) == 1
@@ -345,6 +351,6 @@ def test_a_namespace_without_our_mark_is_refused_and_left_alone(make: Callable[[
             lab.provider.prepare()
         with pytest.raises(PreflightError, match=name):
             lab.provider.clean()
-        assert name in run(["ip", "netns", "list"], timeout=10).stdout
+        assert name in run(["ip", "netns", "list"], timeout=SOON).stdout
     finally:
-        run(["ip", "netns", "delete", name], timeout=10)
+        run(["ip", "netns", "delete", name], timeout=SOON)

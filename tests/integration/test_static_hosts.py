@@ -38,6 +38,7 @@ from lab.ssh import Keys, key_pair, ssh_for
 from lab.steps import hosts
 from lab.steps.context import Context
 from lab.waits import NotYet, wait_for
+from tests.soon import SOON
 
 ROOT = Path(__file__).parents[2]
 NAME, ELSEWHERE = "existing", "existing-owner"
@@ -122,7 +123,7 @@ class Iron:
             "old-iron",
             f"sudo sh -c '{command}'",
         ]
-        return run(argv, timeout=60).stdout
+        return run(argv, timeout=SOON).stdout
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +150,7 @@ def iron(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iron]:
         network.prepare()
         owner.create(Machine("old-iron", interface, "02:50:4c:00:00:32", 2, 2048, 5, files, volumes))
         _join(f"plumbline-{NAME}", f"plumbline-{ELSEWHERE}")
-        wait_for("SSH of old-iron", lambda: _answers(interface), seconds=60)
+        wait_for("SSH of old-iron", lambda: _answers(interface), seconds=SOON)
         yield made
     finally:
         made.invoke("destroy", "--yes", NAME)
@@ -161,16 +162,16 @@ def _join(one: str, other: str) -> None:
     """A cable between the switches of two labs."""
     run(
         ["ip", "-n", one, "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", other],
-        timeout=10,
+        timeout=SOON,
     )
     for name in (one, other):
-        run(["ip", "-n", name, "link", "set", "dev", "cable", "master", "lab0", "up"], timeout=10)
+        run(["ip", "-n", name, "link", "set", "dev", "cable", "master", "lab0", "up"], timeout=SOON)
 
 
 def _answers(interface: IPv4Interface) -> None:
     inside = ["nsenter", f"--net=/run/netns/plumbline-{ELSEWHERE}"]
     done = run(
-        [*inside, "ssh-keyscan", "-T", "2", "-t", "ed25519", str(interface.ip)], timeout=10, check=False
+        [*inside, "ssh-keyscan", "-T", "2", "-t", "ed25519", str(interface.ip)], timeout=SOON, check=False
     )
     if "ssh-ed25519" not in done.stdout:
         raise NotYet("no key from its sshd")

@@ -18,6 +18,7 @@ from lab.inventory.sections import HostPower
 from lab.machines import Power
 from lab.providers.static import power as static_power
 from lab.providers.static.power import on_terminal, switch
+from tests.soon import SOON
 
 LOOPBACK = IPv4Network("127.0.0.0/8")
 MAC = "02:00:00:00:00:07"
@@ -33,7 +34,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     """What a network card hears that listens to the broadcasts of its LAN."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
         listening.bind((str(LOOPBACK.broadcast_address), 0))
-        listening.settimeout(5)
+        listening.settimeout(SOON)
         monkeypatch.setattr(static_power, "WAKE_PORT", listening.getsockname()[1])
         yield listening
 

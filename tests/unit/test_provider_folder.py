@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.soon import SOON
+
 ROOT = Path(__file__).parents[2]
 PARTS = ("lab", "addons", "artifacts", "inventory", "roles", "templates", "docs", "tasks.py")
 RULES = """\
@@ -59,7 +61,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *words], cwd=checkout, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, *words], cwd=checkout, capture_output=True, text=True, timeout=SOON, check=False
     )
 
 

@@ -27,6 +27,7 @@ from urllib.parse import parse_qs, urlsplit
 from lab.waits import NotYet, wait_for
 from tests.doubles.ports import free_port
 from tests.doubles.upstream.keys import SERVICE, Keys
+from tests.soon import SOON
 
 PIECE = 1 << 18
 REGISTRY = "docker-registry"
@@ -335,7 +336,7 @@ def running(storage: Path, port: int, more: dict[str, object]) -> Iterator[None]
                 raise NotYet(str(error)) from None
 
         try:
-            wait_for("the registry to answer", answering, seconds=30, interval=0.05)
+            wait_for("the registry to answer", answering, seconds=SOON, interval=0.05)
             yield
         finally:
             process.terminate()

@@ -12,6 +12,7 @@ from typing import Any
 
 from lab import proxies
 from lab.waits import NotYet, wait_for
+from tests.soon import SOON
 
 ROOT = Path(__file__).resolve().parents[3]
 APART = ("unshare", "--net", "--mount", "--propagation", "private")
@@ -40,7 +41,7 @@ class World:
     def __exit__(self, *_error: object) -> None:
         assert self._process.stdin
         self._process.stdin.close()
-        self._process.wait(60)
+        self._process.wait(SOON)
 
     def _ready(self) -> None:
         if self._process.poll() is not None:

@@ -17,6 +17,7 @@ from lab.artifacts.sources.fetch import fetch
 from lab.artifacts.sources.trouble import PATIENT_TRIES, TRIES, Pace
 from lab.errors import FailedError
 from tests.doubles.upstream.servers import Files, Upstream
+from tests.soon import SOON
 
 from .conftest import Site
 
@@ -127,7 +128,8 @@ def test_a_server_is_given_the_time_it_asks_for(
     at = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
     site.day.refuse["/file"], site.day.retry_after = [429], at if as_date else "60"
     fetch(f"{site.url}/file", sha256, tmp_path / "file", say=quiet)
-    assert waited == [pytest.approx(60, abs=5)]
+    # a date is a minute away when it is written, and less when it is read; of itself it would wait 1 s
+    assert [2 < seconds <= 60 for seconds in waited] == [True]
 
 
 def test_a_server_that_asks_for_an_hour_is_left(site: Site, tmp_path: Path, waited: list[float]) -> None:
@@ -217,10 +219,10 @@ def test_a_socks_proxy_is_an_error_of_one_block(tmp_path: Path, monkeypatch: pyt
 def test_one_kilobyte_a_second_is_not_waited_for(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.artifacts.sources.trouble.WINDOW", 0.5)
     site.day.pace["/file"] = 1000
     sha256 = site.put("/file", CONTENT)
-    with pytest.raises(FailedError, match=r"only \d\.\d kB/s for \d s"):
+    with monkeypatch.context() as hasty, pytest.raises(FailedError, match=r"only \d\.\d kB/s for \d+ s"):
+        hasty.setattr("lab.artifacts.sources.trouble.WINDOW", 0.5)
         fetch(f"{site.url}/file", sha256, tmp_path / "file", say=quiet)
     got = part(tmp_path / "file").stat().st_size
     assert 0 < got < len(CONTENT)
@@ -230,10 +232,17 @@ def test_one_kilobyte_a_second_is_not_waited_for(
 
 
 def test_a_server_that_falls_silent(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "SILENCE", 0.3)
-    site.day.pace["/file"] = 1
-    with pytest.raises(FailedError, match="no byte for 0 s, at byte"):
-        fetch(f"{site.url}/file", site.put("/file", CONTENT), tmp_path / "file", say=quiet)
+    """On a busy machine it is silent before the first byte, if it is given so little time."""
+    sha256, message = site.put("/file", CONTENT), ""
+    site.day.pace["/file"] = 0.001
+    for seconds in (0.3, 3, 30):
+        monkeypatch.setattr(fetching, "SILENCE", seconds)
+        with pytest.raises(FailedError) as raised:
+            fetch(f"{site.url}/file", sha256, tmp_path / "file", say=quiet)
+        message = raised.value.message
+        if "no answer" not in message:
+            break
+    assert f"no byte for {seconds:.0f} s, at byte" in message
 
 
 def test_whoever_stops_the_work_waits_for_no_silent_server(
@@ -247,15 +256,15 @@ def test_whoever_stops_the_work_waits_for_no_silent_server(
             return super().slow(size)
 
     monkeypatch.setattr(fetching, "Pace", Noticing)
+    monkeypatch.setattr(fetching, "SILENCE", 10 * SOON)  # it is not the silence that ends the try
     site.day.pace["/file"] = 0.01
     sha256 = site.put("/file", CONTENT)
     with ThreadPoolExecutor() as pool:
         fetching_it = pool.submit(fetch, f"{site.url}/file", sha256, tmp_path / "file", say=quiet)
-        assert received.wait(20)
+        assert received.wait(SOON)
         programs.stop_all()
         try:
-            # well before the silence of 30 s that would end the try
             with pytest.raises(FailedError, match="the work is being stopped"):
-                fetching_it.result(timeout=20)
+                fetching_it.result(timeout=SOON)
         finally:
             programs.start_anew()

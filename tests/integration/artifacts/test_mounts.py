@@ -25,7 +25,8 @@ from lab.artifacts.wanted import wanted
 from lab.inventory import load
 from lab.render.roles import all_packages
 from lab.waits import NotYet, wait_for
-from tests.integration.conftest import ROOT, kill_all, mounts
+from tests.integration.conftest import ROOT, await_end, family, kill_all, mounts
+from tests.soon import SOON
 
 MOUNTING = ("debian", "debian-layer", "containerd-root", "payload")
 """What is made by programs that mount; all else comes from the store of this machine."""
@@ -132,8 +133,10 @@ def killed(process: subprocess.Popen[bytes], after: float, whole: bool) -> bool:
         if whole:
             kill_all(process)
         else:
+            started = family(process)
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
+            await_end(started)
         return True
     return False
 
@@ -189,7 +192,7 @@ print(*(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().spl
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=SOON,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -12,6 +12,7 @@ from lab.artifacts import compile as compiler
 from lab.artifacts.store import Store
 from lab.artifacts.toolchain import host_arch
 from lab.catalogue.model import PLATFORM
+from tests.soon import SOON
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +29,13 @@ def test_it_ends_as_soon_as_all_is_there(probe: Path) -> None:
         server.bind(("127.0.0.1", 0))
         target = "{}:{}".format(*server.getsockname())
         with subprocess.Popen(
-            [probe, "await", "--link=lo", "--limit=30s", target], stderr=subprocess.PIPE, text=True
+            [probe, "await", "--link=lo", "--limit=10m", target], stderr=subprocess.PIPE, text=True
         ) as waiting:
             assert waiting.stderr is not None
             assert waiting.stderr.readline() == f"probe: waiting for {target}\n"
             assert waiting.poll() is None
             server.listen()
-            assert waiting.wait(10) == 0
+            assert waiting.wait(SOON) == 0
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_it_ends_as_soon_as_all_is_there(probe: Path) -> None:
 )
 def test_it_gives_up_with_what_is_missing(probe: Path, arguments: list[str], code: int, said: str) -> None:
     done = subprocess.run(
-        [probe, "await", *arguments], capture_output=True, text=True, timeout=20, check=False
+        [probe, "await", *arguments], capture_output=True, text=True, timeout=SOON, check=False
     )
     assert done.returncode == code
     assert done.stderr.startswith(said)

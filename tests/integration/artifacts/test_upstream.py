@@ -15,6 +15,7 @@ from lab.artifacts.store import Store
 from lab.catalogue.catalogue import Catalogue, Selection
 from lab.catalogue.model import ComponentVersion
 from lab.errors import FailedError
+from tests.soon import SOON
 
 from .conftest import Site
 
@@ -98,7 +99,7 @@ def test_a_member_that_is_not_there_is_named(site: Site, store: Store) -> None:
 
 
 def test_upstream_answers_or_not(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upstream, "PATIENCE", 0.5)
+    monkeypatch.setattr(upstream, "PATIENCE", SOON)
     site.put("/tool", b"tool")
     good = {"url": f"{site.url}/tool", "program": "tool", "sha256": {"amd64": "0" * 64, "arm64": "0" * 64}}
     gone = {**good, "url": "http://127.0.0.1:1/tool"}

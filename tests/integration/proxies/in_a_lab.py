@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from tests.integration.proxies.recorder import recorder
+from tests.soon import SOON
 
 ADDRESS = "10.1.1.50"
 NAME = "rehearsal.internal"
@@ -80,19 +81,21 @@ def main(folder: Path, proxy: str, kubectl: str) -> dict[str, list[str]]:
     shell = {**proxies.beside(own_addresses(load("rehearsal"))), "KUBECONFIG": str(kubeconfig)}
     raw = [kubectl, "get", "--raw"]
     url = f"https://{ADDRESS}:6443/requests"
-    python = [sys.executable, "-c", f"import requests; requests.get({url!r}, verify=False, timeout=5)"]
+    python = [sys.executable, "-c", f"import requests; requests.get({url!r}, verify=False, timeout={SOON:g})"]
 
     def stream() -> None:
         with suppress(CouldNotTell):  # our server speaks no websocket; what counts is that it was asked
             Cluster(kubeconfig).execute("space", "pod", ["true"])
 
     def locust() -> None:
-        profile = LoadProfile(users=1, spawn_rate=1, seconds=2, pause_seconds=0.5)
+        profile = LoadProfile(users=1, spawn_rate=1, seconds=5, pause_seconds=0.5)
         target = LoadTarget(ADDRESS, authority.certificate_file, {f"https://{NAME}/locust": "app"})
         generate(target, profile, folder / "load")
 
     def run(argv: list[str], environment: dict[str, str]) -> None:
-        done = subprocess.run(argv, env=environment, check=False, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            argv, env=environment, check=False, capture_output=True, text=True, timeout=SOON
+        )
         assert done.returncode == 0, done.stderr
 
     clients: dict[str, Callable[[], object]] = {

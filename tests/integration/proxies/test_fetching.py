@@ -78,7 +78,7 @@ def run(program: str, folder: Path, **given: str) -> subprocess.CompletedProcess
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
         check=False,
     )
 

@@ -13,6 +13,7 @@ from proxmoxer.tools import Tasks
 
 from tests.doubles.pve.faults import TaskScript
 from tests.doubles.pve.fixture import IMAGE_SHA256, IMAGE_URL, TOKEN, USER, Double
+from tests.soon import SOON
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def client(pve: Double, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         token_name=TOKEN,
         token_value=pve.secret,
         verify_ssl=True,
-        timeout=10,
+        timeout=SOON,
     )
 
 
@@ -47,7 +48,7 @@ def test_a_task_is_followed_by_its_upid(pve: Double, client: Any) -> None:
         )
     )
     assert Tasks.decode_upid(upid)["type"] == "download"
-    ended = Tasks.blocking_status(client, upid, timeout=10, polling_interval=0.02)
+    ended = Tasks.blocking_status(client, upid, timeout=SOON, polling_interval=0.02)
     assert ended is not None
     assert ended["exitstatus"] == "WARNINGS: 1"
     log = Tasks.decode_log(client.nodes("pve-1").tasks(upid).log.get())
@@ -82,7 +83,7 @@ def test_a_lost_answer_is_a_lost_connection(pve: Double, client: Any) -> None:
 def test_a_password_gets_a_ticket_and_a_wrong_one_none(pve: Double, client: Any) -> None:
     assert client.version.get()["release"] == "8.4"
     other = ProxmoxAPI(
-        pve.host, port=pve.port, user="root@pam", password="a root password", verify_ssl=True, timeout=10
+        pve.host, port=pve.port, user="root@pam", password="a root password", verify_ssl=True, timeout=SOON
     )
     other.pools.post(poolid="lab")
     pve.world.access.expire_tickets()
@@ -90,4 +91,4 @@ def test_a_password_gets_a_ticket_and_a_wrong_one_none(pve: Double, client: Any)
         other.pools("lab").delete()
     assert late.value.status_code == 401
     with pytest.raises(AuthenticationError):
-        ProxmoxAPI(pve.host, port=pve.port, user=USER, password="wrong", verify_ssl=True, timeout=10)
+        ProxmoxAPI(pve.host, port=pve.port, user=USER, password="wrong", verify_ssl=True, timeout=SOON)

@@ -13,12 +13,13 @@ from http.client import HTTPResponse, HTTPSConnection, RemoteDisconnected
 import pytest
 
 from tests.doubles.pve.fixture import IMAGE_SHA256, IMAGE_URL, Double
+from tests.soon import SOON
 
 
 def connect(pve: Double) -> HTTPSConnection:
     """A connection that trusts the double's authority alone."""
     context = ssl.create_default_context(cafile=str(pve.server.ca_file))
-    return HTTPSConnection(pve.host, pve.port, timeout=10, context=context)
+    return HTTPSConnection(pve.host, pve.port, timeout=SOON, context=context)
 
 
 def ask(pve: Double, method: str, path: str, **parameters: object) -> tuple[HTTPResponse, dict[str, object]]:
@@ -39,7 +40,7 @@ def ask(pve: Double, method: str, path: str, **parameters: object) -> tuple[HTTP
 
 
 def test_only_who_trusts_its_authority_talks_to_it(pve: Double) -> None:
-    stranger = HTTPSConnection(pve.host, pve.port, timeout=10, context=ssl.create_default_context())
+    stranger = HTTPSConnection(pve.host, pve.port, timeout=SOON, context=ssl.create_default_context())
     with pytest.raises(ssl.SSLCertVerificationError):
         stranger.request("GET", "/api2/json/version")
     certificate = ssl.get_server_certificate((pve.host, pve.port))

@@ -15,12 +15,13 @@ from lab.machines import State
 from lab.providers.proxmox.mark import ProxmoxMark
 from lab.providers.proxmox.rights import Need, needs, role_commands
 from tests.doubles.pve.access import Access
-from tests.doubles.pve.faults import TaskScript
+from tests.doubles.pve.faults import NEVER, TaskScript
 from tests.doubles.pve.fixture import TOKEN, USER
 from tests.integration.pve.site import Site, SiteMaker
 
 POOL = "  pool: plumbline"
-SLOW = TaskScript(seconds=1.0)
+SLOW_SECONDS = 1.0
+SLOW = TaskScript(seconds=SLOW_SECONDS)
 MAKE, CLONE = "/nodes/[^/]+/qemu", "/nodes/[^/]+/qemu/[0-9]+/clone"
 
 
@@ -47,18 +48,27 @@ def lab(request: pytest.FixtureRequest, site: SiteMaker) -> Site:
     return made
 
 
-def begin_clone(lab: Site, name: str) -> int:
+def begin_clone(lab: Site, name: str, script: TaskScript = SLOW) -> int:
     """The last that a killed build did: a clone is at work."""
     lab.provider.prepare()
     row = next(iter(lab.provider.fleet.templates().values()))[0]
     number = lab.provider.fleet.next_number()
-    lab.double.world.faults.tasks("qmclone", SLOW)
+    lab.double.world.faults.tasks("qmclone", script)
     pool = {"pool": "plumbline"} if lab.double.world.pools else {}
     mark = str(ProxmoxMark("lab", lab.inventory.lab, name, number))
     given = {"newid": number, "name": name, "description": mark, "full": 0} | pool
     lab.provider.api.post(f"{row.path}/clone", given)
     lab.again()
     return number
+
+
+def end_soon(lab: Site) -> None:
+    """What is at work, and would never end, ends a second from now."""
+    world = lab.double.world
+    with world.lock:
+        for task in world.tasks.all.values():
+            if task.running:
+                task.due = world.clock.now() + SLOW_SECONDS
 
 
 def assert_made_once(lab: Site) -> None:
@@ -78,8 +88,9 @@ def test_the_rights_that_are_printed_are_enough(lab: Site) -> None:
 
 
 def test_a_clone_of_a_killed_build_becomes_the_machine(lab: Site) -> None:
-    number = begin_clone(lab, "worker-1")
+    number = begin_clone(lab, "worker-1", TaskScript(seconds=NEVER))
     assert lab.provider.state("worker-1") is State.ABSENT
+    end_soon(lab)
     lab.build()
     assert_made_once(lab)
     assert lab.own()["worker-1"] == [number]

@@ -16,6 +16,7 @@ from lab.waits import NotYet, wait_for
 from tests.doubles.pve.api import Api, Headers
 from tests.doubles.pve.backed import NETWORK, Backed, backed
 from tests.doubles.pve.fixture import IMAGE_URL
+from tests.soon import SOON
 
 NODE, ADDRESS = "/nodes/pve-1", "10.1.1.31"
 VM = f"{NODE}/qemu/101"
@@ -47,7 +48,7 @@ def do(machines: Backed, method: str, path: str, **parameters: object) -> None:
             raise NotYet(f"{path} runs")
         return str(told["exitstatus"])
 
-    assert wait_for(path, probe, seconds=60) == "OK"
+    assert wait_for(path, probe, seconds=SOON) == "OK"
 
 
 def test_a_machine_is_what_its_drive_says(machines: Backed, tmp_path: Path) -> None:
@@ -89,12 +90,12 @@ def test_a_machine_is_what_its_drive_says(machines: Backed, tmp_path: Path) -> N
         ]
         remote = "cat /run/cloud-init/result.json && hostname && ls /run/from-vendor-data && sudo id -un"
         argv = [*inside, *options, f"ops@{ADDRESS}", remote]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=SOON, check=False)
         if done.returncode:
             raise NotYet(done.stderr.strip()[-200:])
         return done.stdout
 
-    said = wait_for("a machine that lets ops in", told, seconds=120, interval=1)
+    said = wait_for("a machine that lets ops in", told, seconds=SOON, interval=1)
     assert said.split()[-3:] == ["worker-1", "/run/from-vendor-data", "root"]
     assert '"errors": []' in said
 

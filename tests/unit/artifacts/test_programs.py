@@ -14,6 +14,7 @@ from lab.artifacts import programs
 from lab.errors import CommandError, FailedError
 from lab.waits import NotYet, wait_for
 from tests.ended import ended
+from tests.soon import SOON
 
 
 @pytest.fixture(autouse=True)
@@ -60,15 +61,15 @@ def test_stopping_ends_what_runs_and_lets_nothing_start(tmp_path: Path) -> None:
 
     def long() -> None:
         try:
-            programs.run(["sh", "-c", "echo $$ > pid; exec sleep 60"], log=tmp_path / "log", cwd=tmp_path)
+            programs.run(["sh", "-c", "echo $$ > pid; exec sleep 600"], log=tmp_path / "log", cwd=tmp_path)
         except CommandError as error:
             failures.append(error)
 
     thread = threading.Thread(target=long)
     thread.start()
-    wait_for("the program to run", lambda: pid_in(tmp_path / "pid"), seconds=10, interval=0.02)
+    wait_for("the program to run", lambda: pid_in(tmp_path / "pid"), seconds=SOON, interval=0.02)
     programs.stop_all()
-    thread.join(10)
+    thread.join(SOON)
     assert len(failures) == 1
     with pytest.raises(FailedError, match="being stopped"):
         programs.run(["true"], log=tmp_path / "log", cwd=tmp_path)
@@ -77,16 +78,16 @@ def test_stopping_ends_what_runs_and_lets_nothing_start(tmp_path: Path) -> None:
 
 
 def run_long(folder: Path) -> None:
-    programs.run(["sh", "-c", "echo $$ > pid; exec sleep 60"], log=folder / "log", cwd=folder)
+    programs.run(["sh", "-c", "echo $$ > pid; exec sleep 600"], log=folder / "log", cwd=folder)
 
 
 def test_a_program_dies_with_us_even_when_we_are_killed(tmp_path: Path) -> None:
     process = multiprocessing.get_context("spawn").Process(target=run_long, args=(tmp_path,))
     process.start()
-    pid = wait_for("the program to run", lambda: pid_in(tmp_path / "pid"), seconds=20, interval=0.02)
+    pid = wait_for("the program to run", lambda: pid_in(tmp_path / "pid"), seconds=SOON, interval=0.02)
     process.kill()
     process.join()
-    wait_for("the program to be gone", lambda: ended(pid), seconds=10, interval=0.02)
+    wait_for("the program to be gone", lambda: ended(pid), seconds=SOON, interval=0.02)
 
 
 def pid_in(path: Path) -> int:

@@ -15,6 +15,7 @@ from lab.artifacts.entries import Entry, Key
 from lab.artifacts.provide import TRANSFERS, make_all
 from lab.catalogue.model import ComponentVersion
 from lab.errors import FailedError
+from tests.soon import SOON
 
 
 class Made:
@@ -26,6 +27,7 @@ class Made:
         self.names, self.fails = names, fails
         self.begun: list[str] = []
         self.together = threading.Barrier(TRANSFERS)
+        self.building = threading.Event()
 
     def components(self) -> list[ComponentVersion]:
         return [ComponentVersion(name, "v1") for name in self.names]
@@ -45,11 +47,13 @@ class Made:
     def make(self, item: ComponentVersion) -> Entry:
         self.begun.append(item.name)
         if item.name == self.fails:
+            assert self.building.wait(SOON)
             raise FailedError(f"{item.name}: does not work")
         if self.fails:
-            programs.pause(30)  # whatever takes long ends when the work is stopped
+            self.building.set()
+            programs.pause(SOON)  # whatever takes long ends when the work is stopped
         if item.name in ("f0", "f1", "f2", "f3"):
-            self.together.wait(30)  # broken unless so many are at work at one time
+            self.together.wait(SOON)  # broken unless so many are at work at one time
         return Entry(Key.of(item.name, "amd64", {}), {}, None, {})
 
 

@@ -20,6 +20,7 @@ from lab.artifacts.digests import file_digest, tree_digest
 from lab.artifacts.store import Key, Store, StoredFile
 from lab.errors import FailedError, PreflightError
 from lab.waits import NotYet, wait_for
+from tests.soon import SOON
 
 Produce = Callable[[Path], Mapping[str, Path]]
 
@@ -125,7 +126,7 @@ def test_a_killed_build_is_swept_and_done_again(store: Store, key: Key, tmp_path
         target=killed_while_making, args=(store.folder, started)
     )
     process.start()
-    wait_for("the other process to work", lambda: there(started), seconds=20, interval=0.02)
+    wait_for("the other process to work", lambda: there(started), seconds=SOON, interval=0.02)
     process.kill()
     process.join()
 
@@ -144,7 +145,7 @@ def append_and_make(folder: Path, journal: Path, gate: Path) -> None:
     def produce(work: Path) -> Mapping[str, Path]:
         with journal.open("a") as out:
             out.write(f"{os.getpid()}\n")
-        wait_for("the test to open the gate", lambda: there(gate), seconds=20, interval=0.02)
+        wait_for("the test to open the gate", lambda: there(gate), seconds=SOON, interval=0.02)
         return producer("one")(work)
 
     entry = Store(folder).ensure(Key.of("thing", "amd64", {"version": "1"}), produce, say=quiet)
@@ -157,10 +158,10 @@ def test_two_processes_make_it_once(store: Store, tmp_path: Path) -> None:
     both = [spawn.Process(target=append_and_make, args=(store.folder, journal, gate)) for _ in range(2)]
     for process in both:
         process.start()
-    wait_for("one of them to work", lambda: there(journal), seconds=20, interval=0.02)
+    wait_for("one of them to work", lambda: there(journal), seconds=SOON, interval=0.02)
     gate.write_text("open")
     for process in both:
-        process.join(20)
+        process.join(SOON)
     assert [process.exitcode for process in both] == [0, 0]
     assert len(journal.read_text().splitlines()) == 1
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab.waits import NotYet, wait_for
+from tests.soon import SOON
 
 ROOT = Path(__file__).parents[3]
-SECONDS = 60.0
 CTRL_C, CTRL_D = "\x03", "\x04"
 
 
@@ -35,7 +35,7 @@ class Terminal:
 
     def until(self, words: str) -> str:
         """Everything up to `words` that was not read yet. Fails when they do not come."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + SOON
         while words not in self.text[self._seen :]:
             assert time.monotonic() < deadline, f"{words!r} did not come: {self.text}"
             assert self._read(), f"the command ended without {words!r}: {self.text}"
@@ -48,7 +48,7 @@ class Terminal:
         Python notices one that comes between its question and its read only with the next key.
         """
         if keys == CTRL_C:
-            wait_for("a program that reads its terminal", self._reads, seconds=SECONDS, interval=0.01)
+            wait_for("a program that reads its terminal", self._reads, seconds=SOON, interval=0.01)
         os.write(self._side, keys.encode())
 
     def end(self) -> int:
@@ -66,8 +66,8 @@ class Terminal:
             raise NotYet(f"system call {' '.join(call[:2])}")
 
     def _read(self) -> bool:
-        """Read what there is; False at the end. Fails after `SECONDS` of silence."""
-        ready, _, _ = select.select([self._side], [], [], SECONDS)
+        """Read what there is; False at the end. Fails after `SOON` of silence."""
+        ready, _, _ = select.select([self._side], [], [], SOON)
         assert ready, f"silence: {self.text}"
         try:
             data = os.read(self._side, 65536)
@@ -92,5 +92,5 @@ def without_terminal(*arguments: str, **env: str) -> subprocess.CompletedProcess
         capture_output=True,
         text=True,
         check=False,
-        timeout=SECONDS,
+        timeout=SOON,
     )

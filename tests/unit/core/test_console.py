@@ -5,25 +5,36 @@ from __future__ import annotations
 import io
 import re
 import threading
-import time
 
 import pytest
 from rich.console import Console as RichConsole
 
 from lab import console as module
 from lab.console import Console, fail
+from lab.waits import NotYet, wait_for
+from tests.fakes import FakeClock
+from tests.soon import SOON
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    """Of the console: it stands still until the test moves it."""
+    made = FakeClock()
+    monkeypatch.setattr(module, "time", made)
+    return made
 
 
 def test_a_line_starts_with_the_seconds_and_the_host(
-    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, clock: FakeClock
 ) -> None:
     caplog.set_level("DEBUG", logger="plumbline")
     with Console() as console:
         console.say("kubeadm join: 3.1 s", "worker-1")
+        clock.now += 61.25
         console.say("all done")
     first, second = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r" +0\.\ds  worker-1     kubeadm join: 3\.1 s", first)
-    assert re.fullmatch(r" +0\.\ds +all done", second)
+    assert re.fullmatch(r" +0\.0s  worker-1     kubeadm join: 3\.1 s", first)
+    assert re.fullmatch(r" +61\.2s +all done", second)
     assert [record.getMessage() for record in caplog.records] == ["worker-1: kubeadm join: 3.1 s", "all done"]
 
 
@@ -45,13 +56,16 @@ def test_where_there_is_no_terminal_a_line_a_minute_says_what_runs(
 
 def heard(capsys: pytest.CaptureFixture[str]) -> str:
     """What is printed, as soon as anything is."""
-    deadline, said = time.monotonic() + 30, ""
-    while not said:
-        assert time.monotonic() < deadline, "not a line in 30 s"
-        said = capsys.readouterr().out
-    return said
+
+    def printed() -> str:
+        if said := capsys.readouterr().out:
+            return said
+        raise NotYet("nothing")
+
+    return wait_for("a line about what runs", printed, seconds=SOON, interval=0.01)
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_minute_in_which_nothing_runs_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console()
     console.beat()
@@ -68,8 +82,9 @@ def test_a_terminal_has_its_live_part_and_no_line_a_minute(monkeypatch: pytest.M
     console.rich.file = io.StringIO()
     beats: list[str] = []
     monkeypatch.setattr(console, "beat", lambda: beats.append("beat"))
+    before = set(threading.enumerate())  # a console of another test may be about to end
     with console, console.working("a", "work"):
-        assert "console" not in [thread.name for thread in threading.enumerate()]
+        assert set(threading.enumerate()) <= before | {console._live._refresh_thread}
     assert beats == []
 
 

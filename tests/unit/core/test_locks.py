@@ -16,6 +16,7 @@ from lab.errors import PreflightError
 from lab.labs import Lab
 from lab.locks import exclusive
 from tests.fakes import FakeProvider
+from tests.soon import SOON
 from tests.world import INVENTORY, inventory
 
 HOLDER = """
@@ -87,7 +88,7 @@ def test_a_command_of_the_same_process_is_refused_too(lab: Lab) -> None:
 
 def test_the_lock_of_a_killed_command_is_free(lab: Lab, holder: subprocess.Popen[str]) -> None:
     holder.send_signal(signal.SIGKILL)
-    holder.wait(timeout=20)
+    holder.wait(timeout=SOON)
     assert (lab.keys.folder / "owner.json").exists()
     with exclusive(lab, "invoke build"):
         assert json.loads((lab.keys.folder / "owner.json").read_text())["pid"] == os.getpid()

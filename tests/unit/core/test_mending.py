@@ -18,6 +18,8 @@ from lab.labs import Lab
 from tests.world import INVENTORY
 
 MENU = {name: tasks.namespace[name] for name in tasks.namespace.task_names}
+HELP = {name: tuple(task.help) for name, task in MENU.items()}
+"""The options of each, taken before invoke takes them out of a task whose arguments it makes."""
 NO_LAB = {
     *("validate", "show", "init", "docs", "render", "seed", "artifacts.show", "artifacts.bundle", "report"),
     *("vagrant.box", "proxmox.role", "proxmox.templates"),
@@ -61,7 +63,7 @@ def left(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 def invoke(name: str, inventory: Path) -> None:
     """Run a command that is given the lab."""
-    known = [option for option in MENU[name].help if option in GIVEN or option == "inventory"]
+    known = [option for option in HELP[name] if option in GIVEN or option == "inventory"]
     if name == "plan":  # its own options are those of every operation
         known = ["inventory"]
     given: dict[str, Any] = {option: GIVEN.get(option, str(inventory)) for option in known}

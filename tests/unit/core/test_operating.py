@@ -90,6 +90,8 @@ def frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Frame]:
         finally:
             run.close()
 
+    # what a host knew in another test of this process, less than half a minute ago
+    monkeypatch.setattr("lab.checks.evidence._kept", {})
     monkeypatch.setattr(operating, "session", opened)
     monkeypatch.setattr(operating, "find", lambda _: made.operation)
     monkeypatch.setattr("lab.commands.operating.heal_left_behind", lambda *_: made.story.append("heal"))

@@ -24,6 +24,8 @@ from lab.steps.operation import Operation
 ROOT = Path(__file__).parents[3]
 MENU = {name: tasks.namespace[name] for name in tasks.namespace.task_names}
 NAMES = sorted(MENU)
+HELP = {name: dict(task.help) for name, task in MENU.items()}
+"""Taken now: invoke empties that of a task whose arguments it makes, which other tests have it do."""
 QUOTED = 'echo "a  b"'
 GIVEN = {"host": "master-1", "name": "mine", "layer": ["node"], "remove_data": []}
 
@@ -64,7 +66,7 @@ def test_a_task_says_what_it_does_and_explains_every_argument(name: str) -> None
     task = MENU[name]
     assert task.__doc__
     known = {key for key in inspect.signature(task.body).parameters if key != "c"}
-    assert set(task.help) == known
+    assert set(HELP[name]) == known
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -184,7 +186,7 @@ def test_an_option_means_the_same_in_every_operation() -> None:
 def test_the_help_of_an_operation_is_the_docstring_of_its_file() -> None:
     for name in operations.names():
         assert MENU[name].__doc__ == import_module(f"lab.operations.{name}").__doc__.strip()  # type: ignore[union-attr]
-        assert "dry_run" in MENU[name].help
+        assert "dry_run" in HELP[name]
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from lab.faults.clients import (
     Writer,
     register_object,
 )
+from tests.soon import SOON
 
 DOOR = Endpoint("10.1.1.50", 6443, ssl.create_default_context(), "/api/v1/namespaces/fire/configmaps")
 
@@ -171,7 +172,7 @@ def test_a_watch_in_which_nothing_happens_ends_at_once() -> None:
     class Silent:
         def readline(self) -> bytes:
             reading.set()
-            assert shut.wait(20)
+            assert shut.wait(SOON)
             return b""
 
     watch = Watcher("watch", DOOR, 10)
@@ -182,6 +183,8 @@ def test_a_watch_in_which_nothing_happens_ends_at_once() -> None:
 
     watch._send = send  # type: ignore[method-assign, assignment]
     watch.start()
-    assert reading.wait(10)
+    assert reading.wait(SOON)
     watch.stop()
+    assert shut.is_set()
+    watch.join(SOON)
     assert not watch.is_alive()

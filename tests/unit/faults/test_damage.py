@@ -123,4 +123,7 @@ def test_two_entries_alike_are_told_apart_by_what_they_are(lab: Lab, dead: int) 
         Journal(lab).add(entry)
     Journal(lab).remove(one)
     assert Journal(lab).entries() == [other]
-    assert born(dead) == ""
+
+
+def test_a_number_that_no_process_can_have_was_never_born() -> None:
+    assert born(2**22 + 1) == ""  # beyond the highest pid_max (proc(5))

@@ -21,6 +21,7 @@ from lab.faults.recovery import heal_left_behind
 from lab.labs import Lab
 from lab.machines import State
 from tests.fakes import FakeProvider
+from tests.soon import SOON
 from tests.world import INVENTORY, inventory
 
 
@@ -123,7 +124,7 @@ def test_a_fault_does_not_outlive_its_bound(lab: Lab, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(Fault, "heal", watched)
     with injected(lab, power_off("master-2", 0.01), before=nothing, after=nothing):
-        assert healed.wait(5)
+        assert healed.wait(SOON)
         assert state(lab, "master-2") is State.RUNNING
 
 

@@ -20,6 +20,7 @@ from lab.labs import Lab
 from lab.machines import State
 from lab.ssh import Result
 from tests.fakes import FakeClock, FakeProvider, FakeSsh
+from tests.soon import SOON
 from tests.world import INVENTORY, inventory
 
 
@@ -193,7 +194,7 @@ def test_two_healings_wait_for_each_other(tmp_path: Path) -> None:
     end = f"echo begin >>{log}\nsleep 0.2\necho end >>{log}"
     script = undoing(end).replace("/run/", f"{tmp_path}/").replace("systemctl", "true")
     both = [subprocess.Popen(["sh", "-c", script]) for _ in range(2)]
-    assert [process.wait(20) for process in both] == [0, 0]
+    assert [process.wait(SOON) for process in both] == [0, 0]
     assert log.read_text().split() == ["begin", "end"] * 2
 
 

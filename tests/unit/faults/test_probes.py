@@ -10,6 +10,8 @@ from lab.checks.outcomes import CouldNotTell
 from lab.checks.verbs import Refused
 from lab.faults.probes import Prober, Sampler, failed_share, longest_gap
 from lab.report.series import Probe
+from lab.waits import NotYet, wait_for
+from tests.soon import SOON
 
 
 def series(text: str) -> list[Probe]:
@@ -42,21 +44,27 @@ def test_a_share_counts_what_was_asked_in_time() -> None:
         failed_share(series(".."), begin=5, end=6)
 
 
+def noted(prober: Prober, number: int) -> None:
+    if len(prober.probes) < number:
+        raise NotYet(f"{len(prober.probes)} answers")
+
+
 def test_a_slow_answer_delays_no_question() -> None:
     free, asked = threading.Event(), threading.Semaphore(0)
 
     def ask() -> str:
         asked.release()
-        free.wait(10)
+        free.wait(SOON)
         return "pod"
 
     prober = Prober("slow", ask)
     prober.start()
     for _ in range(5):
-        assert asked.acquire(timeout=10)
+        assert asked.acquire(timeout=SOON)
     free.set()
+    # before it is stopped: what is answered then is noted by threads that nobody waits for without end
+    wait_for("five answers that are noted", lambda: noted(prober, 5), seconds=SOON, interval=0.02)
     prober.stop()
-    assert len(prober.probes) >= 5
     assert {probe.by for probe in prober.as_target().probes} == {"pod"}
 
 
@@ -70,7 +78,7 @@ def test_no_answer_is_noted_as_none(error: Exception) -> None:
 
     prober = Prober("dead", ask)
     prober.start()
-    assert seen.wait(10)
+    assert seen.wait(SOON)
     prober.stop()
     assert not any(probe.ok for probe in prober.probes)
 
@@ -88,6 +96,6 @@ def test_holders_are_noted_when_they_change() -> None:
 
     sampler = Sampler("lease", look, every=0.001)
     sampler.start()
-    assert over.wait(10)
+    assert over.wait(SOON)
     sampler.stop()
     assert [item.name for item in sampler.holders] == ["master-1", "", "master-2"]

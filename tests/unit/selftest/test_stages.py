@@ -21,6 +21,7 @@ from lab.selftest.prove import Finding
 from lab.selftest.stages import AT_ONCE, OnCopy, OnLab
 from lab.verify.run import ROOT
 from tests.fakes import Call, FakeSsh
+from tests.soon import SOON
 from tests.world import running_lab
 
 
@@ -77,7 +78,7 @@ def test_a_whole_wave_is_noted_before_the_first_of_it_is_applied(
 def test_some_are_applied_and_undone_at_the_same_time(lab: Lab, ssh: FakeSsh, tmp_path: Path) -> None:
     """The first two wait for each other: one after the other they would never meet."""
     assert AT_ONCE >= 2
-    meeting = threading.Barrier(2, timeout=10)
+    meeting = threading.Barrier(2, timeout=SOON)
 
     def meet(_: Call) -> str:
         meeting.wait()

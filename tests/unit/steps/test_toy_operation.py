@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from lab.waits import NotYet, wait_for
+from tests.soon import SOON
 from tests.world import INVENTORY
 
 ROOT = Path(__file__).parents[3]
 COPIED = ("addons", "lab", "inventory", "roles", "templates", "artifacts")
 TOY = ROOT / "tests" / "fixtures" / "operations" / "toy.py"
 LINE = '    "toy": (Option("word", "what is written"),),\n'
-SECONDS = 60
 
 
 class Checkout:
@@ -55,7 +55,7 @@ class Checkout:
     def invoke(self, *arguments: str) -> tuple[int, str, str]:
         """Exit code and what was said on both streams."""
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=SECONDS)
+        out, err = process.communicate(timeout=SOON)
         return process.returncode, out, err
 
     def toy(self, *arguments: str) -> tuple[int, str, str]:
@@ -85,7 +85,7 @@ def killed_in_the_middle_of(checkout: Checkout, name: str) -> None:
         if checkout.held().get(name) != "h":
             raise NotYet(str(checkout.held()))
 
-    wait_for(f"the write of {name}", writes, seconds=SECONDS)
+    wait_for(f"the write of {name}", writes, seconds=SOON)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 

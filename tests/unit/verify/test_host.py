@@ -15,6 +15,7 @@ from lab.local import run
 from lab.ssh import Result
 from lab.verify.judging import judged
 from tests.fakes import FakeSsh
+from tests.soon import SOON
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def here() -> AskedHost:
     """The words on this machine, without SSH."""
 
     def ask(command: str) -> Result:
-        done = run(["sh", "-c", command], timeout=20, check=False)
+        done = run(["sh", "-c", command], timeout=SOON, check=False)
         return Result(done.code, done.stdout, done.stderr)
 
     return AskedHost("here", ask)

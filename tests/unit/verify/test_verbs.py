@@ -8,8 +8,10 @@ import pytest
 
 from lab.checks import verbs
 from lab.checks.outcomes import CouldNotTell, Mismatch
-from lab.checks.verbs import Refused, agrees, becomes, fails, nothing, staying, stays, succeeds
+from lab.checks.verbs import Refused, agrees, becomes, fails, nothing, settles, staying, stays, succeeds
 from lab.checks.words import shown
+from tests.fakes import FakeClock
+from tests.soon import SOON
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +39,7 @@ def test_succeeds_tries_again_until_its_deadline() -> None:
             raise Refused(f"try {number}")
         return number
 
-    assert succeeds("it", action, within=1) == 3
+    assert succeeds("it", action, within=SOON) == 3
 
 
 def test_succeeds_fails_with_the_last_refusal() -> None:
@@ -61,9 +63,40 @@ def test_fails_wants_the_right_refusal() -> None:
 
 def test_becomes_says_deadline_and_last_state() -> None:
     states = itertools.count()
-    assert becomes("x", lambda: next(states), lambda s: s == 3, within=1, expected="3") == 3
+    assert becomes("x", lambda: next(states), lambda s: s == 3, within=SOON, expected="3") == 3
     with pytest.raises(Mismatch, match=r"x: expected 9 within 0.01 s; seen: 7"):
         becomes("x", lambda: 7, lambda s: s == 9, within=0.01, expected="9")
+
+
+def test_a_look_that_takes_longer_than_the_wait_is_not_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    monkeypatch.setattr(verbs, "time", clock)
+    states = iter([1, 2, 3])
+
+    def look() -> int:
+        clock.now += 30  # a busy machine
+        return next(states)
+
+    assert becomes("x", look, lambda s: s == 2, within=5, expected="2") == 2
+    with pytest.raises(Mismatch, match="seen: 3"):
+        becomes("x", look, lambda s: s == 4, within=0, expected="4")
+
+
+def test_settles_tries_again_and_raises_what_it_found_in_the_end() -> None:
+    findings = iter([Mismatch("first", expected=1, seen=2), CouldNotTell("blind"), None])
+
+    def check() -> None:
+        if found := next(findings):
+            raise found
+
+    settles(check, within=SOON)
+
+    def stays_wrong() -> None:
+        agrees("members", 2, 3, host="master-1")
+
+    with pytest.raises(Mismatch, match="members: expected 3; seen: 2") as caught:
+        settles(stays_wrong, within=0.01)
+    assert caught.value.host == "master-1"
 
 
 def test_becomes_bears_blindness_until_its_deadline() -> None:
@@ -74,7 +107,7 @@ def test_becomes_bears_blindness_until_its_deadline() -> None:
             raise CouldNotTell("ssh: timed out")
         return 1
 
-    assert becomes("x", look, lambda s: s == 1, within=1, expected="1") == 1
+    assert becomes("x", look, lambda s: s == 1, within=SOON, expected="1") == 1
 
     def blind() -> int:
         raise CouldNotTell("ssh: timed out")
@@ -86,27 +119,26 @@ def test_becomes_bears_blindness_until_its_deadline() -> None:
 def test_stays_fails_at_the_first_deviation() -> None:
     states = itertools.chain([1, 1, 2], itertools.repeat(1))
     with pytest.raises(Mismatch, match="all the time; seen: 2"):
-        stays("x", lambda: next(states), lambda s: s == 1, seconds=1, expected="1")
+        stays("x", lambda: next(states), lambda s: s == 1, seconds=SOON, expected="1")
     assert stays("x", lambda: 1, lambda s: s == 1, seconds=0.02, expected="1") == 1
 
 
 def test_staying_watches_while_something_else_happens() -> None:
     state = {"value": 1}
-    looked = itertools.count()
+    looks: list[int] = []
 
     def look() -> int:
-        next(looked)
-        return state["value"]
+        looks.append(state["value"])
+        return looks[-1]
 
     with staying("x", look, lambda s: s == 1, expected="1"):
-        becomes("looks", lambda: next(looked), lambda n: n > 5, within=5, expected="some")
+        becomes("looks", lambda: len(looks), lambda n: n > 2, within=SOON, expected="some")
     with (
         pytest.raises(Mismatch, match="all the time; seen: 2"),
         staying("x", look, lambda s: s == 1, expected="1"),
     ):
         state["value"] = 2
-        before = next(looked)
-        becomes("looks", lambda: next(looked), lambda n: n > before + 2, within=5, expected="some")
+        becomes("looks", lambda: looks[-1], lambda seen: seen == 2, within=SOON, expected="2")
 
 
 def test_staying_lets_the_blocks_own_error_go_first() -> None:

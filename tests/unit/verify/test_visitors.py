@@ -9,21 +9,19 @@ import pytest
 
 from lab.checks.closed_loop import ClosedLoop, ClosedLoopRequest, closed_loop
 from lab.checks.outcomes import CouldNotTell
-from lab.checks.verbs import Refused
+from lab.checks.verbs import Refused, becomes
+from tests.soon import SOON
 
 
 def test_every_request_is_recorded_with_its_failure() -> None:
-    numbers, enough = itertools.count(1), threading.Event()
+    numbers = itertools.count(1)
 
     def ask() -> None:
-        number = next(numbers)
-        if number >= 3:
-            enough.set()
-        if number == 2:
+        if next(numbers) == 2:
             raise Refused("status 502")
 
     with closed_loop(ask, clients=1) as visits:
-        assert enough.wait(10)
+        becomes("requests", lambda: len(visits.all), lambda n: n >= 3, within=SOON, expected="three")
     assert [visit.problem for visit in visits.all[:3]] == ["", "status 502", ""]
     assert visits.success_percent == pytest.approx(100 * (1 - 1 / len(visits.all)))
     assert visits.problems() == [f"1 x status 502 (first after {visits.all[1].began:.1f} s)"]
@@ -56,7 +54,7 @@ def test_a_client_that_cannot_ask_is_no_failed_request() -> None:
         raise CouldNotTell("no route")
 
     with pytest.raises(CouldNotTell, match="no route"), closed_loop(ask, clients=2):
-        assert asked.wait(10)
+        assert asked.wait(SOON)
 
 
 def test_an_error_of_the_block_goes_first() -> None:
