@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from invoke.exceptions import Exit
@@ -12,10 +13,10 @@ from rich.markup import escape
 from rich.syntax import Syntax
 
 from lab.artifacts.provide import provide, stock
-from lab.artifacts.sources import named_source
+from lab.artifacts.sources import SOURCES, named_source
 from lab.artifacts.sources.mirror import MirrorSource
 from lab.artifacts.sources.mirror import missing as not_brought
-from lab.artifacts.status import MADE_HERE, StatusRow, lacking
+from lab.artifacts.status import MADE_HERE, StatusRow, lacking, undecided
 from lab.artifacts.wanted import wanted
 from lab.checks import evidence
 from lab.checks.driver import Driver
@@ -128,7 +129,8 @@ def _plan(name: str, inventory: str, provider: str, options: dict[str, Any]) -> 
 
 def _missing(opened: Session, source: str) -> Sequence[StatusRow]:
     """The artefacts that the operation would bring first. Raises what source mirror says of its own."""
-    missing = {arch: lacking(rows) for arch, rows in rows_by_arch(opened.inventory, source).items()}
+    found = rows_by_arch(opened.inventory, source, opened.console.say)
+    missing = {arch: lacking(rows) for arch, rows in found.items()}
     if named_source(source) == MirrorSource.name:
         wanted_for: dict[str, list[str]] = {}
         for arch, rows in missing.items():
@@ -137,7 +139,12 @@ def _missing(opened: Session, source: str) -> Sequence[StatusRow]:
                     wanted_for.setdefault(row.component, []).append(arch)
         if wanted_for:
             raise not_brought(*_by_arch(wanted_for))
-    return [row for rows in missing.values() for row in rows]
+    either = "upstream, or modules if it does not answer"
+    return [
+        replace(row, source=either) if row.source in SOURCES and undecided(found[arch], source) else row
+        for arch, rows in missing.items()
+        for row in rows
+    ]
 
 
 def _by_arch(wanted_for: Mapping[str, Sequence[str]]) -> tuple[list[str], str]:

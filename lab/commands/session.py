@@ -147,14 +147,19 @@ def read(inventory: str, provider: str = "") -> Inventory:
     """The inventory a command names, with its notes printed. Raises `InputError` with every error."""
     found = load(inventory, provider=provider or None)
     for note in found.notes:
-        print(f"note: {note}", file=sys.stderr)
+        aside(f"note: {note}")
     return found
+
+
+def aside(line: str) -> None:
+    """Tell a person something that is no part of what the command prints."""
+    print(line, file=sys.stderr)
 
 
 def tell_warnings(inventory: Inventory) -> None:
     """Print what the inventory's rules warn of, a line each: for commands that see what would be built."""
     for line in inventory.warnings:
-        print(line, file=sys.stderr)
+        aside(line)
 
 
 @contextmanager
@@ -196,5 +201,5 @@ def open_lab(inventory: Inventory) -> Lab:
     from lab.labs import Lab
 
     lab = Lab.open(inventory, ROOT)
-    mend(lab, lambda line: print(line, file=sys.stderr))
+    mend(lab, aside)
     return lab

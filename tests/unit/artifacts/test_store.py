@@ -352,7 +352,7 @@ def digested(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         paths.append(path)
         return file_digest(path)
 
-    monkeypatch.setattr("lab.artifacts.store.file_digest", digest)
+    monkeypatch.setattr("lab.artifacts.kept.file_digest", digest)
     monkeypatch.setattr("lab.artifacts.digests.file_digest", digest)
     return paths
 
