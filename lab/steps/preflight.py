@@ -81,8 +81,8 @@ def _holds_entries(cache: Path) -> bool:
 
 
 def possible(inventory: Inventory, say: Say = silent) -> list[list[StatusRow]]:
-    """What the store has of all that a lab wants, and the same of what source auto builds here if upstream does
-    not answer, where that is still to be asked."""
+    """What the store has of all that a lab wants; where source auto is still to ask whether upstream answers,
+    beside it what it builds if not."""
     rows = rows_of(inventory, say=say)
     return [rows, rows_of(inventory, ModulesSource.name, say)] if undecided(rows, "auto") else [rows]
 
