@@ -16,7 +16,7 @@ from lab.artifacts.entries import Entry, Key, StoredFile, understood
 def cache_folder() -> Path:
     """The cache of this user; `PLUMBLINE_CACHE` names another one."""
     named = os.environ.get("PLUMBLINE_CACHE")
-    return Path(named) if named else platformdirs.user_cache_path("plumbline")
+    return Path(named).absolute() if named else platformdirs.user_cache_path("plumbline")
 
 
 class Kept:

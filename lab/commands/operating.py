@@ -12,6 +12,8 @@ from invoke.exceptions import Exit
 from rich.markup import escape
 from rich.syntax import Syntax
 
+from lab.artifacts.kept import cache_folder
+from lab.artifacts.obstacles import unusable
 from lab.artifacts.provide import provide, stock
 from lab.artifacts.sources import SOURCES, named_source
 from lab.artifacts.sources.mirror import MirrorSource
@@ -25,6 +27,7 @@ from lab.commands.session import OF_ARTEFACTS, Session, session, shown, stopping
 from lab.damage import Journal
 from lab.errors import PlumblineError, PreflightError
 from lab.faults.recovery import heal_left_behind
+from lab.local import unwritable
 from lab.locks import exclusive
 from lab.operations import find
 from lab.providers.opening import stocked
@@ -128,7 +131,8 @@ def _plan(name: str, inventory: str, provider: str, options: dict[str, Any]) -> 
 
 
 def _missing(opened: Session, source: str) -> Sequence[StatusRow]:
-    """The artefacts that the operation would bring first. Raises what source mirror says of its own."""
+    """The artefacts that the operation would bring first. Raises what source mirror says of its own, and
+    `PreflightError` where none of them could be kept."""
     found = rows_by_arch(opened.inventory, source, opened.console.say)
     missing = {arch: lacking(rows) for arch, rows in found.items()}
     if named_source(source) == MirrorSource.name:
@@ -139,6 +143,8 @@ def _missing(opened: Session, source: str) -> Sequence[StatusRow]:
                     wanted_for.setdefault(row.component, []).append(arch)
         if wanted_for:
             raise not_brought(*_by_arch(wanted_for))
+    if any(missing.values()) and (why := unwritable(cache_folder())):
+        raise unusable(cache_folder(), why)
     either = "upstream, or modules if it does not answer"
     return [
         replace(row, source=either) if row.source in SOURCES and undecided(found[arch], source) else row

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.exceptions import Exit
 
 from lab.commands.hints import with_options
-from lab.errors import FailedError, PlumblineError
+from lab.errors import FailedError, PlumblineError, PreflightError
 from lab.inventory import Inventory, load
 from lab.runs import Run, mask
 
@@ -95,16 +95,21 @@ def stopping(told: str) -> Iterator[None]:
 
 
 def understood(error: Exception) -> PlumblineError:
-    """An error as one of ours: a full disk, whoever met it, or a defect of Plumbline.
-
-    The error of write(2) has no path, so the folders in which we write are asked which of them is full.
-    """
+    """An error as one of ours: a full disk, whoever met it, a folder of the user's that cannot be used, or a
+    defect of Plumbline."""
     if isinstance(error, PlumblineError):
         return error
-    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        what = f"this is a defect of Plumbline: {type(error).__name__}: {error}"
-        return FailedError(what, next_step="again with --verbose")
-    from lab.artifacts.store import cache_folder
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _full(error)
+    if isinstance(error, OSError) and (ours := _unusable(error)):
+        return ours
+    what = f"this is a defect of Plumbline: {type(error).__name__}: {error}"
+    return FailedError(what, next_step="again with --verbose")
+
+
+def _full(error: OSError) -> PlumblineError:
+    """The error of write(2) has no path, so the folders in which we write are asked which of them is full."""
+    from lab.artifacts.kept import cache_folder
     from lab.ssh import data_folder
 
     known = (ROOT / ".lab", data_folder(), cache_folder(), Path(tempfile.gettempdir()))
@@ -113,6 +118,22 @@ def understood(error: Exception) -> PlumblineError:
     return FailedError(
         f"{where}: {error.strerror}", next_step="df -h; free some space there, then the same command again"
     )
+
+
+def _unusable(error: OSError) -> PlumblineError | None:
+    """An error about something in a folder that the user names: a file in the way, a name that cannot be,
+    what another user has closed."""
+    from lab.artifacts.kept import cache_folder
+    from lab.ssh import data_folder
+
+    for variable, folder in (("PLUMBLINE_DATA", data_folder()), ("PLUMBLINE_CACHE", cache_folder())):
+        for named in (error.filename, error.filename2):
+            if isinstance(named, str) and Path(named).is_relative_to(folder):
+                return PreflightError(
+                    f"{named}: {error.strerror}",
+                    next_step=f"{variable}=/another/folder, or mend what is in the way in {folder}",
+                )
+    return None
 
 
 def _tell(text: str) -> None:
