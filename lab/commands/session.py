@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
 
+from lab.commands.early import INTERRUPTED
 from lab.commands.hints import with_options
 from lab.errors import FailedError, PlumblineError, PreflightError
 from lab.inventory import Inventory, load
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from lab.labs import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
-INTERRUPTED = 130
-"""128 + SIGINT, as shells count it."""
 ON_HOSTS = "what was begun on a host goes on there; the same command again finishes it"
 OF_ARTEFACTS = "what is finished is kept and nothing half is trusted; the same command again goes on"
 """What is said after Ctrl-C, by what was at work."""
@@ -58,9 +57,9 @@ def shown(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapped(*args: Any, verbose: bool = False, **kwargs: Any) -> None:
         chosen = signature.bind_partial(*args, **kwargs).arguments
-        signal.signal(signal.SIGTERM, _as_interrupt)
         try:
-            command(*args, **kwargs)
+            with _interruptible():
+                command(*args, **kwargs)
         except PlumblineError as error:
             if verbose:
                 traceback.print_exc()
@@ -83,6 +82,21 @@ def shown(command: Callable[..., None]) -> Callable[..., None]:
             raise Exit(code=ours.exit_code) from error
 
     return wrapped
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C and a termination are an exception while the block runs; around it the process just ends."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if before[signal.SIGINT] is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:  # who set it without Python's knowledge keeps ours
+                signal.signal(number, handler)
 
 
 @contextmanager
