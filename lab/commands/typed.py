@@ -75,7 +75,7 @@ def _told(menu: Collection, error: ParseError, words: Sequence[str]) -> Exit:
     if found := _WITHOUT_VALUE.match(str(error)):
         return _refused(f"{whose}{_flag(found['option'])}: needs a value", helped)
     if context and context.missing_positional_args and not _UNKNOWN.match(str(error)):
-        names = ", ".join(_flag(argument.name) for argument in context.missing_positional_args)
+        names = ", ".join(_flag(argument.name or "") for argument in context.missing_positional_args)
         return _refused(f"{whose}{names}: must be given", helped)
     found = _UNKNOWN.match(str(error))
     if not found:
