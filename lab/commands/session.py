@@ -27,7 +27,7 @@ from invoke.exceptions import Exit
 
 from lab.commands.early import INTERRUPTED
 from lab.commands.hints import with_options
-from lab.errors import FailedError, PlumblineError, PreflightError
+from lab.errors import FailedError, InputError, PlumblineError, PreflightError
 from lab.inventory import Inventory, load
 from lab.runs import Run, mask
 
@@ -117,6 +117,9 @@ def understood(error: Exception) -> PlumblineError:
         return _full(error)
     if isinstance(error, OSError) and (ours := _unusable(error)):
         return ours
+    if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+        # what we name ourselves is short: somebody typed it
+        return InputError(f"{error.filename}: {error.strerror}", next_step="correct the path that was given")
     what = f"this is a defect of Plumbline: {type(error).__name__}: {error}"
     return FailedError(what, next_step="again with --verbose")
 
@@ -140,7 +143,10 @@ def _unusable(error: OSError) -> PlumblineError | None:
     from lab.artifacts.kept import cache_folder
     from lab.ssh import data_folder
 
-    for variable, folder in (("PLUMBLINE_DATA", data_folder()), ("PLUMBLINE_CACHE", cache_folder())):
+    known = {"PLUMBLINE_DATA": data_folder(), "PLUMBLINE_CACHE": cache_folder()}
+    if machines := os.environ.get("PLUMBLINE_MACHINES"):
+        known["PLUMBLINE_MACHINES"] = Path(machines).absolute()
+    for variable, folder in known.items():
         for named in (error.filename, error.filename2):
             if isinstance(named, str) and Path(named).is_relative_to(folder):
                 return PreflightError(

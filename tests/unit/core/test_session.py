@@ -279,7 +279,7 @@ def test_a_full_disk_is_no_defect_and_named(tmp_path: Path, capsys: pytest.Captu
     assert told.startswith(f"error: {named}: No space left on device\n  next: df -h; free some space there")
 
 
-@pytest.mark.parametrize("variable", ["PLUMBLINE_DATA", "PLUMBLINE_CACHE"])
+@pytest.mark.parametrize("variable", ["PLUMBLINE_DATA", "PLUMBLINE_CACHE", "PLUMBLINE_MACHINES"])
 @pytest.mark.parametrize(
     "number", [errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.EROFS]
 )
@@ -295,8 +295,21 @@ def test_what_is_wrong_with_a_folder_of_the_user_is_no_defect_and_names_its_vari
     assert ended(OSError(number, os.strerror(number), named)) == PreflightError.exit_code
     told = capsys.readouterr().err
     assert told.startswith(f"error: {named}: {os.strerror(number)}\n  next: {variable}=/another/folder")
-    assert ended(OSError(number, os.strerror(number), str(tmp_path / "other"))) == 1
-    assert "this is a defect of Plumbline" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "told"),
+    [
+        (errno.ENAMETOOLONG, 2, "/x: File name too long\n  next: correct the path that was given"),
+        (errno.ELOOP, 2, "/x: Too many levels of symbolic links\n  next: correct the path that was given"),
+        (errno.EACCES, 1, "this is a defect of Plumbline: PermissionError: "),
+    ],
+)
+def test_a_name_that_no_system_takes_is_somebodys_and_no_defect(
+    number: int, code: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(OSError(number, os.strerror(number), "/x")) == code
+    assert capsys.readouterr().err.startswith(f"error: {told}")
 
 
 def test_ctrl_c_is_an_exception_while_a_command_runs_and_no_longer() -> None:
