@@ -59,7 +59,9 @@ def _contexts(menu: Collection, words: Sequence[str], typed: Sequence[str]) -> l
     for name, others in menu.task_names.items():
         if {name, *others} & set(words):
             task = menu[name]
+            helps = dict(task.help)
             arguments = task.get_arguments()
+            task.help = helps  # which takes the text of each option out, and Invoke will ask again
             if getattr(task, "remainder", False):
                 remainder.check(name, arguments, typed)
             made.append(ParserContext(name=name, aliases=tuple(others), args=arguments))

@@ -322,7 +322,9 @@ def test_what_invoke_does_not_take_is_told_with_the_next_command(
     ],
 )
 def test_what_invoke_takes_is_left_to_it(words: str) -> None:
+    before = {name: dict(MENU[name].help) for name in NAMES}
     typed.read(tasks.namespace, Program().initial_context, shlex.split(words))
+    assert {name: dict(MENU[name].help) for name in NAMES} == before, "--help still has all texts"
 
 
 @pytest.mark.parametrize(
