@@ -2,6 +2,7 @@
 
 from invoke.collection import Collection
 
+from lab.commands import early, typed  # noqa: F401  # the first before all: Ctrl-C while they are imported
 from lab.commands.hints import register
 from lab.commands.menu import operating, task
 from lab.commands.options import HOST, INVENTORY, JSON, LAB, REQUIRED, SELECT, SOURCE, Option
@@ -165,3 +166,4 @@ made_of = Collection("artifacts", bundle)
 made_of.add_task(show, default=True)
 namespace.add_collection(made_of)
 register(namespace)
+typed.check(namespace)

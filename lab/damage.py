@@ -6,6 +6,7 @@ Faults and seeded defects are noted here before they are applied, so that whoeve
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -18,11 +19,14 @@ from filelock import FileLock
 
 from lab.errors import CommandError, FailedError, PlumblineError, PreflightError
 from lab.labs import Lab
+from lab.local import own_folder
 from lab.locks import exclusive
 from lab.machines import State
 from lab.ssh import forget
 from lab.waits import still, wait_for
 
+_NO_NOTE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+"""There is none, and under such a name there can be none: who writes one is told."""
 BACK_SECONDS = 60
 """Time in which a host that was cut off lets us in again."""
 
@@ -76,12 +80,23 @@ class Journal:
         self._path = lab.keys.folder / "damage.json"
 
     def entries(self) -> list[Damage]:
-        """What is noted, the oldest first; nothing when there is no note."""
+        """What is noted, the oldest first; nothing when there is no note.
+
+        Raises `FailedError` for a note that cannot be read: nobody knows what is broken then.
+        """
         try:
-            text = self._path.read_text()
-        except FileNotFoundError:  # also when another process has just undone the last of it
-            return []
-        return [Damage(**item) for item in json.loads(text)]
+            return [Damage(**item) for item in json.loads(self._path.read_text())]
+        except OSError as error:
+            # also when another process has just undone the last of it
+            if error.errno in _NO_NOTE:
+                return []
+            why = f"cannot be read: {error.strerror}"
+        except (ValueError, TypeError) as error:
+            why = f"does not say what is broken: {error}"
+        raise FailedError(
+            f"{self._path}: {why}",
+            next_step=f"make it readable; if it is lost: rm -r {self._path}, invoke destroy and invoke build",
+        )
 
     def add(self, *entries: Damage) -> None:
         """Note damage before it is applied."""
@@ -121,7 +136,7 @@ class Journal:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """No other process changes the file while the block runs: a fault and its run are two."""
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        own_folder(self._path.parent)
         with FileLock(self._path.with_suffix(".lock")):
             yield
 

@@ -170,7 +170,11 @@ def unwritable(folder: Path) -> str:
             continue
         except OSError as error:
             return f"{place}: {error.strerror}"
-        return "" if os.access(place, os.W_OK | os.X_OK) else f"{place}: cannot be written"
+        if not os.access(place, os.W_OK | os.X_OK):
+            return f"{place}: cannot be written"
+        longest = os.pathconf(place, "PC_NAME_MAX")
+        too_long = [part for part in folder.relative_to(place).parts if len(os.fsencode(part)) > longest]
+        return f"{too_long[0]}: {os.strerror(errno.ENAMETOOLONG)}" if too_long else ""
     return ""
 
 

@@ -99,7 +99,7 @@ def _make_key(path: Path) -> None:
 
 def data_folder() -> Path:
     """The data folder of this user; `PLUMBLINE_DATA` names another one."""
-    return Path(os.environ.get("PLUMBLINE_DATA") or user_data_path("plumbline"))
+    return Path(os.environ.get("PLUMBLINE_DATA") or user_data_path("plumbline")).absolute()
 
 
 class Keys:

@@ -81,7 +81,8 @@ def tree_digest(folder: Path, *, form: int = TREE_FORM) -> tuple[str, int]:
     bytes.
 
     Time stamps are left out: they differ between two equal builds. A file with several names is read
-    once and counted once. `form` 1 is what older versions recorded: without capabilities.
+    once and counted once. `form` 1 is what older versions recorded: without capabilities. Raises `OSError`
+    for what cannot be read.
     """
     total = hashlib.sha256()
     size = 0
@@ -117,7 +118,12 @@ def _capability(path: Path) -> bytes:
 
 
 def _below(folder: Path) -> list[Path]:
+    """All that is below a folder. Raises `OSError` for a folder that cannot be read."""
     found = []
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_refuse):
         found += [Path(parent) / name for name in folders + files]
     return found
+
+
+def _refuse(error: OSError) -> None:
+    raise error

@@ -91,8 +91,9 @@ def provide(
     and for what the source does not have, and what the makers raise.
     """
     check_arch(arch)
-    store, selection = Store(), load_catalogue().select(wanted)
+    store, selection = Store(say=say), load_catalogue().select(wanted)
     take_away(store.folder, say)
+    store.sweep()
     origin = choose(source, store, selection, arch, say, mirrors)
     programs.start_anew()
     debian, made = make_all(origin, partial(_debian, store, origin, arch, packages, say))
@@ -133,7 +134,7 @@ def foreign_stock(
     Raises `PreflightError`, before anything is made, when this machine lacks what cross-compiling takes.
     """
     known_arch(arch)
-    store, selection = Store(), load_catalogue().select(wanted)
+    store, selection = Store(say=say), load_catalogue().select(wanted)
     origin = choose(source, store, selection, arch, say, mirrors)
     if origin.name != MirrorSource.name:
         check_cross(store, selection, origin, arch)
@@ -146,7 +147,7 @@ def program(name: str, wanted: Wanted, *, source: str = "auto", arch: str = "amd
 
     Raises `InputError` when the lab wants no such program.
     """
-    store, selection = Store(), load_catalogue().select(wanted)
+    store, selection = Store(say=say), load_catalogue().select(wanted)
     owners = [item for item, component in selection.installed() if name in component.install]
     if not owners:
         raise InputError(f"program: {name} is none of those of the lab", next_step="invoke artifacts")

@@ -30,7 +30,7 @@ def resolve(item: ComponentVersion) -> None:
     component = load_catalogue().get(item)
     if not isinstance(component, Programs) or not component.modules:
         raise InputError(f"{item}: has no recipe", next_step="name a set of programs that is built here")
-    store, folder = Store(), component.modules
+    store, folder = Store(say=print), component.modules
     recipe = load_recipe(folder)
     go = go_toolchain(store, host_arch(), say=print)
     log = store.folder / "logs" / f"{item.name}-resolve.log"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from lab.artifacts.sources.modules import ModulesSource
-from lab.artifacts.status import StatusRow
+from lab.artifacts.status import StatusRow, lacking
 from lab.catalogue.load import load_catalogue
-from lab.catalogue.model import Programs
+from lab.catalogue.model import Image, Programs
 
 # MiB, measured (du): everything of source modules for Debian 12, Kubernetes 1.31, Flannel, MetalLB, Traefik,
 # 15,889 in all, of it 11,662 for Go's toolchain, modules and compiled packages, for 12 sets of programs.
@@ -19,13 +19,21 @@ OTHERS = {"debian": 302, "containerd-root": 1698, "payload": 0}
 """The trees; a payload is hard links."""
 
 
-def room_mib(rows: Iterable[StatusRow]) -> int:
-    """MiB that the rows of `status` take while they are made and afterwards, about."""
+def room_mib(rows: Collection[StatusRow]) -> int:
+    """MiB that those of the rows of `status` that are lacking take while they are made and afterwards, about.
+
+    An image that is built here, while others are fetched, brings its sets of programs along.
+    """
     components = load_catalogue().components
-    need = 0
-    for row in rows:
+    listed = {row.component for row in rows}
+    need, behind = 0, set()
+    for row in lacking(rows):
         need += OTHERS.get(row.component, EACH)
-        kind = components.get(row.component)
-        if kind and row.source == ModulesSource.name and isinstance(kind.versions[kind.first], Programs):
+        if row.component not in components or row.source != ModulesSource.name:
+            continue
+        component = components[row.component].versions[row.version]
+        if isinstance(component, Programs):
             need += BUILT
-    return need
+        elif isinstance(component, Image):
+            behind |= {part for part in component.parts if part.name not in listed}
+    return need + len(behind) * (BUILT + EACH)

@@ -16,10 +16,10 @@ from lab.artifacts.choice import (
 from lab.artifacts.payload import payload_key
 from lab.artifacts.rootfs import debian_key, load_recipe
 from lab.artifacts.sources import SOURCES, named_source
-from lab.artifacts.store import Key, Store
+from lab.artifacts.store import Key, Say, Store, silent
 from lab.artifacts.toolchain import host_arch
 from lab.catalogue.load import load_catalogue
-from lab.catalogue.model import AnyVersion
+from lab.catalogue.model import AnyVersion, SingleFile
 
 MADE_HERE = ("payload", "containerd-root")
 """What every source makes of all the others."""
@@ -49,12 +49,13 @@ def status(
     arch: str = "amd64",
     packages: Iterable[str] = (),
     full: bool = False,
+    say: Say = silent,
 ) -> list[StatusRow]:
     """What the store holds of what is wanted; `full` digests every byte. Makes and fetches nothing."""
     known_arch(arch)
-    store, selection = Store(reads=True), load_catalogue().select(wanted)
+    store, selection = Store(reads=True, say=say), load_catalogue().select(wanted)
     named = named_source(source)
-    candidates = [source_of(one, store, selection, arch, _silent) for one in ([named] if named else SOURCES)]
+    candidates = [source_of(one, store, selection, arch, silent) for one in ([named] if named else SOURCES)]
     # as `choose` does, which asks the network where this cannot
     whole = next((one for one in candidates if complete(store, selection, one)), None)
     origin = whole or max(candidates, key=lambda one: len(found(store, one)))
@@ -79,6 +80,18 @@ def lacking(rows: Iterable[StatusRow]) -> Sequence[StatusRow]:
     return [row for row in rows if row.state != "present"]
 
 
+def undecided(rows: Iterable[StatusRow], source: str) -> bool:
+    """Whether it is still to be asked what these rows will come from: source auto builds everything here if
+    upstream does not answer, unless one of the two is complete in the store (single files are the same)."""
+    if named_source(source):
+        return False
+    known = load_catalogue().components
+    decisive = [(row, known[row.component].versions[row.version]) for row in rows if row.component in known]
+    if any(one.unbuilt for _, one in decisive):
+        return False  # upstream is all there is
+    return any(row.state != "present" and not isinstance(one, SingleFile) for row, one in decisive)
+
+
 def _note(component: AnyVersion | None, source: str) -> str:
     if component and component.unbuilt and source == "modules":
         return f"not built here: {component.unbuilt}"
@@ -87,14 +100,11 @@ def _note(component: AnyVersion | None, source: str) -> str:
 
 
 def _row(store: Store, name: str, version: str, source: str, key: Key | None, full: bool) -> StatusRow:
-    entry = (store.find(key) or store.read(key)) if key else None
+    entry, damage = store.judged(key) if key else (None, "")
     if not entry:
         return StatusRow(name, version, source, "", "missing", 0)
-    damage = store.damage(entry, full=full)
+    if full and not damage:
+        damage = store.damage(entry, full=True)
     return StatusRow(
         name, version, source, entry.digest, f"broken: {damage}" if damage else "present", entry.size
     )
-
-
-def _silent(_line: str) -> None:
-    """Status makes nothing, so there is nothing to say."""

@@ -6,6 +6,7 @@ Layout of the cache folder (`PLUMBLINE_CACHE`, else the user's cache folder)::
     trees/NAME-ARCH-KEY/    one folder (root filesystem, image store), never changed once named
     entries/NAME-ARCH-KEY.json  written last: names the files or the tree with digests and sizes
     work/NAME-ARCH/         unfinished; emptied by the next one who holds the lock
+    work/again.*/           an entry that is being rewritten
     downloads/abcd...       received parts of official files, gone when an artefact is made of them
     locks/NAME-ARCH         held by the process that makes NAME; let go by the kernel when it dies
 
@@ -17,17 +18,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import platformdirs
-
 from lab.artifacts.digests import TREE_FORM, DigestedFile, file_digest, tree_digest
-from lab.artifacts.entries import Entry, Key, Produced, StoredFile, StoredTree, understood
+from lab.artifacts.entries import Entry, Key, Produced, StoredFile, StoredTree
+from lab.artifacts.kept import Kept, cache_folder
 from lab.artifacts.mounts import inside
 from lab.artifacts.obstacles import told, unusable
 from lab.errors import FailedError
@@ -38,25 +37,29 @@ __all__ = ["Entry", "Key", "Produced", "Say", "Store", "StoredFile", "StoredTree
 
 Say = Callable[[str], None]
 
-_unrecorded: dict[tuple[Path, Key], tuple[Entry, Entry]] = {}
-"""Entries of a store in which nothing can be written: as recorded, and as found sound by its digests."""
+_judged: dict[tuple[Path, Key], tuple[Entry, Entry, str]] = {}
+"""What was digested in this process: the entry as recorded, as it was found, and what is wrong with it. In a
+store in which nothing can be written nobody else remembers it."""
+
+LONG = 16 << 20
+"""Bytes that are digested in a tenth of a second or so: of more it is said that they are."""
+_AGAIN = "again."
 
 
-def cache_folder() -> Path:
-    """The cache of this user; `PLUMBLINE_CACHE` names another one."""
-    named = os.environ.get("PLUMBLINE_CACHE")
-    return Path(named) if named else platformdirs.user_cache_path("plumbline")
+def silent(_line: str) -> None:
+    """For who has nobody to tell."""
 
 
-class Store:
+class Store(Kept):
     """The artefacts of this user, shared by all labs and safe for several processes.
 
-    Raises `PreflightError` for a folder in which nothing can be made; `reads` is for those who make nothing,
-    not even the folder.
+    `say` is told of what takes long while something is looked for. Raises `PreflightError` for a folder in
+    which nothing can be made; `reads` is for those who make nothing, not even the folder.
     """
 
-    def __init__(self, folder: Path | None = None, *, reads: bool = False) -> None:
-        self.folder = folder or cache_folder()
+    def __init__(self, folder: Path | None = None, *, reads: bool = False, say: Say = silent) -> None:
+        super().__init__(folder)
+        self._say = say
         if reads:
             return
         try:
@@ -65,103 +68,60 @@ class Store:
         except OSError as error:
             raise unusable(self.folder, str(error.strerror)) from None
 
-    def object_path(self, file: StoredFile) -> Path:
-        """Where the content of a file lies."""
-        return self.folder / "objects" / file.sha256[:2] / file.sha256
-
-    def download_path(self, sha256: str) -> Path:
-        """Where a file with this digest is received."""
-        return self.folder / "downloads" / sha256
-
-    def tree_path(self, key: Key) -> Path:
-        """Where the tree of a key lies, or would lie."""
-        return self.folder / "trees" / key.slug
-
-    def entry_path(self, key: Key) -> Path:
-        """The file that says what the artefact of a key is; without it nothing of it is trusted."""
-        return self.folder / "entries" / f"{key.slug}.json"
-
-    def paths(self, entry: Entry) -> dict[str, Path]:
-        """The files of an entry by name."""
-        return {name: self.object_path(file) for name, file in entry.files.items()}
-
     def find(self, key: Key) -> Entry | None:
-        """The finished artefact of a key, or None if it is missing or damaged.
+        """The finished artefact of a key, or None if it is missing or damaged."""
+        entry, wrong = self.judged(key)
+        return None if wrong else entry
+
+    def judged(self, key: Key) -> tuple[Entry | None, str]:
+        """What is recorded of a key, None if nothing is, and what is wrong with it, "" for what is sound.
 
         The quick check decides where it can. Whoever fails it by times alone, as after a copy that kept none,
         is digested in full, and a sound one is recorded, and returned, with the times that it has now.
         """
         entry = self.read(key)
         if not entry or not self.damage(entry):
-            return entry
-        recorded, present = _unrecorded.get((self.folder, key), (None, None))
-        if present and recorded == entry and not self.damage(present):
-            return present
-        present = self._as_it_is(entry)
-        if present:
-            self._record_again(entry, present)
-        return present
-
-    def read(self, key: Key) -> Entry | None:
-        """What the entry of a key says, unchecked; None if there is none or it is unreadable."""
-        try:
-            return understood(key, self.entry_path(key).read_bytes())
-        except (OSError, ValueError):
-            return None
-
-    def damage(self, entry: Entry, *, full: bool = False, times: bool = True) -> str:
-        """What is wrong with an artefact, "" if nothing.
-
-        The quick check compares size and time of each file, and the time of a tree's top folder; `full`
-        reads and digests every byte, and without `times` what was copied without them is sound. A store may
-        be copied by what keeps whole seconds alone (tar, some file systems).
-        """
-        for name, file in entry.files.items():
-            path = self.object_path(file)
-            try:
-                seen = path.stat()
-            except OSError:
-                return f"{name}: {path} is gone"
-            if not stat.S_ISREG(seen.st_mode):
-                return f"{name}: {path} is no file"
-            if seen.st_size != file.size or (times and not file.is_of(seen.st_mtime_ns)):
-                return f"{name}: {path} was changed after it was stored"
-            if full and file_digest(path) != file.sha256:
-                return f"{name}: {path} no longer has its digest"
-        if entry.tree:
-            path = self.tree_path(entry.key)
-            if not path.is_dir():
-                return f"{path} is gone"
-            if times and not entry.tree.is_of(path.stat().st_mtime_ns):
-                return f"{path}: something in it was added or removed"
-            if full and tree_digest(path, form=entry.tree.form)[0] != entry.tree.sha256:
-                return f"{path} was changed after it was stored"
-        return ""
-
-    def _as_it_is(self, entry: Entry) -> Entry | None:
-        """The entry with the times of now, if all of it has its digest; else None."""
+            return entry, ""
+        recorded, present, wrong = _judged.get((self.folder, key), (None, entry, ""))
+        if recorded == entry and not self.damage(present):
+            return (entry, wrong) if wrong else (present, "")
+        wrong = self.damage(entry, times=False)
+        if wrong:
+            return entry, wrong
+        if entry.size > LONG:
+            self._say(f"{key.name}: its times are not those of the store: digesting {entry.size >> 20} MiB")
         try:
             # before the digest: what is changed later has another time than the one that is recorded
-            present = entry.timed(self.object_path, self.tree_path(entry.key))
-        except OSError:
-            return None
-        return None if self.damage(present, full=True) else present
+            present = entry.timed(self.object_path, self.tree_path(key))
+        except OSError as error:
+            return entry, f"{error.filename}: {error.strerror}"
+        wrong = self.damage(present, full=True)
+        _judged[self.folder, key] = (entry, present, wrong)
+        if wrong:
+            return entry, wrong
+        self._record_again(present)
+        return present, ""
 
-    def _record_again(self, entry: Entry, present: Entry) -> None:
-        """Record an entry with the times of now, or remember it in this process where nothing can be written.
+    def _record_again(self, present: Entry) -> None:
+        """Record an entry with the times of now, where something can be written.
 
         The files keep their times: other entries may name them, and would digest them in turn.
         """
-        try:
+        # without the lock, which whoever makes the artefact holds while it looks for it
+        with suppress(OSError), TemporaryDirectory(prefix=_AGAIN, dir=self.folder / "work") as work:
             for path in self.paths(present).values():
                 flush(path)
             if present.tree:
                 os.sync()
-            # without the lock, which whoever makes the artefact holds while it looks for it
-            with TemporaryDirectory(dir=self.folder / "work") as work:
-                self._record(present, Path(work))
-        except OSError:
-            _unrecorded[self.folder, present.key] = (entry, present)
+            self._record(present, Path(work))
+
+    def sweep(self) -> None:
+        """Remove what killed processes left of entries that they rewrote.
+
+        A living one loses nothing but its record: it goes on with what it found sound.
+        """
+        for left in (self.folder / "work").glob(f"{_AGAIN}*"):
+            shutil.rmtree(left, ignore_errors=True)
 
     def ensure(
         self,

@@ -25,7 +25,7 @@ def provide_files(
     digest.
     """
     named_source(source)  # a word that means nothing is refused, whether or not it is needed this time
-    store, selection = Store(), load_catalogue().select(wanted)
+    store, selection = Store(say=say), load_catalogue().select(wanted)
     known = {item.name: (item, file) for item, file in selection.files()}
     return {name: _path(store, selection, *known[name], source, say) for name in names}
 

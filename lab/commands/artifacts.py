@@ -11,7 +11,7 @@ from rich.table import Table
 from lab.artifacts.provide import foreign_stock, provide, status
 from lab.artifacts.toolchain import host_arch
 from lab.artifacts.wanted import wanted
-from lab.commands.session import OF_ARTEFACTS, read, shown, stopping
+from lab.commands.session import OF_ARTEFACTS, aside, read, shown, stopping
 from lab.console import Console
 from lab.render.roles import all_packages
 
@@ -28,7 +28,7 @@ def show(inventory: str, provider: str, source: str, arch: str, fetch: bool, jso
                 provide(items, source=source, packages=all_packages(), mirrors=mirrors, say=console.say)
             else:
                 foreign_stock(items, source, arch, mirrors=mirrors, say=console.say)
-    rows = status(items, source=source, arch=arch, packages=all_packages())
+    rows = status(items, source=source, arch=arch, packages=all_packages(), say=aside)
     if json:
         print(dumps([asdict(row) for row in rows], indent=2))
         return

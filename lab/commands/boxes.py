@@ -21,7 +21,7 @@ from lab.render.roles import all_packages
 def box(source: str) -> None:
     """Pack the root filesystem of our own machines as a box, and add it under its name."""
     with stopping(OF_ARTEFACTS), Console() as console:
-        store = Store()
+        store = Store(say=console.say)
         debian = root_filesystem(store, named_source(source), all_packages(), host_arch(), say=console.say)
         with tempfile.TemporaryDirectory(dir=store.folder) as folder:
             made = make_box(debian, Path(folder))

@@ -34,7 +34,7 @@ def bundle(inventory: str, provider: str, source: str, to: str, from_: str) -> N
         if to:
             _write(read(inventory, provider), source, Path(to).absolute(), console.say)
             return
-        listing, digest = take(Store(), Path(from_), say=console.say)
+        listing, digest = take(Store(say=console.say), Path(from_), say=console.say)
         console.say(f"{len(listing.entries)} artefacts are in the store; list of digests: sha256 {digest}")
 
 
@@ -45,7 +45,7 @@ def _write(inventory: Inventory, source: str, target: Path, say: Say) -> None:
     for arch in stocked(inventory):
         if arch.value != made.arch:
             foreign_stock(items, made.source, arch.value, mirrors=mirrors, say=say)
-    store = Store()
+    store = Store(say=say)
     entries = _needed(store, inventory, made.source)
     wheels = partial(fetch_wheels, log=store.folder / "logs" / "wheels.log", say=say)
     listing, digest = write(store, entries, wheels, target, say=say)

@@ -10,7 +10,7 @@ from invoke.exceptions import Exit
 from rich.markup import escape
 
 from lab.commands.hints import with_options
-from lab.commands.session import open_lab, read, session, shown, tell_warnings, understood
+from lab.commands.session import aside, open_lab, read, session, shown, tell_warnings, understood
 from lab.errors import PreflightError
 from lab.machines import Blocker
 from lab.runs import mask
@@ -26,7 +26,7 @@ def preflight(inventory: str, provider: str, json: bool) -> None:
         return
     with session("preflight", inventory, provider, reads=True) as opened:
         tell_warnings(opened.inventory)
-        count, warnings = check(opened.lab)
+        count, warnings = check(opened.lab, opened.console.say)
         for warning in warnings:
             opened.console.say(escape(f"warning: {warning}"))
         opened.console.say(f"{opened.inventory.lab}: ready to make or start {count} machines")
@@ -39,7 +39,7 @@ def _preflight_json(inventory: str, provider: str) -> None:
     try:
         found = read(inventory, provider)
         said["lab"] = found.lab
-        count, problems = examine(open_lab(found))
+        count, problems = examine(open_lab(found), aside)
         refused = any(problem.stops for problem in problems)
         said |= {"ready": not refused, "machines": count}
         said["findings"] = [_finding(problem) for problem in problems]

@@ -9,33 +9,26 @@ from typing import Any
 
 from invoke.context import Context
 from invoke.exceptions import Exit
-from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
 from lab import operations
 from lab.commands import run
 from lab.commands.hints import called
 from lab.commands.options import DRY_RUN, LAB, NUMBERS, REQUIRED, VERBOSE, Option
-from lab.commands.remainder import check, handed_on
+from lab.commands.remainder import handed_on
 
 
 class _Task(Task[Any]):
     """A task whose numbers reach it as the text that was typed: Invoke ends by a traceback of its own where a
-    text is no number. One with a `remainder` hands on the words behind `--`."""
+    text is no number."""
 
     remainder = False
+    """Whether it hands on the words behind `--`."""
 
     def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
         """How Invoke reads an option."""
         read = super().arg_opts(name, default, taken_names)
         return read | {"kind": str} if read.get("kind") in NUMBERS else read
-
-    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
-        """The options, by which Invoke is about to parse what was typed."""
-        options: list[Argument] = super().get_arguments(ignore_unknown_help)
-        if self.remainder:
-            check(self.name, options, sys.argv[1:])
-        return options
 
 
 def _no_options(task: str, arguments: Mapping[str, Any]) -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from invoke.exceptions import Exit
 from rich.markup import escape
 from rich.syntax import Syntax
 
+from lab.artifacts.kept import cache_folder
+from lab.artifacts.obstacles import unusable
 from lab.artifacts.provide import provide, stock
-from lab.artifacts.sources import named_source
+from lab.artifacts.sources import SOURCES, named_source
 from lab.artifacts.sources.mirror import MirrorSource
 from lab.artifacts.sources.mirror import missing as not_brought
-from lab.artifacts.status import MADE_HERE, StatusRow, lacking
+from lab.artifacts.status import MADE_HERE, StatusRow, lacking, undecided
 from lab.artifacts.wanted import wanted
 from lab.checks import evidence
 from lab.checks.driver import Driver
@@ -24,6 +27,7 @@ from lab.commands.session import OF_ARTEFACTS, Session, session, shown, stopping
 from lab.damage import Journal
 from lab.errors import PlumblineError, PreflightError
 from lab.faults.recovery import heal_left_behind
+from lab.local import unwritable
 from lab.locks import exclusive
 from lab.operations import find
 from lab.providers.opening import stocked
@@ -127,8 +131,10 @@ def _plan(name: str, inventory: str, provider: str, options: dict[str, Any]) -> 
 
 
 def _missing(opened: Session, source: str) -> Sequence[StatusRow]:
-    """The artefacts that the operation would bring first. Raises what source mirror says of its own."""
-    missing = {arch: lacking(rows) for arch, rows in rows_by_arch(opened.inventory, source).items()}
+    """The artefacts that the operation would bring first. Raises what source mirror says of its own, and
+    `PreflightError` where none of them could be kept."""
+    found = rows_by_arch(opened.inventory, source, opened.console.say)
+    missing = {arch: lacking(rows) for arch, rows in found.items()}
     if named_source(source) == MirrorSource.name:
         wanted_for: dict[str, list[str]] = {}
         for arch, rows in missing.items():
@@ -137,7 +143,14 @@ def _missing(opened: Session, source: str) -> Sequence[StatusRow]:
                     wanted_for.setdefault(row.component, []).append(arch)
         if wanted_for:
             raise not_brought(*_by_arch(wanted_for))
-    return [row for rows in missing.values() for row in rows]
+    if any(missing.values()) and (why := unwritable(cache_folder())):
+        raise unusable(cache_folder(), why)
+    either = "upstream, or modules if it does not answer"
+    return [
+        replace(row, source=either) if row.source in SOURCES and undecided(found[arch], source) else row
+        for arch, rows in missing.items()
+        for row in rows
+    ]
 
 
 def _by_arch(wanted_for: Mapping[str, Sequence[str]]) -> tuple[list[str], str]:

@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
 
+from lab.commands.early import INTERRUPTED
 from lab.commands.hints import with_options
-from lab.errors import FailedError, PlumblineError
+from lab.errors import FailedError, InputError, PlumblineError, PreflightError
 from lab.inventory import Inventory, load
 from lab.runs import Run, mask
 
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from lab.labs import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
-INTERRUPTED = 130
-"""128 + SIGINT, as shells count it."""
 ON_HOSTS = "what was begun on a host goes on there; the same command again finishes it"
 OF_ARTEFACTS = "what is finished is kept and nothing half is trusted; the same command again goes on"
 """What is said after Ctrl-C, by what was at work."""
@@ -58,9 +57,9 @@ def shown(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapped(*args: Any, verbose: bool = False, **kwargs: Any) -> None:
         chosen = signature.bind_partial(*args, **kwargs).arguments
-        signal.signal(signal.SIGTERM, _as_interrupt)
         try:
-            command(*args, **kwargs)
+            with _interruptible():
+                command(*args, **kwargs)
         except PlumblineError as error:
             if verbose:
                 traceback.print_exc()
@@ -86,6 +85,21 @@ def shown(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C and a termination are an exception while the block runs; around it the process just ends."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if before[signal.SIGINT] is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:  # who set it without Python's knowledge keeps ours
+                signal.signal(number, handler)
+
+
+@contextmanager
 def stopping(told: str) -> Iterator[None]:
     """Say after Ctrl-C what became of what was begun, unless whoever is within has said it already."""
     try:
@@ -95,16 +109,24 @@ def stopping(told: str) -> Iterator[None]:
 
 
 def understood(error: Exception) -> PlumblineError:
-    """An error as one of ours: a full disk, whoever met it, or a defect of Plumbline.
-
-    The error of write(2) has no path, so the folders in which we write are asked which of them is full.
-    """
+    """An error as one of ours: a full disk, whoever met it, a folder of the user's that cannot be used, or a
+    defect of Plumbline."""
     if isinstance(error, PlumblineError):
         return error
-    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        what = f"this is a defect of Plumbline: {type(error).__name__}: {error}"
-        return FailedError(what, next_step="again with --verbose")
-    from lab.artifacts.store import cache_folder
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _full(error)
+    if isinstance(error, OSError) and (ours := _unusable(error)):
+        return ours
+    if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+        # what we name ourselves is short: somebody typed it
+        return InputError(f"{error.filename}: {error.strerror}", next_step="correct the path that was given")
+    what = f"this is a defect of Plumbline: {type(error).__name__}: {error}"
+    return FailedError(what, next_step="again with --verbose")
+
+
+def _full(error: OSError) -> PlumblineError:
+    """The error of write(2) has no path, so the folders in which we write are asked which of them is full."""
+    from lab.artifacts.kept import cache_folder
     from lab.ssh import data_folder
 
     known = (ROOT / ".lab", data_folder(), cache_folder(), Path(tempfile.gettempdir()))
@@ -113,6 +135,25 @@ def understood(error: Exception) -> PlumblineError:
     return FailedError(
         f"{where}: {error.strerror}", next_step="df -h; free some space there, then the same command again"
     )
+
+
+def _unusable(error: OSError) -> PlumblineError | None:
+    """An error about something in a folder that the user names: a file in the way, a name that cannot be,
+    what another user has closed."""
+    from lab.artifacts.kept import cache_folder
+    from lab.ssh import data_folder
+
+    known = {"PLUMBLINE_DATA": data_folder(), "PLUMBLINE_CACHE": cache_folder()}
+    if machines := os.environ.get("PLUMBLINE_MACHINES"):
+        known["PLUMBLINE_MACHINES"] = Path(machines).absolute()
+    for variable, folder in known.items():
+        for named in (error.filename, error.filename2):
+            if isinstance(named, str) and Path(named).is_relative_to(folder):
+                return PreflightError(
+                    f"{named}: {error.strerror}",
+                    next_step=f"{variable}=/another/folder, or mend what is in the way in {folder}",
+                )
+    return None
 
 
 def _tell(text: str) -> None:
@@ -147,14 +188,19 @@ def read(inventory: str, provider: str = "") -> Inventory:
     """The inventory a command names, with its notes printed. Raises `InputError` with every error."""
     found = load(inventory, provider=provider or None)
     for note in found.notes:
-        print(f"note: {note}", file=sys.stderr)
+        aside(f"note: {note}")
     return found
+
+
+def aside(line: str) -> None:
+    """Tell a person something that is no part of what the command prints."""
+    print(line, file=sys.stderr)
 
 
 def tell_warnings(inventory: Inventory) -> None:
     """Print what the inventory's rules warn of, a line each: for commands that see what would be built."""
     for line in inventory.warnings:
-        print(line, file=sys.stderr)
+        aside(line)
 
 
 @contextmanager
@@ -196,5 +242,5 @@ def open_lab(inventory: Inventory) -> Lab:
     from lab.labs import Lab
 
     lab = Lab.open(inventory, ROOT)
-    mend(lab, lambda line: print(line, file=sys.stderr))
+    mend(lab, aside)
     return lab

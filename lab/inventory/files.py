@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from lab.errors import InputError
@@ -23,8 +24,9 @@ def locate(name_or_path: str) -> Path:
         name_or_path.endswith((".yaml", ".yml")) or name_or_path.startswith(".")
     )
     path = FOLDER / f"{name_or_path}.yaml" if is_name else Path(name_or_path)
-    if "\0" not in name_or_path and name_or_path and path.exists():
-        return path
+    with suppress(OSError):  # under a name that the system refuses there is nothing
+        if "\0" not in name_or_path and name_or_path and path.exists():
+            return path
     known = sorted(file.stem for file in FOLDER.glob("*.yaml"))
     given = shown(name_or_path) or '""'
     kind = f"inventory {given}" if is_name else f"inventory file {given}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from ipaddress import IPv4Address, IPv4Network
@@ -54,7 +55,7 @@ def init(
     if unknown := sorted(given.keys() - {question.key for question in every}):
         known = ", ".join(question.key for question in every)
         raise InputError(f"init: {', '.join(unknown)}: nothing to answer; known are: {known}")
-    if path.exists():
+    if os.path.lexists(path):  # of a name that is too long the system says so when it is written
         raise InputError(f"{files.display(path)}: exists already; choose another name, or edit it")
     if ask:
         _judge(name, given)

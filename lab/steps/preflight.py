@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 from lab.artifacts.room import room_mib
 from lab.artifacts.sources import named_source
 from lab.artifacts.sources.mirror import MirrorSource
-from lab.artifacts.status import MADE_HERE, StatusRow, lacking, status
-from lab.artifacts.store import cache_folder
+from lab.artifacts.sources.modules import ModulesSource
+from lab.artifacts.status import MADE_HERE, StatusRow, lacking, status, undecided
+from lab.artifacts.store import Say, cache_folder, silent
 from lab.artifacts.toolchain import host_arch
 from lab.artifacts.wanted import wanted as wanted_artefacts
 from lab.errors import FailedError, PreflightError
@@ -28,11 +29,12 @@ def states(lab: Lab) -> dict[str, State]:
     return {name: lab.provider.state(name) for name in lab.inventory.hosts}
 
 
-def examine(lab: Lab) -> tuple[int, list[Blocker]]:
+def examine(lab: Lab, say: Say = silent) -> tuple[int, list[Blocker]]:
     """How many machines are still to be made or started, and everything that speaks against it or warns.
 
     A machine that runs has passed already, unless we did not make it: only the others count for memory and
     disk. Where no machine can be looked at, the provider says why, if it knows; else that error is raised.
+    `say` is told of a look that takes long.
     """
     try:
         found = states(lab)
@@ -47,7 +49,7 @@ def examine(lab: Lab) -> tuple[int, list[Blocker]]:
     asked = [outline(lab.inventory, name) for name in (*wanted, *existing)]
     problems = folders(lab.keys.folder, cache_folder())
     if not any(problem.stops and problem.subject == str(cache_folder()) for problem in problems):
-        problems += artefacts(rows_of(lab.inventory), cache_folder())
+        problems += artefacts(*possible(lab.inventory, say), cache=cache_folder())
     return len(wanted), [*problems, *lab.provider.preflight(asked)] if asked else problems
 
 
@@ -78,20 +80,32 @@ def _holds_entries(cache: Path) -> bool:
         return False
 
 
-def rows_of(inventory: Inventory, source: str = "auto") -> list[StatusRow]:
+def possible(inventory: Inventory, say: Say = silent) -> list[list[StatusRow]]:
+    """What the store has of all that a lab wants; where source auto is still to ask whether upstream answers,
+    beside it what it builds if not."""
+    rows = rows_of(inventory, say=say)
+    return [rows, rows_of(inventory, ModulesSource.name, say)] if undecided(rows, "auto") else [rows]
+
+
+def rows_of(inventory: Inventory, source: str = "auto", say: Say = silent) -> list[StatusRow]:
     """What the store has of all that a lab wants: for this machine, and for each architecture of its own."""
-    return [row for rows in rows_by_arch(inventory, source).values() for row in rows]
+    return [row for rows in rows_by_arch(inventory, source, say).values() for row in rows]
 
 
-def rows_by_arch(inventory: Inventory, source: str) -> dict[str, list[StatusRow]]:
+def rows_by_arch(inventory: Inventory, source: str, say: Say = silent) -> dict[str, list[StatusRow]]:
     """The same by the architecture for which it is wanted, this machine's first."""
     items, packages = wanted_artefacts(inventory), all_packages()
     arches = dict.fromkeys([host_arch(), *(arch.value for arch in stocked(inventory))])
-    return {arch: status(items, source=source, arch=arch, packages=packages) for arch in arches}
+    return {arch: status(items, source=source, arch=arch, packages=packages, say=say) for arch in arches}
 
 
-def artefacts(rows: Iterable[StatusRow], cache: Path) -> list[Blocker]:
-    """What speaks against making or fetching the artefacts that are missing in the store; asks no network."""
+def artefacts(
+    rows: Collection[StatusRow], built: Collection[StatusRow] = (), *, cache: Path
+) -> list[Blocker]:
+    """What speaks against making or fetching the artefacts that are missing in the store; asks no network.
+
+    `built` are the rows of source auto if upstream does not answer: room that only they need is a warning.
+    """
     missing = lacking(rows)
     if named_source("auto") == MirrorSource.name:
         gone = [row for row in missing if row.component not in MADE_HERE]
@@ -101,22 +115,25 @@ def artefacts(rows: Iterable[StatusRow], cache: Path) -> list[Blocker]:
         made = [Blocker("artefacts", seen, "all: source mirror neither builds nor fetches", fix)]
         if gone:
             return made
-    need, folder = room_mib(missing), next(one for one in (cache, *cache.parents) if one.is_dir())
+    need, folder = room_mib(rows), next(one for one in (cache, *cache.parents) if one.is_dir())
+    most = room_mib(built)
     free = shutil.disk_usage(folder).free >> 20
-    if free >= need:
+    if free >= max(need, most):
         return []
     count = f"{len(missing)} artefact{'s' * (len(missing) > 1)}"
     wanted = f"about {need} MiB for {count} that the store does not have"
+    if most > need:
+        wanted += f", and {most} MiB if upstream does not answer and all is built here"
     fix = "free some disk space, or PLUMBLINE_CACHE=/another/folder"
-    return [Blocker(f"free disk at {folder}", f"{free} MiB", wanted, fix)]
+    return [Blocker(f"free disk at {folder}", f"{free} MiB", wanted, fix, stops=free < need)]
 
 
-def preflight(lab: Lab) -> tuple[int, list[Blocker]]:
+def preflight(lab: Lab, say: Say = silent) -> tuple[int, list[Blocker]]:
     """How many machines are still to be made or started, and warnings.
 
     Raises `PreflightError` with all reasons.
     """
-    count, problems = examine(lab)
+    count, problems = examine(lab, say)
     reasons = [problem for problem in problems if problem.stops]
     if reasons:
         raise PreflightError(

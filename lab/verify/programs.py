@@ -49,7 +49,7 @@ class CheckedPrograms:
         return cls(
             kubeadm=program("kubeadm", items, source=source, arch=arch, say=say),
             containerd=program("containerd", items, source=source, arch=arch, say=say),
-            debian=root_filesystem(Store(), named_source(source), all_packages(), arch, say=say),
+            debian=root_filesystem(Store(say=say), named_source(source), all_packages(), arch, say=say),
         )
 
     def in_debian(self, command: list[str], files: Mapping[str, str]) -> Completed:

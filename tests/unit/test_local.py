@@ -110,6 +110,20 @@ def test_a_folder_below_a_file_is_refused_with_the_variable(tmp_path: Path, belo
     assert "PLUMBLINE_DATA=" in refused.value.next_step
 
 
+@pytest.mark.parametrize("above", ["", "new/", "loop/"])
+def test_a_folder_that_can_never_be_is_told_by_a_look(tmp_path: Path, above: str) -> None:
+    """Also below one that is still to be made: the system would only then refuse the name."""
+    (tmp_path / "loop").symlink_to("loop")
+    why = "Too many levels of symbolic links" if above == "loop/" else "File name too long"
+    for name in ("x" * 256, "ü" * 128):
+        folder = tmp_path / above / name
+        assert unwritable(folder).endswith(why)
+        with pytest.raises(PreflightError, match="the lab's keys cannot be kept there: "):
+            own_folder(folder)
+    if above != "loop/":
+        assert unwritable(tmp_path / above / ("x" * 255)) == ""
+
+
 def test_a_folder_where_nothing_can_be_written_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ MACHINES = Path("/var/lib/plumbline")
 
 def _open(opening: Opening) -> Provider:
     inventory = opening.inventory
-    home = Path(os.environ.get("PLUMBLINE_MACHINES") or MACHINES) / inventory.lab
+    home = Path(os.environ.get("PLUMBLINE_MACHINES") or MACHINES).absolute() / inventory.lab
     return LxcProvider(inventory.lab, home, bridge_of(inventory), opening.layers)
 
 

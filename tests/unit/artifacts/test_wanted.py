@@ -209,6 +209,22 @@ def test_a_sound_store_is_present_though_its_times_were_lost_and_cannot_be_writt
     assert state().startswith("broken: ")
 
 
+def test_an_entry_is_looked_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLUMBLINE_CACHE", str(store.folder))
+    monkeypatch.setattr("lab.artifacts.status.host_arch", lambda: "amd64")
+    entry = store.ensure_tree(debian_key((), "amd64"), lambda tree: tree.mkdir() or {}, say=print)  # type: ignore[func-returns-value]
+    looks = []
+    real = Store.damage
+
+    def damage(self: Store, entry: Entry, *, full: bool = False, times: bool = True) -> str:
+        looks.append(entry)
+        return real(self, entry, full=full, times=times)
+
+    monkeypatch.setattr(Store, "damage", damage)
+    status(wanted(inventory()), source="modules")
+    assert looks == [entry]
+
+
 def test_a_source_that_does_not_exist_is_refused_even_when_nothing_is_fetched(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -351,6 +351,38 @@ def test_a_plan_brings_no_artefacts_and_says_which_would_be(
 
 
 @pytest.mark.usefixtures("nothing_is_brought")
+@pytest.mark.parametrize("below", ["file", "file/x", "loop", "x" * 256])
+def test_a_plan_of_what_could_not_be_kept_is_refused(
+    frame: Frame,
+    below: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.setenv("PLUMBLINE_CACHE", str(tmp_path / below))
+    frame.of(lambda: pytest.fail("worked"), artefacts=True)
+    assert frame.plan(source="modules") == PreflightError.exit_code
+    told = capfd.readouterr()
+    assert f"{tmp_path / below}: no artefacts can be kept there: " in told.err
+    assert "next: PLUMBLINE_CACHE=/another/folder" in told.err
+    assert "make or fetch" not in told.out
+
+
+@pytest.mark.usefixtures("nothing_is_brought")
+def test_a_plan_of_source_auto_says_that_upstream_is_still_to_be_asked(
+    frame: Frame, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("PLUMBLINE_SOURCE", raising=False)
+    frame.of(lambda: pytest.fail("worked"), artefacts=True)
+    assert frame.plan(source="auto") == 10
+    told = capfd.readouterr().out
+    assert "make or fetch kubernetes v1.31.0 (source upstream, or modules if it does not answer)" in told
+    assert "make or fetch debian bookworm (source debian)" in told
+
+
+@pytest.mark.usefixtures("nothing_is_brought")
 def test_a_plan_that_needs_missing_artefacts_says_so_and_how_they_come(
     frame: Frame, capfd: pytest.CaptureFixture[str]
 ) -> None:

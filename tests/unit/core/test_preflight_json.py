@@ -32,7 +32,7 @@ def asked(
     wanted._warnings = ("warning: x.yaml:3: hypervisors.pve: carries no machine; remove it",)
     monkeypatch.setattr(examining, "read", lambda *_: wanted)
     # the store of whoever runs the tests may lack something, and their disk the room for it
-    monkeypatch.setattr("lab.steps.preflight.rows_of", lambda _: [])
+    monkeypatch.setattr("lab.steps.preflight.possible", lambda *_: [[]])
     monkeypatch.setattr(examining, "open_lab", lambda found: lab_of(found, provider))
     code = 0
     try:
@@ -142,7 +142,7 @@ def test_folders_whose_names_the_system_refuses_are_findings(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PLUMBLINE_CACHE", f"/tmp/{'x' * 300}")
-    monkeypatch.setattr("lab.steps.preflight.rows_of", lambda *_: pytest.fail("no store to look into"))
+    monkeypatch.setattr("lab.steps.preflight.possible", lambda *_: pytest.fail("no store to look into"))
     code, told = asked(FakeProvider(), monkeypatch, capfd)
     assert (code, told["error"]) == (3, None)
     [finding] = [item for item in told["findings"] if item["state"] == "refused"]

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 
 import pytest
 from invoke.exceptions import Exit
@@ -277,6 +277,56 @@ def test_a_full_disk_is_no_defect_and_named(tmp_path: Path, capsys: pytest.Captu
     assert ended(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), named)) == 1
     told = capsys.readouterr().err
     assert told.startswith(f"error: {named}: No space left on device\n  next: df -h; free some space there")
+
+
+@pytest.mark.parametrize("variable", ["PLUMBLINE_DATA", "PLUMBLINE_CACHE", "PLUMBLINE_MACHINES"])
+@pytest.mark.parametrize(
+    "number", [errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.EROFS]
+)
+def test_what_is_wrong_with_a_folder_of_the_user_is_no_defect_and_names_its_variable(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variable: str,
+    number: int,
+) -> None:
+    monkeypatch.setenv(variable, str(tmp_path / "mine"))
+    named = str(tmp_path / "mine" / "file")
+    assert ended(OSError(number, os.strerror(number), named)) == PreflightError.exit_code
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {named}: {os.strerror(number)}\n  next: {variable}=/another/folder")
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "told"),
+    [
+        (errno.ENAMETOOLONG, 2, "/x: File name too long\n  next: correct the path that was given"),
+        (errno.ELOOP, 2, "/x: Too many levels of symbolic links\n  next: correct the path that was given"),
+        (errno.EACCES, 1, "this is a defect of Plumbline: PermissionError: "),
+    ],
+)
+def test_a_name_that_no_system_takes_is_somebodys_and_no_defect(
+    number: int, code: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(OSError(number, os.strerror(number), "/x")) == code
+    assert capsys.readouterr().err.startswith(f"error: {told}")
+
+
+def test_ctrl_c_is_an_exception_while_a_command_runs_and_no_longer() -> None:
+    def early(_number: int, _frame: FrameType | None) -> None:
+        pytest.fail("ended the process")
+
+    seen = []
+    command = shown(lambda: seen.append(signal.getsignal(signal.SIGINT)))
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        for outside in (early, signal.SIG_IGN):
+            signal.signal(signal.SIGINT, outside)
+            command()
+            assert signal.getsignal(signal.SIGINT) is outside
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == [signal.default_int_handler, signal.SIG_IGN]
 
 
 def test_a_full_disk_whose_path_nobody_says_is_looked_for(

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from invoke.context import Context
 from invoke.exceptions import Exit
+from invoke.program import Program
 
 import tasks
 from lab import operations
-from lab.commands import menu
+from lab.commands import menu, typed
 from lab.steps.operation import Operation
 
 ROOT = Path(__file__).parents[3]
@@ -120,7 +121,7 @@ def test_help_behind_a_task_is_answered_with_how_to_ask_for_it(
 
 
 @pytest.mark.parametrize(
-    ("typed", "words"),
+    ("command", "words"),
     [
         ("invoke kubectl -- get pods -A", ("get", "pods", "-A")),
         (
@@ -137,13 +138,13 @@ def test_help_behind_a_task_is_answered_with_how_to_ask_for_it(
     ],
 )
 def test_words_behind_two_dashes_are_handed_on_as_they_were_typed(
-    typed: str,
+    command: str,
     words: tuple[str, ...],
     asked: list[tuple[str, dict[str, object]]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Invoke itself joins them by spaces."""
-    monkeypatch.setattr(sys, "argv", shlex.split(typed))
+    monkeypatch.setattr(sys, "argv", shlex.split(command))
     MENU["kubectl"].body(Context())
     [(_, given)] = asked
     assert given["arguments"] == words
@@ -248,14 +249,15 @@ def test_a_number_reaches_its_command_as_one(asked: list[tuple[str, dict[str, ob
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("words", "said"),
     [
         ("load --workers 1.5", "error: --workers 1.5: must be a whole number of at most 9 digits, as 1"),
         ("kubectl get pods", "error: kubectl: get pods: what is handed on stands behind --"),
+        ("validate --foo", "error: validate: --foo: no such option"),
     ],
 )
-def test_invoke_itself_ends_by_one_block_and_with_2(typed: str, said: str) -> None:
-    command = [sys.executable, "-m", "invoke", *typed.split()]
+def test_invoke_itself_ends_by_one_block_and_with_2(words: str, said: str) -> None:
+    command = [sys.executable, "-m", "invoke", *words.split()]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -265,7 +267,70 @@ def test_invoke_itself_ends_by_one_block_and_with_2(typed: str, said: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("typed", "correct"),
+    ("words", "said", "following"),
+    [
+        ("bild", "bild: no such command; did you mean build?", "--list"),
+        ("''", "'': no such command", "--list"),
+        ("--foo validate", "--foo: no such option", "--list"),
+        ("validate --foo", "validate: --foo: no such option", "--help validate"),
+        ("validate --inv x", "validate: --inv: no such option; did you mean --inventory?", "--help validate"),
+        ("validate -vx", "validate: -x: no such option", "--help validate"),
+        (
+            "validate production",
+            "validate: production: neither a value of it nor a command",
+            "--help validate",
+        ),
+        ("build -i", "build: --inventory: needs a value", "--help build"),
+        ("build -i --dry-run", "build: --inventory: needs a value", "--help build"),
+        ("build -i a -i b", "build: -i b: the option was given before, and takes one value", "--help build"),
+        ("build --dry-run=x", "build: --dry-run=x: the option takes no value", "--help build"),
+        ("artifacts.bundle --from", "artifacts.bundle: --from: needs a value", "--help artifacts.bundle"),
+        ("init", "init: --name: must be given", "--help init"),
+        ("init a b", "init: b: neither a value of it nor a command", "--help init"),
+        ("--help bild", "bild: no such command; did you mean build?", "--list"),
+        ("--list bild", "bild: no such group of commands", "--list"),
+        ("validate -T x", "validate -T x: an option takes a whole number", "--help"),
+    ],
+)
+def test_what_invoke_does_not_take_is_told_with_the_next_command(
+    words: str, said: str, following: str
+) -> None:
+    with pytest.raises(Exit) as refused:
+        typed.read(tasks.namespace, Program().initial_context, shlex.split(words))
+    assert refused.value.message == f"error: {said}\n  next: invoke {following}"
+    assert refused.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "--list",
+        "--list proxmox",
+        "--help",
+        "--help build",
+        "build --help",
+        "artifacts --fetch",
+        "artifacts.show --fetch",
+        "build -i mine --source=modules -v",
+        "build -imine",
+        "validate -i build",
+        "validate show -i mine",
+        "verify --layer node --layer ha --select x",
+        "fault cut --seconds x",
+        "kubectl -i mine -- get pods --foo",
+        "--complete -- invoke --foo",
+        "--complete bild",
+    ],
+)
+def test_what_invoke_takes_is_left_to_it(words: str) -> None:
+    before = {name: dict(MENU[name].help) for name in NAMES}
+    typed.read(tasks.namespace, Program().initial_context, shlex.split(words))
+    assert {name: dict(MENU[name].help) for name in NAMES} == before, "--help still has all texts"
+
+
+@pytest.mark.parametrize(
+    ("typed_words", "correct"),
     [
         ("kubectl get pods", "kubectl -- get pods"),
         (
@@ -279,19 +344,16 @@ def test_invoke_itself_ends_by_one_block_and_with_2(typed: str, said: str) -> No
         ("ssh -i mine master-1 uptime -p", "ssh -i mine master-1 -- uptime -p"),
     ],
 )
-def test_words_without_two_dashes_are_told_where_they_belong(
-    typed: str, correct: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_words_without_two_dashes_are_told_where_they_belong(typed_words: str, correct: str) -> None:
     """Invoke takes them for tasks: `get` is none, and `logs` is one of ours."""
-    monkeypatch.setattr(sys, "argv", ["invoke", *shlex.split(typed)])
     with pytest.raises(Exit) as refused:
-        tasks.namespace.to_contexts()
+        typed.read(tasks.namespace, Program().initial_context, shlex.split(typed_words))
     assert str(refused.value.message).endswith(f"\n  next: invoke {correct}")
     assert refused.value.code == 2
 
 
 @pytest.mark.parametrize(
-    "typed",
+    "words",
     [
         "kubectl",
         "kubectl -i mine -v",
@@ -303,7 +365,6 @@ def test_words_without_two_dashes_are_told_where_they_belong(
     ],
 )
 def test_a_command_line_that_hands_on_nothing_is_left_to_invoke(
-    typed: str, monkeypatch: pytest.MonkeyPatch
+    words: str,
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["invoke", *shlex.split(typed)])
-    assert tasks.namespace.to_contexts()
+    typed.read(tasks.namespace, Program().initial_context, shlex.split(words))

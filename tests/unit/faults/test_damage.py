@@ -43,6 +43,40 @@ def defect(name: str, pid: int, host: str = "worker-1") -> Damage:
     return Damage(name, host, f"repair {name}", pid=pid)
 
 
+def put(monkeypatch: pytest.MonkeyPatch, lab: Lab, folder: Path) -> Journal:
+    """The journal of a lab whose keys lie elsewhere."""
+    monkeypatch.setattr(lab.keys, "folder", folder)
+    return Journal(lab)
+
+
+@pytest.mark.parametrize("below", ["file", "file/x", "loop/x", "x" * 256])
+def test_where_no_note_can_be_there_is_none_and_none_is_written(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
+    journal = put(monkeypatch, lab, tmp_path / below)
+    assert journal.entries() == []
+    with pytest.raises(PreflightError, match="the lab's keys cannot be kept there") as refused:
+        journal.add(defect("sysctl-off", 1))
+    assert refused.value.next_step.startswith("PLUMBLINE_DATA=/another/folder")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '[{"name": "x"}]', '[{"what": 1}]', "\xff", None])
+def test_a_note_that_cannot_be_read_is_not_taken_for_none(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    note = tmp_path / "keys" / "damage.json"
+    note.parent.mkdir()
+    if text is None:
+        note.mkdir()
+    else:
+        note.write_bytes(text.encode("latin-1"))
+    with pytest.raises(FailedError, match=rf"{note}: (cannot be read|does not say what is broken): ") as told:
+        put(monkeypatch, lab, note.parent).entries()
+    assert f"rm -r {note}" in told.value.next_step
+
+
 def test_what_a_killed_selftest_left_is_undone_newest_first(lab: Lab, ssh: FakeSsh, dead: int) -> None:
     said: list[str] = []
     assert heal_left_behind(lab, said.append) == ()

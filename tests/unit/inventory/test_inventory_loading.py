@@ -109,7 +109,7 @@ def test_derived_mac_addresses_are_local_and_apart() -> None:
 # --- finding and reading
 
 
-@pytest.mark.parametrize("name", ["nope", "", "nope.yaml", "no/such/file", "\0"])
+@pytest.mark.parametrize("name", ["nope", "", "nope.yaml", "no/such/file", "\0", "x" * 300, "/" + "x" * 300])
 def test_what_does_not_exist_is_told_with_what_does(name: str) -> None:
     message = refusal(name)
     assert "does not exist" in message

@@ -110,6 +110,11 @@ def test_a_new_inventory_is_valid_and_never_overwrites(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="exists already"):
         init("mine", {"workers": "9"}, folder=tmp_path)
     assert path.read_text() == before
+    (tmp_path / "link.yaml").symlink_to("nowhere")
+    with pytest.raises(InputError, match="exists already"):
+        init("link", folder=tmp_path)
+    with pytest.raises(InputError, match=r"lab: .*63"):
+        init("x" * 300, folder=tmp_path)
 
 
 @pytest.mark.parametrize(
