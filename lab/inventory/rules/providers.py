@@ -93,11 +93,10 @@ def one_network(inventory: Inventory) -> Iterator[Problem]:
     A machine that exists may stand there, if somebody has put it there; whether it does is seen by asking it.
     """
     for closed in dict.fromkeys(map(inventory.provided_by, inventory.hosts)):
-        joined_by = rules_of(closed).joined_by
-        if joined_by is None:
+        if not rules_of(closed).closed:
             continue
         for name, machine in inventory.hosts.items():
-            if inventory.provided_by(name) in (closed, *joined_by):
+            if inventory.provided_by(name) == closed or not inventory.makes(name):
                 continue
             path = _owner(name, machine)
             others = (("provider",),) if path != ("provider",) else ()
