@@ -12,9 +12,9 @@ from typing import Any, cast
 import pytest
 from invoke.exceptions import Exit
 
-from lab.providers.proxmox import cli as proxmox_commands
 from lab.errors import DeadlineError, FailedError, InputError, PreflightError
 from lab.providers.proxmox import api as proxmox_api
+from lab.providers.proxmox import cli as proxmox_commands
 from lab.providers.proxmox import retry as proxmox_retry
 from lab.providers.proxmox import tasks as proxmox_tasks
 from lab.providers.proxmox.agent import lan_address, verdict
