@@ -59,7 +59,7 @@ def unused(inventory: Inventory) -> Iterator[Problem]:
             yield Problem((rules.section.key,), rule, fix, depends=(("provider",), ("hosts",)))
 
 
-def pis(inventory: Inventory) -> Iterator[Problem]:
+def fits_hardware(inventory: Inventory) -> Iterator[Problem]:
     """A Raspberry Pi is a Raspberry Pi: it exists already, and is what it is."""
     for name, machine in inventory.hosts.items():
         if machine.hardware != "raspberry-pi-5":
@@ -138,4 +138,4 @@ def spread(inventory: Inventory) -> Iterator[Problem]:
             yield Problem(path, rule, f"move a master to {free[0]}", depends=read, value="", warning=True)
 
 
-RULES = (makes, reached, unused, pis, one_network, tagged, wakes, spread)
+RULES = (makes, reached, unused, fits_hardware, one_network, tagged, wakes, spread)
