@@ -4,15 +4,14 @@ from invoke.collection import Collection
 
 from lab.commands import early, typed  # noqa: F401  # the first before all: Ctrl-C while they are imported
 from lab.commands.hints import register
-from lab.commands.menu import operating, task
-from lab.commands.options import HOST, INVENTORY, JSON, LAB, REQUIRED, SELECT, SOURCE, Option
+from lab.commands.menu import menus, operating, task
+from lab.commands.options import HOST, JSON, LAB, REQUIRED, SELECT, SOURCE, Option
 
 THIS_HOST = Option("host", HOST.meaning, REQUIRED)
 YES = Option("yes", "name of the lab: do not ask, though it is not disposable")
 REMOVE_DATA = Option("remove_data", "an add-on that may go with its data, may be repeated", ())
 LOSE_QUORUM = Option("lose_quorum", "remove even a master that etcd cannot do without", False)
 FAULT = Option("name", "name of a fault", REQUIRED)
-PRODUCTION = Option("inventory", INVENTORY.meaning, "production")
 
 inventory = (
     task("checking.validate", "Check the inventory: every error at once.", *LAB),
@@ -40,7 +39,7 @@ OPERATIONS = {
     "build": (
         SOURCE,
         REMOVE_DATA,
-        Option("backend", "who makes Vagrant's machines: libvirt, virtualbox or lxc"),
+        Option("backend", "what the provider makes machines with, if it has several ways"),
     ),
     "reconfigure": (SOURCE,),
     "destroy": (HOST, YES, LOSE_QUORUM),
@@ -143,25 +142,10 @@ reaching = (
     task("reaching.shell", "Open a shell inside the lab's network.", *LAB),
     task("reaching.logs", "Bundle the evidence of all hosts, or of one.", *LAB, HOST),
 )
-vagrant = (task("boxes.box", "Make the box of Vagrant's lxc backend and hand it to Vagrant.", SOURCE),)
-proxmox = (
-    task(
-        "proxmox.role",
-        "Print the commands that give the API token the least rights it needs.",
-        PRODUCTION,
-        Option("version", "major version of Proxmox VE: 8 or 9", 8),
-    ),
-    task(
-        "proxmox.templates",
-        "List the templates of all labs, or remove them.",
-        PRODUCTION,
-        Option("remove", "remove them all; one with linked clones is refused", False),
-    ),
-)
 
 namespace = Collection(*inventory, *building, *proving, *reaching)
-namespace.add_collection(Collection("vagrant", *vagrant))
-namespace.add_collection(Collection("proxmox", *proxmox))
+for provider, own in menus().items():
+    namespace.add_collection(Collection(provider, *own))
 made_of = Collection("artifacts", bundle)
 made_of.add_task(show, default=True)
 namespace.add_collection(made_of)

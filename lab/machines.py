@@ -13,6 +13,8 @@ from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Protocol
 
+_CAP_SYS_RESOURCE = 24  # linux/capability.h
+
 
 class State(StrEnum):
     """What a machine is doing."""
@@ -98,6 +100,17 @@ class Traits:
     """Networks beside the inventory's from which the provider and people reach the machine by SSH."""
     management_mac: str = ""
     """MAC address of a card of the provider's own, which gets its address there by DHCP; "" for none."""
+
+
+def oom_score_restricted(status: str | None = None) -> bool:
+    """Whether root here may not lower oom_score_adj: no CAP_SYS_RESOURCE in the bounding set.
+
+    `status` is the text of /proc/self/status. The bounding set is the same for root and for the user who only
+    renders files, so both get the same answer.
+    """
+    text = Path("/proc/self/status").read_text() if status is None else status
+    bounding = int(text.split("CapBnd:")[1].split()[0], 16)
+    return not bounding >> _CAP_SYS_RESOURCE & 1
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,7 @@ class FakeHost:
             "links": self.links,
             "routes": self.routes,
             "resolvers": self.resolvers,
-            "equipment": {"images": self.images} if request["equipment"] else {},
+            "payload": {"images": self.images} if request["payload"] else {},
             "booting": self.booting,
             "exists": {path: path in self.exists for path in request["exists"]},
         }

@@ -9,7 +9,7 @@ import pytest
 from addons.flannel.section import overlay
 from lab.checks.driver import Driver
 from lab.checks.facts import Facts
-from lab.checks.verbs import agrees, holds, nothing
+from lab.checks.verbs import agrees, holds, nothing, present
 
 SUBNET = "/run/flannel/subnet.env"
 
@@ -19,11 +19,10 @@ SUBNET = "/run/flannel/subnet.env"
 def test_the_mtu_leaves_room_for_the_overlay(driver: Driver, facts: Facts, host: str) -> None:
     """The overlay is 50 bytes below the network card, and every pod's link has Flannel's MTU."""
     name = overlay(driver.inventory)
-    own = facts.link_of(str(driver.inventory.hosts[host].address))
-    link = facts.link(name)
-    holds(name, link is not None, expected="an interface", seen="none", command="ip -d link")
-    assert link is not None
-    assert own is not None
+    address = str(driver.inventory.hosts[host].address)
+    known = [link.name for link in facts.links]
+    own = present(address, facts.link_of(address), expected="on an interface", seen=known, command="ip addr")
+    link = present(name, facts.link(name), expected="an interface", seen=known, command="ip -d link")
     # the vxlan header over IPv4: 14 + 20 + 8 + 8 bytes
     agrees(f"MTU of {name}", link.mtu, own.mtu - 50, command=f"ip link show {name}")
     subnet = re.search(r"FLANNEL_MTU=(\d+)", facts.texts[SUBNET] or "")

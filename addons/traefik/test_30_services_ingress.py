@@ -39,20 +39,18 @@ def space(ingress: Traefik) -> Iterator[Workspace]:
 
 
 @pytest.mark.check("L3-21")
-def test_every_host_and_path_leads_to_its_service(ingress: Traefik, space: Workspace) -> None:
+@pytest.mark.usefixtures("space")
+def test_every_host_and_path_leads_to_its_service(ingress: Traefik) -> None:
     """Several host names and paths lead to their services, by HTTPS with the lab's certificate."""
-    assert space
     seen = {(label, path): ingress.backend(label, path) for label, path in ROUTES}
     agrees("apps by host and path", seen, ROUTES, command=f"curl https://{ingress.name('shop')}/api")
 
 
 @pytest.mark.check("L3-21")
 @pytest.mark.parametrize(("label", "status"), [("nobody", 404), ("void", 503)])
-def test_a_name_without_a_service_is_told_so(
-    ingress: Traefik, space: Workspace, label: str, status: int
-) -> None:
+@pytest.mark.usefixtures("space")
+def test_a_name_without_a_service_is_told_so(ingress: Traefik, label: str, status: int) -> None:
     """A name that no Ingress has is 404, a service without pods is 503; never another service's answer."""
-    assert space
     answer = ingress.get(label)
     agrees(f"https://{ingress.name(label)}/", answer.status, status)
     holds("body", "pod" not in answer.body, expected="no echo of a pod", seen=answer.body)
@@ -162,11 +160,11 @@ def test_requests_are_counted_and_logged(ingress: Traefik, space: Workspace) -> 
 
 
 @pytest.mark.check("L3-24")
-def test_an_app_is_told_its_client_and_no_client_can_lie(ingress: Traefik, space: Workspace) -> None:
+@pytest.mark.usefixtures("space")
+def test_an_app_is_told_its_client_and_no_client_can_lie(ingress: Traefik) -> None:
     """The app is told a node's address as its client (policy Cluster), and never what a client claims."""
     inventory, claimed = ingress.driver.inventory, "203.0.113.7"
     asked = {"X-Forwarded-For": claimed, "X-Real-Ip": claimed}
-    assert space
     for _ in range(5):
         headers = ingress.get("shop", headers=asked).json()["headers"]
         told = {address for key in ("X-Forwarded-For", "X-Real-Ip") for address in headers[key]}
@@ -188,10 +186,9 @@ def test_every_replica_was_started_as_the_inventory_says(ingress: Traefik) -> No
 
 
 @pytest.mark.check("P3-10")
-@pytest.mark.usefixtures("announcer")
-def test_a_slow_upload_is_taken_whole(ingress: Traefik, space: Workspace, measure: Measure) -> None:
+@pytest.mark.usefixtures("announcer", "space")
+def test_a_slow_upload_is_taken_whole(ingress: Traefik, measure: Measure) -> None:
     """A request that is sent for longer than a minute reaches its app and is answered."""
-    assert space
     limit = ingress.wanted.timeout_read_seconds
     if limit <= UPLOAD_SECONDS:
         raise NotPartOfLab(
@@ -205,9 +202,9 @@ def test_a_slow_upload_is_taken_whole(ingress: Traefik, space: Workspace, measur
 
 
 @pytest.mark.check("P3-11")
-def test_an_encoded_slash_arrives_as_it_was_sent(ingress: Traefik, space: Workspace) -> None:
+@pytest.mark.usefixtures("space")
+def test_an_encoded_slash_arrives_as_it_was_sent(ingress: Traefik) -> None:
     """A path with an encoded slash is neither refused nor decoded, by HTTPS and on the way to it."""
-    assert space
     path, name = "/api/group%2Fproject?of=a%2Fb", ingress.name("shop")
     command = f"curl -i --path-as-is 'https://{name}{path}'"
     answer = ingress.get("shop", path)
@@ -234,10 +231,9 @@ def judged(visits: ClosedLoop, measure: Measure, what: str, percent: float) -> N
 
 
 @pytest.mark.check("L3-22")
-@pytest.mark.usefixtures("announcer")
-def test_an_update_of_traefik_costs_no_request(ingress: Traefik, space: Workspace, measure: Measure) -> None:
+@pytest.mark.usefixtures("announcer", "space")
+def test_an_update_of_traefik_costs_no_request(ingress: Traefik, measure: Measure) -> None:
     """Traefik is rolled over twice while clients ask on; no request fails."""
-    assert space
     with closed_loop(partial(ingress.backend, "shop")) as visits:
         ingress.rolled(DEPLOYMENT, f"{time.time_ns()}")
         ingress.rolled(DEPLOYMENT, None)
@@ -270,12 +266,11 @@ def test_an_update_of_an_app_costs_no_request(ingress: Traefik, space: Workspace
 
 
 @pytest.mark.check("L3-23")
-@pytest.mark.usefixtures("announcer")
-def test_the_death_of_a_replica_is_hardly_felt(ingress: Traefik, space: Workspace, measure: Measure) -> None:
+@pytest.mark.usefixtures("announcer", "space")
+def test_the_death_of_a_replica_is_hardly_felt(ingress: Traefik, measure: Measure) -> None:
     """A replica is removed without time to end well; over a minute nearly all requests succeed."""
     if ingress.wanted.replicas < 2:
         raise NotPartOfLab("ingress.replicas", "there is one replica, and nobody to take over")
-    assert space
     victim = ingress.replicas()[0]["metadata"]["name"]
 
     def whole() -> bool:

@@ -73,6 +73,8 @@ class OnHosts(Data):
     """Beginnings of the names of its iptables chains, which go as well."""
     texts: tuple[str, ...] = ()
     """Files that its checks read."""
+    processes: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z-]{0,14}$")], ...] = ()
+    """Its programs by their names in the process table; there are faults that kill and stop each."""
 
 
 class AddOn(Data):

@@ -121,7 +121,7 @@ def check_cross(store: Store, selection: Selection, origin: Source, arch: str) -
     ]
     lacks = {}
     if LAYER in missing and not (BINFMT / f"qemu-{MACHINE[arch]}").exists():
-        why = "the Debian layer under kube-proxy and flannel is installed by running its own programs"
+        why = "the Debian layer under some images is installed by running its own programs"
         lacks["qemu-user-static binfmt-support"] = why
     compiler, packages = c_compiler(arch)
     if any(_in_c(selection.components.get(item)) for item in missing) and not shutil.which(compiler):

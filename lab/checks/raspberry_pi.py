@@ -16,7 +16,7 @@ WIRELESS = "wl"
 """Names of wireless interfaces begin so (systemd.net-naming-scheme(7))."""
 
 
-def pis(inventory: Inventory) -> list[str]:
+def declared(inventory: Inventory) -> list[str]:
     """The lab's Raspberry Pis. Raises `NotPartOfLab` when it has none; rehearsed ones are virtual."""
     found = list(raspberry_pis(inventory))
     if not found:

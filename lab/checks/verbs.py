@@ -1,4 +1,4 @@
-"""The language of acceptance tests: agrees, succeeds, fails, settles, becomes, stays, staying.
+"""The language of acceptance tests: agrees, present, succeeds, fails, settles, becomes, stays, staying.
 
 A test reads as sentences about the lab. Every verb names its subject; a wait also its deadline and the last
 state it saw. No test sleeps. A verb raises `Mismatch` when the lab is not as it should be and lets
@@ -38,6 +38,15 @@ def holds(subject: str, truth: bool, *, expected: str, seen: Any, command: str =
     """A condition holds; `expected` says it in words, `seen` is what was found instead."""
     if not truth:
         raise Mismatch(subject, expected=expected, seen=seen, command=command, host=host)
+
+
+def present(
+    subject: str, found: T | None, *, expected: str, seen: Any, command: str = "", host: str = ""
+) -> T:
+    """Something was found, which is given back; `seen` is what was found instead."""
+    if found is None:
+        raise Mismatch(subject, expected=expected, seen=seen, command=command, host=host)
+    return found
 
 
 def nothing(subject: str, offenders: Any, *, rule: str, command: str = "", host: str = "") -> None:

@@ -1,11 +1,21 @@
-"""What each task of the menu does; `tasks.py` only names them and their arguments."""
+"""What each task of the menu does; `tasks.py` and the providers' menus only name them and their arguments."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 
-def run(name: str, /, verbose: bool = False, **options: object) -> None:
-    """Call `module.function` of this package; only that module is imported, so the menu opens at once."""
-    module, _, function = name.partition(".")
-    getattr(import_module(f"{__name__}.{module}"), function)(verbose=verbose, **options)
+def run(target: str, /, verbose: bool = False, **options: object) -> None:
+    """Call what `command` finds; only its module is imported, so the menu opens at once."""
+    command(target)(verbose=verbose, **options)
+
+
+def command(target: str) -> Callable[..., Any]:
+    """The function `module.function` of this package, or of a provider's folder by its whole name."""
+    module, _, function = target.rpartition(".")
+    found: Callable[..., Any] = getattr(
+        import_module(module if "." in module else f"{__name__}.{module}"), function
+    )
+    return found

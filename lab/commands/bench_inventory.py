@@ -21,6 +21,7 @@ from lab.commands.session import ROOT
 from lab.hosts.converge import EVIDENCE, HeldFile, HostFacts, compare
 from lab.hosts.units import HeldUnit
 from lab.inventory.models import Inventory
+from lab.inventory.providers import names, rules_of
 from lab.providers.opening import traits_of
 from lab.render.bundle import Bundle, bundle, pins
 from lab.render.components import KUBELET_CONFIG
@@ -87,11 +88,13 @@ def _size(hosts: int, lab: str, folder: Path, source: str) -> dict[str, Any]:
 def inventory_of(hosts: int, lab: str) -> str:
     """The text of an inventory of so many machines: one balancer, three masters, workers."""
     first = int(IPv4Address("10.64.1.0"))
-    names = ["haproxy", *(f"master-{n}" for n in range(1, 4)), *(f"worker-{n}" for n in range(1, hosts - 3))]
+    workers = (f"worker-{number}" for number in range(1, hosts - 3))
+    machines = ["haproxy", *(f"master-{number}" for number in range(1, 4)), *workers]
     roles = {"haproxy": "load-balancer", "master": "control-plane", "worker": "worker"}
     data = {
         "lab": lab,
-        "provider": "static",
+        # nothing limits how many machines exist
+        "provider": next(name for name in names() if not rules_of(name).makes),
         "network": {"lan": "10.64.0.0/16", "gateway": "10.64.0.1"},
         "kubernetes": {"pod_subnet": "10.128.0.0/12", "service_subnet": "10.96.0.0/12"},
         "metallb": {"pools": [{"name": "default", "addresses": ["10.64.255.1-10.64.255.100"]}]},
@@ -103,7 +106,7 @@ def inventory_of(hosts: int, lab: str) -> str:
                 "memory_gib": 8,
             }
             | ({"labels": {"example.com/rack": f"rack-{number % 7}"}} if name != "haproxy" else {})
-            for number, name in enumerate(names)
+            for number, name in enumerate(machines)
         },
     }
     text: str = yaml.safe_dump(data, sort_keys=False)

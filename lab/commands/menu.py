@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from inspect import Parameter, Signature
+from pathlib import Path
 from typing import Any
 
 from invoke.context import Context
@@ -16,6 +18,8 @@ from lab.commands import run
 from lab.commands.hints import called
 from lab.commands.options import DRY_RUN, LAB, NUMBERS, REQUIRED, VERBOSE, Option
 from lab.commands.remainder import handed_on
+
+_PROVIDERS = Path(__file__).parents[1] / "providers"
 
 
 class _Task(Task[Any]):
@@ -59,7 +63,7 @@ def task(
     name: str = "",
     adjust: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> Task[Any]:
-    """A task that calls `target` (`module.function` of `lab.commands`) with its options, by their names.
+    """A task that calls `target` (`module.function`, as `lab.commands.command` reads it) with its options.
 
     The task is called `name`, or as the function is. Every task gets `--verbose`; `remainder` hands on what
     stands after `--` as `arguments`, word by word; `adjust` may change what is handed on.
@@ -93,6 +97,12 @@ def task(
     )
     made.remainder = remainder
     return made
+
+
+def menus() -> dict[str, tuple[Task[Any], ...]]:
+    """The commands of providers' own, by the provider's name: `MENU` of each `lab/providers/NAME/menu.py`."""
+    found = sorted(path.parent.name for path in _PROVIDERS.glob("*/menu.py"))
+    return {name: import_module(f"lab.providers.{name}.menu").MENU for name in found}
 
 
 Operations = Mapping[str, tuple[Option, ...]]

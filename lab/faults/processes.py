@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lab.addons import addons
 from lab.faults.kinds import BALANCER, MASTERS, NODES, Kind
 from lab.faults.on_host import OnHost, always
 from lab.inventory.models import HostRole
@@ -27,7 +28,7 @@ COMPONENTS = (
     ProcessName("containerd", "containerd", NODES),
     ProcessName("kubelet", "kubelet", NODES),
     ProcessName("kube-proxy", "kube-proxy", NODES),
-    ProcessName("speaker", "speaker", NODES),
+    *(ProcessName(name, name, NODES) for addon in addons() for name in addon.on_hosts.processes),
     ProcessName("haproxy", "haproxy", BALANCER),
 )
 

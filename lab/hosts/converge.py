@@ -18,8 +18,7 @@ from pydantic import TypeAdapter
 from lab.answers import AnswerPart, fit, read
 from lab.cluster.kubeadm import JOINED, UNIT
 from lab.errors import CommandError, PreflightError
-from lab.hosts import payload as equipment
-from lab.hosts import programs
+from lab.hosts import payload, programs
 from lab.hosts.changes import HostChange, actions
 from lab.hosts.payload import Held
 from lab.hosts.static_pods import HeldStaticPod, read_at_start
@@ -67,8 +66,8 @@ class HostFacts(AnswerPart):
     """Files where the bundle owns every file and names none: what an earlier inventory left."""
     booting: bool = False
     """cloud-init is still at work: what is not there yet is no drift."""
-    equipment: Held = Held()
-    """What it has of its equipment; empty where the provider brings it."""
+    payload: Held = Held()
+    """What it has of its payload; empty where the provider brings it."""
     written: Mapping[str, float | None] = {}
     """When files that units read were written, in seconds since 1970; None for one that is not there."""
     static_pods: Mapping[str, HeldStaticPod] = {}
@@ -126,7 +125,7 @@ def look(ssh: Ssh, wanted: Bundle, *, seconds: float = SECONDS) -> HostFacts:
             "links": list(wanted.pod_interfaces),
             "exists": list(EVIDENCE),
             "owned": list(wanted.owned),
-            "equipment": equipment.asked(wanted),
+            "payload": payload.asked(wanted),
             "firewall": {"table": firewall.TABLE, "file": firewall.FILE}
             if any(file.path == firewall.FILE for file in wanted.files)
             else None,
@@ -142,7 +141,7 @@ def compare(wanted: Bundle, facts: HostFacts) -> tuple[HostChange, ...]:
         HostChange(f"finish what an earlier run began: {shlex.join(command)}", commands=(tuple(command),))
         for command in facts.pending
     ]
-    changes += equipment.missing(wanted, facts.equipment)
+    changes += payload.missing(wanted, facts.payload)
     changes += [change for file in wanted.files if (change := _file_change(file, facts.files[file.path]))]
     changes += [_removal(path, seen) for path, seen in facts.strangers.items()]
     held = facts.files.get(KUBELET_CONFIG)
@@ -229,10 +228,10 @@ def _kubelet_change(wanted: dict[str, Any], held: HeldFile) -> list[HostChange]:
 def apply(ssh: Ssh, host: str, changes: Iterable[HostChange]) -> None:
     """Make the changes of a host in one round trip: files first, then each command once, in order.
 
-    Equipment takes round trips of its own, packages and programs before, images after.
+    The payload takes round trips of its own, packages and programs before, images after.
     """
     listed = tuple(changes)
-    equipment.bring_before(ssh, host, listed)
+    payload.bring_before(ssh, host, listed)
     commands = list(dict.fromkeys(command for change in listed for command in change.commands))
     # systemd must know a unit's new file before the unit is touched
     commands.sort(key=lambda command: command != ("systemctl", "daemon-reload"))
@@ -254,7 +253,7 @@ def apply(ssh: Ssh, host: str, changes: Iterable[HostChange]) -> None:
     done = fit(host, "change", TypeAdapter(ChangeEnd), answer)
     if done.failed:
         raise CommandError(host, shlex.join(done.failed), done.code, done.output)
-    equipment.bring_after(ssh, host, listed)
+    payload.bring_after(ssh, host, listed)
 
 
 def _ask(

@@ -25,7 +25,7 @@ APT = ("apt-get", "-qq", "-o", "Dpkg::Options::=--force-confold", "-o", "DPkg::L
 
 
 class Held(AnswerPart):
-    """What a host has of its equipment: missing packages and modules, digests of programs, ids of images.
+    """What a host has of its payload: missing packages and modules, digests of programs, ids of images.
 
     `images` is None where no container runtime answers.
     """
@@ -37,7 +37,7 @@ class Held(AnswerPart):
 
 
 def asked(wanted: Bundle) -> dict[str, Any] | None:
-    """What to ask a host about its equipment; None for one that needs none of us."""
+    """What to ask a host about its payload; None for one that needs none of us."""
     if wanted.stock is None and not wanted.images:
         return None
     whole = wanted.stock is not None

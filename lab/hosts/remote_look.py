@@ -197,7 +197,7 @@ def look_at_firewall(asked: dict[str, str]) -> str:
     return "" if wanted is None or held == wanted else "missing" if held is None else "differs"
 
 
-def look_at_equipment(asked: dict[str, list[str]]) -> dict[str, Any]:
+def look_at_payload(asked: dict[str, list[str]]) -> dict[str, Any]:
     """Packages and modules that are missing, digests of programs, and images as containerd has them."""
     installed = set()
     if asked["packages"]:
@@ -251,7 +251,7 @@ def look(request: dict[str, Any]) -> dict[str, Any]:
             for path in sorted(map(str, Path("/").glob(pattern[1:])))
             if path not in request["files"] and (seen := look_at_file(Path(path)))
         },
-        "equipment": look_at_equipment(request["equipment"]) if request["equipment"] else {},
+        "payload": look_at_payload(request["payload"]) if request["payload"] else {},
     }
 
 

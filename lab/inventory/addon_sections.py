@@ -17,6 +17,7 @@ from lab.addons import AddOn, addons
 from lab.errors import InputError
 from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, Problem
+from lab.inventory.provider_sections import provider_sections
 from lab.inventory.ranges import AddressRange
 from lab.inventory.sections import Model
 
@@ -102,7 +103,7 @@ def sections() -> tuple[tuple[AddOn, Section], ...]:
         if addon.section in owners:
             other = owners[addon.section].folder.name
             raise InputError(f"{place}: {addon.section}: is that of addons/{other} as well; rename one")
-        if addon.section in Inventory.model_fields:
+        if addon.section in {*Inventory.model_fields, *provider_sections()}:
             raise InputError(f"{place}: {addon.section}: is a key of every inventory already; choose another")
         owners[addon.section] = addon
     for addon in addons():

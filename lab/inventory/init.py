@@ -16,7 +16,7 @@ from lab.inventory.addon_sections import NewLab, sections
 from lab.inventory.document import meaning
 from lab.inventory.loading import parse
 from lab.inventory.problems import Unfit
-from lab.inventory.providers import Init, Question, names, rules_of
+from lab.inventory.providers import Init, Question, names, rules_of, usual
 from lab.inventory.ranges import AddressRange, parse_network
 from lab.inventory.rehearsal import stand_ins
 from lab.inventory.rules.named import in_text
@@ -26,7 +26,7 @@ _BARE = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9]")
 
 
 QUESTIONS = (
-    Question(key="provider", text=f"Who makes the machines ({', '.join(names())})", default="lxc"),
+    Question(key="provider", text=f"Who makes the machines ({', '.join(names())})", default=usual()),
     Question(key="lan", text="Network of the machines", default="10.1.1.0/24"),
     Question(key="masters", text="Control plane machines (3, 5 or 7)", default="3"),
     Question(key="workers", text="Workers", default="2", assumed="1"),

@@ -16,7 +16,6 @@ from typing import Literal, Self, TypeVar
 from pydantic import Field, PrivateAttr
 
 from lab.inventory.providers import ProviderName, rules_of
-from lab.inventory.proxmox import Proxmox
 from lab.inventory.reaction import CHECK_TIMEOUT, REACTIONS, ApiChecks, Reaction
 from lab.inventory.sections import (
     Containerd,
@@ -77,16 +76,16 @@ class Host(Model):
         4,
         ge=1,
         le=256,
-        description="Virtual CPUs; an lxc machine shares all of this machine's, without a limit.",
+        description="Virtual CPUs; a container shares this machine's, without a limit.",
     )
     memory_gib: Whole = Field(
-        8, ge=1, le=4096, description="Memory in GiB; an lxc machine shares this machine's, without a limit."
+        8, ge=1, le=4096, description="Memory in GiB; a container shares this machine's, without a limit."
     )
     disk_gib: Whole = Field(
         100,
         ge=4,
         le=65536,
-        description="System disk in GiB; an lxc machine writes to this machine's disk, without a limit.",
+        description="System disk in GiB; a container writes to this machine's disk, without a limit.",
     )
     hardware: Literal["vm", "raspberry-pi-5"] = Field("vm", description="What the machine is made of.")
     hypervisor: HostName | None = Field(
@@ -96,7 +95,7 @@ class Host(Model):
         None,
         ge=100,
         le=999_999_999,
-        description="Number of the machine on Proxmox VE; default: the next free one.",
+        description="Number of the machine at its hypervisors; default: the next free one.",
     )
     host_key: HostKey | None = Field(
         None,
@@ -117,7 +116,7 @@ S = TypeVar("S", bound=Model)
 class Inventory(Model):
     """One lab.
 
-    The sections of add-ons are fields as well, which their folders bring: a file is read into
+    The sections of add-ons and providers are fields as well, which their folders bring: a file is read into
     `lab.inventory.complete.inventory_model()`, and code asks for a section by its class.
     """
 
@@ -141,9 +140,6 @@ class Inventory(Model):
     load_balancer: LoadBalancer = LoadBalancer()
     hypervisors: Mapping[HostName, Hypervisor] = Field(
         default_factory=dict, description="Hypervisor nodes by name."
-    )
-    proxmox: Proxmox | None = Field(
-        None, description="The Proxmox VE that carries the hypervisors' machines."
     )
     ssh: SshSection = SshSection()
     load: Mapping[DnsLabel, LoadProfile] = Field(
@@ -172,14 +168,14 @@ class Inventory(Model):
         return copy
 
     def section(self, kind: type[S]) -> S:
-        """The section of an add-on by its class. Raises `LookupError` when the lab has none."""
+        """The section of an add-on or provider by its class. Raises `LookupError` when the lab has none."""
         found = self.find(kind)
         if found is None:
             raise LookupError(f"{self.lab}: the inventory has no section of {kind.__module__}")
         return found
 
     def find(self, kind: type[S]) -> S | None:
-        """The section of an add-on by its class; None when the lab has none."""
+        """The section of an add-on or provider by its class; None when the lab has none."""
         values = (getattr(self, key) for key in type(self).model_fields)
         return next((value for value in values if isinstance(value, kind)), None)
 

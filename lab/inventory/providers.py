@@ -1,7 +1,7 @@
 """The providers there are, and what an inventory must know of each.
 
-A provider is a folder of `lab/providers/` with a `provider.yaml`; nothing lists them. Its code stands above
-the inventory and is never imported here: names and rules are data.
+A provider is a folder of `lab/providers/` with a `provider.yaml`; nothing lists them. Names and rules are
+data; of its code, which stands above the inventory, the section alone is read here (`provider_sections`).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Init(_Data):
 
 
 class NeededSection(_Data):
-    """A section of the inventory that the provider cannot do without."""
+    """A section of the inventory that the provider cannot do without; its model stands in section.py."""
 
     key: str
     rule: str
@@ -64,10 +64,12 @@ class ProviderRules(_Data):
     """Whether it makes machines, with the MAC address we give them; else they exist already."""
     stands_in: bool = False
     """Whether it makes any machine on this one, and so can rehearse any lab."""
+    usual: bool = False
+    """Whether a new inventory is proposed it; one provider is."""
     backends: tuple[str, ...] = ()
     """What `--backend` may choose among."""
-    joined_by: tuple[str, ...] | None = None
-    """The only other providers whose machines can be in one lab with its own; None: all."""
+    closed: bool = False
+    """Whether its network never leaves this machine; only machines that exist may have been put there."""
     takes: Mapping[str, tuple[str, ...]] = {}
     """For fields of a host of which it does not take every value: those it takes, the usual one first."""
     refuses: tuple[str, ...] = ()
@@ -89,6 +91,11 @@ def names() -> tuple[str, ...]:
 def rules_of(name: str) -> ProviderRules:
     """The rules of a provider that exists."""
     return ProviderRules.model_validate(read((FOLDER / name / FILE).read_text()))
+
+
+def usual() -> str:
+    """The provider that a new inventory is proposed."""
+    return next(name for name in names() if rules_of(name).usual)
 
 
 class ProviderName(StrEnum):

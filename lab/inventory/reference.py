@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lab.catalogue.load import load_catalogue
 from lab.inventory import files
+from lab.inventory.providers import names, usual
 from lab.inventory.rules import rules
 from lab.inventory.schema import Schema, tree
 from lab.inventory.settled import KEY, Way
@@ -31,14 +32,14 @@ it is `rehearsal`.
 - `invoke init NAME` writes a new file. On a terminal it asks for what no option says, judges each answer by
   the rules below as soon as it is given, and asks again; Enter takes the default, Ctrl-C writes nothing.
   Without a terminal, what no option says has its default.
-- `--provider lxc` builds any inventory on this machine, as a lab called LAB-lxc that shares nothing with the
-  original; what was replaced is told.
+- `--provider USUAL` builds any inventory on this machine, as a lab called LAB-USUAL that shares nothing with
+  the original; what was replaced is told.
 
 ```
 $ invoke init mine
-Who makes the machines (lxc, proxmox, static, vagrant) [lxc]: docker
-  provider: docker: must be one of lxc, proxmox, static, vagrant; write one of them
-Who makes the machines (lxc, proxmox, static, vagrant) [lxc]:
+Who makes the machines (PROVIDERS) [USUAL]: docker
+  provider: docker: must be one of PROVIDERS; write one of them
+Who makes the machines (PROVIDERS) [USUAL]:
 Network of the machines [10.1.1.0/24]: 10.9.0.5/24
   init: lan: 10.9.0.5/24: has host bits set; write 10.9.0.0/24
 Network of the machines [10.1.1.0/24]: 10.9.0.0/24
@@ -62,7 +63,7 @@ files lets editors complete and check:
 
 ```yaml
 lab: small
-provider: lxc
+provider: USUAL
 network: {lan: 10.1.1.0/24, gateway: 10.1.1.1}
 metallb:
   pools:
@@ -77,12 +78,13 @@ hosts:
 
 Everything below is the whole of what can be written; it is generated from the models that read the file.
 """
+"""The page's beginning, without PROVIDERS and the USUAL one."""
 
 
 def reference() -> str:
     """The text of `docs/inventory.md`: every field with type, default, limits and meaning, and every rule."""
     root = tree()
-    parts = [_HEAD]
+    parts = [_HEAD.replace("PROVIDERS", ", ".join(names())).replace("USUAL", usual())]
     for title, model in _sections("", root, root):
         meaning = str(model["description"]).partition("\n")[0]
         parts.append(

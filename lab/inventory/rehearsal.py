@@ -13,7 +13,6 @@ from typing import Any
 from lab.errors import InputError
 from lab.inventory.models import Host, Inventory
 from lab.inventory.providers import NeededSection, ProviderName, names, rules_of
-from lab.inventory.proxmox import Proxmox
 from lab.inventory.sections import Model
 
 
@@ -89,8 +88,8 @@ def _note(
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, Proxmox):
-        return str(value.host)
     if isinstance(value, Mapping):
         return ", ".join(value) or "none"
+    if isinstance(value, Model):
+        return str(value)
     return {None: "none", True: "true", False: "false"}.get(value, str(value))

@@ -146,7 +146,7 @@ class Network(Model):
     time_servers: tuple[Server, ...] = Field(
         ("pool.ntp.org",),
         min_length=1,
-        description="NTP servers, names or addresses; an lxc machine has this machine's clock.",
+        description="NTP servers, names or addresses; a container has this machine's clock.",
     )
     dhcp: AddressRange | None = Field(None, description="Addresses that a DHCP server of the LAN hands out.")
     vlan: Whole | None = Field(None, ge=1, le=4094, description="VLAN tag of the LAN, if it is tagged.")

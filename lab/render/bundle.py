@@ -100,7 +100,7 @@ def host_context(inventory: Inventory, traits: Traits, pins: Pins, name: str) ->
         "inventory": inventory,
         "name": name,
         "host": host,
-        "balancer": inventory.load_balancer,
+        "load_balancer": inventory.load_balancer,
         "images": pins.images,
         "tags": pins.tags,
         "cri_socket": CRI_SOCKET,

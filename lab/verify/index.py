@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from lab.addons import FOLDER as ADDONS
 from lab.errors import InputError
 from lab.own_yaml import read
-from lab.verify.layers import TESTS
+from lab.verify.layers import check_files
 
 ROOT = Path(__file__).parents[2]
 INDEX = ROOT / "docs" / "verify-index.md"
@@ -65,8 +65,8 @@ def _place(name: str) -> tuple[int, str, int]:
 
 def answers(folder: Path | None = None) -> list[AnsweringTest]:
     """Every test with the rows it answers, in the order of files and lines; `folder` for one alone."""
-    paths = folder.glob("test_*.py") if folder else (*TESTS.glob("test_*.py"), *ADDONS.glob("*/test_*.py"))
-    return [answer for path in sorted(paths, key=lambda path: path.name) for answer in _of_file(path)]
+    paths = sorted(folder.glob("test_*.py")) if folder else check_files("test_*.py")
+    return [answer for path in paths for answer in _of_file(path)]
 
 
 def _of_file(path: Path) -> Iterator[AnsweringTest]:

@@ -9,13 +9,20 @@ from pathlib import Path
 from lab.addons import FOLDER as ADDONS
 from lab.errors import InputError
 from lab.inventory.models import Inventory
+from lab.inventory.providers import FOLDER as PROVIDERS
 
 TESTS = Path(__file__).resolve().parents[2] / "tests" / "acceptance"
 
 
+def check_files(pattern: str) -> list[Path]:
+    """The files that a glob finds in tests/acceptance and in each add-on's and provider's folder, by name."""
+    found = (path for folders in (ADDONS, PROVIDERS) for path in folders.glob(f"*/{pattern}"))
+    return sorted((*TESTS.glob(pattern), *found), key=lambda path: path.name)
+
+
 @dataclass(frozen=True)
 class Layer:
-    """One layer: its tests are the files `test_<number>_<name>*.py` of tests/acceptance and of add-ons.
+    """One layer: its tests are the files `test_<number>_<name>*.py` of `check_files`.
 
     `workers` is how many processes run it: more than one only where no test disturbs another. `disturbs` says
     that it breaks machines, `every_host` that each host must have been looked at by one of its checks;
@@ -39,7 +46,7 @@ class Layer:
     @property
     def files(self) -> list[Path]:
         """The layer's files, by name."""
-        return sorted((*TESTS.glob(self.pattern), *ADDONS.glob(f"*/{self.pattern}")), key=lambda f: f.name)
+        return check_files(self.pattern)
 
 
 LAYERS = (

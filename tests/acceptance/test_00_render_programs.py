@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ from lab.artifacts.wanted import wanted
 from lab.artifacts.wanted_files import provide_files
 from lab.catalogue.load import load_catalogue
 from lab.checks.driver import Driver
-from lab.checks.outcomes import NotPartOfLab
 from lab.checks.verbs import agrees, holds, nothing
 from lab.cluster import kubeadm
 from lab.local import Completed, Pour
@@ -31,7 +29,7 @@ from lab.verify.programs import FILE, INSIDE, CheckedPrograms
 from lab.verify.schemas import Schemas
 
 FIRST_BOOT = r"(cloud-init|system-boot)/(user|vendor)-data"
-"""The document of cloud-init: a whole seed's, or what Proxmox VE lays beside its own."""
+"""The document of cloud-init: a whole seed's, or what a hypervisor lays beside its own."""
 ALLOWED_BESIDE_A_DOCUMENT = {"--config", "--dry-run", "--ignore-preflight-errors", "--upload-certs"}
 """What kubeadm's ValidateMixedArguments lets stand beside --config, as far as it could matter here."""
 
@@ -117,25 +115,6 @@ def test_cloud_init_takes_its_documents(
     for path in filter(read_by_cloud_init, files):
         judged = first_boots[f"{host}/{path}"]
         takes(path, judged.done, command=judged.command)
-
-
-@pytest.mark.check("L0-03")
-@pytest.mark.each("all")
-def test_proxmox_is_told_what_its_own_user_data_needs(
-    driver: Driver, files: dict[str, str], host: str
-) -> None:
-    """The fields of Proxmox VE's API hold name, login and address, and name the vendor data beside them."""
-    inventory = driver.inventory
-    provider = inventory.provided_by(host).value
-    if "proxmox/config.json" not in files:
-        raise NotPartOfLab(f"hosts.{host}.provider", f"{provider} takes a whole seed")
-    told = json.loads(files["proxmox/config.json"])
-    address = f"ip={inventory.interface(host)},gw={inventory.network.gateway}"
-    wanted = {"name": host, "ciuser": inventory.ssh.user, "ipconfig0": address}
-    agrees("fields", {key: told.get(key) for key in wanted}, wanted, command="invoke render")
-    named = told["cicustom"]
-    holds("cicustom", named.startswith("vendor="), expected="vendor data beside its own", seen=named)
-    holds("vendor data", "cloud-init/vendor-data" in files, expected="rendered", seen=sorted(files))
 
 
 @pytest.mark.check("L0-04")

@@ -12,7 +12,7 @@ from lab.checks.after_boot import kernel_settings
 from lab.checks.driver import Driver
 from lab.checks.facts import Facts
 from lab.checks.outcomes import NotPartOfLab
-from lab.checks.verbs import agrees, becomes, holds, nothing
+from lab.checks.verbs import agrees, becomes, holds, nothing, present
 from lab.hosts.facts import UnitState
 from lab.inventory.models import Arch, Inventory
 
@@ -126,16 +126,14 @@ def test_the_host_name_is_the_inventorys(facts: Facts, host: str) -> None:
 def test_the_address_is_on_the_machine(inventory: Inventory, facts: Facts, host: str) -> None:
     """The inventory's address, with the LAN's prefix length, is on an interface that is up."""
     address = str(inventory.hosts[host].address)
-    link = facts.link_of(address)
     every = [item for entry in facts.links for item in entry.addresses]
-    holds(
+    link = present(
         f"address {address}",
-        link is not None,
+        facts.link_of(address),
         expected="on an interface",
         seen=every,
         command="ip -br address",
     )
-    assert link is not None
     agrees("prefix", str(inventory.interface(host)) in link.addresses, True, command="ip -br address")
     holds("interface", "UP" in link.flags, expected="UP", seen=link.flags, command="ip -br link")
 

@@ -125,11 +125,9 @@ def test_the_generator_was_not_the_bottleneck(loaded: Loaded, measure: Measure) 
 
 
 @pytest.mark.check("L5-04")
-def test_the_ceiling_of_the_generator_is_known(
-    ingress: IngressClient, space: Workspace, measure: Measure
-) -> None:
+@pytest.mark.usefixtures("space")
+def test_the_ceiling_of_the_generator_is_known(ingress: IngressClient, measure: Measure) -> None:
     """One process at full speed, and wrk on the same URL in the same run, make requests that succeed."""
-    assert space
     for one in ceilings(target_of(ingress), new_folder(ingress.driver.folder, "ceiling")):
         if one.missing:
             raise CouldNotTell(f"{one.tool}: {one.missing}", next_step=one.missing.rpartition(": ")[2])
@@ -141,9 +139,9 @@ def test_the_ceiling_of_the_generator_is_known(
 
 @pytest.mark.check("L5-05")
 @pytest.mark.check("L5-06")
-def test_several_processes_load_together(ingress: IngressClient, space: Workspace, measure: Measure) -> None:
+@pytest.mark.usefixtures("space")
+def test_several_processes_load_together(ingress: IngressClient, measure: Measure) -> None:
     """Two processes share the users; both are waited for, report, and leave the warm-up out."""
-    assert space
     profile = ingress.driver.inventory.load_profiles["default"].model_copy(update=SHORT)
     folder = new_folder(ingress.driver.folder, "distributed")
     words = command(profile, folder, 2)
@@ -217,14 +215,14 @@ def test_nothing_flaps_under_load(loaded: Loaded) -> None:
 
 
 @pytest.mark.check("L5-09")
-def test_a_worker_is_drained_under_load(ingress: IngressClient, space: Workspace, measure: Measure) -> None:
+@pytest.mark.usefixtures("space")
+def test_a_worker_is_drained_under_load(ingress: IngressClient, measure: Measure) -> None:
     """While users ask, a worker is drained and taken back; 99 % succeed, and no gap exceeds ten seconds."""
     driver = ingress.driver
     if not driver.inventory.disposable:
         raise NotPartOfLab("disposable", "no machine of this lab may be drained")
     if len(driver.inventory.workers) < 2:
         raise NotPartOfLab("hosts", "there is one worker, and nowhere to go")
-    assert space
     profile = driver.inventory.load_profiles["default"].model_copy(update={"seconds": DRAIN_SECONDS})
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(generate, target_of(ingress), profile, new_folder(driver.folder, "drain"))

@@ -13,13 +13,18 @@ PAGES = ("tests/unit/test_generated.py",)
 """Of pages only the generated ones are tested."""
 FOUND = {
     "lab.checks.ingress": ("addons/*/client.py",),
-    "lab.commands": ("lab/commands/*.py",),
+    "lab.commands": ("lab/commands/*.py", "lab/providers/*/cli.py"),
+    "lab.commands.menu": ("lab/providers/*/menu.py",),
     "lab.inventory.addon_sections": ("addons/*/section.py",),
+    "lab.inventory.provider_sections": ("lab/providers/*/section.py",),
     "lab.operations": ("lab/operations/*.py",),
     "lab.providers.face": ("lab/providers/*/face.py",),
     "lab.selftest.catalogue": ("lab/selftest/defects/*.py", "addons/*/defects.py"),
     "lab.steps.removing": ("addons/*/removal.py",),
-    "lab.verify.layers": ("tests/acceptance/*.py", "addons/*/test_*.py", "addons/*/conftest.py"),
+    "lab.verify.layers": (
+        *("tests/acceptance/*.py", "addons/*/test_*.py", "addons/*/conftest.py"),
+        "lab/providers/*/test_*.py",
+    ),
 }
 """What a module imports by a name that it finds when it runs; a unit test compares this with the code."""
 BY_NAME = re.compile(r"lab(\.\w+)+")

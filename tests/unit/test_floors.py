@@ -45,6 +45,10 @@ FLOORS = (
 """The rooms of `lab/`, lowest first: folders and modules; `folder.module` would be a room of its own."""
 OF_ADDONS = {"section": "inventory", "defects": "selftest"}
 """The rooms to which files of an add-on's folder belong, by name; all others are `checks`."""
+OF_PROVIDERS = {"section": "inventory", "menu": "commands", "cli": "commands"}
+"""The same for a provider's folder; all others are `providers`."""
+BESIDE = {"vagrant": {"lxc"}}
+"""Providers that are made of another: Vagrant's lxc backend is LXC in our own network."""
 LONGEST = 300
 
 
@@ -78,6 +82,8 @@ def room(name: str) -> str:
     """The room of a module: the longest of the list that it lies in; "" for the package itself."""
     if name.startswith("addons."):
         return OF_ADDONS.get(name.rpartition(".")[2], "checks")
+    if provider_of(name):
+        return OF_PROVIDERS.get(name.rpartition(".")[2], "providers")
     inner = name.removeprefix("lab.")
     fitting = [floor for floor in FLOORS if inner == floor or inner.startswith(f"{floor}.")]
     return max(fitting, key=len, default="")
@@ -113,18 +119,35 @@ def test_there_is_no_circle_of_files() -> None:
     assert circle(IMPORTS) == []
 
 
-def test_no_provider_is_known_outside_its_folder() -> None:
-    """Commands of one provider's own (its rights, its box) are what a person asked for by that name."""
-    own = {"lab.commands.proxmox": "proxmox", "lab.commands.boxes": "vagrant"}
-    known = [
+def strangers(imports: dict[str, set[str]]) -> list[str]:
+    """Imports of a provider's modules by others than its own."""
+    return [
         f"{name} -> {other}"
-        for name, others in IMPORTS.items()
-        for other in others
+        for name, others in imports.items()
+        for other in sorted(others)
         for provider in names()
         if other.startswith(f"lab.providers.{provider}.")
-        if not name.startswith("lab.providers.") and own.get(name) != provider
+        if (owner := provider_of(name)) != provider and provider not in BESIDE.get(owner, ())
     ]
-    assert known == []
+
+
+def provider_of(module: str) -> str:
+    """The provider in whose folder a module lies; "" for all others."""
+    found = [name for name in names() if f"{module}.".startswith(f"lab.providers.{name}.")]
+    return found[0] if found else ""
+
+
+def test_no_provider_is_imported_outside_its_folder() -> None:
+    assert strangers(IMPORTS) == []
+
+
+def test_an_import_of_a_provider_by_a_stranger_is_seen() -> None:
+    own, others = {"lab.providers.static.face"}, {"lab.providers.lxc.face"}
+    assert strangers({"lab.providers.static.power": own, "lab.providers.vagrant.face": others}) == []
+    assert strangers({"lab.labs": own, "lab.providers.static.power": others}) == [
+        "lab.labs -> lab.providers.static.face",
+        "lab.providers.static.power -> lab.providers.lxc.face",
+    ]
 
 
 def test_a_folder_is_a_provider_when_it_has_a_face_and_its_rules() -> None:

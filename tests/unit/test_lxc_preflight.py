@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from lab.local import Completed
+from lab.machines import oom_score_restricted
 from lab.providers.lxc import preflight
-from lab.providers.lxc.preflight import LocalFacts, cgroup_kind, judge, oom_score_restricted
+from lab.providers.lxc.preflight import LocalFacts, cgroup_kind, judge
 from lab.providers.lxc.system import SUPPORTED, unknown_system
 from lab.render.roles import host_roles
 from tests.world import inventory

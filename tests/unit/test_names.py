@@ -1,11 +1,19 @@
-"""One meaning a name: whoever looks for a class finds one."""
+"""One meaning a name: whoever looks for a class finds one; a provider is named in its own folder alone."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
+from collections.abc import Iterator
 
-from tests.unit.test_floors import MODULES
+from lab.inventory.providers import names
+from tests.unit.test_floors import MODULES, ROOT, provider_of
+
+ENGLISH = {"static"}
+"""Names of providers that are words of English as well: in a longer text they mean nothing here."""
+ELSE = {"test_10_node_system.py": {"static"}}
+"""What means something else as a whole value, too: a state of systemd's unit files."""
 
 
 def test_no_two_public_classes_have_one_name() -> None:
@@ -25,3 +33,40 @@ def test_the_type_of_kubernetes_objects_stands_in_one_module() -> None:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "Object"
     ]
     assert places == ["lab.objects"]
+
+
+def named_providers(text: str) -> Iterator[str]:
+    """The providers that a module's identifiers and values name, with the line; docstrings only explain."""
+    tree = ast.parse(text)
+    explaining = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str(said)) if id(node) not in explaining:
+                words = {said} | (set(re.findall(r"[a-z]+", said.lower())) - ENGLISH)
+            case (
+                ast.Name(id=said) | ast.Attribute(attr=said) | ast.arg(arg=said) | ast.keyword(arg=str(said))
+            ):
+                words = set(re.findall(r"[a-z]+", said.lower())) - ENGLISH
+            case _:
+                continue
+        yield from (f"{node.lineno}: {name}" for name in names() if name in words)
+
+
+def test_no_provider_is_named_outside_its_folder() -> None:
+    """The code that every provider shares, the menu and the suite ask faces, rules and traits."""
+    shared = {name: path for name, path in MODULES.items() if not provider_of(name)}
+    files = [*shared.values(), ROOT / "tasks.py", *ROOT.glob("tests/acceptance/*.py")]
+    found = [
+        f"{path.name}:{said}"
+        for path in files
+        for said in named_providers(path.read_text())
+        if said.partition(": ")[2] not in ELSE.get(path.name, ())
+    ]
+    assert found == []
+
+
+def test_a_name_is_seen_as_a_value_an_attribute_and_a_word_of_a_text() -> None:
+    fine = '"""Vagrant has its own card."""\nheld = "manifests of static pods"\nstatic_pods = held\n'
+    assert list(named_providers(fine)) == []
+    named = 'one = "static"\ntwo = lab.proxmox\nthree = "-p lxc: here"\nvagrant_box = 4\nf(lxc=5)\n'
+    assert sorted(named_providers(named)) == ["1: static", "2: proxmox", "3: lxc", "4: vagrant", "5: lxc"]

@@ -83,7 +83,7 @@ def fits(inventory: Inventory) -> Iterator[Problem]:
 
 
 def single_machines(inventory: Inventory) -> Iterator[Problem]:
-    """One machine has no more CPUs than its hypervisor has cores; Proxmox VE does not start it otherwise."""
+    """One machine has no more CPUs than its hypervisor has cores, which does not start it otherwise."""
     for name, machine in inventory.hosts.items():
         hypervisor = inventory.hypervisors.get(machine.hypervisor or "")
         if hypervisor and machine.cpus > hypervisor.cpus:

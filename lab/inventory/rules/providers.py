@@ -59,7 +59,7 @@ def unused(inventory: Inventory) -> Iterator[Problem]:
             yield Problem((rules.section.key,), rule, fix, depends=(("provider",), ("hosts",)))
 
 
-def pis(inventory: Inventory) -> Iterator[Problem]:
+def fits_hardware(inventory: Inventory) -> Iterator[Problem]:
     """A Raspberry Pi is a Raspberry Pi: it exists already, and is what it is."""
     for name, machine in inventory.hosts.items():
         if machine.hardware != "raspberry-pi-5":
@@ -93,11 +93,10 @@ def one_network(inventory: Inventory) -> Iterator[Problem]:
     A machine that exists may stand there, if somebody has put it there; whether it does is seen by asking it.
     """
     for closed in dict.fromkeys(map(inventory.provided_by, inventory.hosts)):
-        joined_by = rules_of(closed).joined_by
-        if joined_by is None:
+        if not rules_of(closed).closed:
             continue
         for name, machine in inventory.hosts.items():
-            if inventory.provided_by(name) in (closed, *joined_by):
+            if inventory.provided_by(name) == closed or not inventory.makes(name):
                 continue
             path = _owner(name, machine)
             others = (("provider",),) if path != ("provider",) else ()
@@ -139,4 +138,4 @@ def spread(inventory: Inventory) -> Iterator[Problem]:
             yield Problem(path, rule, f"move a master to {free[0]}", depends=read, value="", warning=True)
 
 
-RULES = (makes, reached, unused, pis, one_network, tagged, wakes, spread)
+RULES = (makes, reached, unused, fits_hardware, one_network, tagged, wakes, spread)

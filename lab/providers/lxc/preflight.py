@@ -37,7 +37,6 @@ IMAGES_MIB = 1800
 """The image store that every node starts from (measured: 1763 MiB). Where it lies on another file system, a
 lab has a copy of its own, for all its nodes together."""
 _SECONDS = 20.0
-_CAP_SYS_RESOURCE = 24  # linux/capability.h
 
 
 @dataclass(frozen=True)
@@ -166,17 +165,6 @@ def cgroup_kind(mounts: str) -> str:
     if any("freezer" in option for option in options):
         return "v1" if any("name=systemd" in option for option in options) else "v1 without systemd"
     return "v2" if any(row[2] == "cgroup2" for row in rows) else "none"
-
-
-def oom_score_restricted(status: str | None = None) -> bool:
-    """Whether root here may not lower oom_score_adj: no CAP_SYS_RESOURCE in the bounding set.
-
-    `status` is the text of /proc/self/status. The bounding set is the same for root and for the user who only
-    renders files, so both get the same answer.
-    """
-    text = Path("/proc/self/status").read_text() if status is None else status
-    bounding = int(text.split("CapBnd:")[1].split()[0], 16)
-    return not bounding >> _CAP_SYS_RESOURCE & 1
 
 
 def _limit(name: str) -> int | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.artifacts.store import cache_folder
 from lab.errors import CommandError, FailedError, PreflightError
-from lab.machines import Blocker, Leftovers, Machine, Power, State, Traits
+from lab.machines import Blocker, Leftovers, Machine, Power, State, Traits, oom_score_restricted
 from lab.providers.lxc import machine as lxc_machine
 from lab.providers.lxc import preflight as lxc_preflight
 from lab.providers.lxc.cgroups import Cgroups
@@ -30,7 +30,7 @@ _MONITOR_PATIENCE = 5.0  # seconds a monitor gets to tidy up; it took under 0.1 
 
 def traits() -> Traits:
     """What the machines cannot do on this machine's kernel."""
-    restricted = lxc_preflight.oom_score_restricted()
+    restricted = oom_score_restricted()
     return Traits(shares_kernel=True, oom_score_restricted=restricted, layered=True)
 
 

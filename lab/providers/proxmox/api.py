@@ -19,8 +19,8 @@ from proxmoxer.core import ProxmoxResource
 from requests.adapters import HTTPAdapter
 
 from lab.errors import InputError, PreflightError
-from lab.inventory.proxmox import Proxmox
 from lab.providers.proxmox.retry import LostError, ProxmoxApiError, judged, read
+from lab.providers.proxmox.section import Proxmox
 
 log = logging.getLogger("plumbline")
 

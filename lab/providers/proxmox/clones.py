@@ -13,11 +13,11 @@ from typing import Any
 
 from lab.errors import FailedError, PreflightError
 from lab.inventory.models import Inventory
-from lab.inventory.proxmox import Proxmox
 from lab.providers.proxmox.api import ProxmoxApi
 from lab.providers.proxmox.fleet import Fleet, FleetRow
 from lab.providers.proxmox.mark import ProxmoxMark
 from lab.providers.proxmox.retry import BusyError, ProxmoxApiError
+from lab.providers.proxmox.section import Proxmox
 from lab.providers.proxmox.tasks import Tasks
 from lab.providers.proxmox.templates import Templates, Wanted
 

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 from lab.errors import FailedError
 from lab.inventory.models import Inventory
-from lab.inventory.proxmox import Snippets
 from lab.machines import Traits
 from lab.providers.proxmox.mark import TAG, lab_tag
+from lab.providers.proxmox.section import Proxmox, Snippets
 from lab.ssh import Keys
 
 NAME = "proxmox"
@@ -43,7 +43,8 @@ def fields(inventory: Inventory, name: str, keys: Keys) -> dict[str, Any]:
         raise FailedError(
             f"hosts.{name}: names no hypervisor", next_step=f"add hosts.{name}.hypervisor to the inventory"
         )
-    snippets = (inventory.proxmox.snippets if inventory.proxmox else Snippets()).storage
+    section = inventory.find(Proxmox)
+    snippets = (section.snippets if section else Snippets()).storage
     bridge = inventory.hypervisors[host.hypervisor].bridge
     tag = f",tag={inventory.network.vlan}" if inventory.network.vlan else ""
     return {

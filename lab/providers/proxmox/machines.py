@@ -12,7 +12,6 @@ from typing import Any
 
 from lab.errors import FailedError, PreflightError
 from lab.inventory.models import Inventory
-from lab.inventory.proxmox import Proxmox
 from lab.machines import Machine, State
 from lab.providers.proxmox.api import ProxmoxApi
 from lab.providers.proxmox.clones import TASK_SECONDS, Clones, Work
@@ -21,6 +20,7 @@ from lab.providers.proxmox.fleet import Fleet, FleetRow
 from lab.providers.proxmox.mark import ProxmoxMark, read_mark
 from lab.providers.proxmox.plan import DISK, MachineStep, Seen, configuration, next_step
 from lab.providers.proxmox.retry import BusyError, ProxmoxApiError, persist
+from lab.providers.proxmox.section import Proxmox
 from lab.providers.proxmox.snippets import NODE, SnippetFolder
 from lab.providers.proxmox.tasks import Tasks
 from lab.ssh import Keys

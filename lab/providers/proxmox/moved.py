@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from lab.inventory.models import Inventory
-from lab.inventory.proxmox import Proxmox
 from lab.machines import Blocker
 from lab.providers.proxmox.config import vendor_file
 from lab.providers.proxmox.fleet import FleetRow
+from lab.providers.proxmox.section import Proxmox
 from lab.providers.proxmox.snippets import NODE
 
 

@@ -12,11 +12,11 @@ from difflib import get_close_matches
 from typing import Any
 
 from lab.inventory.models import Inventory
-from lab.inventory.proxmox import Proxmox
 from lab.inventory.types import PLAIN_BRIDGES
 from lab.machines import Blocker
 from lab.providers.proxmox.api import ProxmoxApi
 from lab.providers.proxmox.rights import held, network_path
+from lab.providers.proxmox.section import Proxmox
 
 Permissions = Mapping[str, Mapping[str, int]]
 

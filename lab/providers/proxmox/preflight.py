@@ -12,13 +12,13 @@ from typing import Any
 
 from lab.errors import PlumblineError, PreflightError
 from lab.inventory.models import Inventory
-from lab.inventory.proxmox import Proxmox
 from lab.machines import Blocker, Machine, State
 from lab.providers.proxmox import room
 from lab.providers.proxmox.api import ProxmoxApi
 from lab.providers.proxmox.fleet import Fleet
 from lab.providers.proxmox.names import Names, Permissions, check_names, check_network
 from lab.providers.proxmox.rights import missing, needs
+from lab.providers.proxmox.section import Proxmox
 from lab.providers.proxmox.snippets import SnippetFolder
 from lab.providers.proxmox.storages import check_storages
 from lab.providers.proxmox.templates import Templates, Wanted

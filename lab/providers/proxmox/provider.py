@@ -19,6 +19,7 @@ from lab.providers.proxmox.fleet import Fleet, FleetRow
 from lab.providers.proxmox.machines import Machines
 from lab.providers.proxmox.plan import sentences
 from lab.providers.proxmox.retry import persist
+from lab.providers.proxmox.section import Proxmox
 from lab.providers.proxmox.tasks import Tasks
 from lab.providers.proxmox.templates import Templates, Wanted
 from lab.ssh import Keys
@@ -50,12 +51,13 @@ class ProxmoxProvider:
     """
 
     def __init__(self, inventory: Inventory, report: Callable[[str], None] = lambda _: None) -> None:
-        if inventory.proxmox is None:
+        settings = inventory.find(Proxmox)
+        if settings is None:
             raise InputError(
                 f"{inventory.lab}: has no section proxmox, which says where its API is",
                 next_step="add proxmox with host and token: docs/proxmox.md",
             )
-        self._inventory, self._settings, self._report = inventory, inventory.proxmox, report
+        self._inventory, self._settings, self._report = inventory, settings, report
         self._hosts = hosts_of(inventory)
 
     @cached_property

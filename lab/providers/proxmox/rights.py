@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from lab.inventory.models import Inventory
-from lab.inventory.proxmox import Proxmox
 from lab.machines import Blocker
 from lab.providers.proxmox.config import hosts_of
+from lab.providers.proxmox.section import Proxmox
 
 _PARTS = ("CDROM", "CPU", "Cloudinit", "Disk", "HWType", "Memory", "Network", "Options")
 MACHINE_RIGHTS = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from lab.inventory.proxmox import Proxmox
 from lab.machines import Blocker, Machine
+from lab.providers.proxmox.section import Proxmox
 
 GIB = 2**30
 IMAGE_GIB = 1

@@ -8,8 +8,8 @@ import threading
 from pathlib import Path
 
 from lab.errors import CommandError, FailedError
-from lab.inventory.proxmox import Snippets
 from lab.local import run
+from lab.providers.proxmox.section import Snippets
 
 NODE = "{node}"
 """Stands for the hypervisor in proxmox.snippets.folder."""

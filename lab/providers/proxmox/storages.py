@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from lab.inventory.proxmox import Proxmox
 from lab.machines import Blocker
+from lab.providers.proxmox.section import Proxmox
 from lab.providers.proxmox.snippets import NODE
 
 FILES = ("dir", "nfs", "cifs", "cephfs", "btrfs", "glusterfs")

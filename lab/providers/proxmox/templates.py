@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any
 
 from lab.errors import FailedError, InputError
-from lab.inventory.proxmox import CloudImage, Proxmox
 from lab.inventory.types import System
 from lab.providers.proxmox.api import ProxmoxApi
 from lab.providers.proxmox.fleet import Fleet, FleetRow
 from lab.providers.proxmox.mark import TAG, ProxmoxMark
 from lab.providers.proxmox.plan import DISK
 from lab.providers.proxmox.retry import BusyError, ProxmoxApiError, persist
+from lab.providers.proxmox.section import CloudImage, Proxmox
 from lab.providers.proxmox.tasks import Tasks
 from lab.waits import NotYet
 

@@ -12,8 +12,7 @@ from lab.errors import DeadlineError, FailedError
 from lab.hosts.facts import HostSections, System, ask
 from lab.inventory.hardware import is_raspberry_pi
 from lab.inventory.models import Host
-from lab.machines import Blocker, Traits
-from lab.providers.lxc.preflight import oom_score_restricted
+from lab.machines import Blocker, Traits, oom_score_restricted
 from lab.ssh import Ssh
 
 MARK = "/var/lib/plumbline/lab"

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from lab.errors import FailedError, InputError
 from lab.local import run
-from lab.machines import Blocker, Leftovers, Machine, Power, State, Traits
+from lab.machines import Blocker, Leftovers, Machine, Power, State, Traits, oom_score_restricted
 from lab.providers.lxc import preflight as lxc_preflight
 from lab.providers.lxc.config import SYSCTLS
 from lab.providers.lxc.network import LabNetwork
@@ -70,7 +70,7 @@ class VagrantProvider:
     def traits_of(self, name: str) -> Traits:
         if self._backend != "lxc":
             return self._traits[name]
-        restricted = lxc_preflight.oom_score_restricted()
+        restricted = oom_score_restricted()
         return replace(self._traits[name], shares_kernel=True, oom_score_restricted=restricted)
 
     def preflight(self, machines: Iterable[Machine]) -> list[Blocker]:

@@ -6,8 +6,7 @@ that this changes is what the provider says its machines cannot do; pytest loads
 
 from __future__ import annotations
 
-from lab.machines import Traits
-from lab.providers.lxc.preflight import oom_score_restricted
+from lab.machines import Traits, oom_score_restricted
 from lab.providers.proxmox.provider import ProxmoxProvider
 
 

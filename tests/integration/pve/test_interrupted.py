@@ -14,6 +14,7 @@ from lab.errors import PreflightError
 from lab.machines import State
 from lab.providers.proxmox.mark import ProxmoxMark
 from lab.providers.proxmox.rights import Need, needs, role_commands
+from lab.providers.proxmox.section import Proxmox
 from tests.doubles.pve.access import Access
 from tests.doubles.pve.faults import NEVER, TaskScript
 from tests.doubles.pve.fixture import TOKEN, USER
@@ -38,8 +39,7 @@ def grant_only(access: Access, wanted: Iterable[Need]) -> None:
 def lab(request: pytest.FixtureRequest, site: SiteMaker) -> Site:
     """A small lab whose token has what `invoke proxmox.role` prints."""
     made = site(workers=1, masters=1, more=request.param)
-    world, settings = made.double.world, made.inventory.proxmox
-    assert settings is not None
+    world, settings = made.double.world, made.inventory.section(Proxmox)
     wanted = needs(made.inventory, settings, 8)
     assert len(role_commands(wanted, settings.token)) > len(wanted)
     grant_only(world.access, wanted)

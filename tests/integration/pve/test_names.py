@@ -8,6 +8,7 @@ import pytest
 
 from lab.labs import Lab
 from lab.providers.proxmox.rights import needs
+from lab.providers.proxmox.section import Proxmox
 from lab.steps.preflight import examine
 from tests.doubles.pve.fixture import IMAGE, ROLE, Double
 from tests.doubles.pve.sizes import GIB
@@ -34,8 +35,7 @@ def renamed(lab: Site, old: str, new: str) -> Site:
 
 def least(lab: Site, *, major: int = 8) -> Site:
     """The same lab with a token that has what `invoke proxmox.role` prints, and nothing else."""
-    assert lab.inventory.proxmox is not None
-    grant_only(lab.double.world.access, needs(lab.inventory, lab.inventory.proxmox, major))
+    grant_only(lab.double.world.access, needs(lab.inventory, lab.inventory.section(Proxmox), major))
     return lab
 
 
@@ -100,8 +100,7 @@ def test_names_of_storages_and_pools_are_told_before_their_rights(site: SiteMake
 def test_a_name_that_the_token_may_not_see_is_a_right_and_says_what_is_seen(site: SiteMaker) -> None:
     lab = least(site(workers=1, masters=1))
     assert lab.problems() == []
-    assert lab.inventory.proxmox is not None
-    settings = lab.inventory.proxmox.model_copy(update={"storage": "ceph"})
+    settings = lab.inventory.section(Proxmox).model_copy(update={"storage": "ceph"})
     lab.inventory = lab.inventory.model_copy(update={"proxmox": settings})
     lab.again()
     told = lab.problems()

@@ -13,6 +13,7 @@ from lab.errors import FailedError, PlumblineError, PreflightError
 from lab.machines import Power, State
 from lab.providers.proxmox.api import ProxmoxApi
 from lab.providers.proxmox.retry import LostError
+from lab.providers.proxmox.section import Proxmox
 from tests.doubles.pve.fixture import ROLE, USER, Double
 from tests.integration.pve.site import Site, SiteMaker, opened, shared_snippets
 
@@ -176,10 +177,11 @@ def test_c19_a_token_that_lacks_one_right_is_told_this_one(site: SiteMaker) -> N
 
 def test_a_wrong_certificate_is_never_accepted(site: SiteMaker) -> None:
     lab = site(workers=1, masters=1)
-    assert lab.inventory.proxmox is not None
     right = lab.double.server.fingerprint
     for fingerprint, accepted in ((right, True), ("00:" * 31 + "00", False)):
-        settings = lab.inventory.proxmox.model_copy(update={"ca_file": None, "fingerprint": fingerprint})
+        settings = lab.inventory.section(Proxmox).model_copy(
+            update={"ca_file": None, "fingerprint": fingerprint}
+        )
         lab.inventory = lab.inventory.model_copy(update={"proxmox": settings})
         lab.again()
         assert (problems(lab) == []) is accepted
@@ -190,8 +192,7 @@ def test_a_wrong_certificate_is_never_accepted(site: SiteMaker) -> None:
 
 
 def test_a_handshake_that_is_cut_is_a_lost_call_and_no_wrong_certificate(site: SiteMaker) -> None:
-    settings = site().inventory.proxmox
-    assert settings is not None
+    settings = site().inventory.section(Proxmox)
 
     def hang_up(server: socket.socket) -> None:
         with server.accept()[0] as connection:

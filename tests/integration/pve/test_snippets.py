@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lab.errors import CommandError
-from lab.inventory.proxmox import Snippets
+from lab.providers.proxmox.section import Proxmox, Snippets
 from lab.providers.proxmox.snippets import SnippetFolder
 from tests.doubles.sshd import FOLDER, Sshd, sshd
 from tests.integration.pve.site import Site, SiteMaker
@@ -90,9 +90,8 @@ def test_a_folder_that_cannot_be_used_is_told_before_anything_is_made(
 
 def over_ssh(lab: Site, folder: str = f"root@{{node}}:{FOLDER}") -> Site:
     """The same lab, with its snippets behind SSH."""
-    assert lab.inventory.proxmox is not None
     snippets = Snippets(storage="local", folder=folder)
-    settings = lab.inventory.proxmox.model_copy(update={"snippets": snippets})
+    settings = lab.inventory.section(Proxmox).model_copy(update={"snippets": snippets})
     lab.inventory = lab.inventory.model_copy(update={"proxmox": settings})
     lab.again()
     return lab

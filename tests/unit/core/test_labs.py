@@ -77,7 +77,7 @@ def test_a_chosen_backend_is_vagrants_and_nobody_elses(tmp_path: Path) -> None:
 
 
 def test_a_provider_that_is_none_is_never_taken_for_another() -> None:
-    with pytest.raises(InputError, match="provider: kvm: must be one of lxc, proxmox, static, vagrant"):
+    with pytest.raises(InputError, match="provider: kvm: must be one of "):
         face("kvm")
 
 

@@ -443,7 +443,7 @@ def test_how_far_kubeadm_came_is_told_by_what_it_left(
         (
             "remote_look.py",
             {key: [] for key in ("files", "sysctls", "written", "exists", "owned")}
-            | dict.fromkeys(("firewall", "static_pods", "links", "equipment"))
+            | dict.fromkeys(("firewall", "static_pods", "links", "payload"))
             | {"units": ["good.service"]},
             {"pending": [], "written": {}, "static_pods": {}, "links": {}, "routes": {}, "resolvers": {}},
         ),

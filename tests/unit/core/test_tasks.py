@@ -18,7 +18,7 @@ from invoke.exceptions import Exit
 from invoke.program import Program
 
 import tasks
-from lab import operations
+from lab import commands, operations
 from lab.commands import menu, typed
 from lab.steps.operation import Operation
 
@@ -54,9 +54,8 @@ def test_a_task_names_an_existing_command_and_gives_it_what_it_takes(
     name: str, asked: list[tuple[str, dict[str, object]]]
 ) -> None:
     MENU[name].body(Context(), **arguments(name))
-    [(command, given)] = asked
-    module, _, function = command.partition(".")
-    found = getattr(import_module(f"lab.commands.{module}"), function)
+    [(target, given)] = asked
+    found = commands.command(target)
     inspect.signature(inspect.unwrap(found)).bind(
         **{key: value for key, value in given.items() if key != "verbose"}
     )
@@ -75,8 +74,7 @@ def test_a_command_is_wrapped_so_that_errors_become_exit_codes(
     name: str, asked: list[tuple[str, dict[str, object]]]
 ) -> None:
     MENU[name].body(Context(), **arguments(name))
-    module, _, function = asked[0][0].partition(".")
-    found = getattr(import_module(f"lab.commands.{module}"), function)
+    found = commands.command(asked[0][0])
     assert hasattr(found, "__wrapped__")
     assert "verbose" not in inspect.signature(found).parameters
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.inventory import load
+from lab.inventory.providers import names
 from tests.unit.core.terminal import CTRL_C, CTRL_D, ROOT, Terminal
 
 PROGRAM = """
@@ -33,9 +34,10 @@ def init(folder: Path, name: str, *, provider: str = "", lan: str = "", workers:
 
 def test_a_person_is_asked_and_told_at_once_what_cannot_be(tmp_path: Path) -> None:
     wizard = init(tmp_path, "mine")
-    wizard.until("Who makes the machines (lxc, proxmox, static, vagrant) [lxc]: ")
+    known = ", ".join(names())
+    wizard.until(f"Who makes the machines ({known}) [lxc]: ")
     wizard.type("docker\n")
-    assert "provider: docker: must be one of lxc, proxmox, static, vagrant" in wizard.until("[lxc]: ")
+    assert f"provider: docker: must be one of {known}" in wizard.until("[lxc]: ")
     wizard.type("\n")
     wizard.until("[10.1.1.0/24]: ")
     wizard.type("10.9.0.5/24\n")

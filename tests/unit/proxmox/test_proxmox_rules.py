@@ -12,9 +12,9 @@ from typing import Any, cast
 import pytest
 from invoke.exceptions import Exit
 
-from lab.commands import proxmox as proxmox_commands
 from lab.errors import DeadlineError, FailedError, InputError, PreflightError
 from lab.providers.proxmox import api as proxmox_api
+from lab.providers.proxmox import cli as proxmox_commands
 from lab.providers.proxmox import retry as proxmox_retry
 from lab.providers.proxmox import tasks as proxmox_tasks
 from lab.providers.proxmox.agent import lan_address, verdict
@@ -32,6 +32,7 @@ from lab.providers.proxmox.plan import (
 )
 from lab.providers.proxmox.retry import BusyError, LostError, ProxmoxApiError, judged, persist, read
 from lab.providers.proxmox.rights import Need, held, missing, needs, role_commands
+from lab.providers.proxmox.section import Proxmox
 from lab.providers.proxmox.tasks import Pacer, Tasks, Upid
 from lab.steps.machines import outline
 from lab.waits import NotYet
@@ -384,13 +385,12 @@ def test_c19_the_rights_follow_the_version_and_the_token_comes_before_its_rights
     from lab.inventory import load
 
     production = load("production")
-    assert production.proxmox is not None
-    eight = needs(production, production.proxmox, 8)
-    nine = needs(production, production.proxmox, 9)
+    eight = needs(production, production.section(Proxmox), 8)
+    nine = needs(production, production.section(Proxmox), 9)
     assert "VM.Monitor" in eight[0].privileges
     assert "VM.Monitor" not in nine[0].privileges
     assert "VM.GuestAgent.Audit" in nine[0].privileges
-    commands = role_commands(eight, production.proxmox.token)
+    commands = role_commands(eight, production.section(Proxmox).token)
     kinds = [" ".join(command.split()[1:3]) for command in commands]
     assert kinds == sorted(kinds, key=["role add", "user add", "user token", "acl modify"].index)
 

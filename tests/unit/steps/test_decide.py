@@ -73,7 +73,7 @@ def host_facts(name: str, seen: Seen) -> HostFacts:
             "units": [unit.name for unit in wanted.units],
             "exists": [],
             "written": [],
-            "equipment": None,
+            "payload": None,
         }
     )
     answer["units"]["plumbline-kubeadm.service"] = {"active": seen.unit, "enabled": ""}

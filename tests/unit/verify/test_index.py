@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.addons import FOLDER as ADDONS
 from lab.errors import InputError
 from lab.verify import index
-from lab.verify.layers import LAYERS, TESTS
+from lab.verify.layers import LAYERS, check_files
 
 
 def test_every_row_has_a_test_or_a_reason() -> None:
@@ -18,7 +17,7 @@ def test_every_row_has_a_test_or_a_reason() -> None:
 
 def test_every_test_answers_a_row_and_says_what_it_asserts() -> None:
     answered = {(answer.file, answer.name) for answer in index.answers()}
-    for path in (*TESTS.glob("test_*.py"), *ADDONS.glob("*/test_*.py")):
+    for path in check_files("test_*.py"):
         for line in path.read_text().splitlines():
             if line.startswith("def test_"):
                 name = line.removeprefix("def ").partition("(")[0]
@@ -35,11 +34,10 @@ def test_a_row_of_a_test_is_read_from_its_marks(tmp_path: Path) -> None:
     assert found == [("L2-01", "test_it", "It holds"), ("L2-03", "test_it", "It holds")]
 
 
-def test_the_files_of_add_ons_are_of_a_layer_and_no_two_share_a_name() -> None:
+def test_each_file_of_checks_is_of_a_layer_and_no_two_share_a_name() -> None:
     """A record knows its file's name, not the folder."""
     found = [path for layer in LAYERS for path in layer.files]
-    there = [*TESTS.glob("test_*.py"), *ADDONS.glob("*/test_*.py")]
-    assert sorted(found) == sorted(there)
+    assert sorted(found) == sorted(check_files("test_*.py"))
     assert len({path.name for path in found}) == len(found)
 
 

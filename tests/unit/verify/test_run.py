@@ -86,6 +86,7 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> None
         (folder / f"test_00_render{name}.py").write_text(text)
     monkeypatch.setattr("lab.verify.layers.TESTS", folder)
     monkeypatch.setattr("lab.verify.layers.ADDONS", folder / "none")
+    monkeypatch.setattr("lab.verify.layers.PROVIDERS", folder / "none")
 
 
 def verify(lab: Lab, tmp_path: Path, selection: str = "") -> tuple[Verdict, Path]:

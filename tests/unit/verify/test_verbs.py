@@ -8,7 +8,18 @@ import pytest
 
 from lab.checks import verbs
 from lab.checks.outcomes import CouldNotTell, Mismatch
-from lab.checks.verbs import Refused, agrees, becomes, fails, nothing, settles, staying, stays, succeeds
+from lab.checks.verbs import (
+    Refused,
+    agrees,
+    becomes,
+    fails,
+    nothing,
+    present,
+    settles,
+    staying,
+    stays,
+    succeeds,
+)
 from lab.checks.words import shown
 from tests.fakes import FakeClock
 from tests.soon import SOON
@@ -23,6 +34,12 @@ def test_a_mismatch_says_subject_expected_seen_command_and_host() -> None:
     with pytest.raises(Mismatch, match="mode of x: expected 0600; seen: 0644") as caught:
         agrees("mode of x", "0644", "0600", command="ls -l x", host="master-1")
     assert (caught.value.command, caught.value.host) == ("ls -l x", "master-1")
+
+
+def test_present_gives_back_what_is_there_and_says_what_is_there_instead() -> None:
+    assert present("link", "eth0", expected="a card", seen=[]) == "eth0"
+    with pytest.raises(Mismatch, match="link: expected a card; seen: lo"):
+        present("link", None, expected="a card", seen=["lo"])
 
 
 def test_nothing_shows_every_offender() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from lab.checks.facts import Facts
 from lab.checks.outcomes import NotPartOfLab
-from lab.checks.raspberry_pi import on_air, other_pages, pis, without_memory_controller, without_vxlan
+from lab.checks.raspberry_pi import declared, on_air, other_pages, without_memory_controller, without_vxlan
 from lab.inventory.loading import load
 from tests.host_facts import PI, UBUNTU, recorded
 
@@ -17,9 +17,9 @@ Judge = Callable[[Iterable[Facts]], dict[str, Any]]
 
 
 def test_the_pis_of_a_lab_are_found_and_a_lab_without_any_says_so() -> None:
-    assert pis(load("production")) == ["pi-1", "pi-2"]
+    assert declared(load("production")) == ["pi-1", "pi-2"]
     with pytest.raises(NotPartOfLab, match="no machine of this lab is a Raspberry Pi"):
-        pis(load("rehearsal"))
+        declared(load("rehearsal"))
 
 
 @pytest.mark.parametrize("judge", [without_memory_controller, other_pages, without_vxlan, on_air])

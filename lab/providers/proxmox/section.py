@@ -83,7 +83,7 @@ class Snippets(Model):
 
 
 class Proxmox(Model):
-    """Proxmox VE 8 or 9."""
+    """The Proxmox VE, 8 or 9, that carries the hypervisors' machines."""
 
     host: Server = Field(description="Name or address of a node of the cluster.")
     port: Port = Field(8006, description="Port of its API.")
@@ -106,3 +106,10 @@ class Proxmox(Model):
     )
     pool: Pool | None = Field(None, description="Pool of the machines; it exists already.")
     ha: Switch = Field(False, description="Have the cluster start machines elsewhere when a node dies.")
+
+    def __str__(self) -> str:
+        """What a note of a rehearsal calls it."""
+        return str(self.host)
+
+
+SECTION = Proxmox

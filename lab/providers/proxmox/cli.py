@@ -5,9 +5,9 @@ from __future__ import annotations
 from lab.commands.session import read, session, shown
 from lab.errors import InputError
 from lab.inventory.models import Inventory
-from lab.inventory.proxmox import Proxmox
 from lab.providers.proxmox.provider import ProxmoxProvider
 from lab.providers.proxmox.rights import AGENT_RIGHT, needs, role_commands
+from lab.providers.proxmox.section import Proxmox
 
 
 @shown
@@ -40,6 +40,7 @@ def templates(inventory: str, remove: bool) -> None:
 
 
 def _settings(inventory: Inventory) -> Proxmox:
-    if inventory.proxmox is None:
+    settings = inventory.find(Proxmox)
+    if settings is None:
         raise InputError(f"{inventory.lab}: has no section proxmox", next_step="-i production, for instance")
-    return inventory.proxmox
+    return settings
