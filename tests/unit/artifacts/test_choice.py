@@ -44,7 +44,7 @@ def check(store: Store, source: str) -> None:
 
 @pytest.mark.usefixtures("machine")
 def test_everything_that_is_missing_is_told_at_once(store: Store) -> None:
-    with pytest.raises(PreflightError, match=r"Debian layer under kube-proxy.*pause") as refused:
+    with pytest.raises(PreflightError, match=r"Debian layer under some images.*pause") as refused:
         check(store, "modules")
     packages = "qemu-user-static binfmt-support gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
     assert refused.value.next_step == f"apt-get install {packages}, or use --source upstream"
