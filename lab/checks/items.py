@@ -16,7 +16,7 @@ def short_id(nodeid: str) -> str:
 
 def checks_of(item: pytest.Item) -> tuple[str, ...]:
     """The catalogue's rows a test answers."""
-    return tuple(sorted(mark.args[0] for mark in item.iter_markers("check")))
+    return tuple(sorted(row for mark in item.iter_markers("check") for row in mark.args))
 
 
 class Measure:

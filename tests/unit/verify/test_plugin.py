@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lab.checks.items import checks_of
 from lab.checks.outcomes import Mismatch
 from lab.verify import plugin
 from lab.verify.layers import named
@@ -88,3 +89,9 @@ def test_evidence_is_gathered_when_it_is_wanted(wanted: bool, monkeypatch: pytes
     name = "evidence/test_x.py_test_worker-1_"
     assert gathered == ([(["worker-1"], name)] if wanted else [])
     assert record.get("evidence", "") == (name if wanted else "")
+
+
+def test_a_test_answers_every_row_that_its_marks_name() -> None:
+    marks = [pytest.mark.check("P3-11", "P3-10").mark, pytest.mark.check("L3-22").mark]
+    marked = SimpleNamespace(iter_markers=lambda _: iter(marks))
+    assert checks_of(marked) == ("L3-22", "P3-10", "P3-11")  # type: ignore[arg-type]
