@@ -65,7 +65,9 @@ def test_a_good_machine_has_no_problem() -> None:
         ),
     ],
 )
-def test_one_fault_is_one_problem_that_says_how_to_cure_it(facts: LocalFacts, parts: tuple[str, ...]) -> None:
+def test_c26_one_fault_is_one_problem_that_says_how_to_cure_it(
+    facts: LocalFacts, parts: tuple[str, ...]
+) -> None:
     (said,) = problems(facts)
     assert all(part in said for part in parts), said
 
@@ -80,7 +82,7 @@ def test_machines_that_run_already_need_nothing_more() -> None:
     assert len(problems(replace(GOOD, memory_mib=100, disk_mib=100), off=1, absent=0)) == 1
 
 
-def test_inotify_is_counted_for_the_whole_lab() -> None:
+def test_c26_inotify_is_counted_for_the_whole_lab() -> None:
     assert problems(replace(GOOD, inotify_instances=512), off=0, absent=0) == []
     assert len(problems(replace(GOOD, inotify_instances=512), machines=16, off=0, absent=0)) == 1
 

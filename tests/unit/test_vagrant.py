@@ -75,7 +75,7 @@ def test_a_good_laptop_is_taken(backend: str) -> None:
     assert told(backend) == ""
 
 
-def test_addresses_outside_virtualboxes_ranges_are_told_with_the_line_that_allows_them() -> None:
+def test_c25_addresses_outside_virtualboxes_ranges_are_told_with_the_line_that_allows_them() -> None:
     text = told("virtualbox", ranges=None)
     assert "10.1.1.10, 10.1.1.11" in text
     assert "outside 192.168.56.0/21" in text

@@ -77,14 +77,16 @@ NO_FILE = CommandError("master-1", "cat", 1, "No such file or directory")
 ENDED = json.dumps({"v1": {"datasource": "NoCloud", "errors": []}})
 
 
-def test_a_boot_is_waited_for_until_cloud_init_has_ended(world: World, context: Context) -> None:
+def test_c11_a_boot_is_waited_for_until_cloud_init_has_ended(world: World, context: Context) -> None:
     hangs = DeadlineError("master-1: `cat`", 20, "still running")
     asked = booting(world, NOT_REACHABLE, hangs, NO_FILE, NO_FILE, ENDED)
     machines.booted(context, "master-1")
     assert asked == [5]
 
 
-def test_an_error_of_cloud_init_ends_the_wait_at_once_with_its_text(world: World, context: Context) -> None:
+def test_c11_an_error_of_cloud_init_ends_the_wait_at_once_with_its_text(
+    world: World, context: Context
+) -> None:
     asked = booting(world, NO_FILE, json.dumps({"v1": {"errors": ["('scripts_user', RuntimeError())"]}}))
     with pytest.raises(FailedError, match=r"master-1: cloud-init failed: .*scripts_user") as failed:
         machines.booted(context, "master-1")
@@ -107,7 +109,7 @@ def test_a_machine_that_is_paused_while_it_boots_is_called_paused(world: World, 
     assert "invoke build" in failed.value.next_step
 
 
-def test_a_boot_that_never_ends_tells_host_deadline_and_last_state(
+def test_c11_a_boot_that_never_ends_tells_host_deadline_and_last_state(
     world: World, context: Context, clock: FakeClock
 ) -> None:
     booting(world, NOT_REACHABLE)

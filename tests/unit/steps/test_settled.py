@@ -74,7 +74,7 @@ def refused(world: World, text: str) -> PlumblineError:
         ("api_port: 7443", "secure-port", "6443"),
     ],
 )
-def test_a_field_that_needs_a_new_cluster_is_refused(
+def test_c45_a_field_that_needs_a_new_cluster_is_refused(
     lives: World, setting: str, name: str, living: str
 ) -> None:
     said = refused(lives, with_kubernetes(setting))
@@ -135,7 +135,7 @@ def test_reaction_fast_back_to_default_is_refused(world: World) -> None:
         ("10.1.1.31", "10.1.1.41", "before an address changes in the file: invoke destroy --host worker-1;"),
     ],
 )
-def test_an_address_is_refused(lives: World, before: str, after: str, way: str) -> None:
+def test_c45_an_address_is_refused(lives: World, before: str, after: str, way: str) -> None:
     said = refused(lives, INVENTORY.replace(before, after))
     assert before in said.message
     assert after in said.message

@@ -195,7 +195,7 @@ def test_a_check_that_asks_for_an_add_on_runs_once_for_each_of_the_lab(
         ("import os\n\ndef test_x():\n    os._exit(3)\n", "was not run to its end"),
     ],
 )
-def test_nothing_is_green_by_absence(
+def test_c34_nothing_is_green_by_absence(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
 ) -> None:
     suite(tmp_path, monkeypatch, _x=text)
@@ -204,7 +204,7 @@ def test_nothing_is_green_by_absence(
     assert any(said in record.message for record in verdict.bad), [record.message for record in verdict.bad]
 
 
-def test_every_host_is_looked_at_or_named() -> None:
+def test_c34_every_host_is_looked_at_or_named() -> None:
     node = Layer("node", 10, "")
     story = RecordStream(node, Console())
     story.hear({"collected": ["t::a[one]", "t::a[two]"]})
@@ -272,7 +272,7 @@ def test_layers_run_in_order_and_faults_need_a_disposable_lab(lab: Lab) -> None:
         chosen(["cellar"], kept)
 
 
-def test_a_second_verify_of_a_lab_is_refused(lab: Lab, tmp_path: Path) -> None:
+def test_c40_a_second_verify_of_a_lab_is_refused(lab: Lab, tmp_path: Path) -> None:
     run = Run(tmp_path, "rehearsal", "invoke verify")
     with (
         exclusive(lab, "invoke verify"),
@@ -282,7 +282,7 @@ def test_a_second_verify_of_a_lab_is_refused(lab: Lab, tmp_path: Path) -> None:
     run.close()
 
 
-def test_several_processes_run_a_layer_or_many_rows_of_it() -> None:
+def test_c40_several_processes_run_a_layer_or_many_rows_of_it() -> None:
     cluster = named("cluster")
     assert runner.workers(cluster, "") == cluster.workers > 1
     few = ",".join(f"L2-{number:02d}" for number in range(1, runner.MANY_ROWS))
@@ -291,7 +291,7 @@ def test_several_processes_run_a_layer_or_many_rows_of_it() -> None:
     assert runner.workers(named("render"), f"{few},L2-20") == 1
 
 
-def test_collection_is_the_same_whatever_the_hash_seed(lab: Lab, tmp_path: Path) -> None:
+def test_c40_collection_is_the_same_whatever_the_hash_seed(lab: Lab, tmp_path: Path) -> None:
     from lab.verify.session import SuiteContext
 
     seen = set()
