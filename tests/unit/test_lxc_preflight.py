@@ -87,8 +87,29 @@ def test_c26_inotify_is_counted_for_the_whole_lab() -> None:
     assert len(problems(replace(GOOD, inotify_instances=512), machines=16, off=0, absent=0)) == 1
 
 
-def test_a_limit_that_cannot_be_read_stops_nobody() -> None:
-    assert problems(replace(GOOD, inotify_instances=None, inotify_watches=None)) == []
+@pytest.mark.parametrize("text", [None, "", "many\n"], ids=["no file", "empty", "no number"])
+def test_c26_a_limit_that_cannot_be_read_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    if text is not None:
+        (tmp_path / "max_user_instances").write_text(text)
+    monkeypatch.setattr(preflight, "INOTIFY", str(tmp_path))
+    limits = [preflight._limit(f"max_user_{kind}") for kind in ("instances", "watches")]
+    assert limits == [None, None]
+    facts = replace(GOOD, inotify_instances=limits[0], inotify_watches=limits[1])
+    found = judge(facts, 6, off=6, absent=6)
+    assert [(item.stops, item.seen) for item in found] == [(False, "could not be read")] * 2
+    assert str(found[0]) == (
+        "fs.inotify.max_user_instances: could not be read; wanted: 512 for 6 machines; "
+        "fix: look where you may: sysctl fs.inotify.max_user_instances"
+    )
+
+
+@pytest.mark.parametrize(("machines", "wanted"), [(6, 512), (12, 896)])
+def test_c26_the_default_limit_of_inotify_is_too_low_for_a_lab(machines: int, wanted: int) -> None:
+    (said,) = problems(replace(GOOD, inotify_instances=128), machines=machines)
+    key = "fs.inotify.max_user_instances"
+    assert said == f"{key}: 128; wanted: {wanted} for {machines} machines; fix: sysctl -w {key}={wanted}"
 
 
 @pytest.mark.parametrize(

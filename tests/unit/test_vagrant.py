@@ -155,7 +155,7 @@ def test_containers_by_vagrant_need_what_our_own_need(
         disk_mib=50_000,
         disk_folder="/",
         inotify_instances=128,
-        inotify_watches=None,
+        inotify_watches=200_000,
     )
     monkeypatch.setattr(lxc_preflight, "gather", {Path("/var/lib/lxc"): few}.__getitem__)
     monkeypatch.setattr(vagrant_preflight, "gather", lambda *_: GOOD)
