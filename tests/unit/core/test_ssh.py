@@ -300,6 +300,12 @@ def test_255_is_a_host_that_cannot_be_reached_and_no_exit_code(script: Script) -
         script("exit 255").try_run("m1", "true")
 
 
+def test_c38_a_message_about_the_socket_is_shown_as_it_is(script: Script) -> None:
+    said = 'unix_listener: path "/run/x" too long for Unix domain socket'
+    with pytest.raises(FailedError, match="too long for Unix domain socket"):
+        script(f"echo '{said}' >&2; exit 255").try_run("m1", "true")
+
+
 def test_a_command_that_hangs_ends_at_its_deadline(script: Script) -> None:
     with pytest.raises(DeadlineError, match=r"m1: `kubectl get`: not within 0.2 s; last seen: still running"):
         script("exec sleep 30").try_run("m1", "kubectl get", seconds=0.2)

@@ -219,6 +219,25 @@ def test_c34_every_host_is_looked_at_or_named() -> None:
     ]
 
 
+def test_c34_nine_hosts_of_ten_that_cannot_be_reached_are_nine_findings() -> None:
+    hosts = tuple(f"worker-{number}" for number in range(1, 11))
+    story = RecordStream(Layer("node", 10, ""), Console())
+    checks = [f"t::a[{name}]" for name in hosts]
+    story.hear({"collected": checks})
+    for number, (name, check) in enumerate(zip(hosts, checks, strict=True)):
+        cause = f"{name}: not reachable by SSH: No route to host" if number else ""
+        outcome = Outcome.COULD_NOT_TELL if number else Outcome.PASSED
+        record = Record(
+            id=check, title="a", layer="node", host=name, outcome=outcome, message=cause, cause=cause
+        )
+        story.hear({"record": record.model_dump(mode="json")})
+    found = story.close(1, "", hosts, selected=False)
+    assert [record.host for record in found] == list(hosts)
+    silent = [record for record in found if record.outcome is Outcome.COULD_NOT_TELL]
+    assert [record.message.partition(":")[0] for record in silent] == list(hosts[1:])
+    assert all("No route to host" in record.message and not record.because for record in silent)
+
+
 def test_a_running_layer_shows_the_check_that_runs() -> None:
     console = Console()
     story = RecordStream(Layer("node", 10, ""), console)
