@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from lab.load.generator import LoadTarget, command, generate, run_seconds, worke
 from lab.load.judge import LoadOutcome, judge
 from lab.load.result import Generator, LoadResult, read
 
+ROOT = Path(__file__).parents[3]
 GOOD = LoadResult(
     code=0,
     requests=2000,
@@ -145,3 +148,24 @@ def test_c37_locust_stays_out_of_this_process() -> None:
     assert lab.load.ceiling
     assert lab.load.drive
     assert not {"gevent", "locust"} & set(sys.modules)
+
+
+def test_c37_no_module_of_ours_patches_the_process_that_loads_it() -> None:
+    """All of them, and the plugin of the suite; only what Locust itself loads may load Locust."""
+    program = (
+        "import importlib, pkgutil, ssl, sys, lab, lab.verify.plugin\n"
+        "before = ssl.SSLContext\n"
+        "for item in pkgutil.walk_packages(lab.__path__, 'lab.'):\n"
+        "    if item.name != 'lab.load.locustfile':\n"
+        "        importlib.import_module(item.name)\n"
+        "assert len(sys.modules) > 100 and ssl.SSLContext is before\n"
+        "print(sorted({'gevent', 'locust'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr

@@ -308,6 +308,9 @@ def test_c40_several_processes_run_a_layer_or_many_rows_of_it() -> None:
     assert runner.workers(cluster, few) == 1
     assert runner.workers(cluster, f"{few},L2-20") == cluster.workers
     assert runner.workers(named("render"), f"{few},L2-20") == 1
+    alone = [layer for layer in LAYERS if layer.disturbs or layer.profile]
+    assert [layer.name for layer in alone] == ["ha", "load"]
+    assert {runner.workers(layer, selection) for layer in alone for selection in ("", few)} == {1}
 
 
 def test_c40_collection_is_the_same_whatever_the_hash_seed(lab: Lab, tmp_path: Path) -> None:
