@@ -32,7 +32,7 @@ def sweep(
                 while (left := deadline - time.monotonic()) > 0:
                     if select.select([wire], [], [], left)[0]:
                         owner, about = arp_reply(wire.recv(2048))
-                        if about in addresses:
+                        if about is not None and about in addresses:
                             found[about].add(owner)
     except OSError as error:
         raise CouldNotTell(f"ARP on {place.interface}: {error.strerror}", next_step="run as root") from error

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 from lab.checks.arp_sweep import sweep
 from lab.checks.outcomes import CouldNotTell
 from lab.checks.outside import lan_interface
+from lab.errors import PlumblineError
 from lab.inventory.problems import dotted
 from lab.inventory.rules.networks import DHCP, ranges
 from lab.labs import Lab
@@ -36,8 +37,8 @@ def taken(lab: Lab, states: Mapping[str, State]) -> list[Blocker]:
     owners |= {inventory.hosts[name].address: (f"hosts.{name}.address", True) for name in made}
     try:
         place = lan_interface(inventory.network.lan)
-    except CouldNotTell:
-        return []
+    except (CouldNotTell, PlumblineError):
+        return []  # not in the LAN, or without a program that tells
     try:
         found = sweep(place, owners.keys() - {place.address})
     except CouldNotTell as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lab.errors import PlumblineError
 from lab.machines import State
 from tests.integration.pve.site import SiteMaker
 
@@ -19,18 +18,6 @@ def test_c22_six_machines_have_six_numbers_though_clones_meet_a_held_lock(site: 
     lab.assert_converged()
     numbers = [number for owned in lab.own().values() for number in owned]
     assert len(set(numbers)) == 6
-
-
-def test_c22_a_lock_that_stays_ends_with_its_words(site: SiteMaker) -> None:
-    lab = site(workers=1, masters=1)
-    lab.double.world.faults.answer("POST", CLONE, 500, HELD, times=10_000)
-    try:
-        lab.build()
-    except PlumblineError as error:
-        assert "got timeout" in str(error)
-    else:
-        raise AssertionError("it was built")
-    lab.assert_sound()
 
 
 def test_c19_nothing_is_touched_while_the_token_may_see_nothing(site: SiteMaker) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -100,7 +101,11 @@ NOTE = "Module ntp: enabled is deprecated"
 def stages(note: str = "", error: str = "") -> str:
     """What cloud-init says of its stages, behind its result."""
     final = {"errors": [error] if error else [], "recoverable_errors": {"DEPRECATED": [note]} if note else {}}
-    told = {"stage": None, "init": {"errors": [], "recoverable_errors": {}}, "modules-final": final}
+    told: dict[str, Any] = {
+        "stage": None,
+        "init": {"errors": [], "recoverable_errors": {}},
+        "modules-final": final,
+    }
     return json.dumps({"v1": told})
 
 
