@@ -1,4 +1,4 @@
-"""Address pools that a check adds to MetalLB: outside the lab's own pools, and gone afterwards.
+"""Addresses of pools, and pools that a check adds: outside the lab's own, and gone afterwards.
 
 MetalLB reads its objects from its own namespace only, so these cannot lie in the check's workspace; they
 carry the label by which a crashed run's are found and removed.
@@ -6,7 +6,7 @@ carry the label by which a crashed run's are found and removed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Address
 from typing import Any
@@ -17,6 +17,7 @@ from lab.checks.outcomes import NotPartOfLab
 from lab.checks.outside import arp_owners
 from lab.checks.workspace import LABEL
 from lab.inventory.models import Inventory
+from lab.objects import Object
 
 ROOT = "/apis/metallb.io/v1beta1/namespaces/metallb-system"
 KINDS = {"ipaddresspools": "IPAddressPool", "l2advertisements": "L2Advertisement"}
@@ -44,6 +45,19 @@ def _taken(inventory: Inventory, address: IPv4Address) -> bool:
     ranges = [addresses for pool in inventory.section(MetalLB).pools for addresses in pool.addresses]
     ranges += [network.dhcp] if network.dhcp else []
     return address in held or any(address in addresses for addresses in ranges)
+
+
+def pooled(inventory: Inventory) -> list[IPv4Address]:
+    """All addresses of the pools."""
+    ranges = [item for pool in inventory.section(MetalLB).pools for item in pool.addresses]
+    return [item.first + number for item in ranges for number in range(len(item))]
+
+
+def used(services: Iterable[Object]) -> set[IPv4Address]:
+    """Addresses that services have."""
+    balanced = [item["status"].get("loadBalancer", {}) for item in services]
+    given = [entry for item in balanced for entry in item.get("ingress", ())]
+    return {IPv4Address(entry["ip"]) for entry in given if "ip" in entry}
 
 
 @contextmanager

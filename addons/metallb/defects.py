@@ -125,6 +125,7 @@ def _services(lab: Inventory) -> list[Defect]:
     pool = lab.section(MetalLB).pools[0]
     first = pool.addresses[0].first
     few = [str(first + number) for number in range(4) if first + number in pool.addresses[0]]
+    last = pool.addresses[-1].last
     patch = f"{SPACE} patch ipaddresspool {pool.name} --type merge -p"
     ranges = ", ".join(f'"{item}"' for item in pool.addresses)
     worker = lab.workers[0]
@@ -138,9 +139,21 @@ def _services(lab: Inventory) -> list[Defect]:
             title="a machine outside the cluster has addresses of the pool",
             row="L3-03",
             says=f"who answers ARP.*{lab.balancer}",
+            reddens=("P3-03",),
             at=lab.balancer,
             damage=" && ".join(f"ip address replace {address}/32 dev lo" for address in few),
             repair="; ".join(f"ip address del {address}/32 dev lo 2>/dev/null" for address in few) + "; true",
+            touches=("addresses of lo",),
+        ),
+        breakage(
+            layer="services",
+            name="stranger-in-pool",
+            title="a device that nobody wrote down has an address of the pool",
+            row="P3-03",
+            says=f"{last}: no service has it, and {lab.balancer} answers",
+            at=lab.balancer,
+            damage=f"ip address replace {last}/32 dev lo",
+            repair=f"ip address del {last}/32 dev lo 2>/dev/null; true",
             touches=("addresses of lo",),
         ),
         breakage(

@@ -25,6 +25,8 @@ INTERNAL_PORT = 8082
 """Where Traefik's pods answer ping and metrics, to the cluster only."""
 RESTARTED = "plumbline.local/restarted"
 SECONDS = 3.0
+IN_A_ROW = 3
+"""Looks at which every replica serves a route, until it is called served."""
 POD = "kubectl -n traefik get pods -o wide"
 
 
@@ -141,11 +143,21 @@ class Traefik:
         )
 
     def await_route(self, space: Workspace, label: str, app: str) -> None:
-        """Wait until every replica of Traefik leads a host name to an app whose pods are there."""
+        """Wait until every replica of Traefik leads a host name to an app whose pods are there.
+
+        A replica is Ready, and answers ping, before it has loaded its routes (traefik#10151).
+        """
+        good = 0
+
+        def steady(seen: dict[str, str]) -> bool:
+            nonlocal good
+            good = good + 1 if len(seen) == self.wanted.replicas and set(seen.values()) == {app} else 0
+            return good >= IN_A_ROW
+
         becomes(
-            "replicas of Traefik that serve the route",
+            f"replicas of Traefik that serve {self.name(label)}",
             lambda: self._serving(space, label, app),
-            lambda seen: len(seen) == self.wanted.replicas and set(seen.values()) == {app},
+            steady,
             within=30,
             expected=f"all {self.wanted.replicas}",
             command=POD,

@@ -197,27 +197,17 @@ def lan_interface(lan: IPv4Network) -> LanInterface:
 
 def arp_owners(place: LanInterface, address: str, *, seconds: float = 1.2, asked: int = 2) -> dict[str, int]:
     """Who answers ARP for an address: replies by MAC, listened for so many seconds after each question."""
-    mac = bytes.fromhex(place.mac.replace(":", ""))
-    frame = (
-        b"\xff" * 6
-        + mac
-        + struct.pack("!HHHBBH", _ARP, _ETHERNET, _IPV4, 6, 4, _REQUEST)
-        + mac
-        + place.address.packed
-        + b"\0" * 6
-        + IPv4Address(address).packed
-    )
+    frame = arp_question(place, IPv4Address(address))
     found: dict[str, int] = {}
     try:
-        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ARP)) as wire:
-            wire.bind((place.interface, _ARP))
+        with arp_wire(place) as wire:
             for _ in range(asked):
                 wire.send(frame)
                 deadline = time.monotonic() + seconds / asked
                 while (left := deadline - time.monotonic()) > 0:
                     if select.select([wire], [], [], left)[0]:
-                        owner = _reply_for(wire.recv(2048), IPv4Address(address))
-                        if owner:
+                        owner, about = arp_reply(wire.recv(2048))
+                        if owner and about == IPv4Address(address):
                             found[owner] = found.get(owner, 0) + 1
     except OSError as error:
         raise CouldNotTell(f"ARP on {place.interface}: {error.strerror}", next_step="run as root") from error
@@ -237,11 +227,31 @@ def forget_neighbour(place: LanInterface, address: str) -> None:
         raise CouldNotTell(f"neighbours on {place.interface}: {error}", next_step="run as root") from error
 
 
-def _reply_for(frame: bytes, address: IPv4Address) -> str:
-    """The sender of an ARP reply about `address`, "" for any other frame."""
+def arp_wire(place: LanInterface) -> socket.socket:
+    """A socket for ARP on the LAN. Raises `OSError` without root's rights."""
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ARP))
+    wire.bind((place.interface, _ARP))
+    return wire
+
+
+def arp_question(place: LanInterface, address: IPv4Address) -> bytes:
+    """The frame that asks everybody who has an address."""
+    mac = bytes.fromhex(place.mac.replace(":", ""))
+    return (
+        b"\xff" * 6
+        + mac
+        + struct.pack("!HHHBBH", _ARP, _ETHERNET, _IPV4, 6, 4, _REQUEST)
+        + mac
+        + place.address.packed
+        + b"\0" * 6
+        + address.packed
+    )
+
+
+def arp_reply(frame: bytes) -> tuple[str, IPv4Address | None]:
+    """The sender of an ARP reply and the address that it says it has; "" and None for any other frame."""
     if len(frame) < 42 or struct.unpack("!H", frame[12:14])[0] != _ARP:
-        return ""
-    operation = struct.unpack("!H", frame[20:22])[0]
-    if operation != _REPLY or frame[28:32] != address.packed:
-        return ""
-    return frame[22:28].hex(":")
+        return "", None
+    if struct.unpack("!H", frame[20:22])[0] != _REPLY:
+        return "", None
+    return frame[22:28].hex(":"), IPv4Address(frame[28:32])

@@ -195,11 +195,14 @@ def runtime(_: dict[str, Any]) -> dict[str, Any]:
 
 
 def certificates(_: dict[str, Any]) -> dict[str, str]:
-    """PEM certificates of the node by the file they lie in; keys never leave the host."""
+    """PEM certificates of the node by the file they lie in; keys never leave the host.
+
+    The kubelet renews its client's certificate by itself, and never the one that it serves.
+    """
     found = {}
-    root = Path("/etc/kubernetes/pki")
-    rotated = Path("/var/lib/kubelet/pki/kubelet-client-current.pem")
-    for path in [*sorted(root.rglob("*.crt")), *([rotated] if rotated.exists() else [])]:
+    root, own = Path("/etc/kubernetes/pki"), Path("/var/lib/kubelet/pki")
+    kubelets = [path for path in (own / "kubelet-client-current.pem", own / "kubelet.crt") if path.exists()]
+    for path in [*sorted(root.rglob("*.crt")), *kubelets]:
         blocks = CERTIFICATE.findall(path.read_text())
         if blocks:
             found[str(path)] = blocks[0]

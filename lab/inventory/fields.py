@@ -68,6 +68,8 @@ def _type_rule(
     here = place(path)
     match kind:
         case "string_type":
+            if isinstance(value, dict) and value:
+                return f"{is_}; must be text", "put it in quotes: a colon and a blank make a mapping of it"
             if value is None or isinstance(value, list | dict):
                 return f"{is_}; must be text", f"write {_purpose(path)}"
             if path and path[-1] == "version":

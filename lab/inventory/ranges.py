@@ -14,13 +14,15 @@ from pydantic_core import CoreSchema, core_schema
 from lab.inventory.problems import Unfit
 
 _OCTETS = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})", re.ASCII)
+_ZEROS = re.compile(r"\b0+(?=[0-9])", re.ASCII)
 _PREFIX = re.compile(r"0|[1-9][0-9]?", re.ASCII)
 _NETWORK = "write it as 10.1.1.0/24"
 _RANGE = "write it as 10.1.1.100-10.1.1.150 or 10.1.1.112/28"
 
 
-def parse_address(value: object, example: str = "write it as 10.1.1.11") -> IPv4Address:
-    """An IPv4 address from its four decimal octets; `example` is the fix for what is none.
+def parse_address(value: object, example: str = "write it as 10.1.1.11", *, written: str = "") -> IPv4Address:
+    """An IPv4 address from its four decimal octets; `example` is the fix for what is none, `written` the
+    whole text that the address is a part of.
 
     Raises `Unfit` for anything else: numbers, names, IPv6, octets above 255, and leading zeros (decimal to
     Kubernetes, octal to other tools).
@@ -40,8 +42,7 @@ def parse_address(value: object, example: str = "write it as 10.1.1.11") -> IPv4
         if int(octet) > 255:
             raise Unfit(f"{octet} is not an octet, which goes from 0 to 255", "correct the address")
         if octet != str(int(octet)):
-            plain = ".".join(str(int(part)) for part in match.groups())
-            raise Unfit(f"the octet {octet} has a leading zero", f"write {plain}")
+            raise Unfit(f"the octet {octet} has a leading zero", f"write {_ZEROS.sub('', written or value)}")
     return IPv4Address(value)
 
 
@@ -56,7 +57,7 @@ def parse_network(value: object) -> IPv4Network:
             "must be one network; the cluster is IPv4 only, without a second family", "write one network"
         )
     start, slash, length = value.partition("/")
-    address = parse_address(start, _NETWORK)
+    address = parse_address(start, _NETWORK, written=value)
     if not slash:
         raise Unfit("lacks the prefix length", f"write {start}/24")
     if not _PREFIX.fullmatch(length) or int(length) > 32:
@@ -88,10 +89,11 @@ class AddressRange:
             network = parse_network(value)
             return cls(network[0], network[-1])
         start, dash, end = (part.strip() for part in value.partition("-"))
-        first = parse_address(start, _RANGE)
+        first = parse_address(start, _RANGE, written=value)
         if not dash:
             return cls(first, first)
-        last = parse_address(end if "." in end or ":" in end else f"{start.rpartition('.')[0]}.{end}", _RANGE)
+        whole = end if "." in end or ":" in end else f"{start.rpartition('.')[0]}.{end}"
+        last = parse_address(whole, _RANGE, written=value)
         if last < first:
             raise Unfit("the range starts after its end", f"write {last}-{first}")
         return cls(first, last)

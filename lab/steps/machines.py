@@ -12,11 +12,14 @@ from lab.errors import DeadlineError, FailedError
 from lab.inventory.models import Inventory
 from lab.machines import Machine, Power, State, Volume
 from lab.render.cloudinit import first_boot
+from lab.ssh import shorten
 from lab.steps.context import Context
 from lab.steps.engine import Step
-from lab.waits import still, wait_for
+from lab.waits import NotYet, still, wait_for
 
-RESULT = "/run/cloud-init/result.json"
+RESULT, STATUS = "/run/cloud-init/result.json", "/run/cloud-init/status.json"
+"""What cloud-init leaves at its end, and what it says of each stage while it runs."""
+LOG = "/var/log/cloud-init.log"
 NO_RESULT = '{"v1": {"errors": []}}'
 BOOT_SECONDS = 240
 """A first boot took under 10 s when six machines shared two cores; a slow disk may need minutes."""
@@ -67,8 +70,7 @@ def booting(context: Context, name: str) -> Step:
     """Wait for a machine of this operation to have booted."""
 
     def run() -> tuple[bool, str]:
-        booted(context, name)
-        return False, ""
+        return False, booted(context, name)
 
     return Step("boot", name, "first boot", frozenset({f"machine:{name}"}), run)
 
@@ -113,22 +115,27 @@ def start(context: Context, name: str) -> bool:
 
 
 def _ended(inventory: Inventory, name: str) -> str:
-    """The command that prints cloud-init's result; a machine that exists may never have had any."""
+    """The command that prints cloud-init's result, and then what it says of its stages, if it does.
+
+    A machine that exists may never have had any.
+    """
     if inventory.makes(name):
-        return f"cat {RESULT}"
+        return f"cat {RESULT} && {{ cat {STATUS} 2>/dev/null || true; }}"
     return f"if test -d {Path(RESULT).parent}; then cat {RESULT}; else echo '{NO_RESULT}'; fi"
 
 
-def booted(context: Context, name: str) -> None:
-    """Wait until the host lets us in and cloud-init has ended well.
+def booted(context: Context, name: str) -> str:
+    """Wait until the host lets us in and cloud-init has ended well; what it remarked, "" for nothing.
 
     Its result file counts: it appears when the last stage has ended, and holds the errors of all stages
-    (`cloud-init status` says the same, but starts a Python on a host that is busy booting).
+    (`cloud-init status` says the same, but starts a Python on a host that is busy booting, and its exit code
+    is that of an error for a remark, and that of an end while it runs). Raises `FailedError` with stage and
+    words of what failed, `DeadlineError` with what was seen last.
     """
     note = context.noting(f"boot:{name}")
     logs = f"invoke logs --host {name}"
 
-    def probe() -> None:
+    def probe() -> str:
         state = context.lab.provider.state(name)
         if state is State.PAUSED:
             raise FailedError(f"{name}: was paused while it booted", next_step="invoke build lets it go on")
@@ -139,15 +146,42 @@ def booted(context: Context, name: str) -> None:
         except (FailedError, DeadlineError) as error:
             note(error.message.splitlines()[0])
             raise still(error) from error
-        errors = json.loads(said)["v1"]["errors"]
+        errors, remarks = _judged(said)
         if errors:
-            raise FailedError(f"{name}: cloud-init failed: {'; '.join(errors)}", next_step=logs)
+            told = f"{name}: cloud-init failed: {'; '.join(errors)}"
+            raise FailedError(told, next_step=f"{logs}; on the machine: {LOG}")
+        return "; ".join(remarks)
 
     try:
-        wait_for(f"boot of {name}", probe, seconds=BOOT_SECONDS, interval=0.3, next_step=logs)
+        return wait_for(f"boot of {name}", probe, seconds=BOOT_SECONDS, interval=0.3, next_step=logs)
     except DeadlineError as late:
         last = "\n    ".join([late.last, *_console(context, name)])
         raise DeadlineError(late.subject, late.seconds, last, next_step=logs) from late
+
+
+def _judged(said: str) -> tuple[list[str], list[str]]:
+    """Errors of cloud-init, with their stage where it tells it, and what it remarked and went on.
+
+    Versions before 23.4 tell no remarks. Raises `NotYet` for a file that is not whole.
+    """
+    decoder, documents = json.JSONDecoder(), []
+    try:
+        while said := said.strip():
+            document, end = decoder.raw_decode(said)
+            documents.append(document["v1"])
+            said = said[end:]
+    except ValueError as error:
+        raise NotYet(f"cloud-init's result is not whole: {error}") from error
+    result, *more = documents
+    stages = {name: stage for part in more for name, stage in part.items() if isinstance(stage, dict)}
+    errors = [f"{name}: {text}" for name, stage in stages.items() for text in stage.get("errors", ())]
+    remarks = [
+        f"cloud-init, {name}: {level}: {shorten(text)}"
+        for name, stage in stages.items()
+        for level, texts in stage.get("recoverable_errors", {}).items()
+        for text in texts
+    ]
+    return (errors or result["errors"]) if result["errors"] else [], remarks
 
 
 def _console(context: Context, name: str) -> list[str]:

@@ -22,6 +22,7 @@ from lab.machines import Blocker, State
 from lab.providers.opening import stocked
 from lab.render.roles import all_packages
 from lab.steps.machines import outline
+from lab.steps.taken import taken
 
 
 def states(lab: Lab) -> dict[str, State]:
@@ -50,6 +51,7 @@ def examine(lab: Lab, say: Say = silent) -> tuple[int, list[Blocker]]:
     problems = folders(lab.keys.folder, cache_folder())
     if not any(problem.stops and problem.subject == str(cache_folder()) for problem in problems):
         problems += artefacts(*possible(lab.inventory, say), cache=cache_folder())
+    problems += taken(lab, found)
     return len(wanted), [*problems, *lab.provider.preflight(asked)] if asked else problems
 
 

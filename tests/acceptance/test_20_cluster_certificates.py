@@ -12,6 +12,7 @@ from cryptography import x509
 from lab.checks.driver import Driver
 from lab.checks.facts import Facts
 from lab.checks.outside import served_certificate
+from lab.checks.served import end_dates, ending, served_ports
 from lab.checks.verbs import holds, nothing, succeeds
 from lab.inventory.models import Inventory
 
@@ -48,6 +49,21 @@ def test_certificates_are_valid_for_long(facts: Facts) -> None:
         expected="some",
         seen="none",
         command="ls /etc/kubernetes/pki",
+    )
+
+
+@pytest.mark.check("L2-17")
+@pytest.mark.each("nodes")
+def test_served_certificates_are_valid_for_long(driver: Driver, host: str) -> None:
+    """No certificate that the API server, etcd or the kubelet of the machine serves ends within 30 days."""
+    ports = served_ports(driver.inventory, host)
+    address = driver.inventory.hosts[host].address
+    nothing(
+        "certificates that are served and end soon",
+        ending(end_dates(driver, host, ports), ports, LEAF_LEFT, datetime.now(UTC)),
+        rule="30 days left",
+        command=f"openssl s_client -connect {address}:PORT </dev/null | openssl x509 -noout -enddate",
+        host=host,
     )
 
 

@@ -185,7 +185,7 @@ def test_a_killed_selftest_leaves_nothing_for_the_next_command(proving: Proving,
     assert proving.run("worker-1", "sysctl -n net.ipv4.ip_forward").strip() == "1"
 
 
-def test_a_second_verify_is_refused_and_a_killed_ones_namespace_is_removed(proving: Proving) -> None:
+def test_c40_a_second_verify_is_refused_and_a_killed_ones_namespace_is_removed(proving: Proving) -> None:
     def namespaces() -> str:
         config = "/etc/kubernetes/admin.conf"
         command = f"kubectl --kubeconfig {config} get namespaces -l plumbline.local/verify -o name"
@@ -224,7 +224,7 @@ def test_the_first_master_leaves_etcd_in_order_and_is_made_anew(proving: Proving
     assert voters(proving) == list(MASTERS)
 
 
-def test_a_master_is_made_anew_when_somebody_deleted_it(proving: Proving) -> None:
+def test_c14_a_master_is_made_anew_when_somebody_deleted_it(proving: Proving) -> None:
     """Behind the back of the cluster, as a broken disk would."""
     before = inits(proving)
     assert Lab(load(str(proving.inventory)), ROOT).provider.destroy("master-1")

@@ -187,7 +187,9 @@ SETTLED = {
 
 
 @pytest.mark.parametrize("change", SETTLED)
-def test_what_the_cluster_was_born_with_is_refused_and_nothing_changes(proving: Proving, change: str) -> None:
+def test_c45_what_the_cluster_was_born_with_is_refused_and_nothing_changes(
+    proving: Proving, change: str
+) -> None:
     difference, way_out = SETTLED[change]
     before = fingerprint(proving)
     text = write(proving, change)

@@ -79,6 +79,7 @@ def judge(programs: CheckedPrograms, lab: Inventory, traits: Traits) -> None:
     assert documents
     for path, judged in first_boot.judge(programs, documents).items():
         assert judged.done.code == 0, (path, judged.done.stdout)
+        assert "deprecat" not in judged.done.stdout.lower(), (path, judged.done.stdout)
     for end, command in IN_DEBIAN.items():
         mine = {path: text for path, text in files.items() if path.endswith(end)}
         assert mine, end
@@ -92,7 +93,7 @@ def judge(programs: CheckedPrograms, lab: Inventory, traits: Traits) -> None:
                 assert done.code == 0, (path, done.stdout + done.stderr)
 
 
-def test_cloud_init_finds_the_bad_documents_among_good_ones(programs: CheckedPrograms) -> None:
+def test_c08_cloud_init_finds_the_bad_documents_among_good_ones(programs: CheckedPrograms) -> None:
     network = "version: 2\nethernets: {eth0: {addresses: [%s]}}\n"
     documents = {
         "one/user-data": "#cloud-config\nhostname: one\n",
@@ -111,7 +112,9 @@ def test_cloud_init_finds_the_bad_documents_among_good_ones(programs: CheckedPro
 
 
 @pytest.mark.parametrize("path", [*VALID, Path("production")], ids=lambda path: path.stem)
-def test_the_programs_take_every_valid_inventory(programs: CheckedPrograms, path: Path) -> None:
+def test_c11_the_programs_take_every_valid_inventory_and_call_nothing_deprecated(
+    programs: CheckedPrograms, path: Path
+) -> None:
     judge(programs, load(str(path)), Traits())
 
 

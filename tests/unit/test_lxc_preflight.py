@@ -65,7 +65,9 @@ def test_a_good_machine_has_no_problem() -> None:
         ),
     ],
 )
-def test_one_fault_is_one_problem_that_says_how_to_cure_it(facts: LocalFacts, parts: tuple[str, ...]) -> None:
+def test_c26_one_fault_is_one_problem_that_says_how_to_cure_it(
+    facts: LocalFacts, parts: tuple[str, ...]
+) -> None:
     (said,) = problems(facts)
     assert all(part in said for part in parts), said
 
@@ -80,13 +82,34 @@ def test_machines_that_run_already_need_nothing_more() -> None:
     assert len(problems(replace(GOOD, memory_mib=100, disk_mib=100), off=1, absent=0)) == 1
 
 
-def test_inotify_is_counted_for_the_whole_lab() -> None:
+def test_c26_inotify_is_counted_for_the_whole_lab() -> None:
     assert problems(replace(GOOD, inotify_instances=512), off=0, absent=0) == []
     assert len(problems(replace(GOOD, inotify_instances=512), machines=16, off=0, absent=0)) == 1
 
 
-def test_a_limit_that_cannot_be_read_stops_nobody() -> None:
-    assert problems(replace(GOOD, inotify_instances=None, inotify_watches=None)) == []
+@pytest.mark.parametrize("text", [None, "", "many\n"], ids=["no file", "empty", "no number"])
+def test_c26_a_limit_that_cannot_be_read_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    if text is not None:
+        (tmp_path / "max_user_instances").write_text(text)
+    monkeypatch.setattr(preflight, "INOTIFY", str(tmp_path))
+    limits = [preflight._limit(f"max_user_{kind}") for kind in ("instances", "watches")]
+    assert limits == [None, None]
+    facts = replace(GOOD, inotify_instances=limits[0], inotify_watches=limits[1])
+    found = judge(facts, 6, off=6, absent=6)
+    assert [(item.stops, item.seen) for item in found] == [(False, "could not be read")] * 2
+    assert str(found[0]) == (
+        "fs.inotify.max_user_instances: could not be read; wanted: 512 for 6 machines; "
+        "fix: look where you may: sysctl fs.inotify.max_user_instances"
+    )
+
+
+@pytest.mark.parametrize(("machines", "wanted"), [(6, 512), (12, 896)])
+def test_c26_the_default_limit_of_inotify_is_too_low_for_a_lab(machines: int, wanted: int) -> None:
+    (said,) = problems(replace(GOOD, inotify_instances=128), machines=machines)
+    key = "fs.inotify.max_user_instances"
+    assert said == f"{key}: 128; wanted: {wanted} for {machines} machines; fix: sysctl -w {key}={wanted}"
 
 
 @pytest.mark.parametrize(

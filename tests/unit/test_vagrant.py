@@ -75,7 +75,7 @@ def test_a_good_laptop_is_taken(backend: str) -> None:
     assert told(backend) == ""
 
 
-def test_addresses_outside_virtualboxes_ranges_are_told_with_the_line_that_allows_them() -> None:
+def test_c25_addresses_outside_virtualboxes_ranges_are_told_with_the_line_that_allows_them() -> None:
     text = told("virtualbox", ranges=None)
     assert "10.1.1.10, 10.1.1.11" in text
     assert "outside 192.168.56.0/21" in text
@@ -155,7 +155,7 @@ def test_containers_by_vagrant_need_what_our_own_need(
         disk_mib=50_000,
         disk_folder="/",
         inotify_instances=128,
-        inotify_watches=None,
+        inotify_watches=200_000,
     )
     monkeypatch.setattr(lxc_preflight, "gather", {Path("/var/lib/lxc"): few}.__getitem__)
     monkeypatch.setattr(vagrant_preflight, "gather", lambda *_: GOOD)

@@ -19,6 +19,7 @@ MEMORY_MIB = 350
 DISK_MIB = 614
 # systemd, kubelet, containerd and the pods' shims hold inotify instances, all of them root's; the default of
 # 128 is used up by the second machine.
+INOTIFY = "/proc/sys/fs/inotify"
 INOTIFY_INSTANCES = (128, 64)
 INOTIFY_WATCHES = (8192, 4096)
 
@@ -44,7 +45,7 @@ class LocalFacts:
     """What this machine is and has. Memory and disk in MiB; `disk_folder` is where the lab would write.
 
     `cgroup` is "v2", "v1", "v1 without systemd" (no name=systemd hierarchy) or "none". A limit of inotify is
-    None when it cannot be read, and then speaks against nothing.
+    None when it cannot be read; that is a warning and stops nobody.
     """
 
     root: bool
@@ -140,8 +141,11 @@ def _resources(facts: LocalFacts, machines: int, off: int, absent: int, copied_m
         ("fs.inotify.max_user_watches", facts.inotify_watches, INOTIFY_WATCHES),
     ):
         need = fixed + each * machines
-        if seen is not None and seen < need:
-            wanted = f"{need} for {machines} machines"
+        wanted = f"{need} for {machines} machines"
+        if seen is None:
+            fix = f"look where you may: sysctl {key}"
+            problems.append(Blocker(key, "could not be read", wanted, fix, stops=False))
+        elif seen < need:
             problems.append(Blocker(key, str(seen), wanted, f"sysctl -w {key}={need}"))
     return problems
 
@@ -168,8 +172,10 @@ def cgroup_kind(mounts: str) -> str:
 
 
 def _limit(name: str) -> int | None:
-    limit = Path("/proc/sys/fs/inotify", name)
-    return int(limit.read_text()) if limit.exists() else None
+    try:
+        return int(Path(INOTIFY, name).read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def _missing_features(folder: Path) -> tuple[str, ...]:

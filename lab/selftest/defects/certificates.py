@@ -8,7 +8,7 @@ from typing import Any
 from lab.inventory.models import Inventory
 from lab.selftest.defect import KEPT, Breakage
 
-PKI = "/etc/kubernetes/pki"
+PKI, KUBELET = "/etc/kubernetes/pki", "/var/lib/kubelet/pki"
 
 
 def _breakage(name: str, title: str, row: str, host: str, says: str, **fields: object) -> Breakage:
@@ -33,6 +33,17 @@ def defects(lab: Inventory) -> list[Breakage]:
         f" | openssl x509 -req -CA {PKI}/ca.crt -CAkey {PKI}/ca.key -CAserial {KEPT}/serial -CAcreateserial"
         f" -days 100 -extfile {KEPT}/names -out {KEPT}/served.new 2>/dev/null"
     )
+    ending = (
+        f"mkdir -p {KEPT} && echo subjectAltName=$(openssl x509 -in {PKI}/apiserver.crt -noout"
+        f" -ext subjectAltName | tail -n 1 | sed 's/IP Address:/IP:/g; s/ //g') > {KEPT}/all-names"
+        f" && openssl req -new -key {PKI}/apiserver.key -subj /CN=kube-apiserver"
+        f" | openssl x509 -req -CA {PKI}/ca.crt -CAkey {PKI}/ca.key -CAserial {KEPT}/serial -CAcreateserial"
+        f" -days 5 -extfile {KEPT}/all-names -out {KEPT}/ending.new 2>/dev/null"
+    )
+    kubelet = (
+        f"mkdir -p {KEPT} && openssl req -x509 -key {KUBELET}/kubelet.key -subj /CN=defect -days 5"
+        f" -out {KEPT}/kubelet.new 2>/dev/null"
+    )
     other = (
         f"mkdir -p {KEPT} && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
         f" -keyout /dev/null -subj /CN=kubernetes -days 3650 -out {KEPT}/other.new 2>/dev/null"
@@ -45,6 +56,25 @@ def defects(lab: Inventory) -> list[Breakage]:
             second,
             "healthcheck-client.crt: until",
             **_swapped(short, f"{KEPT}/short.new", f"{PKI}/etcd/healthcheck-client.crt"),
+        ),
+        _breakage(
+            "kubelet-certificate-ends-soon",
+            "the certificate that a kubelet serves ends in five days, and nobody renews it",
+            "L2-17",
+            worker,
+            "kubelet.crt: until",
+            listed=True,
+            **_swapped(kubelet, f"{KEPT}/kubelet.new", f"{KUBELET}/kubelet.crt"),
+        ),
+        _breakage(
+            "served-certificate-ends-soon",
+            "an API server serves a certificate that ends in five days",
+            "L2-17",
+            third,
+            f"certificates that are served and end soon.*{lab.kubernetes.api_port}/tcp: until",
+            alone=True,
+            listed=True,
+            **_swapped(ending, f"{KEPT}/ending.new", f"{PKI}/apiserver.crt", served_at=endpoint),
         ),
         _breakage(
             "another-authority",

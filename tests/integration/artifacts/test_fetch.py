@@ -199,7 +199,7 @@ def test_a_clock_that_is_a_year_off(upstream: Upstream, tmp_path: Path, days: in
     assert "timedatectl" in raised.value.next_step
 
 
-def test_a_proxy_is_used_and_one_that_is_dead_is_named(
+def test_c55_a_proxy_is_used_and_one_that_is_dead_is_named(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")

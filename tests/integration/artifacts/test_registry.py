@@ -327,7 +327,7 @@ def test_a_clock_that_is_a_year_off(shelf: Shelf, days: int) -> None:
     assert "timedatectl" in error.next_step
 
 
-def test_a_proxy_that_is_dead(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_c55_a_proxy_that_is_dead(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     error = shelf.refused(ZERO, host="registry.invalid")
     assert "the proxy does not answer" in error.message

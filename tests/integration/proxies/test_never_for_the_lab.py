@@ -35,7 +35,7 @@ ASKED = {
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5", "socks5h"])
-def test_every_client_asks_the_lab_itself(scheme: str, tmp_path: Path) -> None:
+def test_c55_every_client_asks_the_lab_itself(scheme: str, tmp_path: Path) -> None:
     kubectl = str(program("kubectl", wanted(load("rehearsal")), arch=host_arch(), say=print))
     apart = ["unshare", "--net", "sh", "-ec", NETWORK, "sh"]
     done = subprocess.run(

@@ -66,7 +66,7 @@ def done(api: FakeApi, item: Object = POOL, told: list[str] | None = None) -> bo
     ],
     ids=["refused", "no-endpoints", "certificate", "namespace", "503", "429", "etcd", "no-server"],
 )
-def test_what_does_not_serve_yet_is_tried_again(
+def test_c32_what_does_not_serve_yet_is_tried_again(
     api: FakeApi, clock: FakeClock, refusals: list[Exception]
 ) -> None:
     api.refusals = list(refusals)
@@ -81,7 +81,9 @@ def test_what_does_not_serve_yet_is_tried_again(
     [DENIED, refusal("unknown field spec.adresses", 422), refusal("forbidden", 403)],
     ids=["denied", "invalid", "forbidden"],
 )
-def test_a_real_refusal_fails_at_once_with_its_text(api: FakeApi, clock: FakeClock, final: ApiError) -> None:
+def test_c32_a_real_refusal_fails_at_once_with_its_text(
+    api: FakeApi, clock: FakeClock, final: ApiError
+) -> None:
     api.refusals = [final]
     with pytest.raises(ApiError) as failed:
         done(api)
@@ -102,7 +104,9 @@ def test_a_webhook_that_never_serves_is_told_with_object_deadline_and_last_answe
     assert clock.now - begun == pytest.approx(120, abs=1)
 
 
-def test_behind_a_webhook_that_never_serves_everything_is_looked_at(api: FakeApi, clock: FakeClock) -> None:
+def test_c32_behind_a_webhook_that_never_serves_everything_is_looked_at(
+    api: FakeApi, clock: FakeClock
+) -> None:
     """C32: the service, its endpoints and the end of the controller's log."""
     root = "/api/v1/namespaces/metallb-system"
     pod = {"metadata": {"name": "controller-1"}, "status": {"phase": "Running"}}
@@ -139,7 +143,7 @@ def test_a_kind_that_was_just_introduced_is_waited_for(api: FakeApi) -> None:
     assert done(api)
 
 
-def test_applying_again_changes_nothing_and_says_so(api: FakeApi) -> None:
+def test_c32_applying_again_changes_nothing_and_says_so(api: FakeApi) -> None:
     assert done(api)
     assert not done(api)
     assert done(api, POOL | {"spec": {"addresses": ["10.1.1.100-10.1.1.120"]}})

@@ -82,19 +82,19 @@ def test_no_answer_at_all_is_nobodys_health() -> None:
     assert healthy(ssh, "master-1") == {}
 
 
-def test_an_unstarted_member_of_the_machine_is_removed() -> None:
+def test_c14_an_unstarted_member_of_the_machine_is_removed() -> None:
     fake = FakeEtcd(M1, M2, members={M1: "master-1", M2: "master-2", M3: ""})
     assert remove_stale(fake.ssh, "master-1", M3, "master-3")
     assert fake.removed == [M3]
 
 
-def test_a_dead_member_of_the_machine_is_removed() -> None:
+def test_c14_a_dead_member_of_the_machine_is_removed() -> None:
     fake = FakeEtcd(M1, M2, members=ALL)
     assert remove_stale(fake.ssh, "master-1", M3, "master-3")
     assert fake.removed == [M3]
 
 
-def test_nothing_is_removed_when_it_would_cost_the_quorum() -> None:
+def test_c14_nothing_is_removed_when_it_would_cost_the_quorum() -> None:
     fake = FakeEtcd(M1, members=ALL)
     with pytest.raises(FailedError) as refused:
         remove_stale(fake.ssh, "master-1", M3, "master-3")
@@ -126,7 +126,7 @@ def test_a_machine_that_etcd_does_not_know_needs_nothing() -> None:
     assert fake.ssh.commands("endpoint health") == []
 
 
-def test_only_the_member_of_exactly_this_address_is_removed() -> None:
+def test_c14_only_the_member_of_exactly_this_address_is_removed() -> None:
     """10.1.1.1 is the head of 10.1.1.11, and a name may be reused: the address decides."""
     fake = FakeEtcd(M1, M2, members={M1: "master-1", M2: "master-2"})
     for address in ("10.1.1.1", "0.1.1.11", "10.1.1.111"):

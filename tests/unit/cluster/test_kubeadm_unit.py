@@ -63,7 +63,7 @@ def test_kubeadm_runs_as_a_unit_with_a_document_that_only_root_may_read(
     assert f"ExecStopPost=/bin/rm -f {document}" in started
 
 
-def test_a_document_that_kubeadm_does_not_know_starts_nothing_and_leaves_no_secret(
+def test_c13_a_document_that_kubeadm_does_not_know_starts_nothing_and_leaves_no_secret(
     ssh: FakeSsh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """C13: init and join would only warn of a misspelt field, and take its default."""
@@ -180,7 +180,7 @@ UPLOADED = (
 )
 
 
-def test_secrets_of_a_master_hold_a_fresh_certificate_key(ssh: FakeSsh) -> None:
+def test_c17_secrets_of_a_master_hold_a_fresh_certificate_key(ssh: FakeSsh) -> None:
     """C17: made on the cluster right before the join, and living minutes."""
     taught(ssh, UPLOADED)
     made = kubeadm.join_secrets(ssh, "m1", control_plane=True)
@@ -216,7 +216,7 @@ def test_the_digest_is_the_one_that_openssl_computes(tmp_path: Path) -> None:
     assert kubeadm.ca_hash(certificate()) == f"sha256:{told.split()[-1]}"
 
 
-def test_a_used_token_is_deleted_and_the_certificates_with_it(ssh: FakeSsh) -> None:
+def test_c17_a_used_token_is_deleted_and_the_certificates_with_it(ssh: FakeSsh) -> None:
     ssh.on("m1", "delete secret", "")
     kubeadm.forget(ssh, "m1", JoinSecrets(TOKEN, "sha256:x"))
     kubeadm.forget(ssh, "m1", JoinSecrets(TOKEN, "sha256:x", CERTIFICATE_KEY))

@@ -95,7 +95,7 @@ def test_the_kubeconfig_comes_from_the_first_master_that_has_one(lab: Lab, ssh: 
     assert [entry.name for entry in lab.folder.iterdir()] == ["kubeconfig"]
 
 
-def test_a_kubeconfig_that_is_the_same_is_left_alone_and_another_replaced(lab: Lab, ssh: FakeSsh) -> None:
+def test_c17_a_kubeconfig_that_is_the_same_is_left_alone_and_another_replaced(lab: Lab, ssh: FakeSsh) -> None:
     ssh.on("", "admin.conf", "one")
     lab.fetch_kubeconfig()
     before = lab.kubeconfig.stat().st_ino

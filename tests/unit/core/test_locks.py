@@ -70,7 +70,7 @@ def test_a_lab_is_given_back_when_the_command_fails(lab: Lab) -> None:
         pass
 
 
-def test_a_second_command_is_refused_at_once_and_told_who_is_at_work(
+def test_c40_a_second_command_is_refused_at_once_and_told_who_is_at_work(
     lab: Lab, holder: subprocess.Popen[str]
 ) -> None:
     with pytest.raises(PreflightError) as refused, exclusive(lab, "invoke build"):
@@ -86,7 +86,7 @@ def test_a_command_of_the_same_process_is_refused_too(lab: Lab) -> None:
         pass
 
 
-def test_the_lock_of_a_killed_command_is_free(lab: Lab, holder: subprocess.Popen[str]) -> None:
+def test_c40_the_lock_of_a_killed_command_is_free(lab: Lab, holder: subprocess.Popen[str]) -> None:
     holder.send_signal(signal.SIGKILL)
     holder.wait(timeout=SOON)
     assert (lab.keys.folder / "owner.json").exists()

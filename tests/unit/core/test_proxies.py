@@ -33,7 +33,7 @@ def seen() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_spelling_is_set_aside_and_comes_back_for_fetching(
+def test_c55_every_spelling_is_set_aside_and_comes_back_for_fetching(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, HTTP)
@@ -76,7 +76,7 @@ def test_one_for_all_is_said_in_words_that_go_and_apt_read(monkeypatch: pytest.M
     assert proxies.apt_settings()["http_proxy"] == HTTP
 
 
-def test_a_shell_keeps_them_but_not_for_the_lab(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_c55_a_shell_keeps_them_but_not_for_the_lab(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", HTTP)
     monkeypatch.setenv("NO_PROXY", "intranet.example,127.0.0.1")
     proxies.set_aside()
@@ -94,7 +94,7 @@ def test_a_shell_of_a_user_without_proxies_is_as_it_was() -> None:
     assert proxies.beside(["10.1.1.0/24"]) == dict(os.environ)
 
 
-def test_the_kubernetes_client_has_none_even_while_something_is_fetched(
+def test_c55_the_kubernetes_client_has_none_even_while_something_is_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "kubeconfig").write_text(KUBECONFIG)

@@ -517,7 +517,7 @@ def test_a_unit_file_that_systemd_has_not_read_is_read_before_the_restart() -> N
     assert change.commands == (("systemctl", "daemon-reload"), ("systemctl", "restart", "x"))
 
 
-def test_a_unit_that_has_failed_may_be_started_although_it_hit_its_limit() -> None:
+def test_c51_a_unit_that_has_failed_may_be_started_although_it_hit_its_limit() -> None:
     """C51: five starts within ten seconds, and systemd refuses the sixth."""
     wanted = bundle(units=(Unit(name="haproxy.service"),))
     held = HeldUnit(active="failed", enabled="enabled")

@@ -54,7 +54,7 @@ def wanted(lab: Inventory, name: str = "pi-1") -> Bundle:
     ],
     ids=["no line feed", "stock", "done", "before the others", "second line", "twice and CRLF"],
 )
-def test_the_command_line_is_one_line_with_the_option_once_and_last(before: str) -> None:
+def test_c28_the_command_line_is_one_line_with_the_option_once_and_last(before: str) -> None:
     after = seeding.command_line(before, OPTION)
     assert after == f"{STOCK} cgroup_enable=memory\n"
     assert seeding.command_line(after, OPTION) == after
@@ -95,7 +95,7 @@ def test_a_folder_without_the_firmwares_files_is_refused(card: Path, gone: str) 
         seeding.check(card, mounts=PLAIN)
 
 
-def test_a_newer_layout_is_told_from_a_wrong_folder(card: Path) -> None:
+def test_c28_a_newer_layout_is_told_from_a_wrong_folder(card: Path) -> None:
     (card / "current").mkdir()
     (card / "cmdline.txt").rename(card / "current" / "cmdline.txt")
     with pytest.raises(InputError, match=r"25\.10 and later"):

@@ -211,7 +211,7 @@ def test_a_lab_is_reached_as_its_holder_says(tmp_path: Path) -> None:
     assert "10.1.1.59" in of_people(standing)
 
 
-def test_a_control_socket_fits_however_deep_the_checkout_and_long_the_name() -> None:
+def test_c38_a_control_socket_fits_however_deep_the_checkout_and_long_the_name() -> None:
     """C38: %C is 40 hexadecimal digits whatever host, port and user are."""
     folder = control_folder(Path("/" + "d" * 120) / ("lab" * 20))
     longest = len(str(folder)) + len("/") + 40 + SSH_SUFFIX
@@ -219,13 +219,13 @@ def test_a_control_socket_fits_however_deep_the_checkout_and_long_the_name() -> 
     assert len(str(folder)) == len(str(control_folder(Path("/x"))))
 
 
-def test_two_labs_never_share_a_control_socket() -> None:
+def test_c38_two_labs_never_share_a_control_socket() -> None:
     folders = {control_folder(Path(f"/home/{user}/plumbline/{lab}")) for user in "ab" for lab in "xy"}
     assert len(folders) == 4
     assert control_folder(Path("/a")) == control_folder(Path("/a"))
 
 
-def test_dead_control_sockets_are_removed_with_their_folder(
+def test_c38_dead_control_sockets_are_removed_with_their_folder(
     keys: Keys, sockets: Path, script: Script
 ) -> None:
     script("exit 255")
@@ -298,6 +298,12 @@ def test_255_is_a_host_that_cannot_be_reached_and_no_exit_code(script: Script) -
     assert not isinstance(failed.value, CommandError)
     with pytest.raises(FailedError, match="no message"):
         script("exit 255").try_run("m1", "true")
+
+
+def test_c38_a_message_about_the_socket_is_shown_as_it_is(script: Script) -> None:
+    said = 'unix_listener: path "/run/x" too long for Unix domain socket'
+    with pytest.raises(FailedError, match="too long for Unix domain socket"):
+        script(f"echo '{said}' >&2; exit 255").try_run("m1", "true")
 
 
 def test_a_command_that_hangs_ends_at_its_deadline(script: Script) -> None:

@@ -56,7 +56,7 @@ def test_a_ticket_needs_its_csrf_token_and_grows_old(double: Asking) -> None:
 # --- what they may
 
 
-def test_a_separated_token_without_rights_sees_an_empty_world(cluster: Asking) -> None:
+def test_c19_a_separated_token_without_rights_sees_an_empty_world(cluster: Asking) -> None:
     access = cluster.world.access
     access.acl = [entry for entry in access.acl if "!" not in entry.who]
     assert cluster.get("/cluster/resources", type="vm") == []
@@ -169,7 +169,7 @@ def test_pve_9_knows_other_privileges(double: Asking) -> None:
         ),
     ],
 )
-def test_a_wrong_parameter_is_named(
+def test_c10_a_wrong_parameter_is_named(
     cluster: Asking, options: dict[str, object], errors: dict[str, str]
 ) -> None:
     cluster.clone(101)

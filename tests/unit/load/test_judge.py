@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from lab.load.generator import LoadTarget, command, generate, run_seconds, worke
 from lab.load.judge import LoadOutcome, judge
 from lab.load.result import Generator, LoadResult, read
 
+ROOT = Path(__file__).parents[3]
 GOOD = LoadResult(
     code=0,
     requests=2000,
@@ -61,7 +64,7 @@ OWN = {
         ({"generators": (Generator(91, 5),), "p99_ms": 9000}, 1, LoadOutcome.VOID, "used 91 %"),
     ],
 )
-def test_a_run_is_judged_by_rule(
+def test_c35_a_run_is_judged_by_rule(
     changes: dict[str, object], workers: int, outcome: LoadOutcome, reason: str
 ) -> None:
     verdict = judge(replace(GOOD, **changes), PROFILE, workers=workers)  # type: ignore[arg-type]
@@ -85,7 +88,7 @@ def test_a_folder_is_read_as_numbers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("written", [False, True])
-def test_a_run_without_requests_is_no_success(tmp_path: Path, written: bool) -> None:
+def test_c35_a_run_without_requests_is_no_success(tmp_path: Path, written: bool) -> None:
     if written:
         (tmp_path / "own.json").write_text(json.dumps(OWN | {"requests": 0, "failures": 0}))
     result = read(tmp_path, 0)
@@ -93,7 +96,7 @@ def test_a_run_without_requests_is_no_success(tmp_path: Path, written: bool) -> 
     assert judge(result, PROFILE).outcome is LoadOutcome.FAILED
 
 
-def test_locust_is_bounded_recorded_and_not_the_judge(tmp_path: Path) -> None:
+def test_c35_locust_is_bounded_recorded_and_not_the_judge(tmp_path: Path) -> None:
     profile = LoadProfile(users=25, spawn_rate=10, seconds=60)
     words = command(profile, tmp_path, 1)
     given = {words[i]: words[i + 1] for i in range(len(words) - 1) if words[i].startswith("--")}
@@ -130,12 +133,12 @@ def test_what_cannot_be_is_said_before_anything_is_made(workers: int, bind: str,
         _check(workers, bind)
 
 
-def test_an_earlier_run_is_never_judged_again(tmp_path: Path) -> None:
+def test_c35_an_earlier_run_is_never_judged_again(tmp_path: Path) -> None:
     with pytest.raises(FailedError, match="holds an earlier run"):
         generate(LoadTarget("192.0.2.1", tmp_path, {}), LoadProfile(), tmp_path)
 
 
-def test_locust_stays_out_of_this_process() -> None:
+def test_c37_locust_stays_out_of_this_process() -> None:
     """Its import patches sockets and TLS of the whole process (locust#2250)."""
     import sys
 
@@ -145,3 +148,24 @@ def test_locust_stays_out_of_this_process() -> None:
     assert lab.load.ceiling
     assert lab.load.drive
     assert not {"gevent", "locust"} & set(sys.modules)
+
+
+def test_c37_no_module_of_ours_patches_the_process_that_loads_it() -> None:
+    """All of them, and the plugin of the suite; only what Locust itself loads may load Locust."""
+    program = (
+        "import importlib, pkgutil, ssl, sys, lab, lab.verify.plugin\n"
+        "before = ssl.SSLContext\n"
+        "for item in pkgutil.walk_packages(lab.__path__, 'lab.'):\n"
+        "    if item.name != 'lab.load.locustfile':\n"
+        "        importlib.import_module(item.name)\n"
+        "assert len(sys.modules) > 100 and ssl.SSLContext is before\n"
+        "print(sorted({'gevent', 'locust'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr

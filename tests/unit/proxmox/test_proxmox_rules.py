@@ -128,7 +128,7 @@ def test_a_read_that_is_never_answered_ends_at_its_deadline_with_the_last_loss(c
     assert 50 < clock.now - 1000 <= 60
 
 
-def test_a_step_is_repeated_until_nothing_is_missing(clock: FakeClock) -> None:
+def test_c22_a_step_is_repeated_until_nothing_is_missing(clock: FakeClock) -> None:
     answers: list[Any] = [None, NotYet("locked"), LostError("lost"), None, True]
     assert persist("x", lambda: _give(answers), seconds=60) is True
     assert answers == []
@@ -147,7 +147,7 @@ def test_a_refusal_ends_a_step_at_once(clock: FakeClock) -> None:
     assert clock.naps == 0
 
 
-def test_a_lock_that_stays_ends_at_the_deadline() -> None:
+def test_c22_a_lock_that_stays_ends_at_the_deadline() -> None:
     with pytest.raises(DeadlineError, match=r"x: not within 60 s; last seen: locked \(clone\)"):
         persist("x", lambda: _give([NotYet("locked (clone)")]), seconds=60)
 

@@ -73,7 +73,7 @@ def test_a_container_gets_no_module_clock_or_setting_that_is_its_hosts() -> None
     assert machine.sysctls["net.bridge.bridge-nf-call-iptables"] == "1"
 
 
-def test_what_is_set_at_boot_is_what_is_in_force() -> None:
+def test_c28_what_is_set_at_boot_is_what_is_in_force() -> None:
     """C28: modules and sysctls are files that act at every boot, from the same data."""
     found = rendered("worker-1", FULL_MACHINES)
     lines = text(found, SYSCTL_FILE).splitlines()

@@ -40,7 +40,7 @@ def user_data(
 
 @pytest.mark.parametrize("name", list(inventory().hosts))
 @pytest.mark.parametrize("traits", [CONTAINERS, FULL_MACHINES], ids=["container", "machine"])
-def test_every_file_of_the_bundle_is_written_with_its_bytes_owner_and_mode(
+def test_c02_every_file_of_the_bundle_is_written_with_its_bytes_owner_and_mode(
     keys: Keys, name: str, traits: Traits
 ) -> None:
     """C02: modes are text, `0600` and never 384."""
@@ -73,13 +73,15 @@ def test_every_file_of_the_bundle_is_written_with_its_bytes_owner_and_mode(
         "---\n...\n",
     ],
 )
-def test_content_that_yaml_would_take_for_something_else_arrives_as_it_is(keys: Keys, content: str) -> None:
+def test_c02_content_that_yaml_would_take_for_something_else_arrives_as_it_is(
+    keys: Keys, content: str
+) -> None:
     wanted = replace(rendered("worker-1"), files=(File("/etc/x", content, "root:root", "0600", ()),))
     [written] = user_data(keys, wanted=wanted)["write_files"]
     assert written == {"path": "/etc/x", "content": content, "owner": "root:root", "permissions": "0600"}
 
 
-def test_every_command_of_the_first_boot_is_a_list_of_words(keys: Keys) -> None:
+def test_c08_every_command_of_the_first_boot_is_a_list_of_words(keys: Keys) -> None:
     """C08: a line with a colon would become a mapping."""
     for name in inventory().hosts:
         for traits in (CONTAINERS, FULL_MACHINES):
@@ -145,7 +147,7 @@ def test_the_locale_needs_no_program_that_a_small_system_lacks(keys: Keys) -> No
     assert user_data(keys)["locale"] == "C.UTF-8"
 
 
-def test_the_network_is_static_and_bound_to_the_card_by_its_address(keys: Keys) -> None:
+def test_c11_the_network_is_static_and_bound_to_the_card_by_its_address(keys: Keys) -> None:
     text = seed(inventory(), CONTAINERS, rendered("worker-1"), keys)["network-config"]
     found = yaml.safe_load(text)
     assert found["version"] == 2
@@ -158,7 +160,7 @@ def test_the_network_is_static_and_bound_to_the_card_by_its_address(keys: Keys) 
     assert "gateway4" not in text, "deprecated"
 
 
-def test_a_hardware_address_of_digits_stays_text(keys: Keys) -> None:
+def test_c02_a_hardware_address_of_digits_stays_text(keys: Keys) -> None:
     """C02: 52:54:00:12:34:56 is a number to a YAML 1.1 reader."""
     lab = inventory(INVENTORY.replace("address: 10.1.1.31,", 'address: 10.1.1.31, mac: "52:54:00:12:34:56",'))
     text = seed(lab, CONTAINERS, rendered("worker-1", wanted=lab), keys)["network-config"]

@@ -54,7 +54,7 @@ def test_an_init_is_four_documents_of_the_right_versions() -> None:
     }
 
 
-def test_the_endpoint_is_the_balancer_even_for_a_single_master() -> None:
+def test_c16_the_endpoint_is_the_balancer_even_for_a_single_master() -> None:
     """C16."""
     one = INVENTORY.replace("  master-2: {role: control-plane, address: 10.1.1.12}\n", "").replace(
         "  master-3: {role: control-plane, address: 10.1.1.13}\n", ""
@@ -68,7 +68,7 @@ def test_the_endpoint_is_the_balancer_even_for_a_single_master() -> None:
         )
 
 
-def test_the_served_certificate_names_every_way_to_the_api() -> None:
+def test_c16_the_served_certificate_names_every_way_to_the_api() -> None:
     """C16: balancer and each master, by address and by name."""
     sans = init()["ClusterConfiguration"]["apiServer"]["certSANs"]
     lab = inventory()
@@ -78,7 +78,7 @@ def test_the_served_certificate_names_every_way_to_the_api() -> None:
     assert all(isinstance(name, str) for name in sans)
 
 
-def test_addresses_come_from_the_inventory_and_never_from_the_first_interface() -> None:
+def test_c16_addresses_come_from_the_inventory_and_never_from_the_first_interface() -> None:
     for name in inventory().masters:
         address = str(inventory().hosts[name].address)
         document = init(name)["InitConfiguration"]
@@ -90,7 +90,7 @@ def test_addresses_come_from_the_inventory_and_never_from_the_first_interface() 
     assert arguments(worker["kubeletExtraArgs"]) == {"node-ip": "10.1.1.32"}
 
 
-def test_labels_are_given_as_text_whatever_they_look_like() -> None:
+def test_c02_labels_are_given_as_text_whatever_they_look_like() -> None:
     """C02: `no` and `0600` stay what the inventory says."""
     given = arguments(join("worker-1")["nodeRegistration"]["kubeletExtraArgs"])
     assert given["node-labels"] == "rack=no,slot=0600"
@@ -145,7 +145,7 @@ def test_a_join_trusts_the_ca_by_its_hash_alone() -> None:
 
 
 @pytest.mark.parametrize("token", ["123456.1234567890123456", "1e1000.0000000000000000"])
-def test_a_token_that_looks_like_a_number_stays_text(token: str) -> None:
+def test_c02_a_token_that_looks_like_a_number_stays_text(token: str) -> None:
     """C02."""
     text = kubeadm.join(
         inventory(), CONTAINERS, pins(inventory()), "worker-1", JoinSecrets(token, "sha256:00")

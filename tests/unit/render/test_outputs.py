@@ -110,7 +110,7 @@ def test_what_proxmox_says_itself_is_not_in_the_snippet(production: dict[str, st
         ["ssh-ed25519 AAAA a\r\n", "ssh-ed25519 BBBB b\n\n"],
     ],
 )
-def test_keys_are_percent_encoded_with_nothing_left_safe(keys: list[str]) -> None:
+def test_c10_keys_are_percent_encoded_with_nothing_left_safe(keys: list[str]) -> None:
     """C10: a colon or a slash in a key made the API refuse it."""
     sent = encoded_keys(keys)
     assert not set(sent) & set(":/+= @()\n\r")
@@ -148,7 +148,9 @@ def test_a_raspberry_pi_has_the_files_of_its_card(production: dict[str, str]) ->
         f"{CARD} cgroup_enable=memory cgroup_enable=memory\n",
     ],
 )
-def test_the_command_line_stays_one_line_with_the_option_once_at_its_end(tmp_path: Path, before: str) -> None:
+def test_c28_the_command_line_stays_one_line_with_the_option_once_at_its_end(
+    tmp_path: Path, before: str
+) -> None:
     """C28: options on a second line never took effect; a second run changes nothing."""
     card = tmp_path / "cmdline.txt"
     card.write_text(before)
@@ -160,7 +162,7 @@ def test_the_command_line_stays_one_line_with_the_option_once_at_its_end(tmp_pat
     assert card.stat().st_ino == stamp, "written again"
 
 
-def test_a_card_without_the_file_is_refused_by_name(tmp_path: Path) -> None:
+def test_c28_a_card_without_the_file_is_refused_by_name(tmp_path: Path) -> None:
     edit = command_line_edit("cgroup_enable=memory", str(tmp_path / "cmdline.txt"))
     done = subprocess.run(["sh", "-ec", edit], capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -63,7 +63,7 @@ def yaml_1_2(text: str) -> Any:
 
 
 @pytest.mark.parametrize("value", TRAPS)
-def test_text_stays_text_for_both_generations_of_readers(value: str) -> None:
+def test_c02_text_stays_text_for_both_generations_of_readers(value: str) -> None:
     assert yaml.safe_load(f"key: {quote(value)}") == {"key": value}
     assert yaml_1_2(f"key: {quote(value)}") == {"key": value}
     assert yaml.safe_load(to_yaml({"key": value})) == {"key": value}
@@ -71,7 +71,7 @@ def test_text_stays_text_for_both_generations_of_readers(value: str) -> None:
 
 @settings(deadline=None)
 @given(value=ANY_TEXT)
-def test_any_text_stays_as_it_is(value: str) -> None:
+def test_c02_any_text_stays_as_it_is(value: str) -> None:
     assert yaml.safe_load(f"key: {quote(value)}") == {"key": value}
 
 

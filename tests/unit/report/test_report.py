@@ -129,7 +129,7 @@ def test_a_step_that_failed_is_seen_with_its_reason(red: Verdict) -> None:
     assert "no &lt;answer&gt;" in page(red.model_copy(update={"timeline": timeline}), NOWHERE)
 
 
-def test_junit_counts_what_the_verdict_counts(red: Verdict) -> None:
+def test_c34_junit_counts_what_the_verdict_counts(red: Verdict) -> None:
     suites = {suite.get("name"): suite for suite in ET.fromstring(junit(red)).iter("testsuite")}
     node = suites["node"]
     assert (node.get("failures"), node.get("errors"), node.get("skipped")) == ("1", "4", "16")

@@ -60,6 +60,7 @@ def values(lab: Inventory) -> dict[str, str]:
         "pods": str(lab.kubernetes.pod_subnet),
         "domain": lab.kubernetes.dns_domain,
         "pool": str(pool.addresses[0]),
+        "last address of the pool": str(pool.addresses[-1].last),
     }
     found |= {f"address {number} of the pool": str(pool.addresses[0].first + number) for number in range(9)}
     return dict(sorted(found.items(), key=lambda item: len(item[1]), reverse=True))

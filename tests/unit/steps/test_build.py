@@ -196,7 +196,7 @@ def test_a_balancer_that_cannot_tell_who_is_drained_is_mended_first(world: World
 
 
 @pytest.mark.parametrize("lost", ["master-1", "master-2"])
-def test_a_lost_master_joins_again_after_its_dead_member_and_node_went(
+def test_c14_a_lost_master_joins_again_after_its_dead_member_and_node_went(
     world: World, context: Context, lost: str
 ) -> None:
     built(world)
@@ -360,7 +360,7 @@ def test_kubeadm_that_still_runs_is_waited_for_and_not_started_again(
     assert not something_to_do(plan(context))
 
 
-def test_tokens_are_made_for_each_join_and_removed_after_it(world: World, context: Context) -> None:
+def test_c17_tokens_are_made_for_each_join_and_removed_after_it(world: World, context: Context) -> None:
     build_lab(context)
     made, gone = (
         world.ssh.commands("token create"),
@@ -374,7 +374,7 @@ def test_tokens_are_made_for_each_join_and_removed_after_it(world: World, contex
     assert with_key == {"master-2", "master-3"}
 
 
-def test_secrets_are_forgotten_when_the_join_fails_too(world: World, context: Context) -> None:
+def test_c17_secrets_are_forgotten_when_the_join_fails_too(world: World, context: Context) -> None:
     world.failing = {"master-2"}
     with pytest.raises(StepsFailedError):
         build_lab(context)

@@ -63,7 +63,7 @@ def test_a_join_of_a_member_does_nothing(up: World, context: Context) -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["", "10.1.1.11:6443"])
-def test_nobody_joins_a_cluster_whose_endpoint_is_not_the_balancer(
+def test_c16_nobody_joins_a_cluster_whose_endpoint_is_not_the_balancer(
     up: World, context: Context, endpoint: str
 ) -> None:
     """C16: the cure takes two steps, and joining first would make it worse."""
@@ -88,7 +88,7 @@ def test_a_worker_joins_with_a_token_and_without_a_certificate_key(up: World, co
     assert up.ssh.commands("etcdctl") == []
 
 
-def test_a_master_joins_with_a_certificate_key_that_is_removed_afterwards(
+def test_c17_a_master_joins_with_a_certificate_key_that_is_removed_afterwards(
     up: World, context: Context
 ) -> None:
     up.becomes_member("master-1", founding=True)
@@ -156,7 +156,9 @@ def test_a_master_with_only_etcd_data_left_is_undone_too(up: World, context: Con
     assert [host for host, _ in up.ssh.commands("kubeadm reset")] == ["master-2"]
 
 
-def test_nothing_is_removed_and_nobody_joins_when_the_quorum_would_go(up: World, context: Context) -> None:
+def test_c14_nothing_is_removed_and_nobody_joins_when_the_quorum_would_go(
+    up: World, context: Context
+) -> None:
     for number in (1, 2, 3):
         up.becomes_member(f"master-{number}", founding=number == 1)
     up.provider.states["master-2"] = State.OFF

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -77,19 +78,58 @@ NO_FILE = CommandError("master-1", "cat", 1, "No such file or directory")
 ENDED = json.dumps({"v1": {"datasource": "NoCloud", "errors": []}})
 
 
-def test_a_boot_is_waited_for_until_cloud_init_has_ended(world: World, context: Context) -> None:
+def test_c11_a_boot_is_waited_for_until_cloud_init_has_ended(world: World, context: Context) -> None:
     hangs = DeadlineError("master-1: `cat`", 20, "still running")
     asked = booting(world, NOT_REACHABLE, hangs, NO_FILE, NO_FILE, ENDED)
     machines.booted(context, "master-1")
     assert asked == [5]
 
 
-def test_an_error_of_cloud_init_ends_the_wait_at_once_with_its_text(world: World, context: Context) -> None:
+def test_c11_an_error_of_cloud_init_ends_the_wait_at_once_with_its_text(
+    world: World, context: Context
+) -> None:
     asked = booting(world, NO_FILE, json.dumps({"v1": {"errors": ["('scripts_user', RuntimeError())"]}}))
     with pytest.raises(FailedError, match=r"master-1: cloud-init failed: .*scripts_user") as failed:
         machines.booted(context, "master-1")
     assert asked == [2]
     assert "invoke logs" in failed.value.next_step
+
+
+NOTE = "Module ntp: enabled is deprecated"
+
+
+def stages(note: str = "", error: str = "") -> str:
+    """What cloud-init says of its stages, behind its result."""
+    final = {"errors": [error] if error else [], "recoverable_errors": {"DEPRECATED": [note]} if note else {}}
+    told: dict[str, Any] = {
+        "stage": None,
+        "init": {"errors": [], "recoverable_errors": {}},
+        "modules-final": final,
+    }
+    return json.dumps({"v1": told})
+
+
+def test_c11_a_remark_of_cloud_init_is_told_and_no_failure(world: World, context: Context) -> None:
+    """Its own program would end with 2, as it does for an error, and for stages that still run."""
+    booting(world, f"{ENDED}\n{stages(NOTE)}")
+    [step] = [machines.booting(context, "master-1")]
+    assert step.run() == (False, f"cloud-init, modules-final: DEPRECATED: {NOTE}")
+
+
+def test_c11_stages_that_still_run_are_waited_for_whatever_they_remark(
+    world: World, context: Context
+) -> None:
+    asked = booting(world, NO_FILE, NO_FILE, ENDED[:20], f"{ENDED}\n{stages()}")
+    assert machines.booted(context, "master-1") == ""
+    assert asked == [4]
+
+
+def test_c11_an_error_has_its_stage_and_the_path_of_the_log(world: World, context: Context) -> None:
+    failed = json.dumps({"v1": {"errors": ["no such program"]}})
+    booting(world, f"{failed}\n{stages(error='no such program')}")
+    with pytest.raises(FailedError, match="master-1: cloud-init failed: modules-final: no such") as told:
+        machines.booted(context, "master-1")
+    assert told.value.next_step == "invoke logs --host master-1; on the machine: /var/log/cloud-init.log"
 
 
 def test_a_machine_that_stops_while_it_boots_is_hopeless(world: World, context: Context) -> None:
@@ -107,7 +147,7 @@ def test_a_machine_that_is_paused_while_it_boots_is_called_paused(world: World, 
     assert "invoke build" in failed.value.next_step
 
 
-def test_a_boot_that_never_ends_tells_host_deadline_and_last_state(
+def test_c11_a_boot_that_never_ends_tells_host_deadline_and_last_state(
     world: World, context: Context, clock: FakeClock
 ) -> None:
     booting(world, NOT_REACHABLE)

@@ -74,7 +74,7 @@ def refused(world: World, text: str) -> PlumblineError:
         ("api_port: 7443", "secure-port", "6443"),
     ],
 )
-def test_a_field_that_needs_a_new_cluster_is_refused(
+def test_c45_a_field_that_needs_a_new_cluster_is_refused(
     lives: World, setting: str, name: str, living: str
 ) -> None:
     said = refused(lives, with_kubernetes(setting))
@@ -109,6 +109,16 @@ def test_a_field_that_can_be_changed_names_reconfigure(
     assert said.next_step == "invoke reconfigure"
 
 
+def test_c45_times_of_the_balancer_are_no_property_of_the_cluster(lives: World) -> None:
+    lives.inventory = inventory(f"{INVENTORY}load_balancer: {{timeout_idle_seconds: 1800}}\n")
+    made = lives.build()
+    steps = [step for step in listed(operation.steps(made)) if step.will]
+    made.run.close()
+    assert [(step.subject, step.will) for step in steps] == [
+        ("haproxy", ("write /etc/haproxy/haproxy.cfg; then reload haproxy",))
+    ]
+
+
 def test_reaction_fast_back_to_default_is_refused(world: World) -> None:
     """F1: kubelets would renew their leases every 10 s, and be called dead after 10."""
     world.inventory = inventory(with_kubernetes("reaction: fast"))
@@ -135,7 +145,7 @@ def test_reaction_fast_back_to_default_is_refused(world: World) -> None:
         ("10.1.1.31", "10.1.1.41", "before an address changes in the file: invoke destroy --host worker-1;"),
     ],
 )
-def test_an_address_is_refused(lives: World, before: str, after: str, way: str) -> None:
+def test_c45_an_address_is_refused(lives: World, before: str, after: str, way: str) -> None:
     said = refused(lives, INVENTORY.replace(before, after))
     assert before in said.message
     assert after in said.message

@@ -33,7 +33,7 @@ def test_a_resolver_file_is_read_as_libc_reads_it() -> None:
     assert read("") == Resolver((), ())
 
 
-def test_a_good_machine_is_as_the_inventory_says(lab: Inventory) -> None:
+def test_c57_a_good_machine_is_as_the_inventory_says(lab: Inventory) -> None:
     of_machine(lab, facts())
     of_pods(lab, facts())
 
@@ -58,7 +58,7 @@ def test_the_inventorys_domains_are_searched_in_their_order() -> None:
     ],
     ids=["c57", "nobody to ask", "loop"],
 )
-def test_what_a_machine_was_told_by_somebody_else_is_named(lab: Inventory, text: str, says: str) -> None:
+def test_c57_what_a_machine_was_told_by_somebody_else_is_named(lab: Inventory, text: str, says: str) -> None:
     with pytest.raises(AssertionError, match=f"(?s){says}"):
         of_machine(lab, facts(text))
 

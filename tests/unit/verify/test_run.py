@@ -195,7 +195,7 @@ def test_a_check_that_asks_for_an_add_on_runs_once_for_each_of_the_lab(
         ("import os\n\ndef test_x():\n    os._exit(3)\n", "was not run to its end"),
     ],
 )
-def test_nothing_is_green_by_absence(
+def test_c34_nothing_is_green_by_absence(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
 ) -> None:
     suite(tmp_path, monkeypatch, _x=text)
@@ -204,7 +204,7 @@ def test_nothing_is_green_by_absence(
     assert any(said in record.message for record in verdict.bad), [record.message for record in verdict.bad]
 
 
-def test_every_host_is_looked_at_or_named() -> None:
+def test_c34_every_host_is_looked_at_or_named() -> None:
     node = Layer("node", 10, "")
     story = RecordStream(node, Console())
     story.hear({"collected": ["t::a[one]", "t::a[two]"]})
@@ -217,6 +217,25 @@ def test_every_host_is_looked_at_or_named() -> None:
         ("node: reach[two]", "could-not-tell"),
         ("node: reach[three]", "could-not-tell"),
     ]
+
+
+def test_c34_nine_hosts_of_ten_that_cannot_be_reached_are_nine_findings() -> None:
+    hosts = tuple(f"worker-{number}" for number in range(1, 11))
+    story = RecordStream(Layer("node", 10, ""), Console())
+    checks = [f"t::a[{name}]" for name in hosts]
+    story.hear({"collected": checks})
+    for number, (name, check) in enumerate(zip(hosts, checks, strict=True)):
+        cause = f"{name}: not reachable by SSH: No route to host" if number else ""
+        outcome = Outcome.COULD_NOT_TELL if number else Outcome.PASSED
+        record = Record(
+            id=check, title="a", layer="node", host=name, outcome=outcome, message=cause, cause=cause
+        )
+        story.hear({"record": record.model_dump(mode="json")})
+    found = story.close(1, "", hosts, selected=False)
+    assert [record.host for record in found] == list(hosts)
+    silent = [record for record in found if record.outcome is Outcome.COULD_NOT_TELL]
+    assert [record.message.partition(":")[0] for record in silent] == list(hosts[1:])
+    assert all("No route to host" in record.message and not record.because for record in silent)
 
 
 def test_a_running_layer_shows_the_check_that_runs() -> None:
@@ -272,7 +291,7 @@ def test_layers_run_in_order_and_faults_need_a_disposable_lab(lab: Lab) -> None:
         chosen(["cellar"], kept)
 
 
-def test_a_second_verify_of_a_lab_is_refused(lab: Lab, tmp_path: Path) -> None:
+def test_c40_a_second_verify_of_a_lab_is_refused(lab: Lab, tmp_path: Path) -> None:
     run = Run(tmp_path, "rehearsal", "invoke verify")
     with (
         exclusive(lab, "invoke verify"),
@@ -282,16 +301,19 @@ def test_a_second_verify_of_a_lab_is_refused(lab: Lab, tmp_path: Path) -> None:
     run.close()
 
 
-def test_several_processes_run_a_layer_or_many_rows_of_it() -> None:
+def test_c40_several_processes_run_a_layer_or_many_rows_of_it() -> None:
     cluster = named("cluster")
     assert runner.workers(cluster, "") == cluster.workers > 1
     few = ",".join(f"L2-{number:02d}" for number in range(1, runner.MANY_ROWS))
     assert runner.workers(cluster, few) == 1
     assert runner.workers(cluster, f"{few},L2-20") == cluster.workers
     assert runner.workers(named("render"), f"{few},L2-20") == 1
+    alone = [layer for layer in LAYERS if layer.disturbs or layer.profile]
+    assert [layer.name for layer in alone] == ["ha", "load"]
+    assert {runner.workers(layer, selection) for layer in alone for selection in ("", few)} == {1}
 
 
-def test_collection_is_the_same_whatever_the_hash_seed(lab: Lab, tmp_path: Path) -> None:
+def test_c40_collection_is_the_same_whatever_the_hash_seed(lab: Lab, tmp_path: Path) -> None:
     from lab.verify.session import SuiteContext
 
     seen = set()
