@@ -22,7 +22,7 @@ from lab.render.components import kubelet_settings
 from lab.render.detected import CRI_SOCKET
 from lab.render.firewall import Port
 from lab.render.patience import STATIC_PODS, static_pod_seconds
-from lab.render.roles import Action, Role, RoleBinary, RoleFile, Unit, host_roles
+from lab.render.roles import Action, Role, RoleBinary, RoleFile, RoleFolder, RoleMode, Unit, host_roles
 from lab.render.templates import render
 
 SYSCTL_FILE = "/etc/sysctl.d/90-plumbline.conf"
@@ -64,6 +64,10 @@ class Bundle:
     module_packages: tuple[str, ...] = ()
     owned: tuple[str, ...] = ()
     """Patterns (glob(7)) of paths where no other file may lie than those of `files`."""
+    modes: tuple[RoleMode, ...] = ()
+    """What may be done at most with what others than we write."""
+    folders: tuple[RoleFolder, ...] = ()
+    """Files that a program takes one and all."""
     kubelet: dict[str, Any] = field(default_factory=dict)
     """Our part of a node's KubeletConfiguration; empty on a host that is no node."""
     stock: Stock | None = None
@@ -135,6 +139,8 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
         closed=firewall.closed(inventory, name),
         operators=firewall.operators(inventory, traits),
         owned=tuple(item.path.format(item="*") for role in roles for item in role.files if item.each),
+        modes=tuple(item for role in roles for item in role.modes),
+        folders=tuple(item for role in roles for item in role.folders),
         kubelet=kubelet_settings(inventory, traits) if name in inventory.nodes else {},
         pod_interfaces=pod_interfaces(inventory) if name in inventory.nodes else (),
         kernel_options=tuple(option for role in roles for option in role.kernel_options),

@@ -58,6 +58,33 @@ class Unit(Data):
     """Not in a container, which has no such task of its own."""
 
 
+class RoleMode(Data):
+    """What may be done at most with a path that somebody else writes: kubeadm, a daemon, a package.
+
+    `path` is a pattern (glob(7), `**` for folders below), of which the first that matches counts; `mode` has
+    every bit that may be set, `owner` all that are right.
+    """
+
+    path: Annotated[str, StringConstraints(pattern=r"^/")]
+    mode: Annotated[str, StringConstraints(pattern=r"^0[0-7]{3,4}$")]
+    owner: tuple[str, ...] = ("root:root",)
+
+
+class RoleFolder(Data):
+    """Files that a program takes one and all, because they match a pattern.
+
+    What the roles render, what add-ons declare, and what matches `allowed` belongs there. With `packages`
+    also what a package brought, as it came. A folder that is `shared` is read for others, too: on a machine
+    whose root is not of our making its owner's files are left alone, and judged by what they do to us.
+    """
+
+    path: Annotated[str, StringConstraints(pattern=r"^/")]
+    read_by: str
+    allowed: tuple[str, ...] = ()
+    packages: bool = True
+    shared: bool = False
+
+
 class RoleListen(Listen):
     """A port that listens, from a machine's first boot or from kubeadm on."""
 
@@ -80,6 +107,8 @@ class Role(Data):
     module_packages: tuple[str, ...] = ()
     """Packages that hold kernel modules on some releases: installed where a module is missing."""
     units: tuple[Unit, ...] = ()
+    modes: tuple[RoleMode, ...] = ()
+    folders: tuple[RoleFolder, ...] = ()
     listen: tuple[RoleListen, ...] = ()
     closed: tuple[DeclaredPort, ...] = ()
 

@@ -125,6 +125,20 @@ def moved(name: str, path: str) -> dict[str, Any]:
     }
 
 
+def permitted(name: str, path: str, *, mode: str = "", owner: str = "") -> dict[str, Any]:
+    """Damage and repair of a path that has another mode (octal text) or owner; both return as they were."""
+    kept, file = f"{KEPT}/{name}", shlex.quote(path)
+    change = [f"chmod {mode} {file}"] if mode else []
+    change += [f"chown {owner} {file}"] if owner else []
+    return {
+        "damage": f"mkdir -p {KEPT} && stat -c '%u:%g %a' {file} > {kept}.part && mv {kept}.part {kept}"
+        f" && {' && '.join(change)}",
+        "repair": f"test ! -e {kept} || {{ read -r owner mode < {kept} && chown $owner {file}"
+        f" && chmod $mode {file} && rm {kept}; }}",
+        "touches": (f"file {path}",),
+    }
+
+
 def served(name: str, port: int) -> dict[str, Any]:
     """Damage and repair of a TCP port on which a stranger listens."""
     unit = f"plumbline-defect-{name}"

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from lab.checks.survey import PROGRAM
 from lab.errors import FailedError
-from lab.hosts import remote_facts
+from lab.hosts import remote_facts, remote_survey
 from lab.hosts.facts import HostSections, ask
 from lab.hosts.settled import look
+from lab.hosts.survey import HostSurvey
 from tests.fakes import Call, FakeSsh
 from tests.host_facts import PI, recorded
 
@@ -127,3 +129,24 @@ def test_a_master_whose_answer_does_not_fit_is_silent_and_says_why() -> None:
     assert look(ssh, ["master-1"]).silent == {
         "master-1": "master-1: control plane.joined: 'yes': Input should be a valid boolean"
     }
+
+
+def test_every_section_of_the_survey_has_a_record() -> None:
+    assert [section.__name__ for section in remote_survey.SECTIONS] == list(HostSurvey.names)
+
+
+def test_the_survey_reads_this_machine_and_its_answer_fits(ssh: FakeSsh) -> None:
+    """What stands in several files is sent as one program."""
+    request = {
+        "sections": ["states", "entries", "mounts", "time_zone", "secrets", "accounts"],
+        "states": ["/etc/passw*", "/nowhere/*"],
+        "entries": ["/etc/host[n]ame", "/etc/cron.d/*"],
+        "secrets": ["/etc/hostname"],
+    }
+    found = HostSurvey("here", ask(ssh, "here", request, seconds=30, program=PROGRAM))
+    assert found.states["/etc/passwd"].owner == "root:root"
+    assert found.entries[-1].text
+    assert any(item.target == "/proc" for item in found.mounts)
+    assert found.time_zone.rule
+    assert not found.secrets
+    assert {one.name: one.number for one in found.accounts}["root"] == 0
