@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from lab.checks.patterns import matches
+from lab.addons.model import Rights
+from lab.checks.patterns import matches, spread
 from lab.checks.verbs import nothing
 from lab.hosts.survey import HostSurvey, Place
 from lab.render.bundle import Bundle
-from lab.render.roles import RoleMode
 
 WRITE = 0o022
 """The bits with which others than the owner may write."""
@@ -21,7 +21,7 @@ SETGID = 0o2000
 
 def asked(bundle: Bundle) -> list[str]:
     """The patterns whose states are to be asked of a host."""
-    return sorted({*(item.path for item in bundle.modes), *_ways(bundle)})
+    return sorted({one for item in bundle.modes for one in spread(item.path)} | _ways(bundle))
 
 
 def _ways(bundle: Bundle) -> set[str]:
@@ -47,7 +47,7 @@ def _beyond(bundle: Bundle, states: Mapping[str, Place]) -> Iterator[tuple[str, 
             yield path, told
 
 
-def _trouble(declared: RoleMode, place: Place) -> str:
+def _trouble(declared: Rights, place: Place) -> str:
     """What a path has beyond its declaration, and what it should have; "" for nothing."""
     passed = SETGID if place.kind == "folder" else 0
     found = []

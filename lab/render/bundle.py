@@ -10,6 +10,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from lab.addons import selected
+from lab.addons.model import Rights
 from lab.artifacts.images import StoredImage
 from lab.artifacts.stock import Stock
 from lab.artifacts.wanted import wanted
@@ -22,7 +23,7 @@ from lab.render.components import kubelet_settings
 from lab.render.detected import CRI_SOCKET
 from lab.render.firewall import Port
 from lab.render.patience import STATIC_PODS, static_pod_seconds
-from lab.render.roles import Action, Role, RoleBinary, RoleFile, RoleFolder, RoleMode, Unit, host_roles
+from lab.render.roles import Action, Role, RoleBinary, RoleFile, RoleFolder, Unit, host_roles
 from lab.render.templates import render
 
 SYSCTL_FILE = "/etc/sysctl.d/90-plumbline.conf"
@@ -64,10 +65,12 @@ class Bundle:
     module_packages: tuple[str, ...] = ()
     owned: tuple[str, ...] = ()
     """Patterns (glob(7)) of paths where no other file may lie than those of `files`."""
-    modes: tuple[RoleMode, ...] = ()
+    modes: tuple[Rights, ...] = ()
     """What may be done at most with what others than we write."""
     folders: tuple[RoleFolder, ...] = ()
     """Files that a program takes one and all."""
+    by_pods: tuple[str, ...] = ()
+    """Files (patterns) that pods of add-ons write into such folders."""
     kubelet: dict[str, Any] = field(default_factory=dict)
     """Our part of a node's KubeletConfiguration; empty on a host that is no node."""
     stock: Stock | None = None
@@ -119,6 +122,7 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
     """Everything that host `name` must be."""
     roles = host_roles(inventory, name)
     listen = firewall.listening(inventory, name)
+    addons = selected(inventory) if name in inventory.nodes else ()
     sysctls = _sysctls(roles, traits)
     modules = () if traits.shares_kernel else _union(role.modules for role in roles)
     files = _files(inventory, traits, roles, name, host_context(inventory, traits, pins, name))
@@ -139,8 +143,12 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
         closed=firewall.closed(inventory, name),
         operators=firewall.operators(inventory, traits),
         owned=tuple(item.path.format(item="*") for role in roles for item in role.files if item.each),
-        modes=tuple(item for role in roles for item in role.modes),
+        modes=(
+            *(item for role in roles for item in role.modes),
+            *(item for addon in addons for item in addon.on_hosts.modes),
+        ),
         folders=tuple(item for role in roles for item in role.folders),
+        by_pods=tuple(path for addon in addons for path in addon.on_hosts.files),
         kubelet=kubelet_settings(inventory, traits) if name in inventory.nodes else {},
         pod_interfaces=pod_interfaces(inventory) if name in inventory.nodes else (),
         kernel_options=tuple(option for role in roles for option in role.kernel_options),

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from lab.addons.model import Data, DeclaredPort, Listen
+from lab.addons.model import Data, DeclaredPort, Listen, Rights
 from lab.inventory.hardware import is_raspberry_pi
 from lab.inventory.models import Host, HostRole, Inventory
 from lab.own_yaml import read
@@ -58,18 +58,6 @@ class Unit(Data):
     """Not in a container, which has no such task of its own."""
 
 
-class RoleMode(Data):
-    """What may be done at most with a path that somebody else writes: kubeadm, a daemon, a package.
-
-    `path` is a pattern (glob(7), `**` for folders below), of which the first that matches counts; `mode` has
-    every bit that may be set, `owner` all that are right.
-    """
-
-    path: Annotated[str, StringConstraints(pattern=r"^/")]
-    mode: Annotated[str, StringConstraints(pattern=r"^0[0-7]{3,4}$")]
-    owner: tuple[str, ...] = ("root:root",)
-
-
 class RoleFolder(Data):
     """Files that a program takes one and all, because they match a pattern.
 
@@ -107,7 +95,7 @@ class Role(Data):
     module_packages: tuple[str, ...] = ()
     """Packages that hold kernel modules on some releases: installed where a module is missing."""
     units: tuple[Unit, ...] = ()
-    modes: tuple[RoleMode, ...] = ()
+    modes: tuple[Rights, ...] = ()
     folders: tuple[RoleFolder, ...] = ()
     listen: tuple[RoleListen, ...] = ()
     closed: tuple[DeclaredPort, ...] = ()

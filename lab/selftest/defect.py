@@ -125,6 +125,16 @@ def moved(name: str, path: str) -> dict[str, Any]:
     }
 
 
+def added(path: str, text: str, *, after: str = "") -> dict[str, Any]:
+    """Damage and repair of a file that nobody declared; `after` is what follows both, as a reload."""
+    file, then = shlex.quote(path), f" && {after}" if after else ""
+    return {
+        "damage": f"mkdir -p $(dirname {file}) && printf %s {shlex.quote(text)} > {file}{then}",
+        "repair": f"rm -f {file}{then}",
+        "touches": (f"file {path}",),
+    }
+
+
 def permitted(name: str, path: str, *, mode: str = "", owner: str = "") -> dict[str, Any]:
     """Damage and repair of a path that has another mode (octal text) or owner; both return as they were."""
     kept, file = f"{KEPT}/{name}", shlex.quote(path)

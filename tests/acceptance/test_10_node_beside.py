@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.checks import modes
+from lab.checks import folders, modes
 from lab.checks.driver import Driver
 from lab.checks.survey import Survey
 
@@ -14,3 +14,10 @@ from lab.checks.survey import Survey
 def test_nobody_has_rights_beyond_what_is_declared(driver: Driver, survey: Survey, host: str) -> None:
     """Keys, settings and data have the mode and owner that their writer gives them, or fewer rights."""
     modes.are_declared(driver.bundles[host], survey)
+
+
+@pytest.mark.check("P1-12")
+@pytest.mark.each("all")
+def test_no_program_takes_a_file_that_nobody_declared(driver: Driver, survey: Survey, host: str) -> None:
+    """Folders that a program reads whole hold what roles, add-ons and packages put there, and no more."""
+    folders.hold_what_is_declared(driver.bundles[host], driver.traits[host], survey)
