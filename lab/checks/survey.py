@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.checks import folders, modes
+from lab.checks import folders, journal, modes
 from lab.checks.outcomes import CouldNotTell
 from lab.hosts import programs
 from lab.hosts.survey import HostSurvey
@@ -26,7 +26,7 @@ def request_for(inventory: Inventory, bundle: Bundle) -> dict[str, Any]:
     return {
         "sections": list(HostSurvey.names),
         "states": modes.asked(bundle),
-        "entries": folders.asked(bundle),
+        "entries": sorted({*folders.asked(bundle), *journal.asked()}),
         "units": [unit.name for unit in bundle.units],
         "sshd": [],
         "secrets": [],

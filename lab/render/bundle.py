@@ -16,6 +16,7 @@ from lab.artifacts.stock import Stock
 from lab.artifacts.wanted import wanted
 from lab.catalogue.load import load_catalogue
 from lab.inventory.addon_sections import pod_interfaces
+from lab.inventory.hardware import is_raspberry_pi
 from lab.inventory.models import Inventory
 from lab.machines import Traits
 from lab.render import firewall
@@ -61,6 +62,8 @@ class Bundle:
     closed: tuple[Port, ...]
     operators: tuple[IPv4Network, ...] = ()
     """Networks from which the firewall lets us in."""
+    time_zone: str = ""
+    """"" where it is the machine's owner's."""
     kernel_options: tuple[str, ...] = ()
     module_packages: tuple[str, ...] = ()
     owned: tuple[str, ...] = ()
@@ -151,6 +154,7 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
         by_pods=tuple(path for addon in addons for path in addon.on_hosts.files),
         kubelet=kubelet_settings(inventory, traits) if name in inventory.nodes else {},
         pod_interfaces=pod_interfaces(inventory) if name in inventory.nodes else (),
+        time_zone=_time_zone(inventory, roles, name),
         kernel_options=tuple(option for role in roles for option in role.kernel_options),
         module_packages=_union(role.module_packages for role in roles),
     )
@@ -187,6 +191,11 @@ def _units(roles: tuple[Role, ...], traits: Traits) -> tuple[Unit, ...]:
         for unit in role.units
         if not (unit.full_machines_only and traits.shares_kernel)
     )
+
+
+def _time_zone(inventory: Inventory, roles: tuple[Role, ...], name: str) -> str:
+    ours = inventory.makes(name) or is_raspberry_pi(inventory.hosts[name])
+    return next((role.time_zone for role in roles if role.time_zone), "") if ours else ""
 
 
 def _programs(inventory: Inventory, name: str) -> Iterator[RoleBinary]:

@@ -84,6 +84,8 @@ class Role(Data):
 
     name: str
     hosts: Literal["all", "nodes", "control-plane", "worker", "load-balancer", "raspberry-pi"]
+    time_zone: Literal["", "Etc/UTC"] = ""
+    """Of machines that we make or seed; that of a machine which exists is its owner's."""
     packages: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     sysctls: Mapping[str, str] = Field(default_factory=dict)

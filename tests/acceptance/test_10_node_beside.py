@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.checks import folders, modes
+from lab.checks import folders, journal, modes
 from lab.checks.driver import Driver
 from lab.checks.survey import Survey
 
@@ -21,3 +21,10 @@ def test_nobody_has_rights_beyond_what_is_declared(driver: Driver, survey: Surve
 def test_no_program_takes_a_file_that_nobody_declared(driver: Driver, survey: Survey, host: str) -> None:
     """Folders that a program reads whole hold what roles, add-ons and packages put there, and no more."""
     folders.hold_what_is_declared(driver.bundles[host], driver.traits[host], survey)
+
+
+@pytest.mark.check("P1-16")
+@pytest.mark.each("all")
+def test_the_journal_stays_and_is_bounded(driver: Driver, survey: Survey, host: str) -> None:
+    """The journal is on the disk within its bound, by all files together, and times are of one zone."""
+    journal.stays(driver.bundles[host], survey)
