@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
 
+from lab.checks import drop_ins
 from lab.checks.verbs import nothing
 from lab.hosts.survey import Entry, HostSurvey
 from lab.render.bundle import Bundle
 
 MAIN = "/etc/systemd/journald.conf"
-ROOTS = ("/etc", "/run", "/usr/local/lib", "/usr/lib")
-"""Where drop-ins lie; of two with one name that of the first folder counts (systemd-system.conf(5))."""
+FOLDER = "systemd/journald.conf.d"
 OWN = "/etc/systemd/journald.conf.d/10-plumbline.conf"
 UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 ON_DISK = "/var/log/journal/"
@@ -22,20 +21,13 @@ SLACK = 1.25
 
 def asked() -> list[str]:
     """The files of which journald makes its settings."""
-    return [MAIN, *(f"{root}/systemd/journald.conf.d/*.conf" for root in ROOTS)]
+    return [MAIN, *drop_ins.patterns(FOLDER)]
 
 
 def settings(entries: Iterable[Entry]) -> dict[str, tuple[str, str]]:
     """What journald's files say together, and which says it: by setting, of several the last."""
-    places = [f"{root}/systemd/journald.conf.d" for root in ROOTS]
-    parts: dict[str, Entry] = {}
-    for entry in entries:
-        folder, name = str(PurePosixPath(entry.path).parent), PurePosixPath(entry.path).name
-        if folder in places:
-            held = parts.get(name)
-            first = held is None or places.index(folder) < places.index(str(PurePosixPath(held.path).parent))
-            parts |= {name: entry} if first else {}
-    ordered = [entry for entry in entries if entry.path == MAIN] + [parts[name] for name in sorted(parts)]
+    listed = list(entries)
+    ordered = [*(entry for entry in listed if entry.path == MAIN), *drop_ins.in_order(listed, FOLDER)]
     lines = ((line.strip(), entry.path) for entry in ordered for line in entry.text.splitlines())
     pairs = ((line.partition("="), path) for line, path in lines if line[:1] not in ("", "#", ";", "["))
     return {key.strip(): (value.strip(), path) for (key, _, value), path in pairs}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.checks import folders, journal, modes
+from lab.checks import folders, journal, modes, next_boot
 from lab.checks.outcomes import CouldNotTell
 from lab.hosts import programs
 from lab.hosts.survey import HostSurvey
@@ -26,8 +26,8 @@ def request_for(inventory: Inventory, bundle: Bundle) -> dict[str, Any]:
     return {
         "sections": list(HostSurvey.names),
         "states": modes.asked(bundle),
-        "entries": sorted({*folders.asked(bundle), *journal.asked()}),
-        "units": [unit.name for unit in bundle.units],
+        "entries": sorted({*folders.asked(bundle), *journal.asked(), *next_boot.asked()}),
+        "units": [*(unit.name for unit in bundle.units), *next_boot.LOADERS],
         "sshd": [],
         "secrets": [],
     }

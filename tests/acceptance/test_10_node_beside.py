@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lab.checks import folders, journal, modes
+from lab.checks import folders, journal, modes, next_boot
 from lab.checks.driver import Driver
 from lab.checks.survey import Survey
+from lab.inventory.models import Inventory
 
 
 @pytest.mark.check("P1-11")
@@ -21,6 +22,15 @@ def test_nobody_has_rights_beyond_what_is_declared(driver: Driver, survey: Surve
 def test_no_program_takes_a_file_that_nobody_declared(driver: Driver, survey: Survey, host: str) -> None:
     """Folders that a program reads whole hold what roles, add-ons and packages put there, and no more."""
     folders.hold_what_is_declared(driver.bundles[host], driver.traits[host], survey)
+
+
+@pytest.mark.check("P1-13")
+@pytest.mark.each("all")
+def test_the_next_boot_brings_the_same(
+    inventory: Inventory, driver: Driver, survey: Survey, host: str
+) -> None:
+    """What the files of boot say together, in the order in which they count, is what is declared."""
+    next_boot.brings_the_same(inventory, driver.bundles[host], survey)
 
 
 @pytest.mark.check("P1-16")
