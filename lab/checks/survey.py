@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.checks import folders, journal, modes, next_boot
+from lab.checks import access, folders, journal, left_secrets, modes, next_boot
 from lab.checks.outcomes import CouldNotTell
 from lab.hosts import programs
 from lab.hosts.survey import HostSurvey
@@ -22,12 +22,11 @@ class Survey(HostSurvey):
 
 def request_for(inventory: Inventory, bundle: Bundle) -> dict[str, Any]:
     """What to ask a host, from what it must be."""
-    del inventory
     return {
         "sections": list(HostSurvey.names),
         "states": modes.asked(bundle),
         "entries": sorted({*folders.asked(bundle), *journal.asked(), *next_boot.asked()}),
         "units": [*(unit.name for unit in bundle.units), *next_boot.LOADERS],
-        "sshd": [],
-        "secrets": [],
+        "sshd": access.asked(inventory),
+        "secrets": list(left_secrets.PLACES),
     }

@@ -141,10 +141,11 @@ def keys(home: str) -> Iterator[dict[str, str]]:
                 yield {"file": str(path), "line": line.strip()}
 
 
-def sudo(_: dict[str, Any]) -> dict[str, Any]:
+def sudo(_: dict[str, Any]) -> list[dict[str, Any]]:
     """The rules of sudo with all that they include, as cvtsudoers tells them."""
     answer: dict[str, Any] = json.loads(said("cvtsudoers", "-f", "json", "/etc/sudoers"))
-    return {"rules": answer.get("User_Specs", []), "aliases": answer.get("User_Aliases", {})}
+    specs: list[dict[str, Any]] = answer.get("User_Specs", [])
+    return specs
 
 
 def secrets(request: dict[str, Any]) -> list[dict[str, Any]]:

@@ -81,13 +81,6 @@ class Account(AnswerPart):
     keys: Sequence[PublicKey]
 
 
-class SudoRules(AnswerPart):
-    """User specifications and aliases of users, in cvtsudoers' JSON."""
-
-    rules: Sequence[dict[str, Any]]
-    aliases: Mapping[str, Sequence[dict[str, Any]]]
-
-
 class SecretFile(AnswerPart):
     """A file with a secret (`key` or `token`), whose server it names, and whether every account reads it."""
 
@@ -176,7 +169,7 @@ class HostSurvey(Sections):
     boot = FactSection(TypeAdapter(BootState))
     sshd = FactSection(TypeAdapter(Mapping[str, Mapping[str, Sequence[str]]]))
     accounts = FactSection(TypeAdapter(Sequence[Account]))
-    sudo = FactSection(TypeAdapter(SudoRules))
+    sudo = FactSection(TypeAdapter(Sequence[dict[str, Any]]))
     secrets = FactSection(TypeAdapter(Sequence[SecretFile]))
     sockets = FactSection(TypeAdapter(Sequence[BoundSocket]))
     network = FactSection(TypeAdapter(NetworkState))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.checks import folders, journal, modes, next_boot
+from lab.checks import access, folders, journal, modes, next_boot
 from lab.checks.driver import Driver
 from lab.checks.survey import Survey
 from lab.inventory.models import Inventory
@@ -31,6 +31,16 @@ def test_the_next_boot_brings_the_same(
 ) -> None:
     """What the files of boot say together, in the order in which they count, is what is declared."""
     next_boot.brings_the_same(inventory, driver.bundles[host], survey)
+
+
+@pytest.mark.check("P1-14")
+@pytest.mark.each("all")
+def test_nobody_gets_in_whom_the_inventory_does_not_name(
+    inventory: Inventory, driver: Driver, survey: Survey, host: str
+) -> None:
+    """sshd's effective settings, keys, accounts, rules of sudo; and no secret lies where nobody needs it."""
+    key = driver.lab.keys.own().public
+    access.is_closed(inventory, driver.bundles[host], driver.traits[host], survey, key)
 
 
 @pytest.mark.check("P1-16")
