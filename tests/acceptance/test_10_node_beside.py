@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.checks import access, folders, journal, modes, next_boot
+from lab.checks import access, folders, journal, modes, next_boot, undeclared
 from lab.checks.driver import Driver
 from lab.checks.survey import Survey
 from lab.inventory.models import Inventory
@@ -41,6 +41,15 @@ def test_nobody_gets_in_whom_the_inventory_does_not_name(
     """sshd's effective settings, keys, accounts, rules of sudo; and no secret lies where nobody needs it."""
     key = driver.lab.keys.own().public
     access.is_closed(inventory, driver.bundles[host], driver.traits[host], survey, key)
+
+
+@pytest.mark.check("P1-15")
+@pytest.mark.each("all")
+def test_nothing_is_there_that_nobody_declared(
+    inventory: Inventory, driver: Driver, survey: Survey, host: str
+) -> None:
+    """Sockets, addresses, links, routes, mounts and units are those of roles, add-ons and packages."""
+    undeclared.is_nowhere(inventory, driver.bundles[host], driver.traits[host], survey)
 
 
 @pytest.mark.check("P1-16")
