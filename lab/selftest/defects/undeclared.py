@@ -103,7 +103,8 @@ def defects(lab: Inventory) -> list[Breakage]:
             host=third,
             says=f"unit mend.service: of {unit}",
             touches=(f"file {unit}",),
-            damage="printf '[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n'"
+            damage="printf '%s\\n' [Service] 'ExecStart=/bin/sleep infinity' [Install]"
+            " WantedBy=multi-user.target"
             f" > {unit}"
             " && systemctl enable --quiet --now mend",
             repair=f"systemctl disable --quiet --now mend 2>/dev/null; rm -f {unit}; systemctl daemon-reload",
