@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+ROOT = Path("/")
 DPKG = Path("/var/lib/dpkg")
 LARGEST = 65536
 """Bytes of a file of configuration; what is larger is none."""
@@ -32,7 +33,7 @@ def said(*command: str) -> str:
 
 def matching(patterns: Iterable[str]) -> list[Path]:
     """Every path that is there and matches one of the patterns, links that lead nowhere too."""
-    found = {path for pattern in patterns for path in Path("/").glob(pattern[1:])}
+    found = {path for pattern in patterns if pattern != "/" for path in ROOT.glob(pattern[1:])}
     found |= {Path(pattern) for pattern in patterns if os.path.lexists(pattern)}
     return sorted(found)
 

@@ -139,11 +139,12 @@ def test_the_survey_reads_this_machine_and_its_answer_fits(ssh: FakeSsh) -> None
     """What stands in several files is sent as one program."""
     request = {
         "sections": ["states", "entries", "mounts", "time_zone", "secrets", "accounts"],
-        "states": ["/etc/passw*", "/nowhere/*"],
+        "states": ["/", "/etc/passw*", "/nowhere/*"],
         "entries": ["/etc/host[n]ame", "/etc/cron.d/*"],
         "secrets": ["/etc/hostname"],
     }
     found = HostSurvey("here", ask(ssh, "here", request, seconds=30, program=PROGRAM))
+    assert found.states["/"].kind == "folder"
     assert found.states["/etc/passwd"].owner == "root:root"
     assert found.entries[-1].text
     assert any(item.target == "/proc" for item in found.mounts)
