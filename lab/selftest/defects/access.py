@@ -79,7 +79,7 @@ def defects(lab: Inventory) -> list[Breakage]:
             title="every account may become root",
             host=lab.balancer,
             says="sudo: ALL may run commands as others",
-            reddens=("P1-12",),
+            reddens=("P1-11", "P1-12"),
             **added("/etc/sudoers.d/99-all", "ALL ALL=(ALL) NOPASSWD:ALL\n"),
         ),
         _open(

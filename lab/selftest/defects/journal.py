@@ -68,6 +68,7 @@ def defects(lab: Inventory) -> list[Breakage]:
             title="a file of the same name in /run does not count, one behind it does",
             host=other,
             says=r"RuntimeMaxUse=4G \(by /usr/local/lib/systemd/journald.conf.d/20-more.conf\)",
+            reddens=("P1-12",),
             **added("/usr/local/lib/systemd/journald.conf.d/20-more.conf", "[Journal]\nRuntimeMaxUse=4G\n"),
         ),
     ]
