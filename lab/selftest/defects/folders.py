@@ -39,6 +39,8 @@ def defects(lab: Inventory) -> list[Breakage]:
             title=f"a file that nobody declared is read by {reader}",
             host=host,
             says=rf"{path}: is read by {reader}",
+            # whoever adds such a file seldom thinks of its rights
+            reddens=("P1-11",) if "manifests" in path or "sudoers" in path else (),
             **added(path, text),
         )
         for name, host, path, reader, text in found

@@ -15,7 +15,6 @@ def defects(lab: Inventory) -> list[Breakage]:
     """All of them, for the hosts of a lab."""
     first, second, third = lab.masters[:3]
     worker, other = lab.workers[:2]
-    target = "systemctl set-default --quiet"
     own = lab.interface(other)
     return [
         _later(
@@ -82,8 +81,9 @@ def defects(lab: Inventory) -> list[Breakage]:
             title="the machine boots into a shell without network",
             host=other,
             says="systemd starts rescue.target, not multi-user.target",
-            damage=f"{target} rescue.target",
-            repair=f"{target} graphical.target",
+            damage="systemctl set-default --quiet rescue.target",
+            repair="! readlink /etc/systemd/system/default.target | grep -q rescue"
+            " || rm /etc/systemd/system/default.target",
             touches=("default target",),
         ),
         _later(
