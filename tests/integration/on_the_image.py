@@ -12,7 +12,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ class Image:
         answer: dict[str, Any] = json.loads(done.stdout) | {"units": [], "mounts": []}
         answer["journal"] = {"disk": 0, "memory": 0, "opened": [f"{journal.ON_DISK}x"]}
         survey = Survey(wanted.host, answer)
-        looks = {
+        looks: dict[str, Callable[[], None]] = {
             "P1-11": lambda: modes.are_declared(wanted, survey),
             "P1-12": lambda: folders.hold_what_is_declared(wanted, TRAITS, survey),
             "P1-13": lambda: next_boot.brings_the_same(self.inventory, wanted, survey),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from lab.inventory.models import Inventory
-from lab.selftest.defect import KEPT, Breakage, added, breakage, edited
+from lab.selftest.defect import KEPT, SSHD_SETTINGS, Breakage, added, breakage, edited
 
-_open = partial(breakage, layer="node", row="P1-14", listed=True)
+_open = partial(breakage, layer="node", row="P1-14", listed=True, needs=(SSHD_SETTINGS,))
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDefectDefectDefectDefectDefectDefectDefectDef stranger"
 TOKEN = "abcdef.0123456789abcdef"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.inventory.models import Inventory
-from lab.selftest.defect import Breakage, breakage, permitted
+from lab.selftest.defect import SSHD_SETTINGS, Breakage, breakage, permitted
 
 
 def defects(lab: Inventory) -> list[Breakage]:
@@ -24,7 +24,18 @@ def defects(lab: Inventory) -> list[Breakage]:
             HAPROXY,
             "777",
         ),
-        _wider("host-key-readable", "a machine's own key can be read by all", lab.balancer, HOST_KEY),
+        breakage(
+            name="host-key-readable",
+            title="a machine's own key can be read by all",
+            layer="node",
+            row="P1-11",
+            host=lab.balancer,
+            says=rf"{HOST_KEY}: mode 0644",
+            listed=True,
+            # with such a key it refuses to tell them
+            stops=(SSHD_SETTINGS,),
+            **permitted("host-key-readable", HOST_KEY, mode="644"),
+        ),
         breakage(
             name="pki-owner",
             title="the cluster's certificates belong to somebody else, who may replace them",

@@ -51,9 +51,18 @@ def test_rights_beyond_what_is_declared_are_named(
         ("/var/lib/kubelet", place("0700", kind="folder")),
         ("/usr/local/bin", place("02775", "root:staff", "folder")),
         ("/var/lib/kubelet/pki/kubelet-client-current.pem", place("0777", kind="link")),
+        ("/etc/systemd/system/systemd-sysctl.service", place("0666", kind="special")),
         ("/etc/kubernetes/somebodys.txt", place("0666", "nobody:nogroup")),
     ],
-    ids=["stricter", "stricter still", "a volume", "Debian's policy", "a link", "nobody declares it"],
+    ids=[
+        "stricter",
+        "stricter still",
+        "a volume",
+        "Debian's policy",
+        "a link",
+        "a masked unit",
+        "nobody declares it",
+    ],
 )
 def test_fewer_rights_and_others_files_are_left_alone(
     master: Bundle, path: str, found: dict[str, str]

@@ -71,9 +71,7 @@ UNITS = (
 )
 
 
-def judge(
-    lab: Inventory, wanted: Bundle, traits: Traits = CONTAINERS, **more: tuple[dict[str, Any], ...]
-) -> None:
+def judge(lab: Inventory, wanted: Bundle, traits: Traits, **more: Any) -> None:
     own = str(lab.interface(wanted.host))
     links = (
         link("lo", "127.0.0.1/8", "::1/128"),
@@ -106,7 +104,7 @@ def test_a_machine_as_it_was_made_has_nothing_else(
     lab: Inventory, master: Bundle, worker: Bundle, balancer: Bundle, full: Bundle
 ) -> None:
     for wanted in (master, worker, balancer):
-        judge(lab, wanted)
+        judge(lab, wanted, CONTAINERS)
     judge(lab, full, FULL_MACHINES)
 
 
@@ -152,7 +150,7 @@ def test_what_nobody_declared_is_named(
     lab: Inventory, worker: Bundle, what: str, item: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(AssertionError, match=f"(?s)what nobody declared.*{says}"):
-        judge(lab, worker, **{what: (item,)})
+        judge(lab, worker, CONTAINERS, **{what: (item,)})
 
 
 def test_an_owner_may_have_more_on_a_machine_of_his(full: Bundle) -> None:
