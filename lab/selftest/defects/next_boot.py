@@ -15,7 +15,7 @@ def defects(lab: Inventory) -> list[Breakage]:
     """All of them, for the hosts of a lab."""
     first, second, third = lab.masters[:3]
     worker, other = lab.workers[:2]
-    own = lab.interface(other)
+    own = lab.hosts[other].address
     return [
         _later(
             name="sysctl-later-file",
@@ -97,7 +97,7 @@ def defects(lab: Inventory) -> list[Breakage]:
             name="address-file",
             title="the machine has another address from the next boot on",
             host=other,
-            says=f"network: no file gives the machine {own}",
-            **edited("address-file", NETWORK, f"s|{own}|192.0.2.77/24|"),
+            says=f"network: no file gives the machine {own}/",
+            **edited("address-file", NETWORK, f"s|{own}/|192.0.2.77/|"),
         ),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from lab.inventory.models import Inventory
+from lab.render.detected import CLUSTER_DNS
 from lab.selftest.defect import Breakage, breakage, served
 
 _strange = partial(breakage, layer="node", row="P1-15", listed=True)
@@ -15,14 +16,16 @@ def defects(lab: Inventory) -> list[Breakage]:
     """All of them, for the hosts of a lab."""
     first, second, third = lab.masters[:3]
     worker, other = lab.workers[:2]
-    gateway, pods = lab.network.gateway, lab.kubernetes.pod_subnet[-256]
+    # addresses beside the machine's own and its bridge's, whatever the networks are
+    beside = r"a=$(ip -o -4 address show dev eth0 | sed -n '1s/.*inet \([0-9.]*\)[.].*/\1/p')"
+    pods = r"a=$(ip -o -4 address show dev cni0 | sed -n '1s/.*inet \([0-9.]*\)[.].*/\1/p')"
     unit = "/etc/systemd/system/mend.service"
     return [
         _strange(
             name="stranger-listens",
             title="a program listens on a port that nobody declared",
             host=worker,
-            says=rf"tcp 0.0.0.0:{PORT} \(socat\): listens, and no role declares",
+            says=rf"tcp .*:{PORT} \(socat\): listens, and no role declares",
             **served("stranger-listens", PORT),
         ),
         _strange(
@@ -38,9 +41,9 @@ def defects(lab: Inventory) -> list[Breakage]:
             name="address-of-nobody",
             title="a machine has a second address in the LAN",
             host=lab.balancer,
-            says=r"address .*\.249/24 on eth0: is of the LAN",
-            damage=f"ip address add {gateway + 248}/24 dev eth0",
-            repair=f"ip address delete {gateway + 248}/24 dev eth0 2>/dev/null || true",
+            says=r"address .*\.249/32 on eth0: is of the LAN",
+            damage=f"{beside}; ip address add $a.249/32 dev eth0",
+            repair=f"{beside}; ip address delete $a.249/32 dev eth0 2>/dev/null || true",
             touches=("addresses of eth0",),
         ),
         _strange(
@@ -48,8 +51,8 @@ def defects(lab: Inventory) -> list[Breakage]:
             title="a route leads the services' network away from kube-proxy",
             host=third,
             says="is of the services' network, which kube-proxy alone leads on",
-            damage=f"ip route add blackhole {lab.kubernetes.service_subnet[-16]}/32",
-            repair=f"ip route delete blackhole {lab.kubernetes.service_subnet[-16]}/32 2>/dev/null || true",
+            damage=f"ip route add blackhole {lab.kubernetes.service_subnet[CLUSTER_DNS]}/32",
+            repair=f"ip route delete blackhole {lab.kubernetes.service_subnet[CLUSTER_DNS]}/32 2>/dev/null || true",
             touches=("route of services",),
         ),
         _strange(
@@ -57,8 +60,8 @@ def defects(lab: Inventory) -> list[Breakage]:
             title="a part of the pods' network is led elsewhere",
             host=second,
             says="leads a part of the pods' network elsewhere",
-            damage=f"ip route add blackhole {pods}/32",
-            repair=f"ip route delete blackhole {pods}/32 2>/dev/null || true",
+            damage=f"{pods}; ip route add blackhole $a.251/32",
+            repair=f"{pods}; ip route delete blackhole $a.251/32 2>/dev/null || true",
             touches=("route of pods",),
         ),
         _strange(
