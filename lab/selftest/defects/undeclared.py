@@ -19,7 +19,7 @@ def defects(lab: Inventory) -> list[Breakage]:
     # addresses beside the machine's own and its bridge's, whatever the networks are
     beside = r"a=$(ip -o -4 address show dev eth0 | sed -n '1s/.*inet \([0-9.]*\)[.].*/\1/p')"
     pods = r"a=$(ip -o -4 address show dev cni0 | sed -n '1s/.*inet \([0-9.]*\)[.].*/\1/p')"
-    unit = "/etc/systemd/system/mend.service"
+    names, unit = lab.kubernetes.service_subnet[CLUSTER_DNS], "/etc/systemd/system/mend.service"
     return [
         _strange(
             name="stranger-listens",
@@ -51,8 +51,8 @@ def defects(lab: Inventory) -> list[Breakage]:
             title="a route leads the services' network away from kube-proxy",
             host=third,
             says="is of the services' network, which kube-proxy alone leads on",
-            damage=f"ip route add blackhole {lab.kubernetes.service_subnet[CLUSTER_DNS]}/32",
-            repair=f"ip route delete blackhole {lab.kubernetes.service_subnet[CLUSTER_DNS]}/32 2>/dev/null || true",
+            damage=f"ip route add blackhole {names}/32",
+            repair=f"ip route delete blackhole {names}/32 2>/dev/null || true",
             touches=("route of services",),
         ),
         _strange(
