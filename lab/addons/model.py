@@ -63,6 +63,18 @@ class Program(Data):
     path: Annotated[str, StringConstraints(pattern=r"^/")]
 
 
+class Rights(Data):
+    """What may be done at most with a path that somebody else writes: kubeadm, a daemon, a package.
+
+    `path` is a pattern (glob(7), `**` for folders below), of which the first that matches counts; `mode` has
+    every bit that may be set, `owner` all that are right.
+    """
+
+    path: Annotated[str, StringConstraints(pattern=r"^/")]
+    mode: Annotated[str, StringConstraints(pattern=r"^0[0-7]{3,4}$")]
+    owner: tuple[str, ...] = ("root:root",)
+
+
 class OnHosts(Data):
     """What an add-on needs on nodes, and makes there by itself, beside its pods."""
 
@@ -75,6 +87,10 @@ class OnHosts(Data):
     """Files that its checks read."""
     processes: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z-]{0,14}$")], ...] = ()
     """Its programs by their names in the process table; there are faults that kill and stop each."""
+    files: tuple[str, ...] = ()
+    """Files (patterns) that its pods write into folders that somebody reads whole, as CNI's."""
+    modes: tuple[Rights, ...] = ()
+    """Rights of what its pods write."""
 
 
 class AddOn(Data):

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import TypeAdapter
 
 from lab.answers import fit
-from lab.checks.facts import Facts, FactStore, request_for
+from lab.checks import survey
+from lab.checks.facts import Facts, FactStore, Store, request_for
 from lab.checks.outcomes import CouldNotTell
 from lab.checks.outside import LanInterface, lan_interface
 from lab.cluster.etcd import etcdctl
@@ -71,6 +72,12 @@ class Driver:
         """What each host is."""
         requests = {name: request_for(self.inventory, item) for name, item in self.bundles.items()}
         return FactStore(self.folder / "facts", self.lab.ssh, requests)
+
+    @cached_property
+    def surveys(self) -> Store[survey.Survey]:
+        """What lies and runs on each host beside what was declared."""
+        requests = {name: survey.request_for(self.inventory, item) for name, item in self.bundles.items()}
+        return Store(self.folder / "surveys", self.lab.ssh, requests, survey.Survey, survey.PROGRAM)
 
     def all_facts(self, hosts: Iterable[str]) -> list[Facts]:
         """Facts of several hosts, for checks that compare them; one unreachable host is `CouldNotTell`."""

@@ -7,22 +7,25 @@ into an empty answer.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from filelock import FileLock
 
 from lab.addons import selected
 from lab.checks.outcomes import CouldNotTell
 from lab.errors import CommandError, DeadlineError, FailedError
+from lab.hosts import programs
 from lab.hosts.facts import HostSections, Link, ask
 from lab.inventory.models import HostRole, Inventory
 from lab.render.bundle import Bundle
 from lab.render.components import KUBELET_CONFIG
 from lab.render.detected import POD_RESOLVER
 from lab.ssh import Ssh
+
+Told = TypeVar("Told")
 
 SECONDS = 45.0
 AT_ONCE = 6
@@ -89,15 +92,27 @@ def request_for(inventory: Inventory, bundle: Bundle) -> dict[str, Any]:
     }
 
 
-class FactStore:
-    """Facts of a run's hosts in a folder: the first who asks fetches, the others read."""
+class Store(Generic[Told]):
+    """Answers of a run's hosts to one program in a folder: the first who asks fetches, the others read.
 
-    def __init__(self, folder: Path, ssh: Ssh, requests: Mapping[str, dict[str, Any]]) -> None:
+    `told` makes the record of a host's answer, `program` is the command that the request is sent to.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        ssh: Ssh,
+        requests: Mapping[str, dict[str, Any]],
+        told: Callable[[str, Mapping[str, Any]], Told],
+        program: str,
+    ) -> None:
         self._folder, self._ssh, self._requests = folder, ssh, requests
+        self._told, self._program = told, program
         folder.mkdir(parents=True, exist_ok=True)
 
-    def get(self, host: str) -> Facts:
-        """Facts of this run. Raises `CouldNotTell` for a host that could not be asked, at once when known."""
+    def get(self, host: str) -> Told:
+        """What a host said in this run. Raises `CouldNotTell` for one that could not be asked, at once when
+        that is known."""
         path = self._folder / f"{host}.json"
         with FileLock(self._folder / f"{host}.lock"):
             if not path.exists():
@@ -105,14 +120,14 @@ class FactStore:
                 part.write_text(json.dumps(self._ask(host)))
                 part.replace(path)
             held = json.loads(path.read_text())
-        return _facts(host, held)
+        return self._record(host, held)
 
-    def fresh(self, host: str) -> Facts:
-        """Facts of this moment, for a state that may still change."""
-        return _facts(host, self._ask(host))
+    def fresh(self, host: str) -> Told:
+        """What a host says at this moment, for a state that may still change."""
+        return self._record(host, self._ask(host))
 
     def gather(self, hosts: Iterable[str]) -> None:
-        """Fetch the facts of many hosts at the same time; what fails is told to whoever asks for it."""
+        """Ask many hosts at the same time; what fails is told to whoever asks for it."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(self._quietly, hosts))
 
@@ -123,8 +138,9 @@ class FactStore:
             return
 
     def _ask(self, host: str) -> dict[str, Any]:
+        request, program = self._requests[host], self._program
         try:
-            return ask(self._ssh, host, self._requests[host], seconds=SECONDS)
+            return ask(self._ssh, host, request, seconds=SECONDS, program=program)
         except CommandError as error:
             return {
                 "unreachable": f"{host}: the facts program ended with {error.code}: {error.output[-300:]}"
@@ -132,8 +148,14 @@ class FactStore:
         except (FailedError, DeadlineError) as error:
             return {"unreachable": str(error).splitlines()[0]}
 
+    def _record(self, host: str, held: dict[str, Any]) -> Told:
+        if "unreachable" in held:
+            raise CouldNotTell(held["unreachable"], next_step=f"invoke ssh {host}")
+        return self._told(host, held)
 
-def _facts(host: str, held: dict[str, Any]) -> Facts:
-    if "unreachable" in held:
-        raise CouldNotTell(held["unreachable"], next_step=f"invoke ssh {host}")
-    return Facts(host, held)
+
+class FactStore(Store[Facts]):
+    """Facts of a run's hosts."""
+
+    def __init__(self, folder: Path, ssh: Ssh, requests: Mapping[str, dict[str, Any]]) -> None:
+        super().__init__(folder, ssh, requests, Facts, programs.command(programs.FACTS))

@@ -68,6 +68,8 @@ class HostFacts(AnswerPart):
     """cloud-init is still at work: what is not there yet is no drift."""
     payload: Held = Held()
     """What it has of its payload; empty where the provider brings it."""
+    time_zone: str = ""
+    """Its name, or its rule; "" for UTC."""
     written: Mapping[str, float | None] = {}
     """When files that units read were written, in seconds since 1970; None for one that is not there."""
     static_pods: Mapping[str, HeldStaticPod] = {}
@@ -154,6 +156,9 @@ def compare(wanted: Bundle, facts: HostFacts) -> tuple[HostChange, ...]:
         sentence = f"load {firewall.FILE}: table {firewall.TABLE} {STATES[facts.firewall]}"
         changes.append(HostChange(sentence, commands=actions(("reload nftables",))))
     changes += _sysctl_changes(wanted, facts)
+    if wanted.time_zone and facts.time_zone:
+        link = ("ln", "-sfn", f"/usr/share/zoneinfo/{wanted.time_zone}", "/etc/localtime")
+        changes.append(HostChange(f"time zone: {facts.time_zone} -> {wanted.time_zone}", commands=(link,)))
     for unit in wanted.units:
         expected = unit.started_by == "boot" or facts.joined
         changes += unit_changes(unit, facts.units[unit.name], expected=expected)

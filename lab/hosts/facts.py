@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from typing import Any
 
 from pydantic import TypeAdapter
 
-from lab.answers import AnswerPart, fit, read
-from lab.errors import FailedError, PlumblineError
+from lab.answers import AnswerPart, read
 from lab.hosts import programs
+from lab.hosts.sections import FactSection, Sections
 from lab.ssh import Ssh
-
-T = TypeVar("T")
 
 
 class System(AnswerPart):
@@ -112,35 +110,8 @@ class ClockState(AnswerPart):
     leap: str
 
 
-class FactSection(Generic[T]):
-    """A section of a host's answer, read when it is asked for: an error in one hides none of the others."""
-
-    def __init__(self, shape: TypeAdapter[T]) -> None:
-        self._shape = shape
-
-    def __set_name__(self, owner: type[HostSections], name: str) -> None:
-        self._name = name
-        owner.names = (*owner.names, name)
-
-    @overload
-    def __get__(self, answer: None, owner: type[HostSections]) -> FactSection[T]: ...
-    @overload
-    def __get__(self, answer: HostSections, owner: type[HostSections]) -> T: ...
-    def __get__(self, answer: HostSections | None, owner: type[HostSections]) -> FactSection[T] | T:
-        if answer is None:
-            return self
-        return answer.section(self._name, self._shape)
-
-
-class HostSections:
-    """The answer of one host, section by section.
-
-    Reading one raises `unread` when the host could not tell it, when it was not asked for, or when it does
-    not fit its record.
-    """
-
-    names: ClassVar[tuple[str, ...]] = ()
-    unread: ClassVar[type[PlumblineError]] = FailedError
+class HostSections(Sections):
+    """The answer of one host to the facts program, section by section."""
 
     system = FactSection(TypeAdapter(System))
     files = FactSection(TypeAdapter(Mapping[str, FileState | None]))
@@ -159,34 +130,19 @@ class HostSections:
     disks = FactSection(TypeAdapter(Disks))
     clock = FactSection(TypeAdapter(ClockState))
 
-    def __init__(self, host: str, answer: Mapping[str, Any]) -> None:
-        self.host, self._answer = host, answer
-        self._read: dict[str, Any] = {}
 
-    def section(self, name: str, shape: TypeAdapter[T]) -> T:
-        """One section as its record; see the class for what it raises."""
-        if name not in self._read:
-            self._read[name] = self._fitting(name, shape)
-        found: T = self._read[name]
-        return found
-
-    def _fitting(self, name: str, shape: TypeAdapter[T]) -> T:
-        if name not in self._answer:
-            raise self.unread(f"{self.host}: {name}: was not asked for")
-        value = self._answer[name]
-        if isinstance(value, dict) and set(value) == {"error"}:
-            raise self.unread(f"{self.host}: {name}: {value['error']}", next_step=f"invoke ssh {self.host}")
-        try:
-            return fit(self.host, name, shape, value)
-        except FailedError as error:
-            raise self.unread(error.message, next_step=error.next_step) from error
-
-
-def ask(ssh: Ssh, host: str, request: Mapping[str, Any], *, seconds: float) -> dict[str, Any]:
-    """The answer of the facts program, in one round trip and changing nothing.
+def ask(
+    ssh: Ssh,
+    host: str,
+    request: Mapping[str, Any],
+    *,
+    seconds: float,
+    program: str = programs.command(programs.FACTS),
+) -> dict[str, Any]:
+    """The answer of a program that tells facts, in one round trip and changing nothing.
 
     Raises `CommandError` when the program fails, `FailedError` when the host cannot be reached or its answer
     is no JSON, `DeadlineError` after `seconds`.
     """
-    said = ssh.run(host, programs.command(programs.FACTS), seconds=seconds, stdin=json.dumps(request))
+    said = ssh.run(host, program, seconds=seconds, stdin=json.dumps(request))
     return read(host, said)

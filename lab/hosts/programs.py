@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -13,8 +14,17 @@ FACTS = Path(__file__).with_name("remote_facts.py")
 """Says what the host is; changes nothing."""
 SETTLED = Path(__file__).with_name("remote_settled.py")
 """Says what a master's control plane was started with; changes nothing."""
+PLACES = Path(__file__).with_name("remote_places.py")
+SURVEY = Path(__file__).with_name("remote_survey.py")
+"""Says what is on a host beside what was declared; changes nothing. `PLACES` is sent before it."""
+_OWN_IMPORT = re.compile(r"^from (?:__future__|lab\.hosts\.\w+) import .*\n", re.MULTILINE)
 
 
-def command(program: Path) -> str:
-    """The shell command that runs a program on a host; the request goes to its standard input."""
-    return f"python3 -c {shlex.quote(program.read_text())}"
+def command(program: Path, *before: Path) -> str:
+    """The shell command that runs a program on a host; the request goes to its standard input.
+
+    What it imports of this folder stands in the texts that are sent `before` its own.
+    """
+    texts = [path.read_text() for path in (*before, program)]
+    text = texts[0] + "".join(_OWN_IMPORT.sub("", more) for more in texts[1:])
+    return f"python3 -c {shlex.quote(text)}"

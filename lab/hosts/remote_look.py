@@ -229,6 +229,16 @@ def images() -> dict[str, str] | None:
     return found
 
 
+def time_zone() -> str:
+    """The zone that /etc/localtime leads to, its file's rule where it is no link; "" for UTC (tzfile(5))."""
+    path = Path("/etc/localtime")
+    rule = path.read_bytes().rstrip(b"\n").rpartition(b"\n")[2] if path.exists() else b"UTC0"
+    if rule == b"UTC0":
+        return ""
+    leads = str(path.readlink()) if path.is_symlink() else ""
+    return leads.partition("zoneinfo/")[2] or rule.decode(errors="replace")
+
+
 def look(request: dict[str, Any]) -> dict[str, Any]:
     """Facts; changes nothing."""
     return {
@@ -236,6 +246,7 @@ def look(request: dict[str, Any]) -> dict[str, Any]:
         "sysctls": {name: look_at_sysctl(name) for name in request["sysctls"]},
         "units": look_at_units(request["units"]),
         "booting": CLOUD_INIT.exists() and not (CLOUD_INIT / "result.json").exists(),
+        "time_zone": time_zone(),
         "pending": json.loads(PENDING.read_text()) if PENDING.exists() else [],
         "client": client(),
         "firewall": look_at_firewall(request["firewall"]) if request["firewall"] else "",

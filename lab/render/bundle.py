@@ -10,11 +10,13 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from lab.addons import selected
+from lab.addons.model import Rights
 from lab.artifacts.images import StoredImage
 from lab.artifacts.stock import Stock
 from lab.artifacts.wanted import wanted
 from lab.catalogue.load import load_catalogue
 from lab.inventory.addon_sections import pod_interfaces
+from lab.inventory.hardware import is_raspberry_pi
 from lab.inventory.models import Inventory
 from lab.machines import Traits
 from lab.render import firewall
@@ -22,7 +24,7 @@ from lab.render.components import kubelet_settings
 from lab.render.detected import CRI_SOCKET
 from lab.render.firewall import Port
 from lab.render.patience import STATIC_PODS, static_pod_seconds
-from lab.render.roles import Action, Role, RoleBinary, RoleFile, Unit, host_roles
+from lab.render.roles import Action, Role, RoleBinary, RoleFile, RoleFolder, Unit, host_roles
 from lab.render.templates import render
 
 SYSCTL_FILE = "/etc/sysctl.d/90-plumbline.conf"
@@ -60,10 +62,18 @@ class Bundle:
     closed: tuple[Port, ...]
     operators: tuple[IPv4Network, ...] = ()
     """Networks from which the firewall lets us in."""
+    time_zone: str = ""
+    """"" where it is the machine's owner's."""
     kernel_options: tuple[str, ...] = ()
     module_packages: tuple[str, ...] = ()
     owned: tuple[str, ...] = ()
     """Patterns (glob(7)) of paths where no other file may lie than those of `files`."""
+    modes: tuple[Rights, ...] = ()
+    """What may be done at most with what others than we write."""
+    folders: tuple[RoleFolder, ...] = ()
+    """Files that a program takes one and all."""
+    by_pods: tuple[str, ...] = ()
+    """Files (patterns) that pods of add-ons write into such folders."""
     kubelet: dict[str, Any] = field(default_factory=dict)
     """Our part of a node's KubeletConfiguration; empty on a host that is no node."""
     stock: Stock | None = None
@@ -115,6 +125,7 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
     """Everything that host `name` must be."""
     roles = host_roles(inventory, name)
     listen = firewall.listening(inventory, name)
+    addons = selected(inventory) if name in inventory.nodes else ()
     sysctls = _sysctls(roles, traits)
     modules = () if traits.shares_kernel else _union(role.modules for role in roles)
     files = _files(inventory, traits, roles, name, host_context(inventory, traits, pins, name))
@@ -135,8 +146,15 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
         closed=firewall.closed(inventory, name),
         operators=firewall.operators(inventory, traits),
         owned=tuple(item.path.format(item="*") for role in roles for item in role.files if item.each),
+        modes=(
+            *(item for role in roles for item in role.modes),
+            *(item for addon in addons for item in addon.on_hosts.modes),
+        ),
+        folders=tuple(item for role in roles for item in role.folders),
+        by_pods=tuple(path for addon in addons for path in addon.on_hosts.files),
         kubelet=kubelet_settings(inventory, traits) if name in inventory.nodes else {},
         pod_interfaces=pod_interfaces(inventory) if name in inventory.nodes else (),
+        time_zone=_time_zone(inventory, roles, name),
         kernel_options=tuple(option for role in roles for option in role.kernel_options),
         module_packages=_union(role.module_packages for role in roles),
     )
@@ -173,6 +191,11 @@ def _units(roles: tuple[Role, ...], traits: Traits) -> tuple[Unit, ...]:
         for unit in role.units
         if not (unit.full_machines_only and traits.shares_kernel)
     )
+
+
+def _time_zone(inventory: Inventory, roles: tuple[Role, ...], name: str) -> str:
+    ours = inventory.makes(name) or is_raspberry_pi(inventory.hosts[name])
+    return next((role.time_zone for role in roles if role.time_zone), "") if ours else ""
 
 
 def _programs(inventory: Inventory, name: str) -> Iterator[RoleBinary]:

@@ -82,6 +82,7 @@ def _machine(inventory: Inventory, traits: Traits, wanted: Bundle, keys: Keys) -
         "inventory": inventory,
         "name": wanted.host,
         "host_key": keys.host(wanted.host),
+        "time_zone": wanted.time_zone,
         "install_packages": not traits.shares_kernel,
         # our own root filesystem already holds them, and a lab's network leads nowhere
         "packages": [] if traits.shares_kernel else list(wanted.packages),
@@ -95,6 +96,11 @@ def _machine(inventory: Inventory, traits: Traits, wanted: Bundle, keys: Keys) -
 def first_boot_commands(wanted: Bundle) -> list[list[str]]:
     """What the first boot runs after its files are written: kernel settings, then units."""
     started = [unit.name for unit in wanted.units if unit.started_by == "boot"]
+    # of the system's own: they have read what was there before our files
+    following = (action.partition(" ") for file in wanted.files for action in file.on_change)
+    readers = [f"{name}.service" for verb, _, name in following if verb == "restart"]
+    known = {unit.name for unit in wanted.units}
+    readers = [name for name in dict.fromkeys(readers) if name not in known]
     enabled_only = [unit.name for unit in wanted.units if unit.started_by == "kubeadm"]
     commands = [["sh", "-ec", command_line_edit(option)] for option in wanted.kernel_options]
     if wanted.module_packages:
@@ -106,7 +112,7 @@ def first_boot_commands(wanted: Bundle) -> list[list[str]]:
         ["systemctl", "daemon-reload"],
         ["systemctl", "enable", "--quiet", *started, *enabled_only],
         # restart, not start: a package may have started its unit before our file was there
-        ["systemctl", "restart", *started],
+        ["systemctl", "restart", *readers, *started],
     ]
     return commands
 

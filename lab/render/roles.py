@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from lab.addons.model import Data, DeclaredPort, Listen
+from lab.addons.model import Data, DeclaredPort, Listen, Rights
 from lab.inventory.hardware import is_raspberry_pi
 from lab.inventory.models import Host, HostRole, Inventory
 from lab.own_yaml import read
@@ -58,6 +58,21 @@ class Unit(Data):
     """Not in a container, which has no such task of its own."""
 
 
+class RoleFolder(Data):
+    """Files that a program takes one and all, because they match a pattern.
+
+    What the roles render, what add-ons declare, and what matches `allowed` belongs there. With `packages`
+    also what a package brought, as it came. A folder that is `shared` is read for others, too: on a machine
+    whose root is not of our making its owner's files are left alone, and judged by what they do to us.
+    """
+
+    path: Annotated[str, StringConstraints(pattern=r"^/")]
+    read_by: str
+    allowed: tuple[str, ...] = ()
+    packages: bool = True
+    shared: bool = False
+
+
 class RoleListen(Listen):
     """A port that listens, from a machine's first boot or from kubeadm on."""
 
@@ -69,6 +84,8 @@ class Role(Data):
 
     name: str
     hosts: Literal["all", "nodes", "control-plane", "worker", "load-balancer", "raspberry-pi"]
+    time_zone: Literal["", "Etc/UTC"] = ""
+    """Of machines that we make or seed; that of a machine which exists is its owner's."""
     packages: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     sysctls: Mapping[str, str] = Field(default_factory=dict)
@@ -80,6 +97,8 @@ class Role(Data):
     module_packages: tuple[str, ...] = ()
     """Packages that hold kernel modules on some releases: installed where a module is missing."""
     units: tuple[Unit, ...] = ()
+    modes: tuple[Rights, ...] = ()
+    folders: tuple[RoleFolder, ...] = ()
     listen: tuple[RoleListen, ...] = ()
     closed: tuple[DeclaredPort, ...] = ()
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 from lab.checks.outcomes import Outcome
 from lab.checks.record import Record
 
+SSHD_SETTINGS = "what sshd tells of its settings"
+"""`stops` and `needs` of defects by which, and without which, it does."""
 KEPT = "/var/lib/plumbline/defects"
 """Folder on a host for what a defect replaced."""
 
@@ -121,6 +124,33 @@ def moved(name: str, path: str) -> dict[str, Any]:
     return {
         "damage": f"mkdir -p {KEPT} && mv {file} {kept}",
         "repair": f"test ! -e {kept} || mv {kept} {file}",
+        "touches": (f"file {path}",),
+    }
+
+
+def added(path: str, text: str, *, after: str = "") -> dict[str, Any]:
+    """Damage and repair of a file that nobody declared; `after` is what follows both, as a reload."""
+    file, folder = shlex.quote(path), shlex.quote(str(PurePosixPath(path).parent))
+    made, then = f"{KEPT}/made{path.replace('/', '-')}", f" && {after}" if after else ""
+    return {
+        "damage": f"mkdir -p {KEPT}"
+        f" && {{ test -d {folder} || {{ touch {made} && mkdir -p -m 700 {folder}; }}; }}"
+        f" && printf %s {shlex.quote(text)} > {file}{then}",
+        "repair": f"rm -f {file} && {{ test ! -e {made} || {{ rmdir {folder}; rm {made}; }}; }}{then}",
+        "touches": (f"file {path}",),
+    }
+
+
+def permitted(name: str, path: str, *, mode: str = "", owner: str = "") -> dict[str, Any]:
+    """Damage and repair of a path that has another mode (octal text) or owner; both return as they were."""
+    kept, file = f"{KEPT}/{name}", shlex.quote(path)
+    change = [f"chmod {mode} {file}"] if mode else []
+    change += [f"chown {owner} {file}"] if owner else []
+    return {
+        "damage": f"mkdir -p {KEPT} && stat -c '%u:%g %a' {file} > {kept}.part && mv {kept}.part {kept}"
+        f" && {' && '.join(change)}",
+        "repair": f"test ! -e {kept} || {{ read -r owner mode < {kept} && chown $owner {file}"
+        f" && chmod $mode {file} && rm {kept}; }}",
         "touches": (f"file {path}",),
     }
 

@@ -24,6 +24,7 @@ from lab.checks.facts import Facts
 from lab.checks.items import Measure, checks_of, short_id
 from lab.checks.outcomes import NotPartOfLab, Outcome
 from lab.checks.record import Figure, Record
+from lab.checks.survey import Survey
 from lab.inventory.models import HostRole, Inventory
 from lab.verify.judging import judged, with_events
 from lab.verify.session import SuiteContext
@@ -75,13 +76,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Ask the hosts whose facts the tests want all at the same time; of several workers the first does."""
+    """Ask all the hosts that tests want to know of at the same time; of several workers the first does."""
     config = session.config
     worker = getattr(config, "workerinput", {"workerid": FIRST_WORKER})["workerid"]
-    hosts = {_host(item) for item in session.items if "facts" in getattr(item, "fixturenames", ())} - {""}
-    if hosts and worker == FIRST_WORKER and not config.stash[CONTEXT].layer.every_host:
-        gather = config.stash[DRIVER].facts.gather
-        threading.Thread(target=gather, args=(sorted(hosts),), name="facts", daemon=True).start()
+    driver = config.stash[DRIVER]
+    for fixture, told in (("facts", "facts"), ("survey", "surveys")):
+        wanting = (item for item in session.items if fixture in getattr(item, "fixturenames", ()))
+        hosts = {_host(item) for item in wanting} - {""}
+        early = fixture == "facts" and config.stash[CONTEXT].layer.every_host
+        if hosts and worker == FIRST_WORKER and not early:
+            gather = getattr(driver, told).gather
+            threading.Thread(target=gather, args=(sorted(hosts),), name=told, daemon=True).start()
 
 
 class Stream:
@@ -257,6 +262,12 @@ def inventory(driver: Driver) -> Inventory:
 def facts(driver: Driver, host: str) -> Facts:
     """What the test's host said about itself in this run."""
     return driver.facts.get(host)
+
+
+@pytest.fixture
+def survey(driver: Driver, host: str) -> Survey:
+    """What lies and runs on the test's host beside what was declared."""
+    return driver.surveys.get(host)
 
 
 @pytest.fixture

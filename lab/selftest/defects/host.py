@@ -45,7 +45,7 @@ def _settings(lab: Inventory) -> list[Breakage]:
             first,
             "90-plumbline.conf: digest",
             **edited("sysctl-file", "/etc/sysctl.d/90-plumbline.conf", "s/ip_forward *= *1/ip_forward = 0/"),
-            reddens=("P1-01",),
+            reddens=("P1-01", "P1-13"),
         ),
         _host(
             "host-name",
@@ -76,6 +76,7 @@ def _settings(lab: Inventory) -> list[Breakage]:
             f" && mount --bind {old} /usr/local/bin/kubectl",
             repair="while umount /usr/local/bin/kubectl 2>/dev/null; do :; done",
             touches=("file /usr/local/bin/kubectl",),
+            reddens=("P1-15",),
         ),
         _host(
             "package-on-hold",
@@ -115,6 +116,7 @@ def _settings(lab: Inventory) -> list[Breakage]:
             " && head -c 1000000 /dev/zero > /var/lib/etcd/full",
             repair="while umount /var/lib/etcd 2>/dev/null; do :; done; rm -d -f /var/lib/etcd",
             touches=("mount /var/lib/etcd",),
+            reddens=("P1-15",),
         ),
     ]
 

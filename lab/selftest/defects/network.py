@@ -95,6 +95,7 @@ def _network(lab: Inventory) -> list[Breakage]:
             "L1-18",
             other,
             f"{read_only}/tcp",
+            reddens=("P1-15",),
             **served("read-only-port", read_only),
         ),
         _host(
@@ -103,6 +104,7 @@ def _network(lab: Inventory) -> list[Breakage]:
             "L1-18",
             worker,
             f"{etcd}/tcp",
+            reddens=("P1-15",),
             **served("etcd-on-a-worker", etcd),
         ),
         _host(
@@ -111,6 +113,7 @@ def _network(lab: Inventory) -> list[Breakage]:
             "L1-17",
             worker,
             rf"{NODE_PORT} \(socat\)",
+            reddens=("P1-15",),
             **served("node-port-taken", NODE_PORT),
         ),
     ]
@@ -155,6 +158,7 @@ def _balancer(lab: Inventory) -> list[Breakage]:
             repair="chmod 660 /run/haproxy/admin.sock",
             touches=(f"file {SOCKET}",),
             listed=True,
+            reddens=("P1-11",),
         ),
     ]
 

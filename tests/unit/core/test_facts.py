@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.checks.survey import PROGRAM
 from lab.errors import FailedError
-from lab.hosts import remote_facts
+from lab.hosts import remote_facts, remote_places, remote_survey
 from lab.hosts.facts import HostSections, ask
 from lab.hosts.settled import look
+from lab.hosts.survey import HostSurvey
 from tests.fakes import Call, FakeSsh
 from tests.host_facts import PI, recorded
 
@@ -127,3 +130,96 @@ def test_a_master_whose_answer_does_not_fit_is_silent_and_says_why() -> None:
     assert look(ssh, ["master-1"]).silent == {
         "master-1": "master-1: control plane.joined: 'yes': Input should be a valid boolean"
     }
+
+
+def test_every_section_of_the_survey_has_a_record() -> None:
+    assert [section.__name__ for section in remote_survey.SECTIONS] == list(HostSurvey.names)
+
+
+def test_the_survey_reads_this_machine_and_its_answer_fits(ssh: FakeSsh) -> None:
+    """What stands in several files is sent as one program."""
+    request = {
+        "sections": ["states", "entries", "mounts", "time_zone", "secrets", "accounts"],
+        "states": ["/", "/etc/passw*", "/nowhere/*"],
+        "entries": ["/etc/host[n]ame", "/etc/cron.d/*"],
+        "secrets": ["/etc/hostname"],
+    }
+    found = HostSurvey("here", ask(ssh, "here", request, seconds=30, program=PROGRAM))
+    assert found.states["/"].kind == "folder"
+    assert found.states["/etc/passwd"].owner == "root:root"
+    assert found.entries[-1].text
+    assert any(item.target == "/proc" for item in found.mounts)
+    assert found.time_zone.rule
+    assert not found.secrets
+    assert {one.name: one.number for one in found.accounts}["root"] == 0
+
+
+def test_units_of_nobody_and_their_parts_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """systemctl and dpkg's lists are recorded; a unit has one Id and several names."""
+    (tmp_path / "info").mkdir()
+    (tmp_path / "info" / "openssh-server.list").write_text("/lib/systemd/system/ssh.service\n")
+    (tmp_path / "status").write_text("Package: openssh-server\n")
+    monkeypatch.setattr(remote_places, "DPKG", tmp_path)
+    ssh = "Id=ssh.service\nActiveState=active\nUnitFileState=enabled\nTransient=no\n"
+    ssh += "FragmentPath=/usr/lib/systemd/system/ssh.service\n"
+    ssh += "DropInPaths=/etc/systemd/system/ssh.service.d/9.conf\n"
+    run = "Id=run-r1.timer\nActiveState=active\nUnitFileState=transient\nTransient=yes\n"
+    run += "FragmentPath=/run/systemd/transient/run-r1.timer\nDropInPaths=\n"
+    gone = "Id=gone.service\nActiveState=inactive\nTransient=no\n"
+    listed = "ssh.service enabled enabled\nsshd.service alias -\n"
+    listed += "getty@.service enabled enabled\nx.socket masked -\n"
+    loaded = "run-r1.timer loaded active waiting x\nsshd.service loaded active running x\n-.mount a b c d\n"
+    asked: list[tuple[str, ...]] = []
+
+    def said(*command: str) -> str:
+        asked.append(command)
+        if command[1] == "list-unit-files":
+            return listed
+        if command[1] == "list-units":
+            return loaded
+        return "\n".join((ssh, ssh, run, gone))
+
+    monkeypatch.setattr(remote_survey, "said", said)
+    answer = remote_survey.units({"units": ["gone.service"]})
+    assert asked[-1][3:] == ("gone.service", "run-r1.timer", "ssh.service", "sshd.service", "x.socket")
+    found = {unit.name: unit for unit in HostSurvey("here", {"units": answer}).units}
+    assert found["ssh.service"].package == "openssh-server"
+    assert found["ssh.service"].drop_ins == ["/etc/systemd/system/ssh.service.d/9.conf"]
+    assert found["run-r1.timer"].transient
+    assert (found["gone.service"].file, found["gone.service"].enabled) == ("", "")
+
+
+def test_sockets_tell_program_unit_and_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = (
+        'tcp LISTEN 0 5 0.0.0.0:9999 0.0.0.0:* users:(("socat",pid=7,fd=5))\n'
+        'tcp LISTEN 0 5 [::1]:6010 [::]:* users:(("sshd",pid=8,fd=5))\n'
+        "udp UNCONN 0 0 127.0.0.53%lo:53 0.0.0.0:*\n"
+    )
+    groups = {
+        "7": "/system.slice/mend.service",
+        "8": "/kubepods.slice/kubepods-x.slice/cri-containerd-y.scope",
+    }
+    monkeypatch.setattr(remote_survey, "said", lambda *_: lines)
+    monkeypatch.setattr(remote_survey, "cgroup", lambda process: groups[process])
+    found = HostSurvey("here", {"sockets": remote_survey.sockets({})}).sockets
+    assert [(one.address, one.port, one.process, one.unit, one.pod) for one in found] == [
+        ("0.0.0.0", 9999, "socat", "mend.service", False),
+        ("::1", 6010, "sshd", "", True),
+        ("127.0.0.53", 53, "", "", False),
+    ]
+
+
+def test_secrets_are_told_by_their_kind_and_never_by_what_they_are(tmp_path: Path) -> None:
+    server = "server: https://10.1.1.50:6443\n"
+    (tmp_path / "config").write_text(
+        f"clusters:\n- cluster:\n    {server}users:\n    client-key-data: abc=\n"
+    )
+    join = "apiServerEndpoint: 10.1.1.50:6443\n    token: abcdef.0123456789abcdef\n"
+    (tmp_path / "join.yaml").write_text(f"discovery:\n  bootstrapToken:\n    {join}")
+    (tmp_path / "notes").write_text("system.abcdefghijklmnop is no token\nserver: x\n")
+    answer = remote_survey.secrets({"secrets": [f"{tmp_path}/*"]})
+    found = {
+        Path(one.path).name: (one.kind, one.server) for one in HostSurvey("here", {"secrets": answer}).secrets
+    }
+    assert found == {"config": ("key", "10.1.1.50:6443"), "join.yaml": ("token", "10.1.1.50:6443")}
+    assert "0123456789abcdef" not in str(answer)

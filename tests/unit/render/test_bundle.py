@@ -116,7 +116,9 @@ def test_ssh_takes_keys_alone_and_only_of_the_labs_user() -> None:
         lines
     )
     assert f"AllowUsers {inventory().ssh.user}" in lines
-    found = next(file for file in rendered("haproxy").files if file.path.endswith("10-plumbline.conf"))
+    found = next(
+        file for file in rendered("haproxy").files if file.path.endswith("sshd_config.d/10-plumbline.conf")
+    )
     assert found.mode == "0600"
 
 
