@@ -13,6 +13,7 @@ from lab.commands.operating import SOMETHING_TO_DO
 from tests.integration.conftest import Done, Proving
 from tests.integration.living import KUBECTL
 
+pytestmark = pytest.mark.long
 API = "curl -sk --max-time 2 https://10.1.1.50:6443/readyz"
 
 
