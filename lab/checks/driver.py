@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from lab.answers import fit
 from lab.checks import survey
-from lab.checks.facts import Facts, FactStore, Store, request_for
+from lab.checks.facts import AnswerStore, Facts, FactStore, request_for
 from lab.checks.outcomes import CouldNotTell
 from lab.checks.outside import LanInterface, lan_interface
 from lab.cluster.etcd import etcdctl
@@ -74,10 +74,10 @@ class Driver:
         return FactStore(self.folder / "facts", self.lab.ssh, requests)
 
     @cached_property
-    def surveys(self) -> Store[survey.Survey]:
+    def surveys(self) -> AnswerStore[survey.Survey]:
         """What lies and runs on each host beside what was declared."""
         requests = {name: survey.request_for(self.inventory, item) for name, item in self.bundles.items()}
-        return Store(self.folder / "surveys", self.lab.ssh, requests, survey.Survey, survey.PROGRAM)
+        return AnswerStore(self.folder / "surveys", self.lab.ssh, requests, survey.Survey, survey.PROGRAM)
 
     def all_facts(self, hosts: Iterable[str]) -> list[Facts]:
         """Facts of several hosts, for checks that compare them; one unreachable host is `CouldNotTell`."""

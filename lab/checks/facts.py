@@ -92,7 +92,7 @@ def request_for(inventory: Inventory, bundle: Bundle) -> dict[str, Any]:
     }
 
 
-class Store(Generic[Told]):
+class AnswerStore(Generic[Told]):
     """Answers of a run's hosts to one program in a folder: the first who asks fetches, the others read.
 
     `told` makes the record of a host's answer, `program` is the command that the request is sent to.
@@ -154,7 +154,7 @@ class Store(Generic[Told]):
         return self._told(host, held)
 
 
-class FactStore(Store[Facts]):
+class FactStore(AnswerStore[Facts]):
     """Facts of a run's hosts."""
 
     def __init__(self, folder: Path, ssh: Ssh, requests: Mapping[str, dict[str, Any]]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from lab.checks.patterns import among, matches, spread
 from lab.checks.verbs import nothing
-from lab.hosts.survey import Entry, HostSurvey
+from lab.hosts.survey import FolderFile, HostSurvey
 from lab.machines import Traits
 from lab.render.bundle import Bundle
 from lab.render.roles import RoleFolder
@@ -24,7 +24,7 @@ def hold_what_is_declared(bundle: Bundle, traits: Traits, survey: HostSurvey) ->
     nothing("files that nobody declared", strange, rule="none", command=command, host=survey.host)
 
 
-def _strange(bundle: Bundle, traits: Traits, entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+def _strange(bundle: Bundle, traits: Traits, entries: Sequence[FolderFile]) -> Iterator[tuple[str, str]]:
     ours = {file.path for file in bundle.files}
     for entry in entries:
         folders = [item for item in bundle.folders if matches(entry.path, item.path)]
@@ -45,7 +45,7 @@ def _is_its_owners(folder: RoleFolder, traits: Traits) -> bool:
     return folder.shared and not traits.layered
 
 
-def _told(folder: RoleFolder, entry: Entry) -> str:
+def _told(folder: RoleFolder, entry: FolderFile) -> str:
     leads = f" (leads to {entry.leads})" if entry.leads else ""
     changed = f", and is not as the package {entry.package} brought it" if entry.changed else ""
     return f"is read by {folder.read_by}{changed}{leads}"

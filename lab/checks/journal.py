@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from lab.checks import drop_ins
 from lab.checks.verbs import nothing
-from lab.hosts.survey import Entry, HostSurvey
+from lab.hosts.survey import FolderFile, HostSurvey
 from lab.render.bundle import Bundle
 
 MAIN = "/etc/systemd/journald.conf"
@@ -24,7 +24,7 @@ def asked() -> list[str]:
     return [MAIN, *drop_ins.patterns(FOLDER)]
 
 
-def settings(entries: Iterable[Entry]) -> dict[str, tuple[str, str]]:
+def settings(entries: Iterable[FolderFile]) -> dict[str, tuple[str, str]]:
     """What journald's files say together, and which says it: by setting, of several the last."""
     listed = list(entries)
     ordered = [*(entry for entry in listed if entry.path == MAIN), *drop_ins.in_order(listed, FOLDER)]

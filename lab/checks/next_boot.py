@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 
 from lab.checks import drop_ins, next_network
 from lab.checks.verbs import nothing
-from lab.hosts.survey import Entry, HostSurvey, MountLine
+from lab.hosts.survey import FolderFile, HostSurvey, MountLine
 from lab.hosts.units import KUBELET_FLAGS
 from lab.inventory.models import Inventory
 from lab.render.bundle import Bundle
@@ -60,7 +60,7 @@ def brings_the_same(inventory: Inventory, bundle: Bundle, survey: HostSurvey) ->
     nothing("after the next boot", wrong, rule="all as declared", command=command, host=survey.host)
 
 
-def sysctls(entries: Iterable[Entry]) -> dict[str, tuple[str, str]]:
+def sysctls(entries: Iterable[FolderFile]) -> dict[str, tuple[str, str]]:
     """Value and file of each sysctl (name or pattern) that is set at boot; the later counts (sysctl.d(5))."""
     found: dict[str, tuple[str, str]] = {}
     for entry in drop_ins.in_order(entries, "sysctl.d"):
@@ -87,7 +87,7 @@ def _set_at_boot(name: str, found: Mapping[str, tuple[str, str]]) -> tuple[str, 
     return patterns[-1] if patterns else ("nothing", "no file")
 
 
-def _sysctls(bundle: Bundle, entries: Iterable[Entry]) -> Iterator[str]:
+def _sysctls(bundle: Bundle, entries: Iterable[FolderFile]) -> Iterator[str]:
     found = sysctls(entries)
     for name, value in bundle.sysctls.items():
         said, path = _set_at_boot(name, found)
@@ -95,7 +95,7 @@ def _sysctls(bundle: Bundle, entries: Iterable[Entry]) -> Iterator[str]:
             yield f"sysctl {name}: {said} by {path}, not {value}"
 
 
-def _modules(bundle: Bundle, entries: Iterable[Entry]) -> Iterator[str]:
+def _modules(bundle: Bundle, entries: Iterable[FolderFile]) -> Iterator[str]:
     """Modules that no file loads, or that a file of modprobe bars (modprobe.d(5))."""
     listed = list(entries)
     loads = [line.strip() for entry in drop_ins.in_order(listed, "modules-load.d") for line in _lines(entry)]
@@ -113,7 +113,7 @@ def _modules(bundle: Bundle, entries: Iterable[Entry]) -> Iterator[str]:
             yield f"module {name}: barred by {barred[name.replace('-', '_')]}"
 
 
-def _lines(entry: Entry) -> list[str]:
+def _lines(entry: FolderFile) -> list[str]:
     return [line for line in entry.text.splitlines() if line.strip() and line.strip()[0] not in "#;"]
 
 

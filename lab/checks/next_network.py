@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from lab.hosts.survey import Entry
+from lab.hosts.survey import FolderFile
 from lab.inventory.models import Inventory
 
 FILES = (
@@ -22,7 +22,7 @@ _GATEWAY = re.compile(r"^\s*gateway[ =]\s*([\d.]+)\s*$", re.IGNORECASE | re.MULT
 _DHCP = re.compile(r"^\s*DHCP=(?:yes|ipv4)|^\s*iface\s+\S+\s+inet\s+dhcp", re.MULTILINE)
 
 
-def trouble(inventory: Inventory, host: str, entries: Iterable[Entry]) -> Iterator[str]:
+def trouble(inventory: Inventory, host: str, entries: Iterable[FolderFile]) -> Iterator[str]:
     """What is wrong with the LAN's address; nothing where no such file gives any (NetworkManager, DHCP)."""
     addresses: dict[str, str] = {}
     gateways: dict[str, str] = {}

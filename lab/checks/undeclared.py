@@ -38,7 +38,7 @@ GENERATED = (
     "/run/systemd/transient/{plumbline,user,session}-*",
 )
 DROP_INS = (
-    *(*GENERATED, "/run/systemd/system/**/*netplan*", "/run/systemd/system/service.d/zzz-lxc-*.conf"),
+    *(*GENERATED, "/run/systemd/system/**/*netplan*", "/run/systemd/system/service.d/zzz-*.conf"),
     *("/etc/systemd/system/ssh.service.d/00-socket.conf", "/run/systemd/system/*.d/*cloud-init*"),
 )
 """Parts of units that generators, netplan, LXC's own generator and Ubuntu's openssh-server write."""

@@ -19,7 +19,7 @@ class Place(AnswerPart):
     owner: str
 
 
-class Entry(AnswerPart):
+class FolderFile(AnswerPart):
     """A file of a folder that somebody reads whole.
 
     `leads` is where a link goes, `package` the Debian package that brought it ("" for none), `changed` says
@@ -164,7 +164,7 @@ class HostSurvey(Sections):
     """The answer of one host to the survey program, section by section."""
 
     states = FactSection(TypeAdapter(Mapping[str, Place]))
-    entries = FactSection(TypeAdapter(Sequence[Entry]))
+    entries = FactSection(TypeAdapter(Sequence[FolderFile]))
     units = FactSection(TypeAdapter(Sequence[SurveyedUnit]))
     boot = FactSection(TypeAdapter(BootState))
     sshd = FactSection(TypeAdapter(Mapping[str, Mapping[str, Sequence[str]]]))

@@ -8,7 +8,7 @@ import pytest
 
 from lab.checks.journal import OWN, settings, size, stays
 from lab.hosts.converge import HostFacts, compare
-from lab.hosts.survey import Entry
+from lab.hosts.survey import FolderFile
 from lab.render.bundle import Bundle
 from tests.host_survey import surveyed
 
@@ -82,7 +82,7 @@ def test_another_zone_is_named_linked_or_copied(master: Bundle) -> None:
 
 
 def test_without_our_file_its_settings_are_missing() -> None:
-    found = [Entry(**entry("/etc/systemd/journald.conf", "[Journal]\n; x\nStorage=auto\n"))]
+    found = [FolderFile(**entry("/etc/systemd/journald.conf", "[Journal]\n; x\nStorage=auto\n"))]
     assert settings(found) == {"Storage": ("auto", "/etc/systemd/journald.conf")}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lab.checks.next_boot import brings_the_same, sysctls
-from lab.hosts.survey import Entry
+from lab.hosts.survey import FolderFile
 from lab.hosts.units import KUBELET_FLAGS
 from lab.inventory.models import Inventory
 from lab.render.bundle import MODULES_FILE, SYSCTL_FILE, Bundle
@@ -179,4 +179,4 @@ def test_of_several_files_the_later_counts_and_a_hidden_one_does_not() -> None:
         entry("/etc/sysctl.d/10-a.conf", "a.b = 1\n"),
         entry("/run/sysctl.d/20-b.conf", "-a/b =  2   3\n# a.b = 4\n"),
     ]
-    assert sysctls([Entry(**item) for item in said]) == {"a.b": ("2 3", "/run/sysctl.d/20-b.conf")}
+    assert sysctls([FolderFile(**item) for item in said]) == {"a.b": ("2 3", "/run/sysctl.d/20-b.conf")}
