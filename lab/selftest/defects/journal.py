@@ -39,10 +39,10 @@ def defects(lab: Inventory) -> list[Breakage]:
             title="the journal's folder was taken away while journald wrote there",
             host=second,
             says="nothing below /var/log/journal/",
-            # journald makes its folder again as soon as something else has it look
+            # a file in its place: journald would make the folder again as soon as something has it look
             alone=True,
             touches=("journal",),
-            damage="mv /var/log/journal /var/log/journal.away",
+            damage="mv /var/log/journal /var/log/journal.away && touch /var/log/journal",
             repair="test ! -d /var/log/journal.away || { rm -rf /var/log/journal"
             " && mv /var/log/journal.away /var/log/journal; }",
         ),
