@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -71,12 +71,17 @@ def finish(ssh: Ssh, host: str, note: Callable[[str], None]) -> None:
     wait_for(f"kubeadm on {host}", probe, seconds=SECONDS, interval=0.3)
 
 
-def reset(ssh: Ssh, host: str, document: str) -> None:
-    """Undo a half-finished init or join on a host that is no part of the cluster."""
+def reset(ssh: Ssh, host: str, document: str, links: Iterable[str]) -> None:
+    """Undo a half-finished init or join on a host that is no part of the cluster.
+
+    `links` are the interfaces of the pods' network: pods that ran already have made them for a part of it
+    that the host's next Node object need not have, and nobody changes the address of a bridge.
+    """
+    gone = "".join(f"ip link delete {link} 2>/dev/null; " for link in links)
     ssh.run(
         host,
         f"systemctl stop {UNIT} 2>/dev/null; systemctl reset-failed {UNIT} 2>/dev/null; "
-        f"install -d -m 700 /run/plumbline && cat > {DOCUMENT}; kubeadm reset --config {DOCUMENT}; "
+        f"install -d -m 700 /run/plumbline && cat > {DOCUMENT}; kubeadm reset --config {DOCUMENT}; {gone}"
         f"rm -rf {JOINED} /etc/cni/net.d/* /var/lib/etcd/* /etc/kubernetes/manifests/* "
         f"/var/lib/kubelet/config.yaml {DOCUMENT}",
         seconds=120,

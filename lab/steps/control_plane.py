@@ -67,7 +67,8 @@ def found(context: Context, name: str) -> tuple[bool, str]:
     seen = facts.hosts[name]
     if seen.kubeadm != "running":
         if seen.touched:
-            kubeadm.reset(lab.ssh, name, reset_document(lab.inventory, lab.provider.traits_of(name)))
+            undo = reset_document(lab.inventory, lab.provider.traits_of(name))
+            kubeadm.reset(lab.ssh, name, undo, context.bundles[name].pod_interfaces)
         document = init_document(lab.inventory, lab.provider.traits_of(name), context.pins, name)
         kubeadm.start(lab.ssh, name, "init", document)
     kubeadm.finish(lab.ssh, name, context.noting(f"init:{name}"))

@@ -123,7 +123,8 @@ def join(context: Context, name: str, former: Former = UNTOLD) -> tuple[bool, st
     touched = seen.touched
     for left in reversed(range(TRIES)):
         if touched:
-            kubeadm.reset(lab.ssh, name, reset_document(lab.inventory, lab.provider.traits_of(name)))
+            document = reset_document(lab.inventory, lab.provider.traits_of(name))
+            kubeadm.reset(lab.ssh, name, document, context.bundles[name].pod_interfaces)
             remarks.append("after undoing a half-finished join")
         master = _living_master(context)
         remarks += _take_out(context, name, master, former)

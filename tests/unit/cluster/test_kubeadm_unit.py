@@ -160,13 +160,16 @@ def test_a_kubeadm_that_never_ends_is_told_with_its_last_line(ssh: FakeSsh, cloc
 
 def test_a_reset_stops_the_unit_first_and_removes_the_marker_of_a_member(ssh: FakeSsh) -> None:
     ssh.on("m1", "kubeadm reset", "")
-    kubeadm.reset(ssh, "m1", "document")
+    kubeadm.reset(ssh, "m1", "document", ("cni0", "flannel.1"))
     [(_, command)] = ssh.commands()
     assert ssh.calls[-1].stdin == "document"
     assert command.index("systemctl stop plumbline-kubeadm") < command.index("kubeadm reset --config")
     assert kubeadm.JOINED in command[command.index("rm -rf") :]
     assert "/var/lib/etcd/*" in command
     assert "/etc/cni/net.d/*" in command
+    # after the pods behind them: the node may come back with another part of the pods' network
+    undone = command[command.index("kubeadm reset") :]
+    assert "ip link delete cni0 2>/dev/null; ip link delete flannel.1 2>/dev/null;" in undone
 
 
 def taught(ssh: FakeSsh, uploaded: str) -> None:

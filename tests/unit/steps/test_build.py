@@ -319,7 +319,8 @@ def test_a_join_that_failed_is_undone_and_done_again(world: World, context: Cont
     build_fails.run.close()
     world.failing.clear()
     build_lab(context)
-    assert [host for host, _ in world.ssh.commands("kubeadm reset")] == ["worker-1"]
+    [(undone, command)] = world.ssh.commands("kubeadm reset")
+    assert (undone, "ip link delete cni0" in command) == ("worker-1", True)
     assert [host for verb, host in world.verbs() if verb == "init"] == ["master-1"]
     assert not something_to_do(plan(context))
 
