@@ -159,7 +159,7 @@ def test_no_flag_stands_beside_a_document() -> None:
     recorder = Recorder()
     for verb in ("init", "join"):
         kubeadm.start(recorder, "host", verb, "")
-    kubeadm.reset(recorder, "host", "")
+    kubeadm.reset(recorder, "host", "", ())
     for command in recorder.commands:
         words = re.findall(r"kubeadm (?:init|join|reset)\b([^;]*)", command)[-1].split()
         flags = {word.partition("=")[0] for word in words if word.startswith("--")}
