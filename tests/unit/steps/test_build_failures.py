@@ -13,9 +13,10 @@ from lab.cluster.discovery import Item
 from lab.steps import joining, services
 from lab.steps.context import Context
 from lab.steps.engine import StepsFailedError, something_to_do
+from tests.fake_host import half_finished
 from tests.fakes import Call
 from tests.unit.steps.building import build_lab, built, plan, said
-from tests.world import TOKEN, World, half_finished
+from tests.world import TOKEN, World
 
 pytestmark = pytest.mark.usefixtures("nothing_unplanned")
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from lab.hosts.units import clock
+from tests.fake_host import BEFORE, LATER
 from tests.unit.steps.living import asked, mended, plan, said
-from tests.world import BEFORE, INVENTORY, LATER, World, inventory
+from tests.world import INVENTORY, World, inventory
 
 pytestmark = pytest.mark.usefixtures("healthy", "nothing_unplanned")
 

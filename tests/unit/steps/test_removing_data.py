@@ -11,7 +11,7 @@ from lab.operations import build as operation
 from lab.steps import removing
 from lab.steps.context import Context
 from lab.steps.engine import StepsFailedError, listed, something_to_do
-from tests.fakes import OURS
+from tests.fake_api import OURS
 from tests.unit.steps.leftovers import (
     POOLS,
     RENAMED,
