@@ -1,4 +1,4 @@
-"""Fakes of what a build talks to: a provider, SSH, the API. They remember what they were asked.
+"""Fakes of what a build talks to: a provider, SSH, a clock. They remember what they were asked.
 
 They keep the contracts of the real ones (idempotence, errors, exit codes) and nothing else; what they were
 not told to answer is an error of the test.
@@ -6,26 +6,17 @@ not told to answer is an error of the test.
 
 from __future__ import annotations
 
-import copy
 import io
-import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from lab.cluster.api import FIELD_MANAGER, Api, ApiError, Unavailable
 from lab.errors import FailedError, PreflightError
 from lab.local import Pour
 from lab.machines import Blocker, Leftovers, Machine, Power, State, Traits
-from lab.objects import Object
-from lab.render.addons import merge
 from lab.ssh import Result, Ssh
-from lab.waits import NotYet
 
-OURS = {"manager": FIELD_MANAGER, "operation": "Apply"}
-"""What an API server notes of an object that was applied."""
 CONTAINERS = Traits(shares_kernel=True, oom_score_restricted=True, layered=True)
 FULL_MACHINES = Traits()
 
@@ -180,189 +171,3 @@ class FakeSsh(Ssh):
     def commands(self, piece: str = "") -> list[tuple[str, str]]:
         """Host and command of each call that has `piece` in its command."""
         return [(call.host, call.command) for call in self.calls if piece in call.command]
-
-
-class FakeApi(Api):
-    """An API server: objects by path, server-side apply, and refusals that were asked for."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, Object] = {}
-        self.nodes: Callable[[], list[str]] = list
-        self.refusals: list[Exception] = []
-        """Raised by the next writes, one each."""
-        self.unknown_kinds: set[str] = set()
-        self.stuck: set[str] = set()
-        """Paths of objects that do not go although they were deleted."""
-        self.applied: list[str] = []
-        self.deleted: list[str] = []
-        self.answers = True
-        self._version = 0
-
-    def restore(self, objects: dict[str, Object]) -> None:
-        """What another process has left."""
-        self.objects |= objects
-        versions = [item.get("metadata", {}).get("resourceVersion", "0") for item in objects.values()]
-        self._version = max(map(int, versions), default=0)
-
-    def ready(self) -> bool:
-        return self.answers
-
-    def path(self, item: Object) -> str:
-        if item["kind"] in self.unknown_kinds:
-            raise NotYet(f"the API server does not serve {item['kind']}")
-        root = f"/apis/{item['apiVersion']}" if "/" in item["apiVersion"] else f"/api/{item['apiVersion']}"
-        namespace = item["metadata"].get("namespace")
-        space = f"/namespaces/{namespace}" if namespace else ""
-        return f"{root}{space}/{item['kind'].lower()}s/{item['metadata']['name']}"
-
-    def get(self, path: str) -> Object | None:
-        self._check()
-        return copy.deepcopy(self.objects.get(path))
-
-    def items(self, path: str) -> list[Object]:
-        self._check()
-        if path == "/api/v1/nodes":
-            alive = self.nodes()
-            states = {
-                name: {"conditions": [{"type": "Ready", "status": str(name in alive)}]} for name in alive
-            }
-            stored = [
-                copy.deepcopy(item)
-                for place, item in list(self.objects.items())
-                if _collection(place)[0] == path
-            ]
-            # a test that is about nothing else of nodes names them alone
-            listed = stored or [{"metadata": {"name": name}} for name in alive]
-            return [item | {"status": states.get(item["metadata"]["name"], {})} for item in listed]
-        return [
-            copy.deepcopy(item) for place, item in list(self.objects.items()) if _collection(place)[0] == path
-        ]
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        body: str | Object | None = None,
-        content: str = "",  # noqa: ARG002
-        *,
-        accept: str = "",  # noqa: ARG002
-    ) -> Object:
-        """Discovery of the kinds of all objects, the metadata of one kind, and merge patches."""
-        self._check()
-        if method == "PATCH":
-            place = path.partition("?")[0]
-            self.objects[place] = _merged(self.objects[place], body)
-            return copy.deepcopy(self.objects[place])
-        assert method == "GET"
-        if path in ("/api", "/apis"):
-            return {"items": _groups(self.objects, core=path == "/api")}
-        found = {
-            place: copy.deepcopy(item)
-            for place, item in list(self.objects.items())
-            if _collection(place)[0] == path
-        }
-        named = {place: {"name": place.rpartition("/")[2]} for place in found}
-        return {
-            "items": [{"metadata": named[place] | item.get("metadata", {})} for place, item in found.items()]
-        }
-
-    def delete(self, path: str, options: Object | None = None) -> bool:
-        self._check()
-        uid = (options or {}).get("preconditions", {}).get("uid", "")
-        live = self.objects.get(path)
-        if live and uid != live["metadata"].get("uid", "") and options:
-            raise ApiError(f"DELETE {path}", 409, "the UID in the precondition does not match")
-        self.deleted.append(path)
-        if live and path not in self.stuck:
-            del self.objects[path]
-        return live is not None
-
-    def apply(self, item: Object, *, dry_run: bool = False, manager: str = FIELD_MANAGER) -> Object:  # noqa: ARG002
-        self._check()
-        path = self.path(item)
-        if self.refusals:
-            raise self.refusals.pop(0)
-        space = item["metadata"].get("namespace", "")
-        if space not in ("", "kube-system") and f"/api/v1/namespaces/{space}" not in self.objects:
-            raise ApiError(f"PATCH {path}", 404, f'namespaces "{space}" not found')
-        live = self.objects.get(path, {})
-        after: Any = merge(copy.deepcopy(live), copy.deepcopy(item))
-        if not dry_run:
-            self.applied.append(path)
-        if after == live:
-            return after  # type: ignore[no-any-return]
-        version = str(self._version + 1)
-        born = {"uid": f"uid-{version}", "managedFields": []} | after["metadata"]
-        if OURS not in born["managedFields"]:
-            born["managedFields"] = [*born["managedFields"], OURS]
-        after["metadata"] = born | {"resourceVersion": version, "generation": int(version)}
-        after["status"] = _status(after, int(version))
-        if not dry_run:
-            self._version += 1
-            self.objects[path] = copy.deepcopy(after)
-        return after  # type: ignore[no-any-return]
-
-    def _check(self) -> None:
-        if not self.answers:
-            raise Unavailable("API: connection refused")
-
-
-def _merged(base: Any, patch: Any) -> Any:
-    """A JSON merge patch (RFC 7396)."""
-    if not isinstance(patch, dict):
-        return patch
-    found = dict(base) if isinstance(base, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            found.pop(key, None)
-        else:
-            found[key] = _merged(found.get(key), value)
-    return found
-
-
-def _status(item: Object, generation: int) -> Object:
-    """Workloads of a fake cluster are ready at once."""
-    if item["kind"] in ("Deployment", "StatefulSet"):
-        count = item["spec"].get("replicas", 1)
-        return {"readyReplicas": count, "updatedReplicas": count, "observedGeneration": generation}
-    if item["kind"] == "Job":
-        return {"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]}
-    if item["kind"] == "CustomResourceDefinition":
-        return {"conditions": [{"type": "Established", "status": "True"}]}
-    return {
-        "desiredNumberScheduled": 1,
-        "numberReady": 1,
-        "updatedNumberScheduled": 1,
-        "observedGeneration": generation,
-    }
-
-
-def _collection(path: str) -> tuple[str, str, str, str]:
-    """Where all objects of the kind of a path are listed, its group, version and name in paths."""
-    root, *rest = re.fullmatch(
-        r"(/api|/apis/[^/]+)/([^/]+)/(?:namespaces/[^/]+/)?([^/]+)/[^/]+", path
-    ).groups()  # type: ignore[union-attr]
-    version, plural = rest
-    return f"{root}/{version}/{plural}", root.removeprefix("/apis/").removeprefix("/api"), version, plural
-
-
-def _groups(objects: dict[str, Object], *, core: bool) -> list[Object]:
-    """Aggregated discovery (apidiscovery.k8s.io/v2) of a server that has these objects."""
-    groups: dict[str, dict[str, dict[str, Object]]] = {}
-    for path, item in list(objects.items()):
-        _, group, version, plural = _collection(path)
-        if core == (not group):
-            scope = "Namespaced" if "/namespaces/" in path and plural != "namespaces" else "Cluster"
-            kind = item.get("kind", plural)
-            entry = {"resource": plural, "responseKind": {"kind": kind}, "scope": scope}
-            entry["verbs"] = ["delete", "get", "list"]
-            groups.setdefault(group, {}).setdefault(version, {})[plural] = entry
-    return [
-        {
-            "metadata": {"name": group},
-            "versions": [
-                {"version": version, "resources": list(kinds.values())} for version, kinds in versions.items()
-            ],
-        }
-        for group, versions in groups.items()
-    ]

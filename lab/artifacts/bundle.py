@@ -31,6 +31,7 @@ from lab import proxies
 from lab.artifacts import programs
 from lab.artifacts.digests import CAPABILITY, file_digest
 from lab.artifacts.obstacles import NO_ROOM
+from lab.artifacts.sources.trouble import BUILD_HERE, meaning
 from lab.artifacts.store import Entry, Key, Say, Store
 from lab.catalogue.model import Sha256
 from lab.errors import CommandError, FailedError, InputError, PreflightError
@@ -127,9 +128,9 @@ def write(
     that is no longer what was stored: every file and every tree is digested.
     """
     with _scratch(target) as scratch:
-        wheels = list(fetch(scratch))
         chosen = list(entries)
         _room(chosen, target.parent)
+        wheels = list(fetch(scratch))
         places: dict[str, Path] = {}
         packed = [_packed(store, entry, scratch, places, say) for entry in chosen]
         carried = {path.name: Packed(sha256=file_digest(path), size=path.stat().st_size) for path in wheels}
@@ -211,13 +212,22 @@ def _new(target: Path) -> None:
 def fetch_wheels(folder: Path, *, log: Path, say: Say) -> list[Path]:
     """What the lock file names, for the Python that runs this; pip's output is kept in `log`.
 
-    Raises `CommandError` with its end.
+    Raises `FailedError` with what hinders it, or with the end of what it said.
     """
     say("fetching the wheels of requirements.lock")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--require-hashes", "--requirement", str(LOCK), "--dest", str(folder / "wheels")]
     env = {**os.environ, **proxies.settings()}
-    programs.run(command, log=log, cwd=folder, env=env)
+    try:
+        programs.run(command, log=log, cwd=folder, env=env)
+    except CommandError as error:
+        why = meaning(error.output)
+        if why is None:
+            raise
+        # pip tries for a minute, and its last line says that there is no such package
+        raise FailedError(
+            f"the wheels of {LOCK.name}: {why.seen}", next_step=why.next_step.removesuffix(f", {BUILD_HERE}")
+        ) from None
     return sorted((folder / "wheels").iterdir())
 
 

@@ -48,7 +48,9 @@ class Kept:
     def read(self, key: Key) -> Entry | None:
         """What the entry of a key says, unchecked; None if there is none or it is unreadable."""
         try:
-            return understood(key, self.entry_path(key).read_bytes())
+            path = self.entry_path(key)
+            # whoever reads what is no file (a pipe, a device) may wait for ever
+            return understood(key, path.read_bytes()) if path.is_file() else None
         except (OSError, ValueError):
             return None
 

@@ -208,16 +208,19 @@ def _write(answer: Response, aim: _Aim, say: Say) -> str | Trouble:
                 # of a slow server what has come so far, so that its pace is seen; of a quick one a whole
                 # piece, since each record of TLS would cost what a piece costs
                 piece = answer.raw.read(PIECE) if whole else answer.raw.read1(PIECE)
-            except (urllib3.exceptions.HTTPError, OSError) as error:
+            except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                # ValueError: of a connection that `_shut` has ended
+                programs.still_wanted(aim.url)
                 at = f"at byte {out.tell()}" + (f" of {expected}" if expected else "")
                 if isinstance(error, urllib3.exceptions.ReadTimeoutError | TimeoutError):
                     return Trouble(f"no byte for {SILENCE:.0f} s, {at}", LATER)
                 return Trouble(f"cut {at}")
+            # before it is written: of a connection that `_shut` has ended, TLS is handed on as it came
+            programs.still_wanted(aim.url)
             if not piece:
                 break
             whole = len(piece) >= RECORD and time.monotonic() - asked < 1
             out.write(piece)
-            programs.still_wanted(aim.url)
             if slow := pace.slow(out.tell()):
                 return Trouble(slow, LATER)
             if time.monotonic() - said >= QUIET:

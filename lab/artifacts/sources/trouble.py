@@ -111,11 +111,18 @@ def too_long(wait: float, seen: str) -> Trouble:
     )
 
 
-def unreached(text: str) -> Trouble:
-    """What the text of a failed connection means, whoever wrote it: Python's ssl and urllib3, or Go."""
+def meaning(text: str) -> Trouble | None:
+    """The trouble with a connection that a text tells of, None when it tells of none that is known."""
     for pattern, seen, step, tries in _MEANINGS:
         if re.search(pattern, text, re.IGNORECASE):
             return Trouble(seen, step.format(proxy=proxies.named()), tries)
+    return None
+
+
+def unreached(text: str) -> Trouble:
+    """What the text of a failed connection means, whoever wrote it: Python's ssl and urllib3, or Go."""
+    if meant := meaning(text):
+        return meant
     last = text.strip().splitlines()[-1][-300:] if text.strip() else "no answer"
     return Trouble(last, LATER)
 
@@ -161,7 +168,13 @@ _MEANINGS = (
         "unset it, or name the file of an authority",
         1,
     ),
-    (r"proxyconnect|ProxyError|Unable to connect to proxy", "the proxy does not answer", _PROXY, TRIES),
+    (
+        # a SOCKS proxy that answers tells its errors by numbers of its own
+        r"proxyconnect|ProxyError|Unable to connect to proxy|SOCKS\w*Connection\b.*\[Errno",
+        "the proxy does not answer",
+        _PROXY,
+        TRIES,
+    ),
     (
         r"no such host|name resolution|Name or service not known|NameResolutionError|server misbehaving"
         r"|No address associated|lookup \S+ on ",

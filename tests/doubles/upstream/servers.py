@@ -10,58 +10,27 @@ from __future__ import annotations
 
 import http.client
 import json
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from lab.waits import NotYet, wait_for
 from tests.doubles.ports import free_port
+from tests.doubles.upstream.day import Day
 from tests.doubles.upstream.keys import SERVICE, Keys
-from tests.soon import SOON
+from tests.doubles.upstream.registry import running
 
 PIECE = 1 << 18
-REGISTRY = "docker-registry"
 ASSETS = "release-assets.githubusercontent.com"
 """Where github.com sends for the files of a release."""
 CODES = {401: "UNAUTHORIZED", 403: "DENIED", 404: "NAME_UNKNOWN", 429: "TOOMANYREQUESTS"}
 """distribution, spec/api: errors-2."""
-
-
-@dataclass
-class Day:
-    """How servers behave. Keys are parts of a path; the first that fits counts.
-
-    `refuse`: status codes answered first, one for each request (the first for ever if `endless`).
-    `retry_after` goes with 429 and 503. `cut`: bytes after which the connection is dropped, one for each
-    answer. `pace`: bytes a second. `instead`: what a registry looks up in place of what it is asked for.
-    `asked`: server, path, Range and Authorization of every request. `transfers`: begin, end, bytes.
-    """
-
-    refuse: dict[str, list[int]] = field(default_factory=dict)
-    endless: bool = False
-    retry_after: str = ""
-    cut: dict[str, list[int]] = field(default_factory=dict)
-    pace: dict[str, float] = field(default_factory=dict)
-    asked: list[tuple[str, str, str, str]] = field(default_factory=list)
-    instead: dict[str, str] = field(default_factory=dict)
-    transfers: list[tuple[float, float, int]] = field(default_factory=list)
-
-    def refusal(self, path: str) -> int:
-        """The status with which a request is refused, 0 for none."""
-        for key, codes in self.refuse.items():
-            if key in path and codes:
-                return codes[0] if self.endless else codes.pop(0)
-        return 0
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -306,37 +275,3 @@ class Upstream:
         port = free_port()
         with running(self.folder / "storage", port, {}):
             yield f"http://127.0.0.1:{port}"
-
-
-@contextmanager
-def running(storage: Path, port: int, more: dict[str, object]) -> Iterator[None]:
-    """Debian's registry on loopback."""
-    assert shutil.which(REGISTRY), f"apt-get install {REGISTRY}"
-    storage.mkdir(parents=True, exist_ok=True)
-    config = {
-        "version": 0.1,
-        "log": {"level": "warn", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(storage)}},
-        "http": {"addr": f"127.0.0.1:{port}", "secret": "of a test"},
-        **more,
-    }
-    file = storage.parent / f"registry-{port}.yaml"
-    file.write_text(json.dumps(config))
-    with (
-        file.with_suffix(".log").open("w") as log,
-        subprocess.Popen([REGISTRY, "serve", str(file)], stdout=log, stderr=log) as process,
-    ):
-
-        def answering() -> None:
-            if process.poll() is not None:
-                raise AssertionError(file.with_suffix(".log").read_text())
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-            except OSError as error:
-                raise NotYet(str(error)) from None
-
-        try:
-            wait_for("the registry to answer", answering, seconds=SOON, interval=0.05)
-            yield
-        finally:
-            process.terminate()

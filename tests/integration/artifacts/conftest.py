@@ -11,6 +11,7 @@ import pytest
 from lab.artifacts import programs
 from lab.artifacts.store import Store
 from tests.doubles.upstream.servers import Upstream
+from tests.integration.artifacts.shelf import Shelf
 
 
 @pytest.fixture
@@ -65,3 +66,9 @@ def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waits: list[float] = []
     monkeypatch.setattr("lab.artifacts.programs.pause", waits.append)
     return waits
+
+
+@pytest.fixture
+def shelf(upstream: Upstream, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return Shelf(upstream, store, tmp_path)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from requests import Session
 from requests.adapters import HTTPAdapter
 
+from lab.artifacts import programs
 from lab.artifacts.sources.fetch import can_be_had, fetch, session
 from lab.errors import FailedError
 
@@ -73,3 +76,35 @@ def test_a_full_disk_is_no_trouble_of_the_server(tmp_path: Path, failing: dict[s
     with pytest.raises(OSError, match="No space left") as told:
         fetch(URL, "0" * 64, tmp_path / "kubelet", say=quiet)
     assert told.value.errno == errno.ENOSPC
+
+
+class Quick:
+    """An answer's body: one piece, then what the kernel still had of a connection that was shut meanwhile."""
+
+    def __init__(self, last: bytes | Exception) -> None:
+        self.pieces: list[bytes | Exception] = [b"true", last]
+
+    def read1(self, _size: int) -> bytes:
+        piece = self.pieces.pop(0)
+        if not self.pieces:
+            programs.stop_all()
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
+
+    def shutdown(self) -> None:
+        """What ends it has no more to end."""
+
+
+@pytest.mark.parametrize("last", [b"\x17\x03\x03", ValueError("Read on closed or unwrapped SSL socket.")])
+def test_nothing_that_comes_after_the_end_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: bytes | Exception
+) -> None:
+    answer = SimpleNamespace(status_code=200, ok=True, headers={}, raw=Quick(last))
+    monkeypatch.setattr(Session, "get", lambda *_given, **_named: nullcontext(answer))
+    try:
+        with pytest.raises(FailedError, match="the work is being stopped"):
+            fetch(URL, "0" * 64, tmp_path / "kubelet", say=quiet)
+    finally:
+        programs.start_anew()
+    assert (tmp_path / "kubelet.part").read_bytes() == b"true"

@@ -15,7 +15,8 @@ from lab.cluster.apply import apply, as_text, changed, ensure_secret, title
 from lab.cluster.webhooks import evidence
 from lab.errors import DeadlineError
 from lab.objects import Object
-from tests.fakes import FakeApi, FakeClock
+from tests.fake_api import FakeApi
+from tests.fakes import FakeClock
 
 POOL: Object = {
     "apiVersion": "metallb.io/v1beta1",

@@ -10,7 +10,7 @@ from lab.addons.mark import LABEL
 from lab.addons.model import Certificate
 from lab.authority import Authority
 from lab.cluster.certificates import certificate_change, ensure_certificate
-from tests.fakes import FakeApi
+from tests.fake_api import FakeApi
 
 TRAEFIK = next(item for item in addons() if item.name == "traefik")
 WANTED = Certificate(namespace="traefik", name="default-certificate")

@@ -12,7 +12,7 @@ from lab.cluster.drift import Drift, drift
 from lab.cluster.managed_fields import added
 from lab.objects import Object
 from lab.render.addons import merge
-from tests.fakes import FakeApi
+from tests.fake_api import FakeApi
 
 SPACE = "kube-system"
 

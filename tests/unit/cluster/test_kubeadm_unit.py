@@ -17,8 +17,9 @@ from lab.cluster.api import AWAY_SECONDS
 from lab.errors import CommandError, DeadlineError, FailedError
 from lab.render.kubeadm import JoinSecrets
 from lab.ssh import Result
+from tests.fake_host import certificate
 from tests.fakes import Call, FakeClock, FakeSsh
-from tests.world import CERTIFICATE_KEY, TOKEN, certificate
+from tests.world import CERTIFICATE_KEY, TOKEN
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from lab.cluster.discovery import Item, ObjectKey, living, resources
 from lab.cluster.owned import OLDER, left_over, named, needs_of, ours
 from lab.errors import DeadlineError, FailedError
 from lab.objects import Object
-from tests.fakes import OURS, FakeApi, FakeClock
+from tests.fake_api import OURS, FakeApi
+from tests.fakes import FakeClock
 
 BY_HAND = {"manager": "kubectl-client-side-apply", "operation": "Update"}
 

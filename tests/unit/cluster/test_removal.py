@@ -11,7 +11,8 @@ from lab.cluster.discovery import Item, living
 from lab.cluster.removal import GONE_SECONDS, remove, stages
 from lab.errors import DeadlineError, FailedError
 from lab.objects import Object
-from tests.fakes import FakeApi, FakeClock
+from tests.fake_api import FakeApi
+from tests.fakes import FakeClock
 
 EXTENSIONS, ADMISSION = "apiextensions.k8s.io/v1", "admissionregistration.k8s.io/v1"
 

@@ -9,7 +9,7 @@ import pytest
 from lab.cluster.api import ApiError
 from lab.cluster.webhooks import unanswered
 from lab.objects import Object
-from tests.fakes import FakeApi
+from tests.fake_api import FakeApi
 
 SERVICE = "/api/v1/namespaces/toy/services/webhook"
 CALL = "/api/v1/namespaces/toy/services/https:webhook:9443/proxy/validate"

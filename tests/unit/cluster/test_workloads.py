@@ -10,7 +10,7 @@ from lab.cluster.workloads import CRD, lacking, named, nodes_ready, ready
 from lab.errors import FailedError
 from lab.objects import Object, is_ready
 from lab.waits import NotYet
-from tests.fakes import FakeApi
+from tests.fake_api import FakeApi
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from lab.inventory.models import Inventory
 from lab.labs import Lab
 from lab.machines import State
 from lab.objects import Object
-from tests.fakes import FakeApi, FakeProvider, FakeSsh
+from tests.fake_api import FakeApi
+from tests.fakes import FakeProvider, FakeSsh
 from tests.world import inventory
 
 WORDS = (

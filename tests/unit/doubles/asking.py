@@ -12,6 +12,7 @@ from tests.doubles.pve.fixture import IMAGE_SHA256, IMAGE_URL, TOKEN, USER, furn
 from tests.doubles.pve.world import World
 
 NODE = "/nodes/pve-1"
+VM = f"{NODE}/qemu/101"
 
 
 @dataclass

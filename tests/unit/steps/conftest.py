@@ -1,4 +1,4 @@
-"""A lab without machines, and waits that take no time."""
+"""A lab without machines, new or built, and waits that take no time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from lab.checks import health
+from lab.runs import Run
 from lab.steps.context import Context
 from lab.steps.machines import machine
 from tests.fakes import FakeClock
+from tests.unit.steps import leftovers
+from tests.unit.steps.living import build
 from tests.world import World
 
 
@@ -57,3 +60,30 @@ def nothing_unplanned(tmp_path: Path) -> Iterator[None]:
 def healthy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate between two masters finds the lab in order."""
     monkeypatch.setattr(health, "gate", lambda _: None)
+
+
+@pytest.fixture
+def lab(world: World) -> World:
+    """A lab that is built."""
+    build(world)
+    for host in world.hosts.values():
+        host.ran.clear()
+    world.kubeadm_runs.clear()
+    world.api.deleted.clear()
+    return world
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    made = Run(tmp_path, "test", "build")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def built(world: World) -> World:
+    """A lab that was built; what was applied and deleted on the way is forgotten."""
+    leftovers.run(world)
+    world.api.applied.clear()
+    world.api.deleted.clear()
+    return world

@@ -12,8 +12,9 @@ from lab.steps import control_plane, joining
 from lab.steps.context import Context
 from lab.steps.gather import gather
 from tests import born
+from tests.fake_host import half_finished
 from tests.fakes import FakeClock
-from tests.world import CERTIFICATE_KEY, TOKEN, World, half_finished
+from tests.world import CERTIFICATE_KEY, TOKEN, World
 
 
 def test_an_init_is_refused_when_a_cluster_was_born_in_the_meantime(up: World, context: Context) -> None:

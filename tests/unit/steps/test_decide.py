@@ -17,8 +17,9 @@ from lab.machines import State
 from lab.render.bundle import Bundle, bundle, pins
 from lab.steps.context import LabFacts
 from lab.steps.decide import Decision, Origin, decide, founding_master
+from tests.fake_host import FakeHost
 from tests.fakes import CONTAINERS
-from tests.world import FakeHost, inventory
+from tests.world import inventory
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from lab.labs import Lab
 from lab.objects import Object
 from lab.render.bundle import pins
 from lab.render.components import kubelet_settings
-from tests.fakes import CONTAINERS, FakeApi, FakeClock, FakeProvider, FakeSsh
+from tests.fake_api import FakeApi
+from tests.fakes import CONTAINERS, FakeClock, FakeProvider, FakeSsh
 from tests.world import MANIFESTS, inventory
 
 COREDNS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"

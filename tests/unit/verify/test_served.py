@@ -12,8 +12,9 @@ from lab.checks.served import end_dates, ending, read_dates, served_ports
 from lab.hosts import remote_facts
 from lab.labs import Lab
 from lab.render.bundle import pins
+from tests.fake_host import certificate
 from tests.fakes import FakeProvider, FakeSsh
-from tests.world import certificate, inventory
+from tests.world import inventory
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 MONTH = timedelta(days=30)
