@@ -6,15 +6,22 @@ import re
 import tarfile
 import time
 from collections.abc import Iterator
+from shlex import quote
 
 import pytest
 
 from lab.commands.operating import SOMETHING_TO_DO
+from lab.errors import AcceptanceError, DeadlineError
 from tests.integration.conftest import Done, Proving
 from tests.integration.living import KUBECTL
 
 pytestmark = pytest.mark.long
-API = "curl -sk --max-time 2 https://10.1.1.50:6443/readyz"
+ASKING = """\
+import ssl, urllib.request
+context = ssl._create_unverified_context()
+print(urllib.request.urlopen("https://10.1.1.50:6443/readyz", timeout=2, context=context).read().decode())
+"""
+API = f"python3 -c {quote(ASKING)}"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,7 +47,8 @@ def whole(proving: Proving) -> None:
 def mended(proving: Proving, *sentences: str) -> float:
     """The plan says these, a build mends them; how long it took."""
     found = proving.invoke("plan")
-    assert found.code == SOMETHING_TO_DO, found.output
+    # a webhook may live on the very machine, so that its objects cannot be compared in time
+    assert found.code in (SOMETHING_TO_DO, DeadlineError.exit_code), found.output
     for sentence in sentences:
         assert sentence in said(found), found.output
     begun = time.monotonic()
@@ -53,7 +61,7 @@ def mended(proving: Proving, *sentences: str) -> float:
 def reddened(proving: Proving, row: str) -> str:
     """What verify says of a row that is red."""
     done = proving.invoke("verify", "--select", row)
-    assert done.code == 1, done.output
+    assert done.code == AcceptanceError.exit_code, done.output
     return said(done)
 
 
