@@ -6,15 +6,16 @@ import errno
 import fcntl
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from invoke.exceptions import Exit
 
-from lab.artifacts.bundle import LISTING, Listing, try_out, write
+from lab.artifacts.bundle import LISTING, Listing, fetch_wheels, try_out, write
 from lab.artifacts.store import Store
 from lab.artifacts.unbundle import take
 from lab.commands import bundling
-from lab.errors import FailedError, InputError, PreflightError
+from lab.errors import CommandError, FailedError, InputError, PreflightError
 from tests.unit.artifacts.bundles import assert_empty, contents, filled, no_wheels
 from tests.unit.artifacts.making import quiet
 from tests.world import inventory
@@ -133,3 +134,43 @@ def test_a_disk_that_fills_up_is_told_and_leaves_nothing(
     with pytest.raises(FailedError, match=r"b.tar: cannot be written to its end: No space left on device"):
         write(Store(tmp_path / "there"), [], no_wheels, tmp_path / "b.tar", say=quiet)
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+PIP = """\
+WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError('Failed to establish a new \
+connection: [Errno -3] Temporary failure in name resolution')': /simple/aiohttp/
+ERROR: No matching distribution found for aiohttp==3.14.5"""
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (
+            PIP,
+            r"the wheels of requirements.lock: its name cannot be resolved\n  next: check /etc/resolv.conf",
+        ),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", "DO NOT MATCH THE HASHES\n  next: less"),
+    ],
+)
+def test_wheels_that_cannot_be_had_say_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, words: str
+) -> None:
+    def failing(*_: object, log: Path, **_named: object) -> None:
+        raise CommandError("", "pip download", 1, output, next_step=f"less {log}")
+
+    monkeypatch.setattr("lab.artifacts.programs.run", failing)
+    with pytest.raises(FailedError, match=words):
+        fetch_wheels(tmp_path, log=tmp_path / "wheels.log", say=quiet)
+
+
+def test_room_is_looked_for_before_wheels_are_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = Store(tmp_path / "there")
+
+    def fetched(_: Path) -> list[Path]:
+        raise AssertionError("wheels were fetched")
+
+    monkeypatch.setattr("lab.artifacts.bundle.shutil.disk_usage", lambda _: SimpleNamespace(free=0))
+    with pytest.raises(PreflightError):
+        write(there, filled(there), fetched, tmp_path / "b.tar", say=quiet)
