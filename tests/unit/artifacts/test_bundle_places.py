@@ -145,7 +145,7 @@ ERROR: No matching distribution found for aiohttp==3.14.5"""
 @pytest.mark.parametrize(
     ("output", "words"),
     [
-        (
+        (PIP, r"the wheels of requirements.lock: its name cannot be resolved\n  next: check /etc/resolv"),
             PIP,
             r"the wheels of requirements.lock: its name cannot be resolved\n  next: check /etc/resolv.conf",
         ),
