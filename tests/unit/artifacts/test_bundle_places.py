@@ -146,9 +146,6 @@ ERROR: No matching distribution found for aiohttp==3.14.5"""
     ("output", "words"),
     [
         (PIP, r"the wheels of requirements.lock: its name cannot be resolved\n  next: check /etc/resolv"),
-            PIP,
-            r"the wheels of requirements.lock: its name cannot be resolved\n  next: check /etc/resolv.conf",
-        ),
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", "DO NOT MATCH THE HASHES\n  next: less"),
     ],
 )
