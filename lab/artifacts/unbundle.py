@@ -72,6 +72,7 @@ def _so_far(taken: Sequence[str], listing: Listing) -> str:
 
 
 COPY_AGAIN = "copy it again, and compare sha256sum of both copies"
+OTHER_VERSION = "take it with the version that wrote it, or bundle anew with this one"
 ADDED_TO = "somebody added to it: do not use it; bundle anew where there is internet"
 _UNREADABLE = (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError, MemoryError)
 """What `tarfile` raises for headers that nobody's tar writes."""
@@ -157,6 +158,9 @@ def _listing(
         return Listing.model_validate_json(text), hashlib.sha256(text).hexdigest()
     except ValidationError as error:
         first = error.errors()[0]
+        if first["loc"] == ("format",) and isinstance(first["input"], int):
+            why = f"is of format {first['input']}, and this version of Plumbline reads format 1"
+            raise refused(source, why, next_step=OTHER_VERSION) from None
         field = ".".join(str(part) for part in first["loc"])
         named = f"{LISTING}: {field}" if field else LISTING  # what is no JSON at all has no field
         raise refused(source, f"{named}: {first['msg']}") from None

@@ -64,7 +64,10 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "path traversal": (add("../../etc/cron.d/evil"), r"\.\./\.\./etc/cron\.d/evil: is not in its list"),
     "absolute path": (add("/etc/cron.d/evil"), "etc/cron.d/evil: is not in its list"),
     "list is no JSON": (lambda members: members.update({LISTING: b"{"}), r"bundle\.json: Invalid JSON"),
-    "other format": (listed(lambda said: said.update(format=2)), "format: Input should be 1"),
+    "other format": (
+        listed(lambda said: said.update(format=2)),
+        "is of format 2, and this version of Plumbline reads",
+    ),
     "file name that leads out": (
         listed(lambda said: said["entries"][0]["files"].update({"../x": said["entries"][0]["files"]["one"]})),
         r"entries\.0\.files\.\.\./x",
