@@ -3,7 +3,7 @@
 `tasks.py` imports this first. An exception in the middle of an import would be swallowed by whoever imports
 what may be missing, told as "ignored" by the import system, or ended by Invoke with 1. Nothing is begun then,
 so the process simply ends. `lab.commands.session.shown` takes over while the command runs. In the third of a
-second before, Python and Invoke start, and a Ctrl-C then is Python's own traceback: nothing of ours is loaded.
+second before, Python and Invoke start, and a Ctrl-C is Python's own traceback: nothing of ours is loaded.
 """
 
 from __future__ import annotations
