@@ -156,17 +156,14 @@ def answers(selection: Selection, arch: str) -> bool:
 
 
 def extract(archive: Path, members: Mapping[str, str], folder: Path, url: str) -> dict[str, DigestedFile]:
-    """Take single files out of a tar.gz, whatever else is in it; program -> file in `folder`.
+    """Take single files out of a tar, however it is packed; program -> file in `folder`.
 
     It is read once, as far as the last of them. Raises `FailedError` for a member that is missing or no
     plain file.
     """
-    # two thirds of the work of source upstream that is not receiving were zlib's
-    from isal import igzip
-
     programs = {name: program for program, name in members.items()}
     made = {}
-    with igzip.open(archive) as content, tarfile.open(fileobj=content, mode="r|", bufsize=PIECE) as tar:
+    with _opened(archive) as tar:
         for member in tar:
             program = programs.get(Path(member.name).as_posix())
             wanted = tar.extractfile(member) if program and member.isfile() else None
@@ -178,6 +175,21 @@ def extract(archive: Path, members: Mapping[str, str], folder: Path, url: str) -
         if program not in made:
             raise FailedError(f"{url}: no file {name} in it", next_step="correct `members` in the catalogue")
     return made
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
+    """A tar, read once from its beginning; gzip by igzip, for zlib's was most of the work beside receiving."""
+    with archive.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"  # RFC 1952, 2.3.1
+    if not packed:
+        with tarfile.open(archive, "r|*", bufsize=PIECE) as tar:
+            yield tar
+        return
+    from isal import igzip
+
+    with igzip.open(archive) as content, tarfile.open(fileobj=content, mode="r|", bufsize=PIECE) as tar:
+        yield tar
 
 
 def _copied(content: IO[bytes], target: Path) -> DigestedFile:

@@ -18,7 +18,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from tests.integration.proxies.recorder import recorder
-from tests.soon import SOON
 
 ADDRESS = "10.1.1.50"
 NAME = "rehearsal.internal"
@@ -59,6 +58,7 @@ def main(folder: Path, proxy: str, kubectl: str) -> dict[str, list[str]]:
     """What each client asked of the lab, by the name of the client."""
     for name in ("http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
         os.environ[name] = proxy
+    # all of these import lab, which takes them out of the environment
     from lab import proxies
     from lab.authority import Authority
     from lab.checks.cluster import Cluster
@@ -69,6 +69,7 @@ def main(folder: Path, proxy: str, kubectl: str) -> dict[str, list[str]]:
     from lab.inventory import load
     from lab.inventory.sections import LoadProfile
     from lab.load.generator import LoadTarget, generate
+    from tests.soon import SOON
 
     authority = Authority(folder / "ca", NAME)
     leaf = authority.issue()
