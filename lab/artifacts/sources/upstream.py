@@ -179,7 +179,7 @@ def extract(archive: Path, members: Mapping[str, str], folder: Path, url: str) -
 
 @contextmanager
 def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
-    """A tar, read once from its beginning; gzip by igzip, since zlib was most of the work beside receiving."""
+    """A tar, read once from its beginning; gzip by igzip: zlib was most of the work beside receiving."""
     with archive.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"  # RFC 1952, 2.3.1
     if not packed:
