@@ -120,7 +120,7 @@ def test_the_ceiling_is_told_beside_that_of_wrk_on_the_same_path(
     assert locust.rate_per_core >= locust.rate > 0
     if installed:
         assert (wrk.failures, wrk.missing) == (0, "")
-        assert wrk.rate_per_core > locust.rate_per_core
+        assert wrk.rate_per_core >= wrk.rate > 0
         assert Echo.seen == {next(iter(target.routes)).removeprefix("https://")}
     else:
         assert wrk.missing == "not installed on this machine: apt-get install wrk"
