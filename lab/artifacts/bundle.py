@@ -272,11 +272,10 @@ def _packed(store: Store, entry: Entry, scratch: Path, places: dict[str, Path], 
     )
 
 
-def _room(entries: Iterable[Entry], folder: Path) -> None:
+def _room(entries: Sequence[Entry], folder: Path) -> None:
     """Every tree lies beside the bundle once more until it is complete."""
-    chosen = list(entries)
-    need = sum({file.sha256: file.size for entry in chosen for file in entry.files.values()}.values())
-    need += sum(2 * entry.tree.size for entry in chosen if entry.tree)
+    need = sum({file.sha256: file.size for entry in entries for file in entry.files.values()}.values())
+    need += sum(2 * entry.tree.size for entry in entries if entry.tree)
     free = shutil.disk_usage(folder).free
     if free < need:
         raise PreflightError(

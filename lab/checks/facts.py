@@ -158,4 +158,4 @@ class FactStore(AnswerStore[Facts]):
     """Facts of a run's hosts."""
 
     def __init__(self, folder: Path, ssh: Ssh, requests: Mapping[str, dict[str, Any]]) -> None:
-        super().__init__(folder, ssh, requests, Facts, programs.command(programs.FACTS))
+        super().__init__(folder, ssh, requests, Facts, programs.command(programs.FACTS, programs.ANSWER))

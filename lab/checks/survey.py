@@ -11,7 +11,7 @@ from lab.hosts.survey import HostSurvey
 from lab.inventory.models import Inventory
 from lab.render.bundle import Bundle
 
-PROGRAM = programs.command(programs.SURVEY, programs.PLACES)
+PROGRAM = programs.command(programs.SURVEY, programs.ANSWER, programs.PLACES)
 
 
 class Survey(HostSurvey):

@@ -137,7 +137,7 @@ def ask(
     request: Mapping[str, Any],
     *,
     seconds: float,
-    program: str = programs.command(programs.FACTS),
+    program: str = programs.command(programs.FACTS, programs.ANSWER),
 ) -> dict[str, Any]:
     """The answer of a program that tells facts, in one round trip and changing nothing.
 

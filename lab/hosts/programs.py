@@ -10,13 +10,15 @@ LOOK = Path(__file__).with_name("remote_look.py")
 """Says what a host is of its bundle, and what runs there; changes nothing."""
 CHANGE = Path(__file__).with_name("remote_change.py")
 """Writes and removes files, and runs commands."""
+ANSWER = Path(__file__).with_name("remote_answer.py")
+"""Answers a request section by section."""
 FACTS = Path(__file__).with_name("remote_facts.py")
-"""Says what the host is; changes nothing."""
+"""Says what the host is; changes nothing. `ANSWER` is sent before it."""
 SETTLED = Path(__file__).with_name("remote_settled.py")
 """Says what a master's control plane was started with; changes nothing."""
 PLACES = Path(__file__).with_name("remote_places.py")
 SURVEY = Path(__file__).with_name("remote_survey.py")
-"""Says what is on a host beside what was declared; changes nothing. `PLACES` is sent before it."""
+"""Says what is on a host beside what was declared; changes nothing. `ANSWER`, `PLACES` go before it."""
 _OWN_IMPORT = re.compile(r"^from (?:__future__|lab\.hosts\.\w+) import .*\n", re.MULTILINE)
 
 

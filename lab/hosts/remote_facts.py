@@ -14,10 +14,11 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from lab.hosts.remote_answer import answer
 
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -255,18 +256,5 @@ SECTIONS = (
 )
 
 
-def main() -> None:
-    """Answer the request."""
-    request = json.load(sys.stdin)
-    answer: dict[str, Any] = {}
-    for section in SECTIONS:
-        if section.__name__ in request["sections"]:
-            try:
-                answer[section.__name__] = section(request)
-            except Exception as error:  # reported, and raised again by whoever asks for this section
-                answer[section.__name__] = {"error": f"{type(error).__name__}: {error}"}
-    json.dump(answer, sys.stdout)
-
-
 if __name__ == "__main__":
-    main()
+    answer(SECTIONS)

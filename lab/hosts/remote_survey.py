@@ -11,11 +11,11 @@ import grp
 import json
 import pwd
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lab.hosts.remote_answer import answer
 from lab.hosts.remote_places import above, cgroup, entry, matching, program, said, shipped, state
 
 KEY = re.compile(r"PRIVATE KEY-----|^\s*client-key-data: *\S", re.MULTILINE)
@@ -258,18 +258,5 @@ SECTIONS = (
 )
 
 
-def main() -> None:
-    """Answer the request."""
-    request = json.load(sys.stdin)
-    answer: dict[str, Any] = {}
-    for section in SECTIONS:
-        if section.__name__ in request["sections"]:
-            try:
-                answer[section.__name__] = section(request)
-            except Exception as error:  # reported, and raised again by whoever asks for this section
-                answer[section.__name__] = {"error": f"{type(error).__name__}: {error}"}
-    json.dump(answer, sys.stdout)
-
-
 if __name__ == "__main__":
-    main()
+    answer(SECTIONS)
