@@ -1,0 +1,136 @@
+"""What a plan compares with what lives, on a lab: told, mended by a build, and gone from the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from lab.commands.operating import SOMETHING_TO_DO
+from lab.errors import DeadlineError
+from tests.integration.conftest import Proving
+from tests.integration.living import KUBECTL
+from tests.integration.test_living_cases import mended, quiet, said, whole
+
+pytestmark = pytest.mark.long
+SERVICE = f"{KUBECTL} create service loadbalancer kept --tcp=80"
+ADDRESS = f"{KUBECTL} get service kept -o 'jsonpath={{.status.loadBalancer.ingress[0].ip}}'"
+OPEN = "nc -z -w 1 10.1.1.31 22"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def standing(proving: Proving) -> Iterator[None]:
+    """A lab that is as its inventory says."""
+    done = proving.invoke("build")
+    assert done.code == 0, done.output
+    yield
+    proving.invoke("destroy")
+
+
+@contextmanager
+def written(proving: Proving, old: str, new: str) -> Iterator[None]:
+    """The inventory with another text in one place; afterwards as it was."""
+    text = proving.inventory.read_text()
+    assert text.count(old) == 1, old
+    proving.inventory.write_text(text.replace(old, new))
+    try:
+        yield
+    finally:
+        proving.inventory.write_text(text)
+
+
+def told(proving: Proving, *sentences: str) -> None:
+    """A plan with something to do says these."""
+    found = proving.invoke("plan")
+    assert found.code == SOMETHING_TO_DO, found.output
+    for sentence in sentences:
+        assert sentence in said(found), found.output
+
+
+def test_other_name_servers_come_to_machines_and_to_pods_that_had_copied_the_old_ones(
+    proving: Proving,
+) -> None:
+    gateway = "  gateway: 10.1.1.1\n"
+    with written(proving, gateway, f"{gateway}  nameservers: [10.1.1.50]\n  search_domains: [lan.example]\n"):
+        mended(proving, "replace Pod kube-system/coredns-", "replace Pod kube-system/kube-proxy-")
+        assert "nameserver 10.1.1.50" in proving.run("master-1", "cat /etc/resolv.conf")
+        quiet(proving, "P2-22")
+    mended(proving, "replace Pod kube-system/coredns-")
+    assert "nameserver 10.1.1.50" not in proving.run("master-1", "cat /etc/resolv.conf")
+
+
+def test_a_service_that_loses_its_address_by_a_smaller_pool_is_named_before_it_does(proving: Proving) -> None:
+    annotate = f"{KUBECTL} annotate service kept metallb.universe.tf/loadBalancerIPs=10.1.1.149"
+    proving.run("master-1", f"{SERVICE} && {annotate}")
+    given = f'for i in $(seq 60); do test "$({ADDRESS})" = 10.1.1.149 && exit 0; sleep 1; done; exit 1'
+    try:
+        proving.run("master-1", given)
+        with written(proving, "10.1.1.100-10.1.1.150", "10.1.1.100-10.1.1.120"):
+            told(proving, "Service/default/kept loses 10.1.1.149 of pool default")
+        whole(proving)
+        assert proving.run("master-1", ADDRESS) == "10.1.1.149"
+    finally:
+        proving.run("master-1", f"{KUBECTL} delete service kept")
+
+
+def test_a_machine_that_left_the_file_is_named_with_the_way_to_remove_it_and_kept(proving: Proving) -> None:
+    line = "  worker-2: {role: worker, address: 10.1.1.32}\n"
+    with written(proving, line, ""):
+        way = "invoke destroy --host worker-2 removes it"
+        told(proving, f"worker-2 is a machine of this lab (running) and not in the file: {way}")
+        told(proving, f"worker-2 has a Node object and is no node of the file: {way}")
+        done = proving.invoke("build")
+        assert done.code == 0, done.output
+        assert "worker-2" in proving.run("master-1", f"{KUBECTL} get nodes -o name")
+    whole(proving)
+
+
+def test_a_host_that_does_not_answer_is_named_and_the_others_are_compared(proving: Proving) -> None:
+    proving.run("worker-1", "systemd-run --on-active=90 --unit=opened systemctl start ssh")
+    proving.run("worker-2", "sysctl -w net.ipv4.ip_forward=0")
+    proving.run("worker-1", "systemd-run --on-active=1 --unit=closed systemctl stop ssh")
+    closed = f"for i in $(seq 30); do {OPEN} || exit 0; sleep 1; done; exit 1"
+    proving.run("master-1", closed)
+    found = proving.invoke("plan")
+    assert found.code == DeadlineError.exit_code, found.output
+    assert "worker-1" in said(found)
+    assert "ip_forward" in said(found), found.output
+    proving.run("master-1", f"for i in $(seq 120); do {OPEN} && exit 0; sleep 1; done; exit 1")
+    mended(proving, "ip_forward")
+
+
+@pytest.mark.parametrize(
+    ("host", "unit"), [("haproxy", "haproxy"), ("worker-1", "kubelet"), ("master-2", "containerd")]
+)
+def test_a_unit_that_has_met_its_start_limit_is_started_again(proving: Proving, host: str, unit: str) -> None:
+    folder = f"/run/systemd/system/{unit}.service.d"
+    lines = r"[Service]\nExecStart=\nExecStart=/bin/false\nRestart=no\n"
+    broken = f"mkdir -p {folder}; printf '{lines}' > {folder}/zz.conf"
+    starts = f"for i in 1 2 3 4 5 6 7; do systemctl restart {unit} || true; done"
+    proving.run(host, f"{broken}; systemctl daemon-reload; {starts}; rm -r {folder}; systemctl daemon-reload")
+    mended(proving, f"start {unit} (it is failed)")
+
+
+def test_an_image_that_is_missing_on_a_node_is_brought_again(proving: Proving) -> None:
+    name = "registry.k8s.io/kube-apiserver:v1.31.0"
+    held = "ctr --namespace k8s.io images ls -q"
+    assert name in proving.run("master-3", held)
+    proving.run("master-3", f"ctr --namespace k8s.io images rm {name}")
+    mended(proving, f"import image {name}")
+    assert name in proving.run("master-3", held)
+
+
+def test_labels_taints_and_a_foreign_node_are_compared(proving: Proving) -> None:
+    filler = '{"apiVersion":"v1","kind":"Node","metadata":{"name":"filler"}}'
+    taint = "node-role.kubernetes.io/control-plane:NoSchedule"
+    proving.run("master-1", f"echo '{filler}' | {KUBECTL} create -f -")
+    try:
+        way = "invoke destroy --host filler removes it"
+        told(proving, f"filler has a Node object and is no node of the file: {way}")
+    finally:
+        proving.run("master-1", f"{KUBECTL} delete node filler")
+    proving.run("master-1", f"{KUBECTL} taint node master-2 {taint}-")
+    mended(proving, "master-2")
+    taints = proving.run("master-1", f"{KUBECTL} get node master-2 -o 'jsonpath={{.spec.taints}}'")
+    assert "node-role.kubernetes.io/control-plane" in taints
