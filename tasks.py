@@ -4,7 +4,7 @@ from invoke.collection import Collection
 
 from lab.commands import early, typed  # noqa: F401  # the first before all: Ctrl-C while they are imported
 from lab.commands.hints import register
-from lab.commands.menu import menus, operating, task
+from lab.commands.menu import menus, operating, task, whole
 from lab.commands.options import HOST, JSON, LAB, REQUIRED, SELECT, SOURCE, Option
 
 THIS_HOST = Option("host", HOST.meaning, REQUIRED)
@@ -143,11 +143,9 @@ reaching = (
     task("reaching.logs", "Bundle the evidence of all hosts, or of one.", *LAB, HOST),
 )
 
-namespace = Collection(*inventory, *building, *proving, *reaching)
-for provider, own in menus().items():
-    namespace.add_collection(Collection(provider, *own))
 made_of = Collection("artifacts", bundle)
 made_of.add_task(show, default=True)
-namespace.add_collection(made_of)
+groups = {provider: Collection(provider, *own) for provider, own in menus().items()}
+namespace = whole((*inventory, *building, *proving, *reaching), {**groups, "artifacts": made_of})
 register(namespace)
 typed.check(namespace)

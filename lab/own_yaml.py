@@ -6,24 +6,66 @@ libyaml reads and writes ten times as fast as Python does. An inventory is peopl
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import yaml
+from pydantic import BaseModel, ValidationError
 
+from lab.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 """The second ones where PyYAML was built without libyaml."""
 
+M = TypeVar("M", bound=BaseModel)
+
 
 def read(text: str) -> Any:
-    """The data of a text. Raises `yaml.YAMLError`, also for a key that stands twice (one would be lost)."""
+    """The data of a text.
+
+    Raises `yaml.YAMLError`, also for a key that stands twice (one would be lost) and for a date that is none.
+    """
     loader = LOADER(text)
     try:
         node = loader.get_single_node()
         _refuse_repeated(node)
         return loader.construct_document(node) if node else None
+    except ValueError as error:
+        raise yaml.YAMLError(str(error)) from None
     finally:
         loader.dispose()
+
+
+def load(path: Path, model: type[M], context: dict[str, Any] | None = None) -> M:
+    """A YAML file as a model. Raises `InputError` with all that is wrong in it: file, field, rule, value."""
+    place = in_checkout(path)
+    edit = f"edit {place}"
+    try:
+        data = read(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{place}: {error.strerror}", next_step=f"git checkout -- {place}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{place}: not YAML: {told(error)}", next_step=edit) from None
+    try:
+        return model.model_validate(data, context=context)
+    except ValidationError as error:
+        lines = []
+        for one in error.errors(include_url=False):
+            field = "".join(f"{part}: " for part in [".".join(map(str, one["loc"]))] if part)
+            lines.append(f"{place}: {field}{one['msg']} (is: {str(one['input'])[:80]})")
+        raise InputError("\n".join(lines), next_step=edit) from None
+
+
+def told(error: Exception) -> str:
+    """What a reader of YAML says, on one line."""
+    return " ".join(str(error).replace('in "<unicode string>", ', "").split())
+
+
+def in_checkout(path: Path) -> str:
+    """A file as people write it in the checkout."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else Path(path.parent.name, path.name))
 
 
 class _Quoting(yaml.SafeDumper):  # type: ignore[misc] # PyYAML has no types

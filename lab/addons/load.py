@@ -13,7 +13,7 @@ from yaml import YAMLError
 
 from lab.addons.model import AddOn
 from lab.errors import InputError
-from lab.own_yaml import read
+from lab.own_yaml import read, told
 
 FOLDER = Path(__file__).resolve().parents[2] / "addons"
 FILE = "addon.yaml"
@@ -24,11 +24,13 @@ def addons(folder: Path = FOLDER) -> tuple[AddOn, ...]:
     """Every add-on, each after those that it needs, else by name.
 
     Raises `InputError` with all that is wrong, each with file and field: a folder's name that Python cannot
-    import, an unknown key or a value that cannot be, a missing need, a circle.
+    import, an unknown key or a value that cannot be, a file that is missing, a missing need, a circle.
+
+    A folder without any file is none: git leaves those of another branch, with Python's caches in them.
     """
     problems: list[str] = []
     found: dict[str, AddOn] = {}
-    for file in sorted(folder.glob(f"*/{FILE}")):
+    for file in sorted(path / FILE for path in folder.glob("[!._]*/") if has_files(path)):
         try:
             item = _read(file)
         except InputError as error:
@@ -59,6 +61,15 @@ def provider_of(what: str, inventory: object) -> AddOn | None:
     return next((item for item in selected(inventory) if what in item.provides), None)
 
 
+def has_files(folder: Path) -> bool:
+    """Whether people put a file into a folder; Python's caches and hidden files are not theirs."""
+    return any(
+        path.is_file()
+        and not any(part.startswith((".", "__pycache__")) for part in path.relative_to(folder).parts)
+        for path in folder.rglob("*")
+    )
+
+
 def _place(item: AddOn) -> str:
     return f"addons/{item.folder.name}/{FILE}"
 
@@ -70,14 +81,16 @@ def _read(file: Path) -> AddOn:
         raise InputError(f"{place}: the folder's name may hold only a-z, 0-9 and _, as cert_manager")
     try:
         data = read(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{place}: {error.strerror}; write it, or remove the folder") from None
     except (YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{place}: is not YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{place}: is not YAML: {told(error)}") from None
     if not isinstance(data, dict):
         raise InputError(f"{place}: must be a mapping; write title, namespaces and ready at least")
     if "folder" in data:
         raise InputError(f"{place}: folder: unknown key; the folder is where the file lies")
     try:
-        return AddOn.model_validate(data | {"folder": file.parent})
+        item = AddOn.model_validate(data | {"folder": file.parent})
     except ValidationError as error:
         lines = []
         for one in error.errors(include_url=False):
@@ -90,6 +103,14 @@ def _read(file: Path) -> AddOn:
             else:
                 lines.append(f"{place}: {path}: {one['input']}: {one['msg']}")
         raise InputError("\n".join(dict.fromkeys(lines))) from None
+    if not (item.manifest or item.has("objects.yaml.j2") or item.has("patch.yaml.j2")):
+        raise InputError(f"{place}: brings no object; write objects.yaml.j2 beside it, or name a manifest")
+    others = [work for work in item.ready if work.split("/")[1] not in item.namespaces]
+    if others:
+        raise InputError(f"{place}: ready: {', '.join(others)}: in none of its namespaces")
+    if item.provides and not item.has("client.py"):
+        raise InputError(f"{place}: provides: {', '.join(item.provides)}: client.py is missing beside it")
+    return item
 
 
 def _ordered(items: Iterable[AddOn]) -> list[str]:

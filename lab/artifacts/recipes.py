@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from lab.catalogue.load import load_yaml
 from lab.catalogue.model import CatalogueModel, Inside
 from lab.errors import FailedError, InputError
+from lab.own_yaml import load
 
 
 class Edit(CatalogueModel):
@@ -61,7 +61,7 @@ class Recipe(CatalogueModel):
 
 def load_recipe(folder: Path) -> Recipe:
     """Read a recipe; raises `InputError` naming file and field."""
-    return load_yaml(folder / "recipe.yaml", Recipe)
+    return load(folder / "recipe.yaml", Recipe)
 
 
 def apply_edit(edit: Edit, source: Path, recipe_folder: Path, target: Path) -> None:

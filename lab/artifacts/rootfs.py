@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict
 from lab import proxies
 from lab.artifacts import apt, programs
 from lab.artifacts.store import Key, Say, Store
-from lab.catalogue.load import load_yaml
 from lab.catalogue.model import PLATFORM, Inside
 from lab.errors import FailedError, PreflightError
+from lab.own_yaml import load
 
 # Debian tools write "now" into a few files; with this they write the day v1.31.0 was released.
 EPOCH = "1723507200"
@@ -41,7 +41,7 @@ class RootfsRecipe(BaseModel):
 
 def load_recipe() -> RootfsRecipe:
     """Read the recipe; raises `InputError` naming the field."""
-    return load_yaml(PLATFORM / "rootfs" / "recipe.yaml", RootfsRecipe)
+    return load(PLATFORM / "rootfs" / "recipe.yaml", RootfsRecipe)
 
 
 def debian_key(packages: Iterable[str], arch: str) -> Key:

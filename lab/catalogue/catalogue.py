@@ -107,6 +107,11 @@ class Catalogue(CatalogueFile):
             for version, one in component.versions.items()
         )
 
+    @cached_property
+    def program_names(self) -> frozenset[str]:
+        """The programs that may be installed on a machine."""
+        return frozenset(name for _, one in self._all() if isinstance(one, Programs) for name in one.install)
+
     @property
     def sections(self) -> tuple[str, ...]:
         """The sections of an inventory that name the version of something."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import ssl
 from typing import Protocol, cast
 
@@ -12,6 +11,7 @@ from lab.checks.outcomes import NotPartOfLab
 from lab.checks.outside import Answer
 from lab.checks.workspace import Workspace
 from lab.inventory.models import Inventory
+from lab.parts import part
 
 WHAT = "ingress"
 
@@ -54,4 +54,4 @@ def ingress_client(driver: Driver) -> IngressClient:
     addon = provider_of(WHAT, driver.inventory)
     if addon is None:
         raise NotPartOfLab(WHAT, "no add-on of the inventory provides one")
-    return cast(IngressClient, importlib.import_module(f"{addon.module}.client").client(driver))
+    return cast(IngressClient, part(f"{addon.module}.client", "client")(driver))

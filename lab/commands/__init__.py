@@ -6,10 +6,18 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from invoke.exceptions import Exit
+
+from lab.errors import PlumblineError
+
 
 def run(target: str, /, verbose: bool = False, **options: object) -> None:
     """Call what `command` finds; only its module is imported, so the menu opens at once."""
-    command(target)(verbose=verbose, **options)
+    try:
+        found = command(target)
+    except PlumblineError as error:  # what is wrong in a folder may show while modules are imported
+        raise Exit(f"error: {error}", code=error.exit_code) from None
+    found(verbose=verbose, **options)
 
 
 def command(target: str) -> Callable[..., Any]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
+from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import Task
@@ -18,6 +18,8 @@ from lab.commands import run
 from lab.commands.hints import called
 from lab.commands.options import DRY_RUN, LAB, NUMBERS, REQUIRED, VERBOSE, Option
 from lab.commands.remainder import handed_on
+from lab.errors import PlumblineError
+from lab.parts import part
 
 _PROVIDERS = Path(__file__).parents[1] / "providers"
 
@@ -102,7 +104,28 @@ def task(
 def menus() -> dict[str, tuple[Task[Any], ...]]:
     """The commands of providers' own, by the provider's name: `MENU` of each `lab/providers/NAME/menu.py`."""
     found = sorted(path.parent.name for path in _PROVIDERS.glob("*/menu.py"))
-    return {name: import_module(f"lab.providers.{name}.menu").MENU for name in found}
+    return {name: _told(part, f"lab.providers.{name}.menu", "MENU") for name in found}
+
+
+def _told(ask: Callable[..., Any], *arguments: str) -> Any:
+    """An answer that is needed to open the menu; what is wrong in a file of it ends every command."""
+    try:
+        return ask(*arguments)
+    except PlumblineError as error:
+        raise Exit(f"error: {error}", code=error.exit_code) from None
+
+
+def whole(tasks: Sequence[Task[Any]], groups: Mapping[str, Collection]) -> Collection:
+    """All tasks and groups of them as one menu. Ends the command where two have the same name: Invoke would
+    let the last one take the place of the first."""
+    names = [*(item.name for item in tasks), *groups]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        said = f"error: tasks.py: {name}: two commands have this name"
+        raise Exit(f"{said}\n  next: rename one: the operation's file, or the provider's folder", code=2)
+    made = Collection(*tasks)
+    for name, group in groups.items():
+        made.add_collection(group, name)
+    return made
 
 
 Operations = Mapping[str, tuple[Option, ...]]
@@ -111,6 +134,12 @@ Operations = Mapping[str, tuple[Option, ...]]
 
 def operating(known: Operations) -> list[Task[Any]]:
     """The task of each operation, whose help is the docstring of its file, and the one that prints a plan."""
+    for missing in sorted({*operations.names()} ^ {*known}):
+        file = f"lab/operations/{missing}.py"
+        said = f"tasks.py: OPERATIONS: {missing}: there is no {file}"
+        if missing not in known:
+            said = f"{file}: tasks.py has no line for it in OPERATIONS"
+        raise Exit(f"error: {said}\n  next: write it, or remove the other", code=2)
     return [_planning(known), *(_operation(name, options) for name, options in known.items())]
 
 
@@ -121,7 +150,7 @@ def _operation(name: str, options: tuple[Option, ...]) -> Task[Any]:
         given["operation"] = name
 
     return task(
-        "operating.operate", operations.meaning(name), *LAB, *options, DRY_RUN, name=name, adjust=named
+        "operating.operate", _told(operations.meaning, name), *LAB, *options, DRY_RUN, name=name, adjust=named
     )
 
 

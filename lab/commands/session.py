@@ -29,6 +29,7 @@ from lab.commands.early import INTERRUPTED
 from lab.commands.hints import with_options
 from lab.errors import FailedError, InputError, PlumblineError, PreflightError
 from lab.inventory import Inventory, load
+from lab.parts import at
 from lab.runs import Run, mask
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ def understood(error: Exception) -> PlumblineError:
     if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
         # what we name ourselves is short: somebody typed it
         return InputError(f"{error.filename}: {error.strerror}", next_step="correct the path that was given")
-    what = f"this is a defect of Plumbline: {type(error).__name__}: {error}"
+    place = f" ({at(error)})" if at(error) else ""
+    what = f"this is a defect of Plumbline: {type(error).__name__}: {error}{place}"
     return FailedError(what, next_step="again with --verbose")
 
 

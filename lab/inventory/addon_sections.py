@@ -5,8 +5,6 @@ Such a file holds one `SECTION`. It may use all of `lab.inventory`; nothing here
 
 from __future__ import annotations
 
-import importlib
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +18,7 @@ from lab.inventory.problems import Loc, Problem
 from lab.inventory.provider_sections import provider_sections
 from lab.inventory.ranges import AddressRange
 from lab.inventory.sections import Model
+from lab.parts import part
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -89,31 +88,43 @@ class Section:
 def sections() -> tuple[tuple[AddOn, Section], ...]:
     """Every add-on that has a section.py, in the order of add-ons.
 
-    Raises `InputError` for a file that cannot be loaded or holds no `SECTION`, for a section without a key,
-    two sections of one key or one of a key that the inventory has already, and a key that nobody brings.
+    Raises `InputError` with all that is wrong: a file that cannot be loaded or holds no `SECTION`, a section
+    without a key, two sections of one key or one of a key that the inventory has already, and a key that
+    nobody brings.
     """
-    found = tuple((addon, _load(addon)) for addon in addons() if addon.has("section.py"))
+    found: list[tuple[AddOn, Section]] = []
+    problems: list[str] = []
+    for addon in addons():
+        try:
+            if addon.has("section.py"):
+                found.append((addon, _load(addon)))
+        except InputError as error:
+            problems.append(error.message)
     owners: dict[str, AddOn] = {}
     for addon, section in found:
         if section.model is None:
             continue
         place = f"addons/{addon.folder.name}/addon.yaml: section"
         if not addon.section:
-            raise InputError(f"{place}: is missing; it is the key of section.py's model")
-        if addon.section in owners:
+            problems.append(f"{place}: is missing; it is the key of section.py's model")
+        elif addon.section in owners:
             other = owners[addon.section].folder.name
-            raise InputError(f"{place}: {addon.section}: is that of addons/{other} as well; rename one")
-        if addon.section in {*Inventory.model_fields, *provider_sections()}:
-            raise InputError(f"{place}: {addon.section}: is a key of every inventory already; choose another")
-        owners[addon.section] = addon
-    for addon in addons():
+            problems.append(f"{place}: {addon.section}: is that of addons/{other} as well; rename one")
+        elif addon.section in {*Inventory.model_fields, *provider_sections()}:
+            problems.append(f"{place}: {addon.section}: is a key of every inventory already; choose another")
+        else:
+            owners[addon.section] = addon
+    # what could not be loaded may have brought the key
+    for addon in addons() if not problems else ():
         if addon.section and addon.section not in owners:
             known = ", ".join(owners) or "none"
-            raise InputError(
+            problems.append(
                 f"addons/{addon.folder.name}/addon.yaml: section: {addon.section}: no section.py brings it; "
                 f"there are: {known}"
             )
-    return found
+    if problems:
+        raise InputError("\n".join(problems), next_step="correct the file, or remove its folder of addons")
+    return tuple(found)
 
 
 def of_lab(inventory: Inventory) -> Iterator[tuple[AddOn, Section]]:
@@ -149,16 +160,8 @@ def pod_interfaces(inventory: Inventory) -> tuple[str, ...]:
 
 
 def _load(addon: AddOn) -> Section:
-    place = f"addons/{addon.folder.name}/section.py"
-    try:
-        module = importlib.import_module(f"{addon.module}.section")
-    except InputError:
-        raise
-    except Exception as error:
-        own = [frame for frame in traceback.extract_tb(error.__traceback__) if place in frame.filename]
-        line = f":{own[-1].lineno}" if own else ""
-        raise InputError(f"{place}{line}: cannot be loaded: {type(error).__name__}: {error}") from error
-    found = getattr(module, "SECTION", None)
+    found = part(f"{addon.module}.section", "SECTION")
     if not isinstance(found, Section):
-        raise InputError(f"{place}: SECTION: is missing; write SECTION = Section(...) of lab.inventory")
+        place = f"addons/{addon.folder.name}/section.py"
+        raise InputError(f"{place}: SECTION: must be a Section(...) of lab.inventory.addon_sections")
     return found

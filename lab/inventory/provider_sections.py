@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import import_module
 
 from lab.inventory.providers import names, rules_of
 from lab.inventory.sections import Model
+from lab.parts import part
 
 
 @cache
@@ -19,7 +19,7 @@ def provider_sections() -> Mapping[str, type[Model]]:
     """The model of each provider's section, by its key."""
     needed = {name: rules_of(name).section for name in names()}
     return {
-        section.key: import_module(f"lab.providers.{name}.section").SECTION
+        section.key: part(f"lab.providers.{name}.section", "SECTION")
         for name, section in needed.items()
         if section
     }

@@ -6,6 +6,7 @@ data; of its code, which stands above the inventory, the section alone is read h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
@@ -13,7 +14,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from lab.own_yaml import read
+from lab.addons.load import has_files
+from lab.errors import InputError
+from lab.own_yaml import load
 
 FOLDER = Path(__file__).parents[1] / "providers"
 FILE = "provider.yaml"
@@ -88,9 +91,39 @@ def names() -> tuple[str, ...]:
 
 
 @cache
+def known(folder: Path = FOLDER) -> Mapping[str, ProviderRules]:
+    """The rules of every provider. Raises `InputError` with all that is wrong, each with file and field.
+
+    A folder without any file is none: git leaves those of another branch, with Python's caches in them.
+    """
+    found: dict[str, ProviderRules] = {}
+    problems: list[str] = []
+    for path in sorted(path for path in folder.glob("[!._]*/") if has_files(path)):
+        place = f"lab/providers/{path.name}"
+        problems += [
+            f"{place}/{file}: is missing; write it, or remove the folder"
+            for file in (FILE, "face.py")
+            if not (path / file).is_file()
+        ]
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", path.name):
+            problems.append(f"{place}: the folder's name may hold only a-z, 0-9 and _, as bare_metal")
+        if (path / FILE).is_file():
+            try:
+                found[path.name] = load(path / FILE, ProviderRules)
+            except InputError as error:
+                problems.append(error.message)
+    usual = [name for name, rules in found.items() if rules.usual]
+    if len(usual) != 1 and not problems:
+        said = f"is that of {' and '.join(usual)}" if usual else "no provider has it"
+        problems.append(f"lab/providers/*/{FILE}: usual: {said}; one provider is proposed to a new inventory")
+    if problems:
+        raise InputError("\n".join(problems), next_step="correct the file, or: git checkout -- lab/providers")
+    return found
+
+
 def rules_of(name: str) -> ProviderRules:
     """The rules of a provider that exists."""
-    return ProviderRules.model_validate(read((FOLDER / name / FILE).read_text()))
+    return known()[name]
 
 
 def usual() -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 from lab.errors import InputError
 from lab.inventory.models import Inventory
 from lab.inventory.providers import names
 from lab.machines import Provider, Traits
+from lab.parts import part
 from lab.ssh import Keys
 
 
@@ -63,5 +63,5 @@ def face(name: str) -> Face:
         raise InputError(
             f"provider: {name}: must be one of {', '.join(names())}", next_step="correct the name"
         )
-    found: Face = import_module(f"lab.providers.{name}.face").FACE
+    found: Face = part(f"lab.providers.{name}.face", "FACE")
     return found

@@ -10,11 +10,11 @@ import yaml
 
 from lab.addons import AddOn, selected
 from lab.addons.mark import marked
-from lab.errors import FailedError
+from lab.errors import FailedError, InputError
 from lab.inventory.addon_sections import section_of
 from lab.inventory.models import Inventory
 from lab.objects import Object
-from lab.own_yaml import LOADER, without_nulls
+from lab.own_yaml import LOADER, told, without_nulls
 from lab.render.bundle import pins
 from lab.render.patience import patient
 from lab.render.templates import render
@@ -66,11 +66,25 @@ def addon_values(inventory: Inventory, addon: AddOn) -> dict[str, Any]:
 
 
 def rendered(inventory: Inventory, addon: AddOn, template: str) -> list[Object]:
-    """The objects of one of its templates; none when it has no such template."""
+    """The objects of one of its templates; none when it has no such template.
+
+    Raises `InputError` for what is no YAML, and for one that Kubernetes could not know by kind and name.
+    """
     if not addon.has(f"{template}.j2"):
         return []
-    text = render(f"addons/{addon.folder.name}/{template}", **addon_values(inventory, addon))
-    return _documents(text)
+    place = f"addons/{addon.folder.name}/{template}"
+    text = render(place, **addon_values(inventory, addon))
+    edit = f"edit {place}.j2"
+    try:
+        found = _documents(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{place}.j2: what comes of it is not YAML: {told(error)}", next_step=edit) from None
+    for number, item in enumerate(found, 1):
+        meta = item.get("metadata") if isinstance(item, dict) else None
+        if not (isinstance(meta, dict) and meta.get("name") and {"apiVersion", "kind"} <= item.keys()):
+            said = f"{place}.j2: object {number}: must be a mapping with apiVersion, kind and metadata.name"
+            raise InputError(said, next_step=edit)
+    return found
 
 
 def _documents(text: str) -> list[Object]:

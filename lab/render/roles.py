@@ -14,9 +14,11 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from lab.addons.model import Data, DeclaredPort, Listen, Rights
+from lab.catalogue.load import load_catalogue
+from lab.errors import InputError
 from lab.inventory.hardware import is_raspberry_pi
 from lab.inventory.models import Host, HostRole, Inventory
-from lab.own_yaml import read
+from lab.own_yaml import load
 
 ROLES = Path(__file__).parents[2] / "roles"
 
@@ -121,8 +123,30 @@ ORDER = ("base", "time", "raspberry-pi", "kubernetes", "control-plane", "worker"
 
 @cache
 def load_roles() -> tuple[Role, ...]:
-    """All roles in their order. Raises `pydantic.ValidationError` for a role file that is not one of ours."""
-    return tuple(Role.model_validate(read((ROLES / f"{name}.yaml").read_text())) for name in ORDER)
+    """All roles in their order. Raises `InputError` with all that is wrong, a file more among it."""
+    found: list[Role] = []
+    problems = [
+        f"roles/{path.name}: is no role that is known; there are: {', '.join(ORDER)}"
+        for path in sorted(ROLES.glob("*"))
+        if path.name not in {f"{name}.yaml" for name in ORDER} and path.suffix in (".yaml", ".yml")
+    ]
+    for name in ORDER:
+        try:
+            role = load(ROLES / f"{name}.yaml", Role)
+        except InputError as error:
+            problems.append(error.message)
+            continue
+        if role.name != name:
+            problems.append(f"roles/{name}.yaml: name: {role.name}: must be {name}, as the file")
+        found.append(role)
+        problems += [
+            f"roles/{name}.yaml: binaries: {item.artifact}: no catalogue.yaml has such a program"
+            for item in role.binaries
+            if item.artifact not in load_catalogue().program_names
+        ]
+    if problems:
+        raise InputError("\n".join(problems), next_step="correct the file, or: git checkout -- roles")
+    return tuple(found)
 
 
 def host_roles(inventory: Inventory, name: str) -> tuple[Role, ...]:

@@ -10,9 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+from jinja2 import (
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PrefixLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+)
 
 from lab.addons import FOLDER as ADDONS
+from lab.errors import InputError
+from lab.own_yaml import in_checkout
+from lab.parts import at
 
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
@@ -71,6 +83,16 @@ def environment() -> Environment:
 def render(template: str, **values: Any) -> str:
     """The text of `template` (a path below templates/, or addons/NAME/..., without .j2).
 
-    Raises `jinja2.UndefinedError` for a name that has no value.
+    Raises `InputError` with file and line for a template that is not there, is none, or uses a name that has
+    no value.
     """
-    return environment().get_template(f"{template}.j2").render(**values)
+    try:
+        return environment().get_template(f"{template}.j2").render(**values)
+    except TemplateNotFound as error:
+        said = f"templates/{error.name}: there is no such template"
+        raise InputError(said, next_step=f"git checkout -- templates/{error.name}") from None
+    except TemplateSyntaxError as error:
+        place = f"{in_checkout(Path(error.filename or template))}:{error.lineno}"
+        raise InputError(f"{place}: {error.message}", next_step="correct the template") from None
+    except TemplateError as error:
+        raise InputError(f"{at(error, '.j2')}: {error.message}", next_step="correct the template") from error

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
 import pkgutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from lab.addons import selected
 from lab.errors import InputError
 from lab.inventory.models import Inventory
+from lab.parts import part
 from lab.selftest import defects as seeded
 from lab.selftest.defect import Defect
+from lab.verify.index import rows
 from lab.verify.layers import LAYERS
 
 
 def catalogue(inventory: Inventory) -> tuple[Defect, ...]:
-    """Every defect, the lowest layer's first. Raises `InputError` for a lab with too few machines."""
+    """Every defect, the lowest layer's first.
+
+    Raises `InputError` for a lab with too few machines, and with all defects that no check could name.
+    """
     if len(inventory.masters) < 3 or len(inventory.workers) < 2:
         raise InputError(
             f"selftest: {inventory.lab} has {len(inventory.masters)} masters and {len(inventory.workers)} "
@@ -24,9 +30,25 @@ def catalogue(inventory: Inventory) -> tuple[Defect, ...]:
     families = sorted(module.name for module in pkgutil.iter_modules(seeded.__path__))
     modules = [f"{seeded.__name__}.{family}" for family in families]
     modules += [f"{addon.module}.defects" for addon in selected(inventory) if addon.has("defects.py")]
-    found = (defect for module in modules for defect in importlib.import_module(module).defects(inventory))
+    found = [(module, defect) for module in modules for defect in part(module, "defects")(inventory)]
     order = [layer.name for layer in LAYERS]
-    return tuple(sorted(found, key=lambda defect: order.index(defect.layer)))
+    if problems := dict.fromkeys(_problems(found, order)):
+        raise InputError("\n".join(problems), next_step="correct the defect, or write its row")
+    return tuple(sorted((defect for _, defect in found), key=lambda defect: order.index(defect.layer)))
+
+
+def _problems(found: Sequence[tuple[str, Defect]], layers: Sequence[str]) -> Iterator[str]:
+    """Names that are given twice, rows and layers that there are not."""
+    names = Counter(defect.name for _, defect in found)
+    for module, defect in found:
+        place = f"{module.replace('.', '/')}.py: {defect.name}"
+        if names[defect.name] > 1:
+            yield f"{place}: two defects have this name"
+        if defect.layer not in layers:
+            yield f"{place}: layer: {defect.layer}: must be one of {', '.join(layers)}"
+        for row in (defect.row, *defect.reddens):
+            if row not in rows():
+                yield f"{place}: row: {row}: is in no rows.yaml"
 
 
 def chosen(inventory: Inventory, selection: str) -> tuple[Defect, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,7 @@ from lab.cluster.discovery import Item
 from lab.cluster.removal import remove, stages
 from lab.errors import FailedError, PlumblineError, PreflightError
 from lab.machines import State
+from lab.parts import part
 from lab.render.addons import WEBHOOKS
 from lab.steps.context import Context
 from lab.steps.engine import Step
@@ -119,7 +119,7 @@ def sentences(context: Context, going: Iterable[Item]) -> tuple[str, ...]:
 
 
 def _lost(context: Context, addon: AddOn, items: Sequence[Item]) -> list[str]:
-    told = importlib.import_module(f"{addon.module}.removal").consequences
+    told = part(f"{addon.module}.removal", "consequences")
     return list(told(context.lab.inventory, context.api, items))
 
 
@@ -128,7 +128,7 @@ def by_change(context: Context, addon: AddOn, changes: Iterable[ObjectChange]) -
     changing = {change.name for change in changes if change.before}
     if not (changing and addon.has(CHANGES)):
         return ()
-    told = importlib.import_module(f"{addon.module}.changing").consequences
+    told = part(f"{addon.module}.changing", "consequences")
     return tuple(
         patiently(
             f"who uses what changes of {addon.name}",

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, RootModel, StringConstraints
 
 from lab.addons import FOLDER as ADDONS
 from lab.errors import InputError
-from lab.own_yaml import read
+from lab.own_yaml import in_checkout, load
+from lab.parts import at
 from lab.verify.layers import check_files
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +35,10 @@ class CatalogueRow(BaseModel):
     reason: str = ""
 
 
+class RowsFile(RootModel[dict[Annotated[str, StringConstraints(pattern=r"^[LP]\d-\d{2}$")], CatalogueRow]]):
+    """A rows.yaml: rows by their names, L (the acceptance catalogue's) or P (our own), layer and number."""
+
+
 @dataclass(frozen=True)
 class AnsweringTest:
     """A test that answers a row."""
@@ -45,15 +51,26 @@ class AnsweringTest:
 
 @cache
 def rows() -> dict[str, CatalogueRow]:
-    """The rows this suite speaks about, in order. Raises `InputError` for one that stands twice."""
+    """The rows this suite speaks about, in order.
+
+    Raises `InputError` with all that is wrong in any file, a row that stands twice among it.
+    """
     found: dict[str, CatalogueRow] = {}
+    problems: list[str] = []
     for path in (ROWS, *sorted(ADDONS.glob("*/rows.yaml"))):
-        for name, item in read(path.read_text()).items():
-            if name in found:
-                raise InputError(
-                    f"{path.parent.name}/{path.name}: {name}: is a row of another catalogue as well"
-                )
-            found[name] = CatalogueRow.model_validate(item)
+        try:
+            own = load(path, RowsFile).root
+        except InputError as error:
+            problems.append(error.message)
+            continue
+        problems += [
+            f"{in_checkout(path)}: {name}: is a row of another catalogue as well"
+            for name in own
+            if name in found
+        ]
+        found |= own
+    if problems:
+        raise InputError("\n".join(problems), next_step="correct the file, or: git checkout -- FILE")
     return dict(sorted(found.items(), key=lambda row: _place(row[0])))
 
 
@@ -70,7 +87,12 @@ def answers(folder: Path | None = None) -> list[AnsweringTest]:
 
 
 def _of_file(path: Path) -> Iterator[AnsweringTest]:
-    for item in ast.parse(path.read_text()).body:
+    try:
+        body = ast.parse(path.read_text(), str(path)).body
+    except SyntaxError as error:
+        place = at(error, in_checkout(path))
+        raise InputError(f"{place}: cannot be read: {error.msg}", next_step="edit the file") from None
+    for item in body:
         if isinstance(item, ast.FunctionDef) and item.name.startswith("test_"):
             title = (ast.get_docstring(item) or "").partition("\n")[0].rstrip(".")
             for row in _rows_of(item):

@@ -17,6 +17,7 @@ FLOORS = (
         "answers",
         "console",
         "own_yaml",
+        "parts",
         "objects",
         "waits",
         "runs",

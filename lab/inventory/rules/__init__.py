@@ -10,6 +10,7 @@ from lab.inventory.addon_sections import Rule, of_lab, sections
 from lab.inventory.models import Inventory
 from lab.inventory.problems import Problem
 from lab.inventory.rules import (
+    addons,
     capacity,
     cluster,
     hosts,
@@ -24,6 +25,7 @@ from lab.inventory.rules import (
 
 _PLATFORM: tuple[Rule, ...] = (
     *versions.RULES,
+    *addons.RULES,
     *networks.RULES,
     *resolvers.RULES,
     *hosts.RULES,

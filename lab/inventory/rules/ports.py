@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+
+from pydantic import BaseModel, ConfigDict
 
 from lab.addons import addons
+from lab.addons.model import DeclaredPort
 from lab.errors import InputError
 from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, Problem
 from lab.inventory.shape import place
-from lab.own_yaml import read
+from lab.own_yaml import load
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 API_PORT: Loc = ("kubernetes", "api_port")
@@ -20,33 +22,47 @@ NODE_PORTS = range(30000, 32768)
 """What Kubernetes gives to services of type NodePort (--service-node-port-range's default)."""
 
 
+class _Port(DeclaredPort):
+    """A port as this rule reads it: who may reach it, and from when on, is nothing to it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class _RolePorts(BaseModel):
+    """A role file as this rule reads it."""
+
+    listen: tuple[_Port, ...] = ()
+    closed: tuple[_Port, ...] = ()
+
+
 @cache
 def _declared() -> tuple[dict[tuple[int, str], str], dict[Loc, str]]:
     """The ports that roles and add-ons declare.
 
     Fixed ones by number and protocol with what they are, and the protocol of those that a field holds. Raises
-    `InputError` for an add-on whose port names no field of the inventory.
+    `InputError` for a role that is none, and for an add-on whose port names no number of the inventory.
     """
-    roles = [read(file.read_text()) for file in sorted(ROLES.glob("*.yaml"))]
-    found: list[dict[str, Any]] = [
-        item | {"name": f"{item['name']}, which must stay closed"}
+    roles = [load(file, _RolePorts) for file in sorted(ROLES.glob("*.yaml"))]
+    fixed: dict[tuple[int, str], str] = {
+        (item.port, item.protocol): f"{item.name}, which must stay closed"
         for role in roles
-        for item in role.get("closed", ())
-    ]
-    found += [item for role in roles for item in role.get("listen", ())]
+        for item in role.closed
+        if isinstance(item.port, int)
+    }
+    found = [item for role in roles for item in role.listen]
     for addon in addons():
         for port in addon.ports:
-            if isinstance(port.port, str) and place(tuple(port.port.split("."))) is None:
+            here = place(tuple(port.port.split("."))) if isinstance(port.port, str) else None
+            if isinstance(port.port, str) and (here is None or here.kind is not int):
                 raise InputError(
                     f"addons/{addon.folder.name}/addon.yaml: ports: {port.name}: {port.port}: "
-                    "the inventory has no such field; write SECTION.KEY, or a number"
+                    "the inventory has no such number; write SECTION.KEY, or a number",
+                    next_step="correct the file",
                 )
-            found.append(port.model_dump())
-    fixed = {
-        (item["port"], item["protocol"]): item["name"] for item in found if isinstance(item["port"], int)
-    }
+            found.append(_Port.model_validate(port.model_dump()))
+    fixed |= {(item.port, item.protocol): item.name for item in found if isinstance(item.port, int)}
     chosen: dict[Loc, str] = {
-        tuple(item["port"].split(".")): item["protocol"] for item in found if isinstance(item["port"], str)
+        tuple(item.port.split(".")): item.protocol for item in found if isinstance(item.port, str)
     }
     return fixed, chosen
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import cache
 
+from lab.errors import InputError
 from lab.inventory.models import Host, HostRole, Inventory
 from lab.inventory.problems import Loc, Problem
 from lab.inventory.providers import names, rules_of
@@ -21,6 +23,7 @@ RASPBERRY_PI: Mapping[str, tuple[str, ...]] = {
 
 def makes(inventory: Inventory) -> Iterator[Problem]:
     """A machine is one that its provider can make."""
+    _fields()
     for name, machine in inventory.hosts.items():
         provider = inventory.provided_by(name)
         rules = rules_of(provider)
@@ -35,6 +38,21 @@ def makes(inventory: Inventory) -> Iterator[Problem]:
             read = (owner, host(name, "provider"), host(name, "hypervisor"))
             rule, fix = f"a machine on {rules.title} needs its hypervisor", f"add hypervisor: one of {known}"
             yield Problem(("hosts", name), rule, fix, depends=read, value="")
+
+
+@cache
+def _fields() -> None:
+    """Raise `InputError` for rules of a provider about what is no field of a host."""
+    known = ", ".join(Host.model_fields)
+    problems = [
+        f"lab/providers/{name}/provider.yaml: {part}: {key}: no field of a host; they are: {known}"
+        for name in names()
+        for part in ("takes", "refuses")
+        for key in getattr(rules_of(name), part)
+        if key not in Host.model_fields
+    ]
+    if problems:
+        raise InputError("\n".join(problems), next_step="correct the file")
 
 
 def reached(inventory: Inventory) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ def folder(tmp_path: Path, **files: str) -> Path:
     for name, more in files.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "addon.yaml").write_text(LEAST + more)
+        (tmp_path / name / "objects.yaml.j2").touch()
     return tmp_path
 
 
@@ -59,6 +60,8 @@ def test_an_add_on_that_needs_itself_is_a_circle(tmp_path: Path) -> None:
         ("needs: flannel\n", "needs: flannel: "),
         ("folder: /tmp\n", "folder: unknown key"),
         ("title: Twice\n", "is not YAML"),
+        ("x: 2020-99-99\n", "is not YAML: month must be in 1..12"),
+        ("x: [\n", "is not YAML: while parsing a flow node did not find expected node content line 5"),
         ("provides: [storage]\n", "provides.0: storage: "),
         ("on_hosts: {folders: [/run]}\n", "on_hosts.folders.0: /run: "),
         ("on_hosts: {folders: [/run/../etc]}\n", "on_hosts.folders.0: /run/../etc: "),
@@ -95,6 +98,42 @@ def test_a_folder_that_python_cannot_import_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cert-manager").mkdir()
     (tmp_path / "cert-manager" / "addon.yaml").write_text(LEAST)
     assert "may hold only a-z, 0-9 and _" in refused(tmp_path)
+
+
+def test_what_git_leaves_of_another_branch_is_no_add_on(tmp_path: Path) -> None:
+    path = folder(tmp_path, a="")
+    for left in ("b", "c/__pycache__", ".hidden", "__pycache__"):
+        (path / left).mkdir(parents=True)
+    (path / "c" / "__pycache__" / "section.cpython-311.pyc").touch()
+    (path / "c" / ".swp").touch()
+    assert [item.name for item in addons(path)] == ["a"]
+
+
+def test_a_folder_with_files_and_no_addon_yaml_is_refused(tmp_path: Path) -> None:
+    """Else its rows, its checks and its catalogue would be found, and the add-on would not."""
+    path = folder(tmp_path, a="", b="")
+    (path / "a" / "addon.yaml").rename(path / "a" / "addon.yml")
+    (path / "b" / "addon.yaml").unlink()
+    (path / "b" / "addon.yaml").mkdir()
+    said = refused(path).splitlines()
+    assert said[0].startswith("addons/a/addon.yaml: No such file")
+    assert said[1].startswith("addons/b/addon.yaml: Is a directory")
+
+
+def test_an_add_on_has_the_files_that_it_speaks_of(tmp_path: Path) -> None:
+    path = folder(tmp_path, toy="provides: [ingress]\n")
+    assert "addons/toy/addon.yaml: provides: ingress: client.py is missing" in refused(path)
+    (path / "toy" / "client.py").touch()
+    assert [item.name for item in addons.__wrapped__(path)] == ["toy"]
+    (path / "toy" / "objects.yaml.j2").unlink()
+    with pytest.raises(InputError, match="toy/addon.yaml: brings no object; write objects.yaml.j2"):
+        addons.__wrapped__(path)
+
+
+def test_what_it_waits_for_is_in_its_own_namespaces(tmp_path: Path) -> None:
+    path = folder(tmp_path, toy="")
+    (path / "toy" / "addon.yaml").write_text(LEAST.replace("job/toy", "job/other"))
+    assert "addons/toy/addon.yaml: ready: job/other/setup: in none of its namespaces" in refused(path)
 
 
 def test_a_lab_has_the_add_ons_of_its_sections_and_those_of_every_lab() -> None:

@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from lab.catalogue.catalogue import Catalogue
-from lab.catalogue.load import CATALOGUE, files, load_catalogue, load_yaml
+from lab.catalogue.load import CATALOGUE, files, load_catalogue
 from lab.catalogue.model import PLATFORM, ComponentVersion, Image, Programs, SingleFile
 from lab.errors import InputError
+from lab.own_yaml import load
 
 SHA = "ab" * 32
 BOTH = {"amd64": SHA, "arm64": SHA}
@@ -253,7 +254,7 @@ def test_what_is_not_yaml_is_refused(tmp_path: Path, text: str, said: str) -> No
 
 def test_a_missing_catalogue_is_named() -> None:
     with pytest.raises(InputError, match="No such file"):
-        load_yaml(CATALOGUE.with_name("none.yaml"), Catalogue)
+        load(CATALOGUE.with_name("none.yaml"), Catalogue)
 
 
 def test_the_catalogue_is_read_by_commands_and_not_by_imports() -> None:

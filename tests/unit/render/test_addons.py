@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from lab.addons import AddOn, addons
-from lab.errors import FailedError
+from lab.errors import FailedError, InputError
 from lab.inventory.models import Inventory
 from lab.objects import Object
 from lab.render.addons import merge, objects
@@ -238,3 +238,25 @@ def test_what_an_add_on_waits_for_is_in_its_manifest() -> None:
             for one in rendered(item.name)
         }
         assert set(item.ready) <= there
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [\n", "is not YAML: while parsing a flow node"),
+        ("just text\n", "object 1: must be a mapping with apiVersion, kind and metadata.name"),
+        ("apiVersion: v1\nkind: ConfigMap\n", "object 1: must be a mapping"),
+        ("apiVersion: v1\nkind: ConfigMap\nmetadata: [x]\n", "object 1: must be a mapping"),
+        ("kind: ConfigMap\nmetadata: {name: x}\n", "object 1: must be a mapping"),
+    ],
+)
+def test_what_is_no_object_is_told_with_its_template(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    (tmp_path / "objects.yaml.j2").touch()
+    addon = AddOn(folder=tmp_path, title="Toy", namespaces=("toy",), ready=("job/toy/setup",))
+    monkeypatch.setattr("lab.render.addons.section_of", lambda _: None)
+    monkeypatch.setattr("lab.render.addons.render", lambda *_, **__: text)
+    with pytest.raises(InputError, match=re.escape(f"addons/{tmp_path.name}/objects.yaml.j2: ")) as error:
+        objects(inventory(), addon, MANIFESTS)
+    assert said in error.value.message

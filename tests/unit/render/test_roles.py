@@ -9,6 +9,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from lab.errors import InputError
 from lab.render.roles import (
     ORDER,
     ROLES,
@@ -145,3 +146,34 @@ def test_role_files_quote_what_yaml_1_1_would_take_for_something_else(tmp_path: 
     (tmp_path / "x.yaml").write_text("name: x\nhosts: all\nsysctls: {a: 1}\n")
     with pytest.raises(ValidationError, match="sysctls"):
         Role.model_validate(yaml.safe_load((tmp_path / "x.yaml").read_text()))
+
+
+def test_all_that_is_wrong_in_role_files_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in ROLES.glob("*.yaml"):
+        (tmp_path / path.name).write_text(path.read_text())
+    monkeypatch.setattr("lab.render.roles.ROLES", tmp_path)
+    assert [item.name for item in load_roles.__wrapped__()] == list(ORDER)
+    (tmp_path / "monitor.yaml").write_text("name: monitor\nhosts: all\n")
+    (tmp_path / "time.yaml").unlink()
+    (tmp_path / "base.yaml").write_text("name: base\nhosts: all\ncolour: red\n")
+    (tmp_path / "worker.yaml").write_text("name: x: [\n")
+    program = "{artifact: kubelt, path: /usr/local/bin/kubelet}"
+    (tmp_path / "kubernetes.yaml").write_text(f"name: nodes\nhosts: nodes\nbinaries: [{program}]\n")
+    with pytest.raises(InputError) as error:
+        load_roles.__wrapped__()
+    said = [line.partition("/")[2] for line in error.value.message.splitlines()]
+    for line, start in zip(
+        said,
+        (
+            "monitor.yaml: is no role that is known",
+            "base.yaml: colour: Extra inputs are not permitted",
+            "time.yaml: No such file",
+            "kubernetes.yaml: name: nodes: must be kubernetes",
+            "kubernetes.yaml: binaries: kubelt: no catalogue.yaml has such a program",
+            "worker.yaml: not YAML: ",
+        ),
+        strict=True,
+    ):
+        assert line.startswith(start)

@@ -52,3 +52,33 @@ def test_rows_stand_by_layer_and_a_row_that_stands_twice_is_refused(
     monkeypatch.setattr(index, "ADDONS", tmp_path)
     with pytest.raises(InputError, match=r"toy/rows.yaml: L0-01"):
         index.rows.__wrapped__()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "toy/rows.yaml: Input should be a valid dictionary"),
+        ("P9-01: [\n", "toy/rows.yaml: not YAML: "),
+        ("P9-01: {title: a}\n", "toy/rows.yaml: P9-01.source: Field required"),
+        ("P9-01: {title: a, source: b, colour: red}\n", "toy/rows.yaml: P9-01.colour: Extra inputs"),
+        ("toy-1: {title: a, source: b}\n", "toy/rows.yaml: toy-1.[key]: String should match pattern"),
+    ],
+)
+def test_rows_that_cannot_be_are_told_with_file_and_field(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    for name, more in (("toy", text), ("other", "- a\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "rows.yaml").write_text(more)
+    monkeypatch.setattr(index, "ADDONS", tmp_path)
+    with pytest.raises(InputError) as error:
+        index.rows.__wrapped__()
+    other, own = error.value.message.splitlines()
+    assert other.startswith("other/rows.yaml: Input should be a valid dictionary")
+    assert own.startswith(said)
+
+
+def test_a_file_of_checks_that_python_cannot_read_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "test_x.py").write_text("\ndef test_it(:\n")
+    with pytest.raises(InputError, match=r"/test_x\.py:2: cannot be read: invalid syntax"):
+        index.answers(tmp_path)
