@@ -27,7 +27,7 @@ from lab.report.series import Series, SeriesMark
 
 REGISTERS = ("register-a", "register-b")
 API = "API through the balancer"
-ADDRESS = "service at a MetalLB address"
+ADDRESS = "service at its own address"
 INGRESS = "service behind the ingress"
 WARM_UP = 4.0
 """Seconds of traffic before a fault; a run counts only if enough writes were acknowledged in them."""

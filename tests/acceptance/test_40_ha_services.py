@@ -79,7 +79,7 @@ def test_an_address_leaves_a_node_without_speaker(fault_run_web: FaultRun) -> No
     driver = fault_run_web.driver
     victim = becomes("announcer", lambda: owner(fault_run_web), bool, within=15, expected="one node")
     path = f"/api/v1/nodes/{victim}"
-    taint = {"key": "plumbline.local/no-speaker", "effect": "NoExecute"}
+    taint = {"key": "plumbline.local/no-announcer", "effect": "NoExecute"}
     # a patch replaces the whole list (core/v1 NodeSpec: taints have no merge key)
     before = (driver.cluster.get(path) or {})["spec"].get("taints")
     began = time.monotonic()

@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from lab.addons import addons
+from lab.inventory.addon_sections import pod_interfaces
 from lab.inventory.providers import names
 from tests.unit.test_floors import MODULES, ROOT, provider_of
+from tests.world import inventory
 
 ENGLISH = {"static"}
 """Names of providers that are words of English as well: in a longer text they mean nothing here."""
@@ -35,8 +38,8 @@ def test_the_type_of_kubernetes_objects_stands_in_one_module() -> None:
     assert places == ["lab.objects"]
 
 
-def named_providers(text: str) -> Iterator[str]:
-    """The providers that a module's identifiers and values name, with the line; docstrings only explain."""
+def named(text: str, known: Collection[str]) -> Iterator[str]:
+    """The names that a module's identifiers and values say, with the line; docstrings only explain."""
     tree = ast.parse(text)
     explaining = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
@@ -49,7 +52,7 @@ def named_providers(text: str) -> Iterator[str]:
                 words = set(re.findall(r"[a-z]+", said.lower())) - ENGLISH
             case _:
                 continue
-        yield from (f"{node.lineno}: {name}" for name in names() if name in words)
+        yield from (f"{node.lineno}: {name}" for name in known if name in words)
 
 
 def test_no_provider_is_named_outside_its_folder() -> None:
@@ -59,7 +62,7 @@ def test_no_provider_is_named_outside_its_folder() -> None:
     found = [
         f"{path.name}:{said}"
         for path in files
-        for said in named_providers(path.read_text())
+        for said in named(path.read_text(), names())
         if said.partition(": ")[2] not in ELSE.get(path.name, ())
     ]
     assert found == []
@@ -67,6 +70,30 @@ def test_no_provider_is_named_outside_its_folder() -> None:
 
 def test_a_name_is_seen_as_a_value_an_attribute_and_a_word_of_a_text() -> None:
     fine = '"""Vagrant has its own card."""\nheld = "manifests of static pods"\nstatic_pods = held\n'
-    assert list(named_providers(fine)) == []
-    named = 'one = "static"\ntwo = lab.proxmox\nthree = "-p lxc: here"\nvagrant_box = 4\nf(lxc=5)\n'
-    assert sorted(named_providers(named)) == ["1: static", "2: proxmox", "3: lxc", "4: vagrant", "5: lxc"]
+    assert list(named(fine, names())) == []
+    wrong = 'one = "static"\ntwo = lab.proxmox\nthree = "-p lxc: here"\nvagrant_box = 4\nf(lxc=5)\n'
+    assert sorted(named(wrong, names())) == ["1: static", "2: proxmox", "3: lxc", "4: vagrant", "5: lxc"]
+
+
+OF_ADDONS = {
+    "bench_inventory.py": {"metallb"},
+    "reference.py": {"metallb"},
+    "objects.py": {"coredns"},
+    "resolver.py": {"coredns"},
+    "network.py": {"metallb"},
+}
+"""Who may name an add-on, and why: docs/adr/0025."""
+
+
+def test_no_add_on_is_named_outside_its_folder() -> None:
+    """Neither by its name, nor by that of a process or an interface that it brings."""
+    own = {item.name for item in addons()} | {one for item in addons() for one in item.on_hosts.processes}
+    own |= {name.partition(".")[0] for name in pod_interfaces(inventory())}
+    files = [path for name, path in MODULES.items() if name.startswith("lab")]
+    found = [
+        f"{path.name}:{said}"
+        for path in [*files, ROOT / "tasks.py", *ROOT.glob("tests/acceptance/*.py")]
+        for said in named(path.read_text(), own)
+        if said.partition(": ")[2] not in OF_ADDONS.get(path.name, ())
+    ]
+    assert found == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from lab.inventory.addon_sections import pod_interfaces
 from lab.inventory.models import Inventory
 from lab.render.detected import CLUSTER_DNS
 from lab.selftest.defect import Breakage, breakage, served
@@ -18,7 +19,8 @@ def defects(lab: Inventory) -> list[Breakage]:
     worker, other = lab.workers[:2]
     # addresses beside the machine's own and its bridge's, whatever the networks are
     beside = r"a=$(ip -o -4 address show dev eth0 | sed -n '1s/.*inet \([0-9.]*\)[.].*/\1/p')"
-    pods = r"a=$(ip -o -4 address show dev cni0 | sed -n '1s/.*inet \([0-9.]*\)[.].*/\1/p')"
+    bridge = pod_interfaces(lab)[0]
+    pods = rf"a=$(ip -o -4 address show dev {bridge} | sed -n '1s/.*inet \([0-9.]*\)[.].*/\1/p')"
     names, unit = lab.kubernetes.service_subnet[CLUSTER_DNS], "/etc/systemd/system/mend.service"
     return [
         _strange(

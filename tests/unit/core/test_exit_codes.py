@@ -121,10 +121,8 @@ def test_a_defect_of_ours_says_so_in_one_line_and_how_to_see_more(capsys: pytest
     ended(KeyError("host"))
     told = capsys.readouterr().err
     place = rf"tests/unit/core/{Path(__file__).name}:\d+"
-    said = (
-        rf"error: this is a defect of Plumbline: KeyError: 'host' \({place}\)\n  next: again with --verbose\n"
-    )
-    assert re.fullmatch(said, told)
+    said = rf"error: this is a defect of Plumbline: KeyError: 'host' \({place}\)\n"
+    assert re.fullmatch(rf"{said}  next: again with --verbose\n", told)
 
 
 @pytest.mark.parametrize("error", [KeyError("host"), FailedError("no")])

@@ -168,9 +168,7 @@ def test_a_defect_is_told_in_the_same_shape(
     code, told = asked(Broken(), monkeypatch, capfd)
     assert (code, told["ready"]) == (1, False)
     assert (told["error"]["exit_code"], told["error"]["next"]) == (1, "again with --verbose")
-    assert told["error"]["message"].startswith(
-        "this is a defect of Plumbline: KeyError: 'pve-1' (tests/unit/"
-    )
+    assert told["error"]["message"].startswith("this is a defect of Plumbline: KeyError: 'pve-1' (tests/")
 
 
 class Blind(FakeProvider):
