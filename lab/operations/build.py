@@ -47,10 +47,16 @@ def steps(context: Context, *, remove_data: Sequence[str] = ()) -> Stages:
     idle = {name: state for name, state in found.items() if state in machines.AWAKENED}
     if idle:
         yield [step for name, state in idle.items() for step in machines.awakening(context, name, state)]
-    known = settled.guard(context)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(2) as pool:
+        born = pool.submit(settled.living, context)
         looked = pool.submit(removing.early, context)
-        facts = gather(context, tuple(inventory.hosts))
+        try:
+            facts = gather(context, tuple(inventory.hosts))
+        except PlumblineError:
+            # another cluster than the file's is the worse news
+            settled.judge(context, born.result())
+            raise
+    known = settled.judge(context, born.result())
     tell_remarks(context, facts)
     seen = looked.result()
     if seen:
@@ -64,7 +70,7 @@ def steps(context: Context, *, remove_data: Sequence[str] = ()) -> Stages:
     # a cluster that lives is looked at when its hosts are in order
     yield first
     if not known and not context.planning:
-        settled.guard(context)
+        settled.judge(context, settled.living(context))
     joining.whole(context, facts.joined(inventory.masters))
     left = seen or removing.late(context)
     removing.guard(context, left, remove_data)

@@ -61,6 +61,7 @@ def early(context: Context) -> Left | None:
     provider = context.lab.provider
     if all(provider.state(name) is not State.RUNNING for name in context.lab.inventory.masters):
         return None
+    provider.enter()
     try:
         return look(context) if context.api.ready() else None
     except PlumblineError:
