@@ -74,7 +74,7 @@ def steps(context: Context, *, remove_data: Sequence[str] = ()) -> Stages:
     if not known and not context.planning:
         settled.judge(context, settled.living(context))
     joining.whole(context, facts.joined(inventory.masters))
-    left = seen or removing.late(context)
+    left = seen or removing.late(context, compared)
     removing.guard(context, left, remove_data)
     yield _cluster(context, decisions, first, compared, left, _living(context, facts))
 
