@@ -171,8 +171,10 @@ def patiently(subject: str, ask: Callable[[], T]) -> T:
 
 
 def _plain(reason: object) -> str:
-    """What a client library says, without the object of its own that it begins with."""
+    """What a client library says, without objects of its own: what it begins with, and what it wraps."""
     text = str(reason).strip()
+    if wrapped := re.search(r"\(Caused by [^\"']*([\"'])(.+)\1\)+$", text):
+        text = wrapped[2]
     return re.sub(r"(<[^<>]* object at 0x[0-9a-f]+>|\w+\(host=[^()]*\)): ", "", text) or "no reason given"
 
 

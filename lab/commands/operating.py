@@ -20,20 +20,16 @@ from lab.artifacts.sources.mirror import MirrorSource
 from lab.artifacts.sources.mirror import missing as not_brought
 from lab.artifacts.status import MADE_HERE, StatusRow, lacking, undecided
 from lab.artifacts.wanted import wanted
-from lab.checks import evidence
-from lab.checks.driver import Driver
 from lab.commands import asking
 from lab.commands.session import OF_ARTEFACTS, Session, session, shown, stopping, tell_warnings
 from lab.damage import Journal
 from lab.errors import PlumblineError, PreflightError
-from lab.faults.recovery import heal_left_behind
 from lab.local import unwritable
 from lab.locks import exclusive
 from lab.operations import find
 from lab.providers.opening import stocked
 from lab.render.bundle import pins
 from lab.render.roles import all_packages
-from lab.report import write_run
 from lab.steps.context import Context
 from lab.steps.engine import Step, listed, not_looked_at, something_to_do
 from lab.steps.operation import Operation
@@ -199,7 +195,7 @@ def _act(opened: Session, context: Context, operation: Operation, options: dict[
         changed = context.engine.execute(operation.steps(context, **options))
         # what could not be healed before its machine ran, or went with it
         if operation.heals:
-            heal_left_behind(opened.lab, opened.console.say)
+            _heal_left_behind(opened)
         elif not context.lab.provider.machines():
             Journal(opened.lab).clear()
     except PlumblineError as error:
@@ -207,6 +203,8 @@ def _act(opened: Session, context: Context, operation: Operation, options: dict[
         raise
     finally:
         if opened.run.events:
+            from lab.report import write_run  # a plan needs none, and is done before that is imported
+
             context.console.say(f"report: {write_run(opened.run.folder)}")
     if not changed and not context.engine.asked:
         opened.console.say(operation.nothing)
@@ -218,6 +216,9 @@ def _keep_evidence(context: Context, error: PlumblineError) -> None:
     """What the hosts of the steps that failed, and those that the error names, know right now."""
     if not context.engine.failures:
         return
+    from lab.checks import evidence
+    from lab.checks.driver import Driver
+
     failed = {step.host for step, _ in context.engine.failures if step}
     named = set(re.findall(r"[\w-]+", error.message))
     hosts = [name for name in context.lab.inventory.hosts if name in failed | named]
@@ -237,8 +238,15 @@ def _heal(opened: Session) -> None:
     Raises `PreflightError` for damage that a living process does or that this version does not know.
     """
     try:
-        heal_left_behind(opened.lab, opened.console.say)
+        _heal_left_behind(opened)
     except PreflightError:
         raise
     except PlumblineError as error:
         opened.console.say(f"what was left broken is healed later: {error.message}")
+
+
+def _heal_left_behind(opened: Session) -> None:
+    if Journal(opened.lab).entries():
+        from lab.faults.recovery import heal_left_behind  # slow to import, and seldom needed
+
+        heal_left_behind(opened.lab, opened.console.say)

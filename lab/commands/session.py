@@ -221,7 +221,6 @@ def session(
     `reads` is for one that begins nothing on a host.
     """
     from lab.console import Console
-    from lab.faults.recovery import mend
     from lab.labs import Lab
 
     found = read(inventory, provider)
@@ -229,7 +228,7 @@ def session(
     try:
         with nullcontext() if reads else stopping(ON_HOSTS), Console() as console:
             lab = Lab.open(found, ROOT, backend)
-            healed = mend(lab, console.say) if mends else ()
+            healed = _mended(lab, console.say) if mends else ()
             yield Session(found, lab, console, run, healed, {"inventory": inventory, "provider": provider})
     except BaseException:
         log.exception("the command ended by an error")
@@ -240,9 +239,18 @@ def session(
 
 def open_lab(inventory: Inventory) -> Lab:
     """The lab of a command without a run folder, mended as a session's is; it is told on standard error."""
-    from lab.faults.recovery import mend
     from lab.labs import Lab
 
     lab = Lab.open(inventory, ROOT)
-    mend(lab, aside)
+    _mended(lab, aside)
     return lab
+
+
+def _mended(lab: Lab, say: Callable[[str], None]) -> tuple[str, ...]:
+    from lab.damage import Journal
+
+    if not Journal(lab).entries():
+        return ()
+    from lab.faults.recovery import mend  # slow to import, and seldom needed
+
+    return mend(lab, say)

@@ -102,8 +102,6 @@ def mend(lab: Lab, say: Callable[[str], None]) -> tuple[str, ...]:
     What a command that still works has live is left to it, and said. What cannot be healed, or does not
     recover, is said and nothing more: the lab's state is for the command to judge, and to look at.
     """
-    if not Journal(lab).entries():
-        return ()
     try:
         with exclusive(lab, "healing what was left broken"):
             healed = heal_left_behind(lab, say)

@@ -70,9 +70,10 @@ def _cluster(context: Context, before: Iterable[str], uploading: list[Step]) -> 
     """What lies in the API: the ConfigMaps, kube-proxy's pods, the add-ons' clients."""
     needs = frozenset(before)
     found = [*uploading, *proxying.proxying(context, needs)]
-    left = removing.late(context)
+    compared = addons.compared(context)
+    left = removing.late(context, compared)
     known = left if isinstance(left, removing.Left) else removing.NOTHING
-    applied = addons.applying(context, addons.compared(context), known)
+    applied = addons.applying(context, compared, known)
     steps = [*found, control_plane.answering(context, needs), *applied]
     return [*steps, *addons.waiting(context, steps)]
 

@@ -14,7 +14,6 @@ from lab.cluster.data import Loss
 from lab.cluster.discovery import Item
 from lab.cluster.removal import remove, stages
 from lab.errors import FailedError, PlumblineError, PreflightError
-from lab.machines import State
 from lab.parts import part
 from lab.render.addons import WEBHOOKS
 from lab.steps.context import Context
@@ -56,21 +55,11 @@ def look(context: Context) -> Left:
     return Left(items, over, tuple(data.losses(context.api, over, items)))
 
 
-def early(context: Context) -> Left | None:
-    """The same while hosts are looked at; None where no API answers yet."""
-    provider = context.lab.provider
-    if all(provider.state(name) is not State.RUNNING for name in context.lab.inventory.masters):
-        return None
-    try:
-        return look(context) if context.api.ready() else None
-    except PlumblineError:
-        return None
-
-
-def late(context: Context) -> Left | PlumblineError:
-    """The same when hosts are in order, or why nobody can tell."""
-    if "api" in context.engine.lost:
-        return FailedError("the API was not reached")
+def late(context: Context, compared: Mapping[str, object]) -> Left | PlumblineError:
+    """The same when hosts are in order, or why nobody can tell: what kept add-ons from being `compared`."""
+    first = next(iter(compared.values()))
+    if isinstance(first, PlumblineError) and all(told is first for told in compared.values()):
+        return first
     try:
         return look(context)
     except PlumblineError as error:

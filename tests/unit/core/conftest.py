@@ -73,7 +73,7 @@ def frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Frame]:
     monkeypatch.setattr("lab.checks.evidence._kept", {})
     monkeypatch.setattr(operating, "session", opened)
     monkeypatch.setattr(operating, "find", lambda _: made.operation)
-    monkeypatch.setattr("lab.commands.operating.heal_left_behind", lambda *_: made.story.append("heal"))
+    monkeypatch.setattr("lab.commands.operating._heal_left_behind", lambda *_: made.story.append("heal"))
     yield made
 
 

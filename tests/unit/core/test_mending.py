@@ -11,7 +11,7 @@ import pytest
 from invoke.context import Context
 
 import tasks
-from lab.commands import operating, session
+from lab.commands import session
 from lab.damage import Damage, Journal
 from lab.faults import recovery
 from lab.labs import Lab
@@ -54,7 +54,6 @@ def left(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         raise AssertionError("the lab was touched and not healed")
 
     monkeypatch.setattr(recovery, "heal_left_behind", healed)
-    monkeypatch.setattr(operating, "heal_left_behind", healed)
     monkeypatch.setattr("lab.labs.provider_for", touched)
     before = signal.getsignal(signal.SIGTERM)
     yield path

@@ -129,7 +129,7 @@ def test_a_fault_that_cannot_be_healed_before_the_machines_run_is_healed_behind_
         frame.story.append("work")
         return True, ""
 
-    monkeypatch.setattr("lab.commands.operating.heal_left_behind", heal)
+    monkeypatch.setattr("lab.commands.operating._heal_left_behind", heal)
     frame.of(work)
     assert frame.act() == 0
     assert frame.story == ["heal", "check", "work", "heal"]
@@ -142,7 +142,7 @@ def test_a_fault_of_a_living_process_is_not_worked_over(
     def heal(*_: object) -> None:
         raise PreflightError("fault power-off of master-2 is live")
 
-    monkeypatch.setattr("lab.commands.operating.heal_left_behind", heal)
+    monkeypatch.setattr("lab.commands.operating._heal_left_behind", heal)
     frame.of(lambda: pytest.fail("worked"))
     assert frame.act() == 3
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from lab.cluster.api import Unavailable
 from lab.errors import DeadlineError, FailedError
 from lab.steps.engine import Step, not_looked_at
+from lab.steps.removing import Left
 from tests.fakes import Call
 from tests.unit.steps.living import plan
 from tests.world import World
@@ -49,6 +51,21 @@ def test_a_plan_does_not_wait_for_a_machine_that_boots(lab: World) -> None:
     error = not_looked_at(plan(lab))
     assert error
     assert error.message.startswith("worker-1: is still booting")
+
+
+def test_an_api_that_is_away_is_one_reason(lab: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone() -> bool:
+        raise Unavailable("API: https://10.1.1.50:6443: connection refused")
+
+    def look(_: object) -> Left:
+        raise Unavailable("API: https://10.1.1.50:6443: Max retries exceeded")
+
+    monkeypatch.setattr(lab.api, "ready", gone)
+    monkeypatch.setattr("lab.steps.removing.look", look)
+    error = not_looked_at(plan(lab))
+    assert error
+    assert error.exit_code == DeadlineError.exit_code
+    assert error.message.startswith("API behind the balancer: not within")
 
 
 def test_reasons_that_differ_are_all_told() -> None:
