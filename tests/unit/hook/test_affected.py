@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ RUN_BY_LOCUST = "lab/load/locustfile.py"
 
 def test_every_module_that_imports_by_name_is_known() -> None:
     texts = {path: (ROOT / path).read_text() for path in TREE.names if path.startswith(("lab/", "addons/"))}
-    found = {TREE.names[path] for path, text in texts.items() if "import_module(" in text}
-    assert found | {"lab.verify.layers"} == set(FOUND) | {TREE.names[RUN_BY_LOCUST]}
+    by_name = re.compile(r"import_module\(|^from lab\.parts import .*\bpart$", re.MULTILINE)
+    found = {TREE.names[path] for path, text in texts.items() if by_name.search(text)}
+    assert found | {"lab.verify.layers"} == set(FOUND) | {TREE.names[RUN_BY_LOCUST], "lab.parts"}
     assert all(list(ROOT.glob(pattern)) for patterns in FOUND.values() for pattern in patterns)
 
 
