@@ -83,7 +83,10 @@ def answer(world: World, name: str, paths: list[str]) -> dict[str, Any]:
         {
             "metadata": {"name": item},
             "spec": {"podCIDR": f"10.244.{number}.0/24"},
-            "status": {"addresses": [{"type": "InternalIP", "address": world.hosts[item].address}]},
+            "status": {
+                "addresses": [{"type": "InternalIP", "address": world.hosts[item].address}],
+                "conditions": [{"type": "Ready", "status": str(world.alive(item))}],
+            },
         }
         for number, item in enumerate(world.joined())
     ]

@@ -85,7 +85,7 @@ class World:
         self.provider = FakeProvider(on_boot=self._boot)
         self.ssh = FakeSsh()
         self.api = FakeApi()
-        self.api.nodes = lambda: [name for name in self.inventory.nodes if self._alive(name)]
+        self.api.nodes = lambda: [name for name in list(self.hosts) if self.alive(name)]
         self._teach()
 
     def build(self) -> Context:
@@ -114,7 +114,8 @@ class World:
         """Hosts that are a part of the cluster."""
         return {name for name, host in self.hosts.items() if host.joined}
 
-    def _alive(self, name: str) -> bool:
+    def alive(self, name: str) -> bool:
+        """Whether a machine runs and is a part of the cluster."""
         return self.provider.state(name) is State.RUNNING and name in self.hosts and (self.hosts[name].joined)
 
     def _boot(self, machine: Machine) -> None:
@@ -133,7 +134,7 @@ class World:
         ssh.on("", "upload-certs", f"[upload-certs] Using certificate key:\n{CERTIFICATE_KEY}\n")
         ssh.on("", "delete secret bootstrap-token-", "")
         ssh.on("", "cat /etc/kubernetes/pki/ca.crt", lambda _: certificate())
-        ssh.on("", "get --raw /readyz", lambda call: Result(0 if self._alive(call.host) else 1, "ok", ""))
+        ssh.on("", "get --raw /readyz", lambda call: Result(0 if self.alive(call.host) else 1, "ok", ""))
         ssh.on("", "etcdctl", self._etcdctl)
         born.teach(self)
 
@@ -255,7 +256,7 @@ class World:
             return ""
         assert "endpoint health" in call.command
         health = [
-            {"endpoint": f"https://{address}:2379", "health": self._alive(name)}
+            {"endpoint": f"https://{address}:2379", "health": self.alive(name)}
             for name, address in self.etcd.items()
         ]
         return json.dumps(health)

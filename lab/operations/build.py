@@ -57,6 +57,8 @@ def steps(context: Context, *, remove_data: Sequence[str] = ()) -> Stages:
             settled.judge(context, born.result())
             raise
     known = settled.judge(context, born.result())
+    if not context.planning and (documents := born.result().documents):
+        left_hosts.guard(context, documents.nodes)
     tell_remarks(context, facts)
     seen, compared = looked.result()
     if seen:
@@ -152,12 +154,14 @@ def _cluster(
     first: Iterable[Step],
     seen: addons.Compared | None,
     left: removing.Left | PlumblineError,
-    living: Iterable[Step] = (),
+    living: Sequence[Step] = (),
 ) -> list[Step]:
     """Nodes join while add-ons are applied and what left the inventory goes; then all of it is waited for."""
     known = left if isinstance(left, removing.Left) else removing.NOTHING
     hooks = removing.webhooks(context, known)
-    applied = addons.applying(context, seen, known, hooks)
+    # webhooks judge what is applied, from pods that may be on a node whose network is mended here
+    nodes = [step for step in living if step.phase == "member"]
+    applied = addons.applying(context, seen, known, [*hooks, *nodes])
     removed = removing.removing(context, left, applied)
     before = {step.key for step in (*first, *applied)}
     joins: list[Step] = []

@@ -1,12 +1,12 @@
-"""Machines and Node objects that the file no longer names: told with the way, never removed."""
+"""Machines and Node objects that the file no longer names: told with the way, never removed or cut off."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from lab.cluster import nodes
-from lab.errors import PlumblineError
-from lab.objects import Object
+from lab.errors import PlumblineError, PreflightError
+from lab.objects import Object, is_ready
 from lab.steps.context import Context
 from lab.steps.engine import Step
 
@@ -33,12 +33,31 @@ def node_objects(context: Context, items: Mapping[str, Object] | None) -> list[S
     found = []
     for name, item in (items or {}).items():
         if name not in context.lab.inventory.nodes:
-            way = f"has a Node object and is no node of the file: invoke destroy --host {name} removes it"
-            found.append(_step("left-node", name, "no longer in the file", (way,)))
+            then = ", and nothing is built while it works" if is_ready(item) else ""
+            way = f"invoke destroy --host {name} removes it"
+            told = f"has a Node object and is no node of the file{then}: {way}"
+            found.append(_step("left-node", name, "no longer in the file", (told,)))
         elif nodes.cordoned(item):
             way = f"is cordoned, so no pod is placed there: invoke kubectl -- uncordon {name} ends that"
             found.append(_step("cordoned", name, "cordoned", (way,)))
     return found
+
+
+def guard(context: Context, items: Iterable[Object]) -> None:
+    """Raise `PreflightError` while a node works that is not in the file.
+
+    The firewalls of the others let in whom the file names: a build would cut it off, with all pods there.
+    """
+    inventory = context.lab.inventory
+    names = [item["metadata"]["name"] for item in items if is_ready(item)]
+    left = [name for name in names if name not in inventory.nodes]
+    if left:
+        ways = ", ".join(f"invoke destroy --host {name}" for name in left)
+        raise PreflightError(
+            f"{inventory.lab}: {', '.join(left)}: works as a node of the cluster and is no node of the file; "
+            "nothing is built: the firewalls of the others would be closed to it and to the pods there",
+            next_step=f"{ways}; or write it back into the file",
+        )
 
 
 def _step(

@@ -13,7 +13,7 @@ from lab.errors import DeadlineError, PlumblineError
 from lab.hosts.changes import HostChange
 from lab.hosts.converge import HostFacts, apply, look
 from lab.inventory.addon_sections import of_lab
-from lab.objects import Object
+from lab.objects import Object, is_ready
 from lab.steps.context import Context, LabFacts
 from lab.steps.engine import Step
 from lab.waits import NotYet, wait_for
@@ -76,9 +76,10 @@ def _links(context: Context) -> tuple[str, str]:
 
 def mend(context: Context, name: str) -> tuple[bool, str]:
     """Bring a Node object, and the pods' network on its machine, to what they should be."""
-    items = {item["metadata"]["name"]: item for item in patiently("nodes", lambda: context.api.items(NODES))}
+    items = _items(context)
     will = sentences(context, name, items, look(context.lab.ssh, context.bundles[name]))
-    if name not in items:
+    made = name not in items
+    if made:
         apply(context.lab.ssh, name, (RESTART,))
         items[name] = wait_for(
             f"Node object of {name}",
@@ -94,9 +95,14 @@ def mend(context: Context, name: str) -> tuple[bool, str]:
     bridge, overlay = _links(context)
     if bridge:
         _rebridge(context, name, bridge, items[name])
-    if any(overlay in sentence for sentence in will if overlay):
-        _reconnect(context, name, overlay, items)
+    if overlay and (made or any(overlay in sentence for sentence in will)):
+        _reconnect(context, name, overlay, items, made=made)
     return bool(will), "; ".join(will)
+
+
+def _items(context: Context) -> dict[str, Object]:
+    found = patiently("nodes", lambda: context.api.items(NODES))
+    return {item["metadata"]["name"]: item for item in found}
 
 
 def _registered(context: Context, name: str) -> Object:
@@ -122,28 +128,46 @@ def _rebridge(context: Context, name: str, bridge: str, item: Object) -> None:
             _replace(context, pod)
 
 
-def _reconnect(context: Context, name: str, overlay: str, items: Mapping[str, Object]) -> None:
+def _reconnect(context: Context, name: str, overlay: str, items: Mapping[str, Object], *, made: bool) -> None:
     """Restart the pods of the network's add-on on a node, which make address and routes again.
 
-    On a machine that has just booted they are about to do so: that is waited for first.
+    On a machine that has just booted they are about to do so: that is waited for first. Where the Node object
+    was just `made`, they are not: they wrote their end of the network into the former one when they started.
+    A node to which there is no route may be such a one: its pods are restarted with those of the node.
     """
 
-    def probe() -> None:
+    def trouble(on: str) -> str:
         context.check()
-        seen = look(context.lab.ssh, context.bundles[name])
-        why = nodes.overlay_trouble(overlay, name, items, seen.links, seen.routes)
-        if why:
-            raise NotYet(why)
+        living = _items(context)
+        if not is_ready(living[name]):
+            return f"{name} is not Ready"
+        seen = look(context.lab.ssh, context.bundles[on])
+        return nodes.overlay_trouble(overlay, on, living, seen.links, seen.routes)
+
+    def probe(on: str) -> None:
+        if why := trouble(on):
+            raise NotYet(f"{on}: {why}")
 
     subject = f"the pods' network of {name}"
-    with suppress(DeadlineError):
-        wait_for(subject, probe, seconds=BY_ITSELF_SECONDS, interval=1)
-        return
+    ends = {name}
+    if not made:
+        with suppress(DeadlineError):
+            wait_for(subject, partial(probe, name), seconds=BY_ITSELF_SECONDS, interval=1)
+            return
+        why = trouble(name)
+        ends |= {other for other in items if f"({other})" in why}
     spaces = [space for addon in _networks(context) for space in addon.namespaces]
-    for pod in _pods(context, name):
+    for pod in (pod for end in sorted(ends) for pod in _pods(context, end)):
         if pod["metadata"]["namespace"] in spaces:
             _replace(context, pod)
-    wait_for(subject, probe, seconds=NETWORK_SECONDS, interval=1, next_step=f"invoke logs --host {name}")
+    for on in [name, *(other for other in items if made and other in context.bundles and other != name)]:
+        wait_for(
+            subject,
+            partial(probe, on),
+            seconds=NETWORK_SECONDS,
+            interval=1,
+            next_step=f"invoke logs --host {on}",
+        )
 
 
 def _networks(context: Context) -> list[AddOn]:

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import pytest
 
 from lab.commands.operating import SOMETHING_TO_DO
-from lab.errors import DeadlineError
+from lab.errors import DeadlineError, PreflightError
 from tests.integration.conftest import Proving
-from tests.integration.living import KUBECTL
+from tests.integration.living import KUBECTL, fingerprint
 from tests.integration.test_living_cases import mended, quiet, said, whole
 
 pytestmark = pytest.mark.long
@@ -53,10 +53,10 @@ def test_other_name_servers_come_to_machines_and_to_pods_that_had_copied_the_old
 ) -> None:
     gateway = "  gateway: 10.1.1.1\n"
     with written(proving, gateway, f"{gateway}  nameservers: [10.1.1.9]\n  search_domains: [lan.example]\n"):
-        mended(proving, "replace Pod kube-system/coredns-", "replace Pod kube-system/kube-proxy-")
+        mended(proving, "replace kube-system/coredns-", "replace kube-system/kube-proxy-")
         assert "nameserver 10.1.1.9" in proving.run("master-1", "cat /etc/resolv.conf")
         quiet(proving, "P2-22")
-    mended(proving, "replace Pod kube-system/coredns-")
+    mended(proving, "replace kube-system/coredns-")
     assert "nameserver 10.1.1.9" not in proving.run("master-1", "cat /etc/resolv.conf")
 
 
@@ -81,12 +81,14 @@ def test_a_machine_that_left_the_file_is_named_with_the_way_to_remove_it_and_kep
         told(
             proving,
             f"is a machine of this lab (running) and not in the file: {way}",
-            f"has a Node object and is no node of the file: {way}",
+            f"has a Node object and is no node of the file, and nothing is built while it works: {way}",
         )
+        before = fingerprint(proving)
         done = proving.invoke("build")
-        assert done.code == 0, done.output
-        assert "worker-2" in proving.run("master-1", f"{KUBECTL} get nodes -o name")
-    mended(proving, "Deployment/traefik/traefik")
+        assert done.code == PreflightError.exit_code, done.output
+        assert "works as a node of the cluster and is no node of the file" in said(done)
+        assert fingerprint(proving) == before
+    whole(proving)
 
 
 def test_a_host_that_does_not_answer_is_named_and_the_others_are_compared(proving: Proving) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lab.cluster.nodes import CONTROL_PLANE, OF_MASTERS
-from lab.errors import InputError
+from lab.errors import InputError, PreflightError
 from lab.machines import State
 from lab.steps import leaving
 from lab.steps.engine import something_to_do
@@ -136,21 +136,28 @@ def test_machines_and_nodes_that_left_the_file_are_named_and_stay(smaller: World
     found = [step for step in plan(smaller) if step.asks]
     assert [(step.subject, step.asks) for step in found] == [
         ("worker-3", (f"is a machine of this lab (running) and not in the file: {way}",)),
-        ("worker-3", (f"has a Node object and is no node of the file: {way}",)),
+        (
+            "worker-3",
+            (f"has a Node object and is no node of the file, and nothing is built while it works: {way}",),
+        ),
     ]
     assert something_to_do(plan(smaller))
-    build(smaller)
+    ran = list(smaller.hosts["worker-1"].ran)
+    with pytest.raises(PreflightError, match="worker-3: works as a node of the cluster") as told:
+        build(smaller)
+    assert "invoke destroy --host worker-3; or write it back" in told.value.next_step
+    assert smaller.hosts["worker-1"].ran == ran
     assert smaller.provider.state("worker-3") is State.RUNNING
     assert smaller.api.deleted == []
 
 
 def test_a_machine_that_left_the_file_goes_with_its_node_when_a_person_says_so(smaller: World) -> None:
-    build(smaller)
     made = smaller.build()
     assert made.engine.execute(iter([leaving.one(made, "worker-3", lose_quorum=False)]))
     made.run.close()
     assert smaller.provider.state("worker-3") is State.ABSENT
     assert smaller.api.deleted == [NODE.format("worker-3")]
+    assert build(smaller), "the others close their firewalls to it"
     assert not something_to_do(plan(smaller))
 
 
