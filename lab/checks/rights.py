@@ -38,7 +38,7 @@ SPECIAL = {
     "approve": "approves certificates",
     "sign": "signs certificates",
 }
-SAYS = 4
+SAYS = 3
 """Powers that a line tells; the others are counted."""
 
 
@@ -80,7 +80,7 @@ def _told(
     held = list(powers(rules, groups))
     nameless = [who for who in whom if who.partition(" ")[2] in NAMELESS]
     if whom and rules and space in declared.spaces:
-        return f"{_listed(held) or 'it reads objects of the platform'} (in {space})"
+        return f"in {space}, {_listed(held) or 'reads objects of the platform'}"
     if held and not space and whom:
         return _listed(held)
     return "whoever has no name is given something" if nameless and rules else ""

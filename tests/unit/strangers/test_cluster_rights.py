@@ -96,7 +96,7 @@ def test_any_binding_in_the_platform_s_namespaces_is_named(declared: Declared, a
     bind(api, [rule("get", "configmaps")], space="traefik")
     assert beyond_what_is_declared(declared) == [
         "RoleBinding/traefik/x: gives ServiceAccount shop/app ClusterRole much: "
-        "it reads objects of the platform (in traefik)"
+        "in traefik, reads objects of the platform"
     ]
 
 
