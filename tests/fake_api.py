@@ -69,7 +69,10 @@ class FakeApi(Api):
             listed = stored or [{"metadata": {"name": name}} for name in alive]
             return [item | {"status": states.get(item["metadata"]["name"], {})} for item in listed]
         return [
-            copy.deepcopy(item) for place, item in list(self.objects.items()) if _collection(place)[0] == path
+            copy.deepcopy(item)
+            for place, item in list(self.objects.items())
+            # of the whole cluster, or of one namespace
+            if path in (_collection(place)[0], place.rpartition("/")[0])
         ]
 
     def request(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from shlex import quote
 from typing import Any
 
 from lab.cluster.kubeadm import KUBECTL
 from lab.inventory.models import Inventory
+from lab.objects import Object
 from lab.selftest.defect import KEPT
 
 PODS_NETWORK = "the pods' network"
@@ -65,3 +67,12 @@ def removed(lab: Inventory, kind: str, name: str, space: str) -> dict[str, Any]:
         "repair": f"test ! -e {kept} || {{ {KUBECTL} apply -f {kept} >/dev/null && rm {kept}; }}",
         "touches": (f"{kind}/{name}",),
     }
+
+
+def stranger(
+    lab: Inventory, version: str, kind: str, name: str, fields: Object, space: str = ""
+) -> dict[str, Any]:
+    """Damage and repair of an object that nobody declared: `fields` beside its apiVersion, kind and name."""
+    meta = {"name": name} | fields.get("metadata", {})
+    item = {"apiVersion": version, "kind": kind} | fields | {"metadata": meta}
+    return made(lab, kind.lower(), name, json.dumps(item), space)

@@ -206,6 +206,7 @@ def _add_ons(lab: Inventory) -> list[Breakage]:
             # its container is called like it; other defects have pods whose names begin so
             "kube-system/defect: defect: ",
             listed=True,
+            reddens=("P2-11",),
             **made(lab, "pod", "defect", failing, "kube-system"),
         ),
     ]
