@@ -21,6 +21,32 @@ def test_a_plan_of_a_good_lab_is_empty(lab: World) -> None:
     assert not something_to_do(plan(lab))
 
 
+def network_pod(lab: World, node: str) -> str:
+    """Path of a pod of the network's add-on on a node."""
+    name = f"kube-flannel-ds-{node}"
+    path = f"/api/v1/namespaces/kube-flannel/pods/{name}"
+    lab.api.objects[path] = {
+        "metadata": {"name": name, "namespace": "kube-flannel"},
+        "spec": {"nodeName": node, "hostNetwork": True},
+    }
+    return path
+
+
+def test_c47_a_new_node_object_is_told_the_machines_end_of_the_pods_network(lab: World) -> None:
+    """Flannel writes it there when it starts, so that the others find the way."""
+    del lab.api.objects[NODE.format("worker-1")]
+    path, _ = network_pod(lab, "worker-1"), network_pod(lab, "worker-2")
+    mended(lab)
+    assert lab.api.deleted == [path]
+
+
+def test_c47_objects_are_applied_when_webhooks_can_be_reached_again(lab: World) -> None:
+    del lab.api.objects[NODE.format("worker-1")]
+    lab.api.objects.pop("/apis/apps/v1/namespaces/metallb-system/daemonsets/speaker")
+    steps = {step.key: step for step in plan(lab)}
+    assert "member:worker-1" in steps["addon-metallb"].after
+
+
 def test_c47_a_node_object_that_is_gone_comes_back_with_labels_and_taints(lab: World) -> None:
     del lab.api.objects[NODE.format("master-3")]
     del lab.api.objects[NODE.format("worker-1")]
@@ -64,11 +90,7 @@ def test_c47_a_node_that_registered_with_another_part_gets_a_bridge_of_it(lab: W
 def test_a_node_without_a_route_to_another_gets_it_from_the_networks_own_pods(lab: World) -> None:
     lost = lab.api.objects[NODE.format("worker-2")]["spec"]["podCIDR"]
     del lab.hosts["worker-1"].routes[lost]
-    path = "/api/v1/namespaces/kube-flannel/pods/kube-flannel-ds-x"
-    lab.api.objects[path] = {
-        "metadata": {"name": "kube-flannel-ds-x", "namespace": "kube-flannel"},
-        "spec": {"nodeName": "worker-1", "hostNetwork": True},
-    }
+    path, other, _ = (network_pod(lab, name) for name in ("worker-1", "worker-2", "master-1"))
     why = f"there is no route to {lost} (worker-2) by flannel.1"
     assert said(lab) == {"worker-1": (f"restart the pods' network on this node: {why}",)}
     delete = lab.api.delete
@@ -80,7 +102,7 @@ def test_a_node_without_a_route_to_another_gets_it_from_the_networks_own_pods(la
 
     lab.api.delete = deleted  # type: ignore[method-assign,assignment]
     mended(lab)
-    assert lab.api.deleted == [path]
+    assert lab.api.deleted == [path, other], "worker-2 may not have told its end"
 
 
 def test_labels_and_taints_are_the_inventorys(lab: World) -> None:
