@@ -1,4 +1,4 @@
-"""The control plane's static pods as kubeadm makes them of our document, and where a master has them otherwise.
+"""The control plane's static pods as kubeadm makes them of our document, and where a master has others.
 
 Masters that were all edited alike agree with each other. What they should be only kubeadm knows: most of it
 is kubeadm's own, and some depends on folders of the machine.

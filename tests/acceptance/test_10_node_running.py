@@ -28,5 +28,5 @@ def test_containerd_runs_with_the_declared_settings(driver: Driver, facts: Facts
 @pytest.mark.check("P1-21")
 @pytest.mark.each("balancer")
 def test_haproxy_runs_with_the_declared_settings(driver: Driver, host: str) -> None:
-    """The HAProxy that runs, asked itself, has the frontends, backends, servers and checks that are declared."""
+    """The HAProxy that runs, asked itself, has the declared frontends, backends, servers and checks."""
     runs_as_declared(driver, host)

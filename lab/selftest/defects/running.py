@@ -42,9 +42,7 @@ def defects(lab: Inventory) -> list[Breakage]:
             row="P1-21",
             host=lab.balancer,
             says="timeout tunnel.*are left of it",
-            **outrun(
-                "haproxy-impatient", HAPROXY, "s/timeout tunnel .*/timeout tunnel 600s/", reload, RELOADED
-            ),
+            **outrun("haproxy-impatient", HAPROXY, "/timeout tunnel/s/[0-9]*s$/600s/", reload, RELOADED),
         ),
         _node(
             name="containerd-runs-another",
@@ -150,8 +148,8 @@ def _kube_proxy(lab: Inventory, node: str) -> dict[str, Any]:
     put_back = f"{KUBECTL} replace -f {kept} >/dev/null"
     return {
         "at": lab.masters[0],
-        "damage": f"mkdir -p {KEPT} && {KUBECTL} {item} | sed '/^  resourceVersion:/d; /^  uid:/d' > {kept}.part"
-        f" && mv {kept}.part {kept} && sed {wider} {kept} | {KUBECTL} replace -f - >/dev/null && {again}"
+        "damage": f"mkdir -p {KEPT} && {KUBECTL} {item} | sed '/^  resourceVersion:/d; /^  uid:/d'"
+        f" > {kept}.part && mv {kept}.part {kept} && sed {wider} {kept} | {KUBECTL} replace -f - >/dev/null && {again}"
         f" && {put_back}",
         "repair": f"test ! -e {kept} || {{ {put_back} && {again} && rm {kept}; }}",
         "touches": ("configmap/kube-proxy",),
