@@ -1,8 +1,8 @@
-"""The internet's name server of a lab that has no internet: it knows a few names, and that all others are none.
+"""The internet's name server of a lab that has no internet: it knows a few names, and that there are no others.
 
 An embedded lab's name server is by default its gateway, which is this machine's own place in the lab's
-network, and nobody answers there. What stands on the way from a pod to a name server is then the lab's all the
-same: CoreDNS, the resolver that it was given, rules and routes of the nodes. RFC 1035, 4.1.
+network, and nobody answers there. All that stands between a pod and a name server is the lab's all the same:
+CoreDNS, the resolver that it was given, rules and routes of the nodes. RFC 1035, 4.1.
 """
 
 from __future__ import annotations

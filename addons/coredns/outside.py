@@ -25,7 +25,7 @@ NONE = "no such host"
 
 
 def names_outside(inventory: Inventory, images: Mapping[str, str]) -> list[str]:
-    """Names of the outside that the lab itself has use for: its time servers, and registries of its images."""
+    """Names of the outside for which the lab itself has use: its time servers, registries of its images."""
     servers = [name for name in inventory.network.time_servers if not _is_address(name)]
     registries = [reference.partition("/")[0] for reference in images.values()]
     found = [*servers, *sorted(name for name in registries if "." in name and ":" not in name)]

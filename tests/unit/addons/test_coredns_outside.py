@@ -117,7 +117,7 @@ def test_a_name_that_the_name_server_does_not_know_is_demanded_of_no_pod(tmp_pat
 
 def test_a_silent_name_server_is_could_not_tell(tmp_path: Path) -> None:
     here = space(tmp_path, pool='"error": "10.1.1.1:53: i/o timeout"')
-    with pytest.raises(CouldNotTell, match="worker-1: 10.1.1.1:53: i/o timeout"):
+    with pytest.raises(CouldNotTell, match=r"worker-1: 10\.1\.1\.1:53: i/o timeout"):
         known_outside(here.driver, here, POD, ["pool.ntp.org"])
 
 
