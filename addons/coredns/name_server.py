@@ -1,4 +1,4 @@
-"""The internet's name server of a lab that has no internet: it knows a few names, and that there are no others.
+"""The internet's name server of a lab that has none: it knows a few names, and that there are no others.
 
 An embedded lab's name server is by default its gateway, which is this machine's own place in the lab's
 network, and nobody answers there. All that stands between a pod and a name server is the lab's all the same:

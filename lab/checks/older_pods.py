@@ -21,7 +21,7 @@ ROLLING_SECONDS = 30
 """A rollout that has just begun ends; what is held back stays."""
 _GROWN = ("volumes", "volumeMounts", "tolerations")
 """Lists of a pod to which service accounts and controllers add."""
-_ADDED = {"resizePolicy"}
+_ADDED = ("resizePolicy",)
 """What the API gives a pod's container and no template's (Kubernetes 1.33, pkg/apis/core/v1/defaults.go)."""
 _REPLACED = ("spec.affinity.nodeAffinity",)
 """Where the DaemonSet controller writes the one node (pkg/controller/daemon/util/daemonset_util.go)."""
@@ -87,7 +87,7 @@ def _unlike(wanted: Any, held: Any, path: str = "") -> Iterator[tuple[str, Any, 
         for key, value in wanted.items():
             yield from _unlike(value, held.get(key, _MISSING), f"{path}.{key}" if path else key)
         if path.endswith("]") and "ontainers[" in path.rpartition(".")[2]:
-            extra = held.keys() - wanted.keys() - _ADDED
+            extra = held.keys() - wanted.keys() - {*_GROWN, *_ADDED}
             yield from ((f"{path}.{key}", held[key], _MISSING) for key in sorted(extra))
     elif isinstance(wanted, list) and isinstance(held, list):
         yield from _unlike_lists(wanted, held, path)

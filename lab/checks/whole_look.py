@@ -29,7 +29,7 @@ def whole_look(driver: Driver) -> Look:
     hosts = tuple(driver.inventory.hosts)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         told = pool.map(lambda name: dict(_of_machine(driver, name)), hosts)
-        return dict(zip(hosts, told, strict=True)) | {"": dict(_of_cluster(driver))}
+        return dict(zip(hosts, told, strict=True)) | {"": dict(of_cluster(driver))}
 
 
 def _of_machine(driver: Driver, host: str) -> Iterator[tuple[str, Any]]:
@@ -51,14 +51,14 @@ def sysctls(said: str) -> Iterator[tuple[str, str]]:
             yield f"sysctl {name}", " ".join(value.split())
 
 
-def _of_cluster(driver: Driver) -> Iterator[tuple[str, Any]]:
+def of_cluster(driver: Driver) -> Iterator[tuple[str, Any]]:
     for path, kind in _collections(driver).items():
         for item in driver.cluster.items(path):
             yield from of_object(item, kind)
 
 
 def _collections(driver: Driver) -> dict[str, str]:
-    """Kind of each collection that can be listed, by its path: each once, in the version that is preferred."""
+    """Kind of each collection that can be listed, by its path, in the preferred version."""
     groups = (driver.cluster.get("/apis") or {}).get("groups", [])
     preferred = [group["preferredVersion"]["groupVersion"] for group in groups]
     roots, found = ["/api/v1", *(f"/apis/{version}" for version in preferred)], {}
