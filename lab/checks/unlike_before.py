@@ -36,13 +36,9 @@ MOVING: Mapping[str, tuple[str, ...]] = {
         *("survey.units[[]name=*.active", "look.units.*.sub"),
     ),
     "the kernel's counts, chances and pods' links": (
-        *("sysctl kernel.random.*", "sysctl kernel.ns_last_pid", "sysctl kernel.pty.nr", "sysctl fs.*"),
-        *(
-            "sysctl *nf_conntrack_count",
-            "sysctl *.veth*",
-            "sysctl *stable_secret",
-            "sysctl kernel.threads-max",
-        ),
+        *("sysctl kernel.random.*", "sysctl kernel.ns_last_pid", "sysctl kernel.pty.nr"),
+        *("sysctl fs.*-nr", "sysctl fs.*-state", "sysctl fs.quota.*"),
+        *("sysctl *nf_conntrack_count", "sysctl *.veth*", "sysctl *stable_secret"),
     ),
     "objects that tell a moment": (
         *(

@@ -104,7 +104,7 @@ def service(**changes: Any) -> Object:
 
 
 def test_an_object_is_what_somebody_meant_it_to_be() -> None:
-    before = {"": dict(of_object(service(), "Service"))}
+    before: dict[str, dict[str, Any]] = {"": dict(of_object(service(), "Service"))}
     moved = service(status={"loadBalancer": {"ingress": []}})
     moved["metadata"] = moved["metadata"] | {"uid": "2", "resourceVersion": "9"}
     assert differences(before, {"": dict(of_object(moved, "Service"))}) == []
@@ -125,7 +125,7 @@ class Kinds(Cluster):
     """An API with two versions of groups, and what may only be asked for by name."""
 
     def __init__(self, **paths: Object) -> None:
-        self.paths: dict[str, Object] = {
+        ours: dict[str, Object] = {
             "/apis": {"groups": [{"name": "apps", "preferredVersion": {"groupVersion": "apps/v1"}}]},
             "/api/v1": {
                 "resources": [
@@ -135,7 +135,8 @@ class Kinds(Cluster):
                 ]
             },
             "/apis/apps/v1": {"resources": []},
-        } | paths
+        }
+        self.paths = ours | paths
 
     def get(self, path: str) -> Object | None:
         return self.paths.get(path)
