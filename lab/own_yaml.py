@@ -26,6 +26,11 @@ def read(text: str) -> Any:
         loader.dispose()
 
 
+def loads(text: str) -> Any:
+    """The data of a text that a program wrote or that lives in a cluster. Raises `yaml.YAMLError`."""
+    return yaml.load(text, Loader=LOADER)
+
+
 class _Quoting(yaml.SafeDumper):  # type: ignore[misc] # PyYAML has no types
     """Quotes as Kubernetes' own programs do, so that a diff of their files shows what was changed alone."""
 

@@ -11,6 +11,7 @@ import yaml
 
 from lab.hosts.survey import FolderFile
 from lab.inventory.models import Inventory
+from lab.own_yaml import loads
 
 FILES = (
     *("/etc/systemd/network/*.network", "/etc/systemd/network/*.network.d/*.conf", "/etc/netplan/*.yaml"),
@@ -61,7 +62,7 @@ def _of_lines(text: str) -> tuple[list[str], list[str], bool]:
 def _of_netplan(text: str) -> tuple[list[str], list[str], bool]:
     """The same of netplan; a file that is no YAML says nothing, as it does for netplan."""
     try:
-        network = (yaml.safe_load(text) or {}).get("network") or {}
+        network = (loads(text) or {}).get("network") or {}
     except (yaml.YAMLError, AttributeError):
         return [], [], False
     cards: list[Mapping[str, Any]] = [

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import yaml
-
 from lab.checks.facts import RESOLVER, Facts
 from lab.checks.verbs import agrees, holds, nothing
 from lab.inventory.models import Inventory
+from lab.own_yaml import loads
 from lab.render.components import KUBELET_CONFIG
 from lab.render.detected import POD_RESOLVER
 
@@ -59,7 +58,7 @@ def of_machine(inventory: Inventory, facts: Facts) -> None:
 
 def of_pods(inventory: Inventory, facts: Facts) -> None:
     """A kubelet hands pods the file of the roles, and in it are the inventory's servers and domains."""
-    settings = yaml.safe_load(facts.texts[KUBELET_CONFIG] or "") or {}
+    settings = loads(facts.texts[KUBELET_CONFIG] or "") or {}
     path, command = str(settings.get("resolvConf", "none")), f"grep resolvConf {KUBELET_CONFIG}"
     agrees("the kubelet's resolvConf", path, POD_RESOLVER, command=command)
     found, command = read(facts.texts[POD_RESOLVER] or ""), f"cat {POD_RESOLVER}"

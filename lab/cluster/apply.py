@@ -45,8 +45,9 @@ class ObjectChange:
 def changed(api: Api, item: Object) -> ObjectChange | None:
     """What applying `item` would change; None when nothing. Changes nothing."""
     live, wanted = compared(api, item)
-    before, after = as_text(live) if live else "", as_text(wanted)
-    return None if before == after else ObjectChange(title(item), before, after)
+    if live and _same(live, wanted):
+        return None
+    return ObjectChange(title(item), as_text(live) if live else "", as_text(wanted))
 
 
 def compared(api: Api, item: Object, manager: str = FIELD_MANAGER) -> tuple[Object | None, Object]:
@@ -104,7 +105,7 @@ def apply(api: Api, item: Object, note: Callable[[str], None], *, seconds: float
                 raise NotYet(error.message) from error
             raise
         # not by resourceVersion: a status that moves between the two requests changes it as well
-        return before is None or as_text(before) != as_text(after)
+        return before is None or not _same(before, after)
 
     try:
         return wait_for(f"apply {title(item)}", probe, seconds=seconds, interval=0.3)
@@ -151,6 +152,10 @@ def _as_lines(dumper: Readable, text: str) -> Any:
 
 
 Readable.add_representer(str, _as_lines)
+
+
+def _same(one: Object, other: Object) -> bool:
+    return declared_part(one) == declared_part(other)
 
 
 def declared_part(item: Object) -> Object:

@@ -18,7 +18,7 @@ from lab.cluster.api import FIELD_MANAGER, Api
 from lab.cluster.apply import compared, declared_part, title
 from lab.cluster.managed_fields import MISSING, added
 from lab.objects import Object
-from lab.own_yaml import LOADER
+from lab.own_yaml import loads
 
 LONGEST = 200
 """Characters of one value in a message."""
@@ -91,7 +91,7 @@ def _opened(wanted: Object, living: Object) -> tuple[Object, Object]:
 
 def _tree(text: str) -> Any:
     try:
-        return yaml.load(text, Loader=LOADER)
+        return loads(text)
     except yaml.YAMLError:
         return None
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import yaml
-
 from lab.objects import Object
-from lab.own_yaml import LOADER, without_nulls
+from lab.own_yaml import loads, without_nulls
 
 MANAGER = "kubeadm"
 """Under this name the API is asked what applying them would change: what the lab has added to them stays."""
@@ -24,7 +22,7 @@ OBJECT = "[dryrun] Attached object:"
 
 def made(output: str) -> list[Object]:
     """The objects of the dry run, without what is empty in new ones. Raises `ValueError` if it has none."""
-    found = [without_nulls(yaml.load(text, Loader=LOADER)) for text in _documents(output)]
+    found = [without_nulls(loads(text)) for text in _documents(output)]
     if not found:
         raise ValueError(f"kubeadm's dry run names no object: {output[-300:]}")
     return [_applicable(item) for item in found]

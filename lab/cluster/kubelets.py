@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
 from lab.cluster.drift import Drift
 from lab.objects import Object
-from lab.own_yaml import as_kubernetes
+from lab.own_yaml import as_kubernetes, loads
 
 CONFIGMAP = "/api/v1/namespaces/kube-system/configmaps/kubelet-config"
 NAME = {"name": "kubelet-config", "namespace": "kube-system"}
@@ -19,7 +17,7 @@ ABSENT = Drift(TITLE, "", "there", "does not exist")
 
 def held(live: Object) -> dict[str, Any]:
     """The settings in the living ConfigMap (a KubeletConfiguration)."""
-    return yaml.safe_load(live["data"].get("kubelet", "")) or {}
+    return loads(live["data"].get("kubelet", "")) or {}
 
 
 def configuration(live: Object, settings: Mapping[str, Any]) -> Object | None:

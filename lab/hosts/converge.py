@@ -12,7 +12,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import TypeAdapter
 
 from lab.answers import AnswerPart, fit, read
@@ -23,7 +22,7 @@ from lab.hosts.changes import HostChange, actions
 from lab.hosts.payload import Held
 from lab.hosts.static_pods import HeldStaticPod, read_at_start
 from lab.hosts.units import HeldUnit, outdated, readers, unit_changes
-from lab.own_yaml import as_kubernetes
+from lab.own_yaml import as_kubernetes, loads
 from lab.render import firewall
 from lab.render.bundle import SYSCTL_FILE, Bundle, File
 from lab.render.components import KUBELET_CONFIG
@@ -218,7 +217,7 @@ def _removal(path: str, seen: HeldFile) -> HostChange:
 
 def _kubelet_change(wanted: dict[str, Any], held: HeldFile) -> list[HostChange]:
     """Our settings in the file that kubeadm wrote, if one of them differs; the others stay as they are."""
-    settings: dict[str, Any] = yaml.safe_load(held.content) or {}
+    settings: dict[str, Any] = loads(held.content) or {}
     differing = {key: value for key, value in wanted.items() if settings.get(key) != value}
     if not differing:
         return []

@@ -15,12 +15,14 @@ from lab.cluster.kubeadm import JOINED
 from lab.cluster.settled import Documents, Living, Master, names_in
 from lab.errors import DeadlineError, FailedError
 from lab.hosts import programs
+from lab.own_yaml import loads
 from lab.render.roles import port_number
 from lab.ssh import Ssh
 
 KUBEADM_CONFIG = "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
 KUBE_PROXY = "/api/v1/namespaces/kube-system/configmaps/kube-proxy"
 NODES = "/api/v1/nodes"
+DOCUMENTS = (KUBEADM_CONFIG, KUBE_PROXY, NODES)
 CONTROLLERS = "the controller manager"
 """What the roles call its port."""
 SECONDS = 100
@@ -51,13 +53,19 @@ def look(ssh: Ssh, masters: Iterable[str], seconds: float = SECONDS) -> Living:
     names = tuple(masters)
     if not names:
         return Living({})
+
+    def ask(name: str) -> MasterAnswer | str:
+        # one server's documents are enough, most of the time the first one's
+        return _ask(ssh, name, DOCUMENTS if name == names[0] else (), seconds)
+
     with ThreadPoolExecutor(len(names)) as pool:
-        answers = dict(zip(names, pool.map(lambda name: _ask(ssh, name, (), seconds), names), strict=True))
+        answers = dict(zip(names, pool.map(ask, names), strict=True))
     silent = {name: said for name, said in answers.items() if isinstance(said, str)}
     seen = {name: said for name, said in answers.items() if not isinstance(said, str) and said.joined}
     documents = None
     for name, said in seen.items():
-        if said.served and (documents := _documents(ssh, name, seconds)):
+        told = said if name == names[0] else _ask(ssh, name, DOCUMENTS, seconds) if said.served else ""
+        if documents := _documents(told):
             break
     return Living({name: _master(name, said) for name, said in seen.items()}, documents, silent)
 
@@ -73,14 +81,13 @@ def _ask(ssh: Ssh, name: str, paths: Iterable[str], seconds: float) -> MasterAns
         return error.message
 
 
-def _documents(ssh: Ssh, name: str, seconds: float) -> Documents | None:
-    said = _ask(ssh, name, (KUBEADM_CONFIG, KUBE_PROXY, NODES), seconds)
-    if isinstance(said, str) or said.documents is None:
+def _documents(said: MasterAnswer | str) -> Documents | None:
+    if isinstance(said, str) or not said.documents:
         return None
     found = said.documents
     return Documents(
-        yaml.safe_load(found[KUBEADM_CONFIG]["data"]["ClusterConfiguration"]),
-        yaml.safe_load(found[KUBE_PROXY]["data"]["config.conf"]),
+        loads(found[KUBEADM_CONFIG]["data"]["ClusterConfiguration"]),
+        loads(found[KUBE_PROXY]["data"]["config.conf"]),
         tuple(found[NODES]["items"]),
     )
 
@@ -89,7 +96,7 @@ def _master(name: str, said: MasterAnswer) -> Master:
     commands: dict[str, tuple[str, ...]] = {}
     for text in said.manifests.values():
         try:
-            pod = yaml.safe_load(text)
+            pod = loads(text)
             commands |= {item["name"]: tuple(item["command"]) for item in pod["spec"]["containers"]}
         except (yaml.YAMLError, TypeError, KeyError):
             continue  # no pod: the check of the manifests tells it

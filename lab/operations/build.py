@@ -29,7 +29,7 @@ from lab.steps import (
 )
 from lab.steps.context import Context, LabFacts
 from lab.steps.decide import Decision, Origin, decide
-from lab.steps.engine import Stages, Step
+from lab.steps.engine import Stages, Step, something_to_do
 from lab.steps.gather import gather, tell_remarks
 from lab.steps.operation import Operation
 from lab.steps.preflight import preflight, states
@@ -47,12 +47,18 @@ def steps(context: Context, *, remove_data: Sequence[str] = ()) -> Stages:
     idle = {name: state for name, state in found.items() if state in machines.AWAKENED}
     if idle:
         yield [step for name, state in idle.items() for step in machines.awakening(context, name, state)]
-    known = settled.guard(context)
-    with ThreadPoolExecutor(1) as pool:
-        looked = pool.submit(removing.early, context)
-        facts = gather(context, tuple(inventory.hosts))
+    with ThreadPoolExecutor(2) as pool:
+        born = pool.submit(settled.living, context)
+        looked = pool.submit(early, context)
+        try:
+            facts = gather(context, tuple(inventory.hosts))
+        except PlumblineError:
+            # another cluster than the file's is the worse news
+            settled.judge(context, born.result())
+            raise
+    known = settled.judge(context, born.result())
     tell_remarks(context, facts)
-    seen = looked.result()
+    seen, compared = looked.result()
     if seen:
         removing.guard(context, seen, remove_data)
     context.fresh = {name for name, state in facts.states.items() if state is State.ABSENT}
@@ -61,14 +67,35 @@ def steps(context: Context, *, remove_data: Sequence[str] = ()) -> Stages:
     if _founder(decisions):
         yield first + _cluster(context, decisions, first, None, removing.NOTHING)
         return
-    # a cluster that lives is looked at when its hosts are in order
+    # a cluster that lives is looked at when its hosts are in order: anew where they were not
     yield first
+    if compared is None or (something_to_do(first) and not context.planning):
+        compared = addons.compared(context)
     if not known and not context.planning:
-        settled.guard(context)
+        settled.judge(context, settled.living(context))
     joining.whole(context, facts.joined(inventory.masters))
     left = seen or removing.late(context)
     removing.guard(context, left, remove_data)
-    yield _cluster(context, decisions, first, addons.compared(context), left, _living(context, facts))
+    yield _cluster(context, decisions, first, compared, left, _living(context, facts))
+
+
+def early(context: Context) -> tuple[removing.Left | None, addons.Compared | None]:
+    """What left the inventory and what add-ons would change, looked at beside the hosts.
+
+    None for each where no API answers at once, or not to the end.
+    """
+    provider = context.lab.provider
+    if all(provider.state(name) is not State.RUNNING for name in context.lab.inventory.masters):
+        return None, None
+    provider.enter()
+    try:
+        if not context.api.ready():
+            return None, None
+        with ThreadPoolExecutor(1) as pool:
+            compared = pool.submit(addons.compared, context)
+            return removing.look(context), compared.result()
+    except PlumblineError:
+        return None, None
 
 
 def _living(context: Context, facts: LabFacts) -> list[Step]:

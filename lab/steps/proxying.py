@@ -7,14 +7,12 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-import yaml
-
 from lab.cluster.api import patiently
 from lab.cluster.workloads import named, ready
 from lab.errors import FailedError
 from lab.hosts.settled import KUBE_PROXY
 from lab.objects import Object
-from lab.own_yaml import as_kubernetes
+from lab.own_yaml import as_kubernetes, loads
 from lab.steps.context import Context
 from lab.steps.engine import Step
 from lab.steps.services import READY_SECONDS
@@ -88,7 +86,7 @@ def _held(context: Context, path: str) -> Object:
 
 
 def _settings(configmap: Object) -> dict[str, Any]:
-    settings: dict[str, Any] = yaml.safe_load(configmap["data"]["config.conf"])
+    settings: dict[str, Any] = loads(configmap["data"]["config.conf"])
     return settings
 
 

@@ -15,7 +15,6 @@ from lab.cluster.data import Loss
 from lab.cluster.discovery import Item
 from lab.cluster.removal import remove, stages
 from lab.errors import FailedError, PlumblineError, PreflightError
-from lab.machines import State
 from lab.render.addons import WEBHOOKS
 from lab.steps.context import Context
 from lab.steps.engine import Step
@@ -54,17 +53,6 @@ def look(context: Context) -> Left:
     items = discovery.living(context.api)
     over = owned.left_over(items, owned.named(context.addon_objects))
     return Left(items, over, tuple(data.losses(context.api, over, items)))
-
-
-def early(context: Context) -> Left | None:
-    """The same while hosts are looked at; None where no API answers yet."""
-    provider = context.lab.provider
-    if all(provider.state(name) is not State.RUNNING for name in context.lab.inventory.masters):
-        return None
-    try:
-        return look(context) if context.api.ready() else None
-    except PlumblineError:
-        return None
 
 
 def late(context: Context) -> Left | PlumblineError:

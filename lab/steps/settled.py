@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import yaml
-
 from lab.cluster import settled
 from lab.cluster.api import patiently
 from lab.cluster.settled import Deviation, Living
@@ -14,6 +12,7 @@ from lab.hosts.settled import KUBEADM_CONFIG, SECONDS, look
 from lab.inventory.settled import Way
 from lab.machines import State
 from lab.objects import Object
+from lab.own_yaml import loads
 from lab.render.kubeadm import init
 from lab.steps.context import Context
 from lab.steps.gather import PLAN_SECONDS
@@ -38,9 +37,8 @@ def living(context: Context) -> Living:
         return look(context.lab.ssh, running, PLAN_SECONDS if context.planning else SECONDS)
 
 
-def guard(context: Context) -> bool:
+def judge(context: Context, found: Living) -> bool:
     """Whether every master and the API could be asked. Raises `PreflightError` for what differs."""
-    found = living(context)
     refuse(context, settled.compare(context.lab.inventory, configuration(context), found))
     return found.known
 
@@ -53,7 +51,7 @@ def same_cluster(context: Context) -> None:
     held = patiently("kubeadm's configuration", lambda: context.api.get(KUBEADM_CONFIG))
     if held is None:  # kubeadm itself says then that nobody can join
         return
-    cluster = yaml.safe_load(held["data"]["ClusterConfiguration"])
+    cluster = loads(held["data"]["ClusterConfiguration"])
     inventory = context.lab.inventory
     # names of masters are judged where all certificates are: by the guard of the build
     refuse(context, settled.configuration(inventory, configuration(context), cluster, ()))

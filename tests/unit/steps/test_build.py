@@ -8,9 +8,11 @@ import pytest
 
 from lab.artifacts.stock import Stock
 from lab.cluster.api import Unavailable
+from lab.cluster.apply import ObjectChange
 from lab.errors import DeadlineError, PlumblineError, PreflightError
 from lab.machines import Blocker
 from lab.operations import build as operation
+from lab.steps import services
 from lab.steps.context import Context
 from lab.steps.engine import Step, listed, something_to_do
 from lab.steps.machines import MADE
@@ -128,6 +130,25 @@ def test_what_a_plan_says_is_what_a_build_does(world: World, context: Context) -
     assert world.hosts["master-2"].ran == [["systemctl", "restart", "containerd"]]
     assert world.hosts["worker-1"].ran == []
     assert not something_to_do(plan(context))
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["hosts in order", "a host to mend"])
+def test_objects_are_compared_again_when_hosts_were_changed_meanwhile(
+    world: World, context: Context, monkeypatch: pytest.MonkeyPatch, changed: bool
+) -> None:
+    built(world)
+    if changed:
+        world.hosts["worker-1"].write("/etc/hosts", "", "0644", "root:root")
+    mended: list[bool] = []
+    first = services.kubelet_changes
+
+    def counted(context: Context) -> list[ObjectChange]:
+        mended.append(world.hosts["worker-1"].files["/etc/hosts"]["text"] != "")
+        return first(context)
+
+    monkeypatch.setattr(services, "kubelet_changes", counted)
+    assert build_lab(context) is changed
+    assert mended == ([False, True] if changed else [True])
 
 
 # --- the list

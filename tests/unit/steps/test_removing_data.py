@@ -9,6 +9,7 @@ from lab.errors import DeadlineError, PreflightError
 from lab.objects import Object
 from lab.operations import build as operation
 from lab.steps import removing
+from lab.steps.addons import Compared
 from lab.steps.context import Context
 from lab.steps.engine import StepsFailedError, listed, something_to_do
 from tests.fake_api import OURS
@@ -161,9 +162,9 @@ def test_an_api_that_is_away_is_looked_at_when_the_hosts_are_in_order(
     built: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(built, "PersistentVolumeClaim", "mine", "traefik")
-    first = removing.early
+    first = operation.early
 
-    def away(context: Context) -> removing.Left | None:
+    def away(context: Context) -> tuple[removing.Left | None, Compared | None]:
         def gone() -> bool:
             raise Unavailable("API: connection refused")
 
@@ -171,7 +172,7 @@ def test_an_api_that_is_away_is_looked_at_when_the_hosts_are_in_order(
             patched.setattr(built.api, "ready", gone)
             return first(context)
 
-    monkeypatch.setattr(removing, "early", away)
+    monkeypatch.setattr(operation, "early", away)
     with pytest.raises(PreflightError, match="data would go"):
         run(built, WITHOUT_INGRESS)
     run(built, "", "traefik")

@@ -209,6 +209,6 @@ def test_what_could_not_be_asked_at_first_is_asked_before_the_cluster_is_touched
 ) -> None:
     """The API comes back while hosts are converged: its documents are compared then."""
     answers = iter([False, True])
-    monkeypatch.setattr("lab.steps.settled.guard", lambda _: next(answers))
+    monkeypatch.setattr("lab.steps.settled.judge", lambda *_: next(answers))
     changed.engine.execute(operation.steps(changed))
     assert list(answers) == []
