@@ -11,14 +11,13 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import yaml
-
 from lab.checks.configured import given, over, unlike
 from lab.checks.driver import Driver
 from lab.checks.facts import Facts
 from lab.checks.outcomes import CouldNotTell
 from lab.checks.verbs import becomes, present
 from lab.hosts.settled import KUBE_PROXY
+from lab.own_yaml import loads
 from lab.render.components import KUBELET_CONFIG, kube_proxy_settings
 from lab.render.firewall import port_of
 
@@ -30,7 +29,7 @@ _OF_A_MODE = ("syncPeriod", "minSyncPeriod")
 def kubelet_runs_as_declared(driver: Driver, facts: Facts) -> None:
     """The running kubelet has every declared value, and each that kubeadm has written into its file."""
     host = facts.host
-    written = given(yaml.safe_load(facts.texts[KUBELET_CONFIG] or "") or {})
+    written = given(loads(facts.texts[KUBELET_CONFIG] or "") or {})
     wanted = over(written, driver.bundles[host].kubelet)
     path = f"/api/v1/nodes/{host}/proxy/configz"
 
@@ -44,7 +43,7 @@ def kube_proxy_runs_as_declared(driver: Driver, host: str) -> None:
     """The kube-proxy of a node runs with what is declared, and for the rest with what its ConfigMap says."""
     item = driver.cluster.get(KUBE_PROXY)
     held = present("ConfigMap kube-proxy", item, expected="there", seen="not there")
-    document = given(yaml.safe_load(held["data"]["config.conf"]))
+    document = given(loads(held["data"]["config.conf"]))
     wanted = internal(over(document, kube_proxy_settings(driver.inventory, driver.traits[host])))
     port = port_of(driver.inventory, "kube-proxy's metrics")
     url = f"http://127.0.0.1:{port}/configz"

@@ -20,6 +20,7 @@ from lab.cluster.drift import differences
 from lab.cluster.managed_fields import MISSING
 from lab.cluster.settled import Master, flags
 from lab.objects import Object
+from lab.own_yaml import LOADER, loads
 from lab.render.kubeadm import init
 
 COMMAND = (
@@ -53,7 +54,7 @@ def are_kubeadms(driver: Driver, facts: Facts, master: Master) -> None:
 def made(output: str) -> dict[str, Object]:
     """The static pods of a dry run by name. Raises `ValueError` for an output without pods."""
     try:
-        pods = {pod["metadata"]["name"]: pod for pod in yaml.safe_load_all(output) if pod}
+        pods = {pod["metadata"]["name"]: pod for pod in yaml.load_all(output, LOADER) if pod}
     except (yaml.YAMLError, TypeError, KeyError) as error:
         raise ValueError(f"kubeadm's dry run tells no pods: {output[-300:]}") from error
     if not pods:
@@ -66,7 +67,7 @@ def unlike_manifests(wanted: Mapping[str, Object], texts: Mapping[str, str]) -> 
     for name, pod in wanted.items():
         file = f"{name}.yaml"
         try:
-            held = yaml.safe_load(texts.get(file, ""))
+            held = loads(texts.get(file, ""))
             ours, theirs = _parts(pod), _parts(held)
         except (yaml.YAMLError, TypeError, KeyError, IndexError):
             yield f"{file}: no manifest of a pod"
