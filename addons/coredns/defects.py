@@ -76,7 +76,7 @@ def defects(lab: Inventory) -> list[Defect]:
             title="a record for all names below a searched domain swallows those of the internet",
             row="P3-30",
             host=lab.workers[0],
-            says=rf"\.{lab.kubernetes.dns_domain}\. is {STAR}",
+            says=rf"{lab.kubernetes.dns_domain}\. is {STAR}",
             alone=True,
             **_swallowing(lab),
         ),
@@ -99,7 +99,7 @@ def _swallowing(lab: Inventory) -> dict[str, Any]:
     domain = lab.kubernetes.dns_domain
     record = (
         rf"\1template IN A {domain} {{\n"
-        rf'\1   match "[.](com|io|net|org)[.]{domain.replace(".", "[.]")}[.]$"\n'
+        rf'\1   match "[.](com|io|net|org)[.]{domain}[.]$"\n'
         rf'\1   answer "{{{{ .Name }}}} 5 IN A {STAR}"\n'
         r"\1   fallthrough\n\1}"
     )
