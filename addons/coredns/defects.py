@@ -86,7 +86,7 @@ def defects(lab: Inventory) -> list[Defect]:
             title="questions of pods on one worker do not reach the DNS of the cluster",
             row="P3-30",
             host=lab.workers[1],
-            says="names as a pod on .*: .*(refused|timeout|misbehaving)",
+            says="(neither yes nor no|without an answer).*(refused|timeout|misbehaving)",
             reddens=("L3-19", "L3-20"),
             needs=(PODS_NETWORK,),
             **filtered(f"ip daddr {lab.kubernetes.pod_subnet} udp dport 53 reject", hook="forward"),

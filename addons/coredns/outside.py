@@ -56,15 +56,19 @@ def asked(space: Workspace, pod: Object, names: Sequence[str], *options: str) ->
 
 
 def swallowed(results: Iterable[Object]) -> list[str]:
-    """Names that exist although nobody has given them, and those of which nobody can say that they do not."""
-    wrong = {}
-    for result in results:
-        answers, error = result.get("answers") or [], str(result.get("error", ""))
-        if answers:
-            wrong[result["target"]] = f"{result['target']} is {', '.join(answers)}"
-        elif NONE not in error:
-            wrong.setdefault(result["target"], f"{result['target']}: {error}")
-    return list(wrong.values())
+    """Names that exist although nobody has given them, with what they are."""
+    found = {result["target"]: result["answers"] for result in results if result.get("answers")}
+    return [f"{name} is {', '.join(answers)}" for name, answers in found.items()]
+
+
+def undecided(results: Iterable[Object]) -> list[str]:
+    """Names of which nobody says that they do not exist, with what was said instead."""
+    found = {
+        result["target"]: str(result.get("error", "no answer"))
+        for result in results
+        if not result.get("answers") and NONE not in str(result.get("error", ""))
+    }
+    return [f"{name}: {error}" for name, error in found.items()]
 
 
 def unanswered(results: Iterable[Object]) -> list[str]:

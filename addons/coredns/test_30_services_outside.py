@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from secrets import token_hex
 
 import pytest
@@ -17,14 +16,15 @@ from addons.coredns.outside import (
     searched,
     swallowed,
     unanswered,
+    undecided,
 )
 from lab.checks.driver import Driver
-from lab.checks.verbs import becomes
+from lab.checks.verbs import becomes, nothing
 from lab.checks.workspace import Workspace
 from lab.objects import Object
 
-SECONDS = 40
-"""CoreDNS remembers for 30 s that there was no answer (plugin cache)."""
+SECONDS = 12
+"""CoreDNS remembers for 5 s that a name server did not answer (plugin cache, servfail)."""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,18 @@ def test_no_domain_that_pods_search_swallows_names(
 ) -> None:
     """Below each domain that a pod on the node searches, no random name and no name of the outside exists."""
     names = below(searched(driver.inventory, everywhere.name), [f"nobody-{token_hex(4)}", *outside])
-    _finds_nothing(everywhere, probes[host], partial(_swallowed, everywhere, probes[host], names), host)
+    command = _command(everywhere, probes[host])
+
+    def look() -> list[str]:
+        results = asked(everywhere, probes[host], names)
+        subject = f"names that nobody gave, as a pod on {host} gets them"
+        nothing(subject, swallowed(results), rule="none", command=command, host=host)
+        return undecided(results)
+
+    subject = f"names of which a pod on {host} hears neither yes nor no"
+    becomes(
+        subject, look, lambda found: not found, within=SECONDS, expected="none", command=command, host=host
+    )
 
 
 @pytest.mark.check("P3-30")
@@ -59,25 +70,16 @@ def test_names_of_the_outside_resolve_in_pods(
     known = known_outside(driver, everywhere, pod, outside)
     # with a dot at the end, and as programs write it: by way of the domains that are searched
     names = [*(f"{name}." for name in known), *known]
-    _finds_nothing(everywhere, pod, partial(_unanswered, everywhere, pod, names), host)
-
-
-def _swallowed(space: Workspace, pod: Object, names: list[str]) -> list[str]:
-    return swallowed(asked(space, pod, names))
-
-
-def _unanswered(space: Workspace, pod: Object, names: list[str]) -> list[str]:
-    return unanswered(asked(space, pod, names)) if names else []
-
-
-def _finds_nothing(space: Workspace, pod: Object, look: partial[list[str]], host: str) -> None:
-    name = pod["metadata"]["name"]
     becomes(
-        f"names as a pod on {host} gets them",
-        look,
+        f"names of the outside without an answer for a pod on {host}",
+        lambda: unanswered(asked(everywhere, pod, names)) if names else [],
         lambda found: not found,
         within=SECONDS,
-        expected="those of the outside, and no others",
-        command=f"kubectl -n {space.name} exec {name} -- /probe dns NAME",
+        expected="none",
+        command=_command(everywhere, pod),
         host=host,
     )
+
+
+def _command(space: Workspace, pod: Object) -> str:
+    return f"kubectl -n {space.name} exec {pod['metadata']['name']} -- /probe dns NAME"

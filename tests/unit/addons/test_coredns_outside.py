@@ -19,6 +19,7 @@ from addons.coredns.outside import (
     searched,
     swallowed,
     unanswered,
+    undecided,
 )
 from lab.checks.cluster import Cluster, Ran
 from lab.checks.driver import Driver
@@ -61,7 +62,9 @@ def test_one_of_several_servers_that_swallows_names_is_named() -> None:
 
 def test_a_domain_whose_server_fails_is_named() -> None:
     failing = told("nobody.lan.home.arpa.", error="server misbehaving")
-    assert swallowed([failing, failing]) == ["nobody.lan.home.arpa.: server misbehaving"]
+    assert undecided([failing, failing]) == ["nobody.lan.home.arpa.: server misbehaving"]
+    assert swallowed([failing]) == []
+    assert undecided([told("nobody.lan.home.arpa.", error=NONE), told("x.", "10.1.1.7")]) == []
 
 
 def test_every_question_for_a_name_that_is_there_has_an_answer() -> None:
