@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from lab.cluster.kubeadm import KUBECTL
 from lab.inventory.models import Inventory
-from lab.selftest.defect import Defect, Slip, breakage
-from lab.selftest.on_cluster import kubectl, rewritten
+from lab.selftest.defect import KEPT, Defect, Slip, breakage, filtered
+from lab.selftest.on_cluster import PODS_NETWORK, kubectl, rewritten
+
+STAR = "192.0.2.80"
+"""What a record for all names gives: an address of nobody (RFC 5737)."""
 
 
 def defects(lab: Inventory) -> list[Defect]:
@@ -64,4 +70,48 @@ def defects(lab: Inventory) -> list[Defect]:
                 "service/kube-dns",
             ),
         ),
+        breakage(
+            layer="services",
+            name="names-swallowed",
+            title="a record for all names below a searched domain swallows those of the internet",
+            row="P3-30",
+            host=lab.workers[0],
+            says=rf"{lab.kubernetes.dns_domain}\. is {STAR}",
+            alone=True,
+            **_swallowing(lab),
+        ),
+        breakage(
+            layer="services",
+            name="names-cut-on-a-node",
+            title="questions of pods on one worker do not reach the DNS of the cluster",
+            row="P3-30",
+            host=lab.workers[1],
+            says="(neither yes nor no|without an answer).*(refused|timeout|misbehaving)",
+            reddens=("L3-19", "L3-20"),
+            needs=(PODS_NETWORK,),
+            **filtered(f"ip daddr {lab.kubernetes.pod_subnet} udp dport 53 reject", hook="forward"),
+        ),
     ]
+
+
+def _swallowing(lab: Inventory) -> dict[str, Any]:
+    """Damage and repair of CoreDNS, begun anew with such a record: names in which the outside's stand."""
+    domain = lab.kubernetes.dns_domain
+    record = (
+        rf"\1template IN A {domain} {{\n"
+        rf'\1   match "[.](com|io|net|org)[.]{domain}[.]$"\n'
+        rf'\1   answer "{{{{ .Name }}}} 5 IN A {STAR}"\n'
+        r"\1   fallthrough\n\1}"
+    )
+    changed = rewritten(
+        lab, "names-swallowed", "configmap/coredns", "kube-system", rf"s/^\( *\)ready$/&\n{record}/"
+    )
+    anew = (
+        f"{KUBECTL} -n kube-system delete pods -l k8s-app=kube-dns >/dev/null"
+        f" && {KUBECTL} -n kube-system rollout status deployment coredns --timeout=90s >/dev/null"
+    )
+    mark = f"{KEPT}/names-swallowed.anew"
+    return changed | {
+        "damage": f"mkdir -p {KEPT} && touch {mark} && {changed['damage']} && {anew}",
+        "repair": f"{changed['repair']} && {{ test ! -e {mark} || {{ {anew} && rm {mark}; }}; }}",
+    }

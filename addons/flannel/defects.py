@@ -98,6 +98,19 @@ def defects(lab: Inventory) -> list[Defect]:
             says="FLANNEL_MTU.*1500",
             **edited("pod-mtu", "/run/flannel/subnet.env", "s/FLANNEL_MTU=.*/FLANNEL_MTU=1500/"),
         ),
+        breakage(
+            layer="node",
+            name="flannel-runs-another",
+            title="a node's Flannel was started with another network of pods",
+            row="P1-22",
+            host=lab.masters[1],
+            says="FLANNEL_NETWORK: 192.0.2.0/24, not ",
+            **edited(
+                "flannel-runs-another",
+                "/run/flannel/subnet.env",
+                "s|FLANNEL_NETWORK=.*|FLANNEL_NETWORK=192.0.2.0/24|",
+            ),
+        ),
     ]
 
 

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from addons.flannel.running import differences
 from addons.flannel.section import overlay
 from lab.checks.driver import Driver
 from lab.checks.facts import Facts
@@ -45,3 +46,13 @@ def test_the_overlay_has_one_mtu_everywhere(driver: Driver) -> None:
     holds(
         f"MTU of {overlay(driver.inventory)}", len(set(found.values())) == 1, expected="one value", seen=found
     )
+
+
+@pytest.mark.check("P1-22")
+@pytest.mark.each("nodes")
+def test_flannel_runs_as_declared(driver: Driver, facts: Facts, host: str) -> None:
+    """What Flannel made and wrote when it started is of the declared network, port and address."""
+    command = f"ip -d -j link show {overlay(driver.inventory)}"
+    told, text = driver.read(host, command), facts.texts[SUBNET] or ""
+    found = differences(driver.inventory, host, told, text)
+    nothing("Flannel as it runs", found, rule="as declared", command=f"{command}; cat {SUBNET}", host=host)

@@ -13,13 +13,18 @@ SOCKET = "/run/haproxy/admin.sock"
 STAT = f"echo 'show stat' | socat stdio {SOCKET}"
 
 
+def stat(driver: Driver) -> list[dict[str, str]]:
+    """`show stat`: every frontend, backend and server with all of its fields."""
+    said = driver.read(driver.inventory.balancer, STAT)
+    return list(csv.DictReader(io.StringIO(said.lstrip("# "))))
+
+
 def servers(driver: Driver) -> dict[str, dict[str, str]]:
     """Every field of `show stat` (HAProxy's management guide, 9.1) of each API server, by its name.
 
     Raises `CouldNotTell` when the balancer cannot be asked, or knows none.
     """
-    host = driver.inventory.balancer
-    rows = csv.DictReader(io.StringIO(driver.read(host, STAT).lstrip("# ")))
+    host, rows = driver.inventory.balancer, stat(driver)
     backend = [row for row in rows if row["pxname"] == "kube-apiservers" and row["svname"] != "BACKEND"]
     if not backend:
         raise CouldNotTell(f"{host}: HAProxy has no server for the API", next_step=f"invoke ssh {host}")

@@ -82,10 +82,11 @@ class Link(AnswerPart):
 
 
 class RuntimeState(AnswerPart):
-    """containerd's running configuration, as it tells it over CRI."""
+    """containerd's running configuration, as it tells it over CRI; `config` is the whole of it."""
 
     systemd_cgroup: bool
     sandbox_image: str
+    config: dict[str, Any]
 
 
 class Filesystem(AnswerPart):

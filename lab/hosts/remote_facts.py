@@ -192,6 +192,7 @@ def runtime(_: dict[str, Any]) -> dict[str, Any]:
     return {
         "systemd_cgroup": config["containerd"]["runtimes"]["runc"]["options"].get("SystemdCgroup", False),
         "sandbox_image": config.get("sandboxImage", ""),
+        "config": config,
     }
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lab.checks.driver import Driver
+from lab.checks.facts import Facts
 from lab.checks.outcomes import CouldNotTell
+from lab.checks.static_manifests import are_kubeadms
 from lab.checks.verbs import agrees, nothing
 from lab.cluster.settled import Living, compare, configuration_in, told
 from lab.hosts.settled import look
@@ -55,3 +57,10 @@ def test_a_master_starts_each_static_pod_once(living: Living, host: str) -> None
     )
     runs = {name: len(master.running.get(name, ())) for name in COMPONENTS}
     agrees("processes of static pods", runs, dict.fromkeys(COMPONENTS, 1), command="ps -C etcd", host=host)
+
+
+@pytest.mark.check("P2-40")
+@pytest.mark.each("masters")
+def test_static_pods_are_what_kubeadm_makes(driver: Driver, facts: Facts, living: Living, host: str) -> None:
+    """Manifests and processes of the control plane have each flag and field that kubeadm gives them."""
+    are_kubeadms(driver, facts, living.masters[host])

@@ -10,12 +10,16 @@ from lab.checks import health
 from lab.checks.after_boot import booted_well
 from lab.checks.driver import Driver
 from lab.checks.outside import http_get
+from lab.checks.unlike_before import differences
 from lab.checks.verbs import agrees, becomes, holds, nothing, present, succeeds
+from lab.checks.whole_look import whole_look
 from lab.faults.catalogue import fault
 from lab.faults.fault_run import FaultRun
 from lab.faults.recovery import gated
 from lab.faults.traffic import API, lease_holder
 
+SETTLED_SECONDS = 120
+"""After the cluster is healthy a boot goes on: timers, add-ons that mark their nodes."""
 REQUEST_SECONDS = 10.0
 """A refused write must say so within a client's patience (row L4-05)."""
 
@@ -159,10 +163,11 @@ def test_a_machine_that_stood_still_is_not_stale(fault_run: FaultRun) -> None:
 
 @pytest.mark.full
 @pytest.mark.check("L4-24")
+@pytest.mark.check("P4-01")
 def test_the_lab_survives_a_blackout(fault_run_web: FaultRun) -> None:
-    """All machines off, all on: healthy in time, set up as before, and the service keeps its address."""
+    """All machines off, all on: healthy in time, each fact and object as before, the service where it was."""
     driver, space = fault_run_web.driver, fault_run_web.space
-    limit = 600.0
+    limit, before = 600.0, whole_look(fault_run_web.driver)
     with gated(driver, fault(driver.lab, "all-off"), within=limit) as live:
         live.over.wait(5)
     healed = present("end of the fault", live.healed, expected="a time", seen="none")
@@ -171,3 +176,11 @@ def test_the_lab_survives_a_blackout(fault_run_web: FaultRun) -> None:
     space.await_pods("web", 2)
     for host in driver.inventory.hosts:
         booted_well(driver, host)
+    becomes(
+        "facts and objects that a cold start has changed",
+        lambda: differences(before, whole_look(driver)),
+        lambda found: not found,
+        within=SETTLED_SECONDS,
+        expected="none",
+        command="invoke verify --layer node; sysctl -a; kubectl get KIND -o yaml",
+    )
