@@ -6,7 +6,7 @@ from typing import Any
 
 from lab.cluster.kubeadm import KUBECTL
 from lab.inventory.models import Inventory
-from lab.selftest.defect import KEPT, Defect, Slip, breakage, filtered
+from lab.selftest.defect import KEPT, Defect, Slip, Told, breakage, filtered
 from lab.selftest.on_cluster import PODS_NETWORK, kubectl, rewritten
 
 STAR = "192.0.2.80"
@@ -15,6 +15,7 @@ STAR = "192.0.2.80"
 
 def defects(lab: Inventory) -> list[Defect]:
     """All of them, for the hosts of a lab."""
+    last = lab.workers[-1]
     dns = "-n kube-system scale deployment coredns --replicas"
     return [
         Slip(
@@ -90,6 +91,17 @@ def defects(lab: Inventory) -> list[Defect]:
             reddens=("L3-19", "L3-20"),
             needs=(PODS_NETWORK,),
             **filtered(f"ip daddr {lab.kubernetes.pod_subnet} udp dport 53 reject", hook="forward"),
+        ),
+        breakage(
+            layer="services",
+            name="questions-lost",
+            title="a worker's firewall refuses every third question of its pods to the DNS",
+            row="L3-19",
+            host=last,
+            says=f"failed questions of 100 from {last}: ",
+            also=(Told("L3-20", r"failed questions: expected below 0\.1%; seen: \d+ of \d+"),),
+            # a resolver asks twice before it gives up
+            **filtered("udp dport 53 numgen random mod 3 == 0 reject", hook="forward", name="names"),
         ),
     ]
 

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from shlex import quote
 
+from addons.metallb.defects_of_services import given
 from addons.metallb.exclusion import EXCLUDED
 from addons.metallb.section import MetalLB
 from lab.checks.objects import HTTP
 from lab.cluster.kubeadm import KUBECTL
 from lab.inventory.models import Inventory
 from lab.render.firewall import port_of
-from lab.selftest.defect import KEPT, Defect, Slip, breakage, filtered
-from lab.selftest.on_cluster import PODS_NETWORK, kubectl, removed
+from lab.selftest.defect import KEPT, Defect, Slip, Told, breakage, filtered
+from lab.selftest.on_cluster import APPS, PODS_NETWORK, kubectl, removed
 
 NAMESPACE = "metallb-system"
 WEBHOOK = "MetalLB's webhook"
 """It judges every pool and advertisement that is written."""
+LOCAL = ("L3-04", "L3-24")
+"""Rows of the test of policy Local."""
 SPACE = f"-n {NAMESPACE}"
 POOLS = "addons/metallb/objects.yaml.j2"
 
 
 def defects(lab: Inventory) -> list[Defect]:
     """All of them, for the hosts of a lab."""
-    return [*_rendered(), *_cluster(lab), *_services(lab)]
+    return [*_rendered(), *_cluster(lab), *_services(lab), *given(lab)]
 
 
 def _rendered() -> list[Defect]:
@@ -163,6 +166,7 @@ def _services(lab: Inventory) -> list[Defect]:
             row="L3-05",
             says="requests of 50 that failed",
             at=worker,
+            stops=(APPS,),
             **filtered(f"tcp dport {HTTP} reject with tcp reset", hook="forward"),
         ),
         breakage(
@@ -180,6 +184,12 @@ def _services(lab: Inventory) -> list[Defect]:
             title="no advertisement names the pool",
             row="P3-01",
             says=f"no L2Advertisement names.*{pool.name}",
+            also=(
+                *(Told(row, "who answers ARP for .*expected one node with an endpoint") for row in LOCAL),
+                Told("L3-06", r"http://[\d.]+/: expected success within"),
+                Told("L3-16", "who answers ARP: expected one machine"),
+                Told("L3-18", r"http://[\d.]+/: expected success within"),
+            ),
             alone=True,
             **removed(lab, "l2advertisement", "lan", NAMESPACE),
         ),

@@ -22,6 +22,7 @@ from lab.objects import Object, is_ready
 from lab.verify.fixtures import addresses_stay
 
 CONTROLLER_RESTARTS = 5
+CONTROLLERS = "kubectl -n metallb-system get pods -l component=controller"
 
 
 @pytest.fixture(scope="session")
@@ -202,10 +203,11 @@ def test_an_address_survives_restarts_of_the_controller(web: Web) -> None:
         expected=f"{web.address}, status 200",
     ):
         for _ in range(CONTROLLER_RESTARTS):
-            (pod,) = [
+            living = [
                 item for item in driver.cluster.items(selector) if "deletionTimestamp" not in item["metadata"]
             ]
-            name = pod["metadata"]["name"]
+            agrees("controllers of MetalLB", len(living), 1, command=CONTROLLERS)
+            name = living[0]["metadata"]["name"]
             driver.cluster.delete(f"{path}/{name}")
             becomes("a new controller", partial(replaced, name), bool, within=60, expected="Ready")
             stays(

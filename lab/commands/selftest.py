@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -17,11 +18,15 @@ from lab.commands.session import session, shown
 from lab.console import Console
 from lab.damage import undamaged
 from lab.errors import AcceptanceError, InputError, PreflightError
-from lab.selftest.catalogue import chosen
+from lab.report import write_run
+from lab.report.defences import DEFENCES, Defence, described
+from lab.selftest.catalogue import catalogue, chosen
 from lab.selftest.defect import Breakage
+from lab.selftest.defences import defences, gaps
 from lab.selftest.drift import drift
 from lab.selftest.prove import Finding
 from lab.selftest.run import selftest as prove_all
+from lab.verify.layers import LAYERS
 
 COLOURS = {"caught": "green", "caught alone": "yellow"}
 """Of verdicts; all others are red."""
@@ -42,7 +47,7 @@ def selftest(inventory: str, provider: str, select: str, random: str, minutes: i
                 next_step="set disposable: true in the inventory if this lab may be broken",
             )
         defects = chosen(opened.inventory, select)
-        begun, console = monotonic(), opened.console
+        begun, started, console = monotonic(), datetime.now(UTC), opened.console
         alive = any(isinstance(defect, Breakage) for defect in defects)
         with ExitStack() as held:
             if alive:
@@ -58,7 +63,14 @@ def selftest(inventory: str, provider: str, select: str, random: str, minutes: i
                 findings = prove_all(*at)
         rows = [_row(finding) for finding in findings]
         opened.run.keep("selftest.json", json.dumps(rows, indent=1))
+        verdicts = {finding.defect.name: finding.verdict for finding in findings}
+        proofs = defences(opened.inventory, catalogue(opened.inventory), verdicts)
+        opened.run.keep(DEFENCES, described(started, proofs))
         console.show(_table(rows))
+        console.show(_defended(proofs))
+        for gap in gaps(proofs):
+            console.say(f"[red]{escape(gap)}[/red]")
+        console.say(f"report: {write_run(opened.run.folder)}")
         wrong = [finding.defect.name for finding in findings if not finding.good]
         took = monotonic() - begun
         console.say(f"{len(findings) - len(wrong)} of {len(findings)} caught and undone in {took:.0f} s")
@@ -81,7 +93,7 @@ def _row(finding: Finding) -> dict[str, Any]:
         "name": defect.name,
         "layer": defect.layer,
         "title": defect.title,
-        "expected": f"{defect.row} {defect.host or 'lab'}",
+        "expected": "; ".join(one.place for one in defect.told),
         "found": "; ".join(finding.found),
         "seconds": finding.seconds,
         "wave": dict(finding.phases) | {"defects": finding.sharers},
@@ -104,4 +116,26 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
         colour = COLOURS.get(row["verdict"], "red")
         cells = [str(row[key]) for key in ("name", "expected", "found", "seconds")]
         table.add_row(*map(escape, cells), f"[{colour}]{row['verdict']}[/{colour}]")
+    return table
+
+
+def _defended(proofs: Sequence[Defence]) -> Table:
+    """Rows with a test, what proves them, and rows without a defect, by the layer in a row's name."""
+    heads = ("rows of", "with a test", "proven", "by defects", "with a reason", "without one")
+    table = Table(*heads, title="Rows and the defects that prove them")
+    layers = dict.fromkeys(proof.row[1] for proof in proofs)
+    for name in layers:
+        mine = [proof for proof in proofs if proof.row[1] == name]
+        seeded = {defect for proof in mine for defect in proof.defects}
+        bare = [proof.row for proof in mine if proof.open]
+        cells = (
+            len(mine),
+            sum(bool(proof.defects) for proof in mine),
+            len(seeded),
+            sum(not proof.defects and bool(proof.reason) for proof in mine),
+            ", ".join(bare) or "none",
+        )
+        table.add_row(
+            next(layer.name for layer in LAYERS if layer.number == 10 * int(name)), *map(str, cells)
+        )
     return table

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from lab.checks.record import Verdict
 from lab.errors import InputError
+from lab.report.defences import DEFENCES, defences_in
 from lab.report.html import page, run_page
 from lab.report.junit import junit
 from lab.report.run_data import timeline
@@ -35,14 +36,14 @@ def rebuild(verdict: Verdict, folder: Path, against: Verdict | None = None) -> P
 
 
 def write_run(folder: Path) -> Path:
-    """Write report.html for a run that is no verify: its steps and pictures; where the page is.
+    """Write report.html for a run that is no verify: its steps, pictures, what it proved; where the page is.
 
-    Raises `InputError` when the run has left neither.
+    Raises `InputError` when the run has left nothing of these.
     """
     found = timeline(folder / "timeline.json")
-    if found is None and not any((folder / FOLDER).glob("*.json")):
+    if found is None and not any((folder / FOLDER).glob("*.json")) and not defences_in(folder / DEFENCES):
         raise InputError(
-            f"{folder}: holds no {VERDICT}, no steps of a build and no series: nothing to report",
+            f"{folder}: holds no {VERDICT}, no steps of a build, no series and no defects: nothing to report",
             next_step="invoke verify",
         )
     return _put(folder / PAGE, run_page(found, folder))

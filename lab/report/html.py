@@ -14,6 +14,7 @@ from lab.checks.outcomes import Outcome
 from lab.checks.record import Figure, Record, Timeline, Verdict
 from lab.render.templates import TEMPLATES
 from lab.report.compare import compare
+from lab.report.defences import DEFENCES, defences_in, newest_defences
 from lab.report.pictures import SeriesPicture, series_picture
 from lab.report.series import Series, read
 from lab.report.timeline import build_picture
@@ -113,19 +114,23 @@ def page(verdict: Verdict, folder: Path, against: Verdict | None = None) -> str:
             unread=unread,
             records={record.id: (anchor(record), record.outcome.value) for record in verdict.records},
             build=build_picture(verdict.timeline) if verdict.timeline else None,
+            defences=newest_defences(folder.parent),
             slowest=sorted(verdict.records, key=lambda record: -record.seconds)[:SLOWEST],
         )
     )
 
 
 def run_page(timeline: Timeline | None, folder: Path) -> str:
-    """The page of a run that is no verify: its steps, and the pictures of its series."""
+    """The page of a run that is no verify: its steps, the pictures of its series, what a selftest proved."""
     stories, unread = drawn(folder)
-    build = build_picture(timeline) if timeline else None
+    build, defences = build_picture(timeline) if timeline else None, defences_in(folder / DEFENCES)
+    title = "What clients lived through" if stories or unread else "Seeded defects"
     return (
         _environment()
         .get_template("run.html.j2")
-        .render(build=build, stories=stories, unread=unread, records={}, signs={})
+        .render(
+            build=build, stories=stories, unread=unread, records={}, signs={}, defences=defences, title=title
+        )
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,9 +22,9 @@ class Batch:
     defects: tuple[Defect, ...]
 
     @property
-    def rows(self) -> tuple[str, ...]:
-        """The rows that must name them."""
-        return tuple(dict.fromkeys(defect.row for defect in self.defects))
+    def terms(self) -> tuple[str, ...]:
+        """What verify selects, so that all checks that must name them are run."""
+        return tuple(dict.fromkeys(one.term for defect in self.defects for one in defect.told))
 
     @property
     def title(self) -> str:
@@ -50,8 +51,9 @@ def batches(defects: Sequence[Defect]) -> list[Batch]:
 
 def fits(wave: Sequence[Defect], defect: Defect) -> bool:
     """Whether a defect may be in place together with those of a wave."""
-    told = sum(_spot(other) == _spot(defect) for other in wave)
-    return told < TOLD_TOGETHER and not any(conflict(defect, other) for other in wave)
+    told = Counter(spot for other in wave for spot in _spots(other))
+    full = any(told[spot] >= TOLD_TOGETHER for spot in _spots(defect))
+    return not full and not any(conflict(defect, other) for other in wave)
 
 
 def conflict(one: Defect, other: Defect) -> str:
@@ -71,26 +73,29 @@ def conflict(one: Defect, other: Defect) -> str:
     return _unheard(one, other) or _hindered(one, other) or _hindered(other, one)
 
 
-def _spot(defect: Defect) -> tuple[str, str]:
-    """The check that must speak. A mistake in a template is seen on every host, whichever is expected."""
-    return defect.row, "" if isinstance(defect, Slip) else defect.host
+def _spots(defect: Defect) -> dict[tuple[str, str], str]:
+    """The checks that must speak, and their words. A mistake in a template is seen on every host, whichever
+    is expected."""
+    anywhere = isinstance(defect, Slip)
+    return {(one.row, "" if anywhere else one.host): one.says for one in defect.told}
 
 
 def _unheard(one: Defect, other: Defect) -> str:
     """Why one check cannot name both."""
-    if _spot(one) != _spot(other):
-        return ""
-    if not (one.listed and other.listed):
-        return f"{one.row} tells of one of them only"
-    if re.search(one.says, other.says) or re.search(other.says, one.says):
-        return "the words of one would be taken for those of the other"
+    mine, others = _spots(one), _spots(other)
+    for spot in mine.keys() & others.keys():
+        if not (one.listed and other.listed):
+            return f"{spot[0]} tells of one of them only"
+        if re.search(mine[spot], others[spot]) or re.search(others[spot], mine[spot]):
+            return "the words of one would be taken for those of the other"
     return ""
 
 
 def _hindered(one: Defect, other: Defect) -> str:
     """Why `one` keeps `other` from being applied, named or undone."""
-    if other.row in one.reddens and not other.listed:
-        return f"{one.name} turns {other.row} red as well"
+    hidden = sorted(other.rows & set(one.reddens))
+    if hidden and not other.listed:
+        return f"{one.name} turns {', '.join(hidden)} red as well"
     missing = sorted(set(one.stops) & set(other.needs))
     if missing:
         return f"{other.name} needs {', '.join(missing)}, which {one.name} stops"

@@ -16,10 +16,10 @@ from lab.verify.index import rows
 from lab.verify.layers import LAYERS
 
 
-def catalogue(inventory: Inventory) -> tuple[Defect, ...]:
-    """Every defect, the lowest layer's first.
+def families(inventory: Inventory) -> dict[str, tuple[Defect, ...]]:
+    """The defects of each kind: of a module of `lab/selftest/defects/`, of an add-on.
 
-    Raises `InputError` for a lab with too few machines, and with all defects that no check could name.
+    Raises `InputError` for a lab with too few machines.
     """
     if len(inventory.masters) < 3 or len(inventory.workers) < 2:
         raise InputError(
@@ -27,10 +27,23 @@ def catalogue(inventory: Inventory) -> tuple[Defect, ...]:
             "workers; its defects need three and two",
             next_step="invoke selftest -i rehearsal",
         )
-    families = sorted(module.name for module in pkgutil.iter_modules(seeded.__path__))
-    modules = [f"{seeded.__name__}.{family}" for family in families]
-    modules += [f"{addon.module}.defects" for addon in selected(inventory) if addon.has("defects.py")]
-    found = [(module, defect) for module in modules for defect in part(module, "defects")(inventory)]
+    return {kind: tuple(part(module, "defects")(inventory)) for kind, module in _modules(inventory).items()}
+
+
+def _modules(inventory: Inventory) -> dict[str, str]:
+    names = sorted(module.name for module in pkgutil.iter_modules(seeded.__path__))
+    modules = {name: f"{seeded.__name__}.{name}" for name in names}
+    own = [addon for addon in selected(inventory) if addon.has("defects.py")]
+    return modules | {f"add-on {addon.name}": f"{addon.module}.defects" for addon in own}
+
+
+def catalogue(inventory: Inventory) -> tuple[Defect, ...]:
+    """Every defect, the lowest layer's first.
+
+    Raises `InputError` for a lab with too few machines, and with all defects that no check could name.
+    """
+    modules = _modules(inventory)
+    found = [(modules[kind], defect) for kind, family in families(inventory).items() for defect in family]
     order = [layer.name for layer in LAYERS]
     if problems := dict.fromkeys(_problems(found, order)):
         raise InputError("\n".join(problems), next_step="correct the defect, or write its row")
@@ -59,9 +72,14 @@ def chosen(inventory: Inventory, selection: str) -> tuple[Defect, ...]:
     everything = catalogue(inventory)
     words = [word.strip() for word in selection.split(",") if word.strip()]
     for word in words:
-        if not any(word in (item.name, item.row, item.layer) for item in everything):
+        if not any(word in _words(item) for item in everything):
             raise InputError(
                 f"--select {word}: no defect has this name, row or layer",
                 next_step=f"one of {', '.join(item.name for item in everything)}",
             )
-    return tuple(item for item in everything if not words or {item.name, item.row, item.layer} & set(words))
+    return tuple(item for item in everything if not words or _words(item) & set(words))
+
+
+def _words(defect: Defect) -> frozenset[str]:
+    """What picks a defect."""
+    return defect.rows | {defect.name, defect.layer}

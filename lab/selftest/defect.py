@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -17,12 +18,47 @@ KEPT = "/var/lib/plumbline/defects"
 """Folder on a host for what a defect replaced."""
 
 
+@dataclass(frozen=True)
+class Told:
+    """A check that must name a defect: its row, a pattern of its message, its host ("" for the whole lab).
+
+    `test` is a part of the name of the one test that is looked at, where others of the row would take long.
+    """
+
+    row: str
+    says: str
+    host: str = ""
+    test: str = ""
+
+    @property
+    def term(self) -> str:
+        """What verify is asked to select."""
+        return self.test or self.row
+
+    @property
+    def place(self) -> str:
+        """Row and host, for people."""
+        return f"{self.row} {self.host or 'lab'}"
+
+    def by(self, record: Record, outcome: Outcome) -> bool:
+        """Whether a record is that check's, and names it."""
+        told = f"{record.message}\n{record.seen}"
+        return (
+            self.row in record.checks
+            and record.host == self.host
+            and record.outcome is outcome
+            and re.search(self.says, told, re.DOTALL) is not None
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Defect:
     """What every defect says of itself.
 
     `row` and `host` name the check that must turn red ("" for a check of the lab as a whole), `says` is a
-    pattern that its message must match: it must name the defect, not merely be red.
+    pattern that its message must match: it must name the defect, not merely be red. `also` are further checks
+    that must name it in words of their own: damage that many rows are there for is applied once. `test` is
+    that of `Told`.
 
     The rest decides which others may be in place at the same time (`batches.conflict`). `touches` is what it
     changes, the same thing by the same name; a defect that does not say it goes alone. `listed` says that
@@ -46,6 +82,18 @@ class Defect:
     needs: tuple[str, ...] = ()
     alone: bool = False
     settles: bool = False
+    also: tuple[Told, ...] = ()
+    test: str = ""
+
+    @property
+    def told(self) -> tuple[Told, ...]:
+        """Every check that must name it; the first is the one it is called by."""
+        return Told(self.row, self.says, self.host, self.test), *self.also
+
+    @property
+    def rows(self) -> frozenset[str]:
+        """The rows of those checks."""
+        return frozenset(one.row for one in self.told)
 
     @property
     def things(self) -> frozenset[str]:
@@ -53,13 +101,13 @@ class Defect:
         return frozenset(self.touches)
 
     def named_by(self, record: Record) -> bool:
-        """Whether a record is the expected one."""
-        told = f"{record.message}\n{record.seen}"
-        return (
-            self.row in record.checks
-            and record.host == self.host
-            and record.outcome is self.outcome
-            and re.search(self.says, told, re.DOTALL) is not None
+        """Whether a record is one of the expected ones."""
+        return any(one.by(record, self.outcome) for one in self.told)
+
+    def unnamed(self, records: Sequence[Record]) -> tuple[str, ...]:
+        """Row and host of each check that must name it and, by these records, does not."""
+        return tuple(
+            one.place for one in self.told if not any(one.by(record, self.outcome) for record in records)
         )
 
 
@@ -166,12 +214,14 @@ def served(name: str, port: int) -> dict[str, Any]:
     }
 
 
-def filtered(*rules: str, hook: str = "input") -> dict[str, Any]:
-    """Damage and repair of a packet filter that has rules nobody asked for, in a table of its own."""
+def filtered(*rules: str, hook: str = "input", name: str = "") -> dict[str, Any]:
+    """Damage and repair of a packet filter that has rules nobody asked for, in a table of its own; two of one
+    hook on one host have a `name` each."""
     chain = f"type filter hook {hook} priority -20; policy accept; {'; '.join(rules)};"
-    table = f"table inet defect_{hook} {{\n chain cut {{\n {chain}\n }}\n}}\n"
+    table = f"inet defect_{hook}{name and f'_{name}'}"
+    text = f"table {table} {{\n chain cut {{\n {chain}\n }}\n}}\n"
     return {
-        "damage": f"printf %s {shlex.quote(table)} | nft -f -",
-        "repair": f"nft delete table inet defect_{hook} 2>/dev/null || true",
-        "touches": (f"packet filter {hook}",),
+        "damage": f"printf %s {shlex.quote(text)} | nft -f -",
+        "repair": f"nft delete table {table} 2>/dev/null || true",
+        "touches": (f"packet filter {hook} {name}".rstrip(),),
     }

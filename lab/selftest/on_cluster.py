@@ -14,6 +14,9 @@ from lab.selftest.defect import KEPT
 PODS_NETWORK = "the pods' network"
 """What carries an API server's question to a webhook."""
 
+APPS = "the pods of checks"
+"""Echo servers, one of them on each worker at least, all on one port."""
+
 
 def quoted(text: str) -> str:
     """A JSON string."""

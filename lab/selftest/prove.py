@@ -100,7 +100,7 @@ def prove(stage: Stage, console: Console, wave: Batch, *, evidence: bool = False
             with _timed(phases, "apply"):
                 problems = stage.apply(wave.defects)
             with _timed(phases, "look"):
-                red = bad(stage.examine(wave.layer, wave.rows, evidence=evidence))
+                red = bad(stage.examine(wave.layer, wave.terms, evidence=evidence))
         except PlumblineError as error:
             unseen = error.message
         finally:
@@ -113,15 +113,21 @@ def prove(stage: Stage, console: Console, wave: Batch, *, evidence: bool = False
     return [
         Finding(
             defect,
-            caught=any(map(defect.named_by, red)),
+            caught=not defect.unnamed(red),
             undone=not left,
             found=(*(short(record) for record in red if defect.named_by(record)), *also),
             phases=phases,
             sharers=len(wave.defects),
-            problem=problems.get(defect.name, "") or unseen or "; ".join(left),
+            problem=problems.get(defect.name, "") or unseen or "; ".join(left) or _silent(defect, red),
         )
         for defect in wave.defects
     ]
+
+
+def _silent(defect: Defect, red: Sequence[Record]) -> str:
+    """Which of several checks that must name a defect did not."""
+    missing = defect.unnamed(red) if defect.also else ()
+    return f"not named by {', '.join(missing)}" if missing else ""
 
 
 def bad(records: Sequence[Record]) -> list[Record]:
@@ -136,14 +142,14 @@ def short(record: Record) -> str:
 
 
 def _green_again(stage: Stage, wave: Batch) -> list[str]:
-    """Look until the wave's rows are green, again at those that were not; what is red when time is over."""
-    rows = wave.rows
+    """Look until the wave's checks are green, again at those that were not; what is red when time is over."""
+    terms = wave.terms
 
     def look() -> None:
-        nonlocal rows
-        red = bad(stage.examine(wave.layer, rows))
+        nonlocal terms
+        red = bad(stage.examine(wave.layer, terms))
         if red:
-            rows = tuple(row for row in rows if any(row in one.checks for one in red)) or rows
+            terms = tuple(term for term in terms if any(_selects(term, one) for one in red)) or terms
             raise NotYet("; ".join(map(short, red)))
 
     try:
@@ -151,6 +157,11 @@ def _green_again(stage: Stage, wave: Batch) -> list[str]:
     except PlumblineError as error:
         return [error.message]
     return []
+
+
+def _selects(term: str, record: Record) -> bool:
+    """Whether verify, asked for a term, runs a record's check again."""
+    return term in record.checks or term in record.id
 
 
 @contextmanager

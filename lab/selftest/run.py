@@ -63,15 +63,16 @@ def _on_copies(lab: Lab, folder: Path, console: Console, defects: Sequence[Defec
 
 def healthy(stage: Stage, console: Console, layer: str, defects: Sequence[Defect]) -> None:
     """Look at the rows of defects before anything is broken. Raises `FailedError` unless all are green."""
-    rows = sorted({defect.row for defect in defects})
+    terms = sorted({one.term for defect in defects for one in defect.told})
+    rows = {row for defect in defects for row in defect.rows}
     with console.working(layer, f"{layer}: {len(rows)} rows before anything is broken"):
-        records = stage.examine(layer, rows, evidence=True)
+        records = stage.examine(layer, terms, evidence=True)
     red = bad(records)
     if red:
         raise FailedError(
             f"{layer}: not green before anything was broken: {'; '.join(map(short, red))}",
             next_step="invoke verify",
         )
-    missing = set(rows) - {row for record in records for row in record.checks}
+    missing = rows - {row for record in records for row in record.checks}
     if missing:
         raise FailedError(f"{layer}: no check of this lab has row {', '.join(sorted(missing))}")

@@ -52,8 +52,8 @@ class Stage(Protocol):
     def undo(self) -> list[str]:
         """Take out every defect that was applied; the problems of those that stay."""
 
-    def examine(self, layer: str, rows: Sequence[str], *, evidence: bool = False) -> list[Record]:
-        """What verify says about these rows; with `evidence`, all that the hosts of red ones know is kept."""
+    def examine(self, layer: str, terms: Sequence[str], *, evidence: bool = False) -> list[Record]:
+        """What verify says about rows or tests; with `evidence`, all that hosts of red ones know is kept."""
 
 
 class Quiet(Console):
@@ -100,13 +100,13 @@ class OnLab:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return [problem for problem in pool.map(one, self._journal.entries()) if problem]
 
-    def examine(self, layer: str, rows: Sequence[str], *, evidence: bool = False) -> list[Record]:
-        """Run the rows' checks, with facts of this moment."""
+    def examine(self, layer: str, terms: Sequence[str], *, evidence: bool = False) -> list[Record]:
+        """Run the checks, with facts of this moment."""
         self._number += 1
         # its name marks what the checks make in the cluster, so it differs between runs
         folder = self._folder / f"{self._number:02d}-{self._folder.name}".lower()
         folder.mkdir()
-        return examine(self._lab, folder, Quiet(), named(layer), ",".join(rows), evidence=evidence)
+        return examine(self._lab, folder, Quiet(), named(layer), ",".join(terms), evidence=evidence)
 
 
 class OnCopy:
@@ -150,13 +150,13 @@ class OnCopy:
                     shutil.copy(original, copy)
         return []
 
-    def examine(self, layer: str, rows: Sequence[str], *, evidence: bool = False) -> list[Record]:  # noqa: ARG002
+    def examine(self, layer: str, terms: Sequence[str], *, evidence: bool = False) -> list[Record]:  # noqa: ARG002
         """Run verify on the copy and read its report. Raises `FailedError` when there is none."""
         runs = self._root / ".lab" / self._lab / "runs"
         before = {path.name for path in runs.glob("*Z")}
         argv = [sys.executable, "-m", "invoke", "verify", "-i", "inventory/selftest.yaml"]
         done = subprocess.run(
-            [*argv, "--layer", layer, "--select", ",".join(rows)],
+            [*argv, "--layer", layer, "--select", ",".join(terms)],
             cwd=self._root,
             capture_output=True,
             text=True,

@@ -26,13 +26,15 @@ ROWS = Path(__file__).with_name("rows.yaml")
 
 
 class CatalogueRow(BaseModel):
-    """A row of the catalogue; `reason` is why there is no test of it."""
+    """A row of the catalogue; `reason` is why there is no test of it, `unproven` why no seeded defect proves
+    that its tests can fail."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str
     source: str
     reason: str = ""
+    unproven: str = ""
 
 
 class RowsFile(RootModel[dict[Annotated[str, StringConstraints(pattern=r"^[LP]\d-\d{2}$")], CatalogueRow]]):

@@ -134,7 +134,14 @@ def test_the_address_is_on_the_machine(inventory: Inventory, facts: Facts, host:
         seen=every,
         command="ip -br address",
     )
-    agrees("prefix", str(inventory.interface(host)) in link.addresses, True, command="ip -br address")
+    own = str(inventory.interface(host))
+    holds(
+        "address with its network",
+        own in link.addresses,
+        expected=own,
+        seen=link.addresses,
+        command="ip -br address",
+    )
     holds("interface", "UP" in link.flags, expected="UP", seen=link.flags, command="ip -br link")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from shlex import quote
 
 from lab.cluster.etcd import etcdctl
@@ -10,7 +11,7 @@ from lab.inventory.addon_sections import pod_interfaces
 from lab.inventory.models import Inventory
 from lab.render.bundle import pins
 from lab.render.firewall import port_of
-from lab.selftest.defect import Breakage, edited, filtered
+from lab.selftest.defect import Breakage, Told, edited, filtered
 from lab.selftest.on_cluster import kubectl, made, quoted, rewritten
 
 MASTER = "node-role.kubernetes.io/control-plane"
@@ -39,7 +40,7 @@ def _breakage(name: str, title: str, row: str, host: str, says: str, **fields: o
 def _nodes(lab: Inventory) -> list[Breakage]:
     second, third = lab.masters[1:3]
     worker, other = lab.workers[:2]
-    stranger = '{"apiVersion":"v1","kind":"Node","metadata":{"name":"stranger"},"spec":%s}'
+    stranger = '{"apiVersion":"v1","kind":"Node","metadata":{"name":"stranger"}}'
     return [
         _breakage(
             "taint-missing",
@@ -99,20 +100,29 @@ def _nodes(lab: Inventory) -> list[Breakage]:
             "",
             "names of the nodes.*stranger",
             alone=True,
-            **made(lab, "node", "stranger", stranger % "{}"),
+            **made(lab, "node", "stranger", stranger),
         ),
         _breakage(
             "pod-cidr-outside",
-            "a node's pods get addresses outside the pod subnet",
+            "a node of another version, whose pods get addresses outside the pod subnet",
             "L2-09",
             "",
             "stranger: 192.0.2.0/24",
+            also=(Told("L2-16", r"kubelets of another version.*stranger: v1\.2\.3"),),
             alone=True,
-            **made(
-                lab, "node", "stranger", stranger % '{"podCIDR":"192.0.2.0/24","podCIDRs":["192.0.2.0/24"]}'
-            ),
+            **made(lab, "node", "stranger", _foreign_node()),
         ),
     ]
+
+
+def _foreign_node() -> str:
+    """A node with a part of another network and a kubelet of another version, as one registers itself."""
+    others = ("machineID", "systemUUID", "bootID", "kernelVersion", "osImage", "containerRuntimeVersion")
+    told = dict.fromkeys((*others, "kubeProxyVersion", "operatingSystem", "architecture"), "")
+    part = {"podCIDR": "192.0.2.0/24", "podCIDRs": ["192.0.2.0/24"]}
+    meta, info = {"name": "stranger"}, told | {"kubeletVersion": "v1.2.3"}
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": meta, "spec": part, "status": {"nodeInfo": info}}
+    return json.dumps(node)
 
 
 def _etcd(lab: Inventory) -> list[Breakage]:

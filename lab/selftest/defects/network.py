@@ -18,7 +18,7 @@ HAPROXY = f"echo {{}} server kube-apiservers/{{}} | socat - {SOCKET}"
 
 def defects(lab: Inventory) -> list[Breakage]:
     """All of them, for the hosts of a lab."""
-    return [*_firewall(lab), *_network(lab), *_balancer(lab), _proxying(lab)]
+    return [*_firewall(lab), *_network(lab), *_balancer(lab), _reloading(lab), _proxying(lab)]
 
 
 def _host(name: str, title: str, row: str, host: str, says: str, **fields: object) -> Breakage:
@@ -161,6 +161,24 @@ def _balancer(lab: Inventory) -> list[Breakage]:
             reddens=("P1-11",),
         ),
     ]
+
+
+def _reloading(lab: Inventory) -> Breakage:
+    """A part of HAProxy's unit that is felt only when somebody has it read its file anew."""
+    folder = "/run/systemd/system/haproxy.service.d"
+    part = "[Service]\nExecReload=\nExecReload=/usr/bin/systemctl --no-block restart haproxy.service\n"
+    return Breakage(
+        name="reload-restarts",
+        title="a reload of HAProxy restarts it, and ends every connection",
+        layer="ha",
+        row="L4-19",
+        says="failed requests: expected none by a reload",
+        at=lab.balancer,
+        touches=("unit haproxy",),
+        damage=f"mkdir -p {folder} && printf %s {quote(part)} > {folder}/50-defect.conf"
+        " && systemctl daemon-reload",
+        repair=f"rm -rf {folder} && systemctl daemon-reload",
+    )
 
 
 def _proxying(lab: Inventory) -> Breakage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lab.inventory.models import Inventory
 from lab.selftest.defect import Breakage, breakage, edited
+from lab.selftest.on_cluster import rewritten
 
 MANIFESTS = "/etc/kubernetes/manifests"
 
@@ -29,6 +30,7 @@ def defects(lab: Inventory) -> list[Breakage]:
                 "s/node-monitor-grace-period=.*/node-monitor-grace-period=77s/",
             ),
         ),
+        *_edited_documents(lab),
         breakage(
             name="static-pod-copy",
             title="a manifest was copied beside itself, and the kubelet starts both",
@@ -41,5 +43,40 @@ def defects(lab: Inventory) -> list[Breakage]:
             touches=(f"file {copy}",),
             damage=f"cp {MANIFESTS}/kube-scheduler.yaml {copy}",
             repair=f"rm -f {copy}",
+        ),
+    ]
+
+
+def _edited_documents(lab: Inventory) -> list[Breakage]:
+    """What kubeadm will join and upgrade by is another cluster's."""
+    document = ("configmap/kubeadm-config", "kube-system")
+    return [
+        breakage(
+            name="document-of-another-domain",
+            title="kubeadm's document names another domain of the cluster's DNS",
+            layer="cluster",
+            row="P2-04",
+            says=r"dnsDomain: the cluster has stranger\.local",
+            listed=True,
+            **rewritten(
+                lab,
+                "document-of-another-domain",
+                *document,
+                r"s|^\( *\)dnsDomain: .*|\1dnsDomain: stranger.local|",
+            ),
+        ),
+        breakage(
+            name="document-of-another-endpoint",
+            title="kubeadm's document leads those that join to another machine",
+            layer="cluster",
+            row="P2-04",
+            says=r"controlPlaneEndpoint: the cluster has 192\.0\.2\.50",
+            listed=True,
+            **rewritten(
+                lab,
+                "document-of-another-endpoint",
+                *document,
+                r"s|^\( *\)controlPlaneEndpoint: [^:]*|\1controlPlaneEndpoint: 192.0.2.50|",
+            ),
         ),
     ]

@@ -104,7 +104,10 @@ def test_case_is_no_difference_and_the_last_of_two_counts(tmp_path: Path) -> Non
     assert "web.transport.respondingtimeouts.readtimeout is 1s, not 3600s" in line
 
 
-@pytest.mark.parametrize("defect", defects(lab()), ids=lambda defect: defect.name)
+ARGUMENTS = [defect for defect in defects(lab()) if defect.row in ("P3-10", "P3-11")]
+
+
+@pytest.mark.parametrize("defect", ARGUMENTS, ids=lambda defect: defect.name)
 def test_a_defect_changes_what_a_replica_is_started_with(tmp_path: Path, defect: Breakage) -> None:
     """Its sed program, applied to the deployment as kubectl prints it."""
     found, started = lab(), pod(lab())

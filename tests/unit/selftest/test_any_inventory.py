@@ -12,6 +12,7 @@ from addons.flannel.section import Flannel, overlay
 from addons.metallb.section import MetalLB
 from lab.checks.objects import HTTP
 from lab.inventory import load
+from lab.inventory.addon_sections import domain
 from lab.inventory.loading import parse
 from lab.inventory.models import Inventory
 from lab.providers.opening import traits_of
@@ -27,7 +28,7 @@ lab: elsewhere
 provider: lxc
 disposable: true
 network: {lan: 172.20.4.0/23, gateway: 172.20.4.1}
-kubernetes: {api_port: 8443, pod_subnet: 10.64.0.0/14, service_subnet: 10.32.0.0/16, dns_domain: k8s.internal}
+kubernetes: {api_port: 7443, pod_subnet: 10.64.0.0/14, service_subnet: 10.32.0.0/16, dns_domain: k8s.internal}
 flannel: {vni: 7, port: 4789}
 metallb: {pools: [{name: default, addresses: [172.20.5.100-172.20.5.150]}]}
 ingress: {address: 172.20.5.100}
@@ -61,6 +62,10 @@ def values(lab: Inventory) -> dict[str, str]:
         "pods": str(lab.kubernetes.pod_subnet),
         "a network around that of the pods": str(lab.kubernetes.pod_subnet.supernet()),
         "domain": lab.kubernetes.dns_domain,
+        "name nobody of the ingress": f"nobody.{domain(lab)}",
+        "LAN": str(lab.network.lan),
+        "length of the LAN": str(lab.interface(lab.balancer)),
+        "gateway": str(lab.network.gateway),
         "pool": str(pool.addresses[0]),
         "last address of the pool": str(pool.addresses[-1].last),
     }
