@@ -116,29 +116,6 @@ def defects(lab: Inventory) -> list[Breakage]:
             )
             for number, master in enumerate(lab.masters, 1)
         ),
-        *_lost_by_a_boot(lab),
-    ]
-
-
-def _lost_by_a_boot(lab: Inventory) -> list[Breakage]:
-    """What no file holds, and no other row looks at; a lab with few faults does not start cold."""
-    if lab.verify.ha != "full":
-        return []
-    name = "net.ipv4.tcp_fin_timeout"
-    return [
-        breakage(
-            name="sysctl-until-boot",
-            title="a sysctl that nobody declared was set by hand, until the next boot",
-            layer="ha",
-            row="P4-01",
-            host="",
-            at=lab.workers[0],
-            says=rf"{lab.workers[0]}: sysctl {name}: 31 -> ",
-            alone=True,
-            damage=f"sysctl -q -w {name}=31",
-            repair=f"sysctl -q -w {name}=60",
-            touches=(f"sysctl {name}",),
-        )
     ]
 
 
