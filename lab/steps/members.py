@@ -93,10 +93,11 @@ def mend(context: Context, name: str) -> tuple[bool, str]:
         path = f"{NODES}/{name}?fieldManager={FIELD_MANAGER}"
         patiently(f"Node {name}", lambda: context.api.request("PATCH", path, patch, MERGE))
     bridge, overlay = _links(context)
-    if bridge:
-        _rebridge(context, name, bridge, items[name])
     if overlay and (made or any(overlay in sentence for sentence in will)):
         _reconnect(context, name, overlay, items, made=made)
+    # after the overlay, whose pods tell new ones of which part the bridge is to be
+    if bridge:
+        _rebridge(context, name, bridge, items[name])
     return bool(will), "; ".join(will)
 
 

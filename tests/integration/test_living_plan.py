@@ -76,6 +76,7 @@ def test_a_service_that_loses_its_address_by_a_smaller_pool_is_named_before_it_d
 
 def test_a_machine_that_left_the_file_is_named_with_the_way_to_remove_it_and_kept(proving: Proving) -> None:
     line = "  worker-2: {role: worker, address: 10.1.1.32}\n"
+    before = fingerprint(proving)
     with written(proving, line, ""), written(proving, "ingress:\n", "ingress:\n  replicas: 1\n"):
         way = "invoke destroy --host worker-2 removes it"
         told(
@@ -83,12 +84,11 @@ def test_a_machine_that_left_the_file_is_named_with_the_way_to_remove_it_and_kep
             f"is a machine of this lab (running) and not in the file: {way}",
             f"has a Node object and is no node of the file, and nothing is built while it works: {way}",
         )
-        before = fingerprint(proving)
         done = proving.invoke("build")
         assert done.code == PreflightError.exit_code, done.output
         assert "works as a node of the cluster and is no node of the file" in said(done)
-        assert fingerprint(proving) == before
     whole(proving)
+    assert fingerprint(proving) == before
 
 
 def test_a_host_that_does_not_answer_is_named_and_the_others_are_compared(proving: Proving) -> None:
