@@ -119,10 +119,8 @@ def test_c49_renewed_certificates_are_not_taken_for_those_that_processes_have(pr
 def test_c51_the_balancer_is_back_by_itself(proving: Proving, trouble: str, seconds: int) -> None:
     """Within 5 s after its address is there, or after the last restart."""
     card = 'card=$(ip -br -4 address | awk \'/10.1.1.50/ {sub("@.*", "", $1); print $1}\')'
-    proving.run(
-        "haproxy",
-        f'{card}; systemd-run --collect --on-active=1 --timer-property=AccuracySec=100ms --unit=late sh -c "{trouble}"',
-    )
+    later = "systemd-run --collect --on-active=1 --timer-property=AccuracySec=100ms --unit=late"
+    proving.run("haproxy", f'{card}; {later} sh -c "{trouble}"')
     answered = f"for i in $(seq 5); do {API} | grep -qx ok && exit 0; sleep 1; done; exit 1"
     proving.run("master-1", f"sleep {seconds}; {answered}")
     assert "failed" not in proving.run("haproxy", "systemctl show -P ActiveState haproxy")
