@@ -30,6 +30,12 @@ IN_A_ROW = 3
 POD = "kubectl -n traefik get pods -o wide"
 
 
+def entries(log: str) -> list[Object]:
+    """Requests in a replica's log, in which Kubernetes' client library writes lines of its own, too."""
+    found = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    return [entry for entry in found if "RequestPath" in entry]
+
+
 @dataclass(frozen=True)
 class Traefik:
     """Traefik of one lab, which has it."""
@@ -115,9 +121,7 @@ class Traefik:
         path = f"{NAMESPACE}/pods/{pod['metadata']['name']}/log?tailLines=2000"
         answer = self.driver.cluster.request("GET", path)
         # one line alone is a JSON object and comes decoded
-        lines = [answer] if "text" not in answer else answer["text"].splitlines()
-        found = [json.loads(line) if isinstance(line, str) else line for line in lines]
-        return [entry for entry in found if "RequestPath" in entry]
+        return entries(answer["text"] if "text" in answer else json.dumps(answer))
 
     def rolled(self, path: str, marker: str | None) -> None:
         """Set or remove a mark on a deployment's pods, and wait until only pods of that version are left."""

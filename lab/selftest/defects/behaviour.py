@@ -47,7 +47,8 @@ def defects(lab: Inventory) -> list[Breakage]:
             row="L2-07",
             says="lease of kube-scheduler.*stranger",
             at=lab.masters[0],
-            # who had it gives up and is started again
+            # who had it gives up and is started again; till then no pod starts, which others wait for
+            alone=True,
             settles=True,
             reddens=("L2-08", "P2-05", "L2-17"),
             **_lease(),

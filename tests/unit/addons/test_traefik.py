@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from addons.traefik.client import Traefik
+from addons.traefik.client import Traefik, entries
 from addons.traefik.defects import defects
 from lab.addons import addons
 from lab.checks.driver import Driver
@@ -118,3 +118,13 @@ def test_a_defect_changes_what_a_replica_is_started_with(tmp_path: Path, defect:
     changed = [line.strip().removeprefix("- ") for line in done.stdout.splitlines()]
     started["spec"]["containers"][0]["args"] = changed
     assert client(tmp_path, found).otherwise_started(started)
+
+
+def test_lines_that_are_no_requests_are_left_out_of_an_access_log() -> None:
+    log = (
+        "W1201 02:05:11.000000       1 reflector.go:561] failed to list *v1.Service: Unauthorized\n"
+        '{"level":"info","message":"Starting provider"}\n'
+        '{"RequestPath":"/seen","DownstreamStatus":200}\n\n'
+    )
+    assert entries(log) == [{"RequestPath": "/seen", "DownstreamStatus": 200}]
+    assert entries("") == []
