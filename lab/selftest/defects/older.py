@@ -13,6 +13,7 @@ from lab.render.detected import CLUSTER_DNS
 from lab.selftest.defect import KEPT, Breakage, breakage
 
 SANDBOXES = "/var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes"
+TASKS = "/run/containerd/io.containerd.runtime.v2.task/k8s.io"
 _unit = partial(breakage, layer="node", row="P1-05", listed=True)
 _component = partial(breakage, layer="cluster", row="L2-17", listed=True)
 
@@ -103,7 +104,9 @@ def _copied(lab: Inventory) -> dict[str, Any]:
     """Damage and repair of what one pod with its node's DNS was given."""
     kept, server = f"{KEPT}/pod-resolver", lab.kubernetes.service_subnet[CLUSTER_DNS]
     return {
-        "damage": f"mkdir -p {KEPT} && f=$(grep -L {server} {SANDBOXES}/*/resolv.conf | head -n 1)"
+        # of a pod that runs: what is left of one that ended is nobody's
+        "damage": f"mkdir -p {KEPT} && f=$(for f in $(grep -L {server} {SANDBOXES}/*/resolv.conf); do"
+        f" test ! -e {TASKS}/$(basename $(dirname $f)) || echo $f; done | head -n 1)"
         f" && cp $f {kept} && echo $f > {kept}.path"
         f" && sed 's/^nameserver .*/nameserver 192.0.2.53/' {kept} > $f",
         # a pod that is gone took its copy along
