@@ -5,6 +5,7 @@ from __future__ import annotations
 import pkgutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 
 from lab.addons import selected
 from lab.errors import InputError
@@ -71,11 +72,13 @@ def chosen(inventory: Inventory, selection: str) -> tuple[Defect, ...]:
     """
     everything = catalogue(inventory)
     words = [word.strip() for word in selection.split(",") if word.strip()]
+    known = sorted(frozenset[str]().union(*map(_words, everything)))
     for word in words:
-        if not any(word in _words(item) for item in everything):
+        if word not in known:
+            near = " or ".join(get_close_matches(word, known, n=3)) or "leave it out for all defects"
             raise InputError(
                 f"--select {word}: no defect has this name, row or layer",
-                next_step=f"one of {', '.join(item.name for item in everything)}",
+                next_step=f"{near}; docs/selftest.md has the families",
             )
     return tuple(item for item in everything if not words or _words(item) & set(words))
 

@@ -251,8 +251,9 @@ def test_a_selection_picks_names_rows_and_layers() -> None:
     assert [d.name for d in chosen(INVENTORY, "sysctl-off")] == ["sysctl-off"]
     assert {d.row for d in chosen(INVENTORY, "L1-20")} == {"L1-20"}
     assert {d.layer for d in chosen(INVENTORY, "render, L1-20")} == {"render", "node"}
-    with pytest.raises(InputError, match="--select sysctl: no defect"):
+    with pytest.raises(InputError, match="--select sysctl: no defect") as told:
         chosen(INVENTORY, "sysctl")
+    assert told.value.next_step.startswith("sysctl-")
 
 
 @pytest.mark.parametrize("make", [lambda n, p: edited(n, p, "s/old/new/"), moved])
