@@ -42,9 +42,9 @@ def web_service(driver: Driver, purpose: str) -> Iterator[Web]:
         yield Web(space, address, time.monotonic() - begun)
 
 
-def ask(web: Web) -> Answer:
+def ask(web: Web, *, seconds: float = 2) -> Answer:
     """One request from outside; an answer that is not 200 is a refusal."""
-    answer = http_get(web.address, 80)
+    answer = http_get(web.address, 80, seconds=seconds)
     if answer.status != 200:
         raise Refused(f"http://{web.address}/: status {answer.status}")
     return answer
