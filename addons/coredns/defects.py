@@ -89,6 +89,9 @@ def defects(lab: Inventory) -> list[Defect]:
             host=lab.workers[1],
             says="(neither yes nor no|without an answer).*(refused|timeout|misbehaving)",
             reddens=("L3-19", "L3-20"),
+            # every question of the node's pods waits for its time-out
+            alone=True,
+            test="test_no_domain_that_pods_search_swallows_names",
             needs=(PODS_NETWORK,),
             **filtered(f"ip daddr {lab.kubernetes.pod_subnet} udp dport 53 reject", hook="forward"),
         ),
