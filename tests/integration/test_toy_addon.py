@@ -231,7 +231,7 @@ def test_an_add_on_of_the_platform_goes_with_its_folder(without_the_toy: Checkou
             "addon.yaml",
             "namespaces: [toy]",
             "namespaces: [toy]\nports: [{name: x, port: toy.port, protocol: tcp, from: []}]",
-            "addons/toy/addon.yaml: ports: x: toy.port: the inventory has no such field",
+            "addons/toy/addon.yaml: ports: x: toy.port: the inventory has no such number",
         ),
     ],
 )
