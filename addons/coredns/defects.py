@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from lab.cluster.kubeadm import KUBECTL
+from lab.inventory.addon_sections import pod_interfaces
 from lab.inventory.models import Inventory
 from lab.selftest.defect import KEPT, Defect, Slip, Told, breakage, filtered
-from lab.selftest.on_cluster import PODS_NETWORK, kubectl, rewritten
+from lab.selftest.on_cluster import PODS_NETWORK, kubectl, quoted, rewritten
 
 STAR = "192.0.2.80"
 """What a record for all names gives: an address of nobody (RFC 5737)."""
@@ -15,7 +16,7 @@ STAR = "192.0.2.80"
 
 def defects(lab: Inventory) -> list[Defect]:
     """All of them, for the hosts of a lab."""
-    last = lab.workers[-1]
+    last, bridge, to_pods = lab.workers[-1], pod_interfaces(lab)[0], f"ip daddr {lab.kubernetes.pod_subnet}"
     dns = "-n kube-system scale deployment coredns --replicas"
     return [
         Slip(
@@ -93,7 +94,8 @@ def defects(lab: Inventory) -> list[Defect]:
             alone=True,
             test="test_no_domain_that_pods_search_swallows_names",
             needs=(PODS_NETWORK,),
-            **filtered(f"ip daddr {lab.kubernetes.pod_subnet} udp dport 53 reject", hook="forward"),
+            # of pods that are here: CoreDNS itself may be, too, and others ask it
+            **filtered(f"iifname {quoted(bridge)} {to_pods} udp dport 53 reject", hook="forward"),
         ),
         breakage(
             layer="services",

@@ -16,13 +16,13 @@ Look = Mapping[str, Mapping[str, Any]]
 """Facts by their name, as `facts.system.kernel`, for each machine, and for the cluster's objects under ""."""
 MOVING: Mapping[str, tuple[str, ...]] = {
     "the asking process, clocks, times since a start": (
-        *("facts.system.status", "facts.system.clock", "facts.clock.*"),
+        *("facts.system.status", "facts.system.clock"),
         *("facts.units.*.active_seconds", "look.units.*.since", "look.static_pods.*.since"),
     ),
     "numbers of processes, restarts while the others were not there yet": (
         *("look.units.*.process", "*.restarts"),
     ),
-    "what is written all the time": ("facts.disks.*", "survey.journal.*", "facts.system.memory_kib"),
+    "what is written all the time": ("survey.journal.*", "facts.system.memory_kib"),
     "links, mounts and networks of pods, with names by chance": (
         *("*links[[]veth*", "*links[[]name=veth*", "*[[]*/var/lib/kubelet/pods/*", "*[[]*/run/netns/*"),
         *("*[[]*/run/containerd/*", "look.resolvers.*"),

@@ -16,6 +16,8 @@ from lab.checks.unlike_before import Look, facts
 from lab.hosts.survey import HostSurvey
 from lab.objects import Object
 
+UNASKED = ("clock", "disks")
+"""Sections that tell a moment alone, and that not every machine can tell: a container has no clock."""
 OF_META = ("labels", "annotations", "finalizers")
 """Of an object's metadata what somebody has written."""
 BESIDE = ("metadata", "kind", "apiVersion", "status")
@@ -28,14 +30,16 @@ def whole_look(driver: Driver) -> Look:
     """
     hosts = tuple(driver.inventory.hosts)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        told = pool.map(lambda name: dict(_of_machine(driver, name)), hosts)
+        told = pool.map(lambda name: dict(of_machine(driver, name)), hosts)
         return dict(zip(hosts, told, strict=True)) | {"": dict(of_cluster(driver))}
 
 
-def _of_machine(driver: Driver, host: str) -> Iterator[tuple[str, Any]]:
+def of_machine(driver: Driver, host: str) -> Iterator[tuple[str, Any]]:
     role = driver.inventory.hosts[host].role
     fresh, survey = driver.facts.fresh(host), driver.surveys.fresh(host)
     for section in SECTIONS[role]:
+        if section in UNASKED:
+            continue
         yield from facts(plain(getattr(fresh, section)), f"facts.{section}")
     for section in HostSurvey.names:
         yield from facts(plain(getattr(survey, section)), f"survey.{section}")

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from lab.checks import whole_look
 from lab.checks.cluster import Cluster
 from lab.checks.driver import Driver
+from lab.checks.facts import Facts
 from lab.checks.outcomes import CouldNotTell
+from lab.checks.survey import Survey
 from lab.checks.unlike_before import MOVING, differences, facts
 from lab.checks.whole_look import of_cluster, of_object, plain, sysctls
+from lab.hosts.converge import HostFacts
 from lab.hosts.facts import Link
+from lab.hosts.survey import HostSurvey
+from lab.inventory.models import HostRole
 from lab.objects import Object
 
 MACHINE: dict[str, Any] = {
@@ -160,6 +167,32 @@ def test_a_group_that_is_not_served_is_could_not_tell(driver: Driver) -> None:
     del silent.paths["/apis/apps/v1"]
     with pytest.raises(CouldNotTell, match="the API serves no /apis/apps/v1"):
         dict(of_cluster(driver_of(driver, silent)))
+
+
+class Told:
+    """A store of answers: the same for every machine, and nothing that is not asked."""
+
+    def __init__(self, record: Callable[[str, dict[str, Any]], Any], answer: dict[str, Any]) -> None:
+        self._record, self._answer = record, answer
+
+    def fresh(self, host: str) -> Any:
+        return self._record(host, self._answer)
+
+
+def test_what_a_container_cannot_tell_is_not_asked(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    blind = {"clock": {"error": "chronyc: 506 Cannot talk to daemon"}}
+    monkeypatch.setattr(whole_look, "SECTIONS", {HostRole.WORKER: ("modules", "clock", "disks")})
+    monkeypatch.setattr(HostSurvey, "names", ("sockets",))
+    monkeypatch.setattr(
+        whole_look, "running", lambda *_: HostFacts(files={}, sysctls={}, units={}, exists={})
+    )
+    driver.__dict__["facts"] = Told(Facts, {"modules": {"vxlan": True}} | blind)
+    driver.__dict__["surveys"] = Told(Survey, {"sockets": []})
+    monkeypatch.setattr(type(driver), "read", lambda *_: "net.ipv4.ip_forward = 1\n")
+    found = dict(whole_look.of_machine(driver, "worker-1"))
+    assert found["facts.modules.vxlan"] is True
+    assert found["sysctl net.ipv4.ip_forward"] == "1"
+    assert not [name for name in found if name.startswith(("facts.clock", "facts.disks"))]
 
 
 def test_records_become_plain_mappings() -> None:
