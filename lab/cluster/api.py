@@ -30,6 +30,8 @@ TIMEOUT = (3.0, 20.0)
 """Seconds to connect and to read; a dying API server answers within neither."""
 AWAY_SECONDS = 60
 """Longer than the API is away while a member of etcd joins: a second or two."""
+_GO_VALUE = re.compile(r"Invalid value: \w+\.\w+\{.*?\}: ", re.DOTALL)
+"""A struct of the API server's own, thousands of characters that tell nobody what is wrong."""
 PASSING = (429, 500, 503, 504)
 """Statuses of an API server that is overloaded, or whose etcd has no leader right now."""
 
@@ -184,7 +186,8 @@ def _message(body: str | bytes | None) -> str:
         decoded = json.loads(text)
     except ValueError:
         return text[:500] or "no message"
-    return str(decoded.get("message", decoded)) if isinstance(decoded, dict) else str(decoded)
+    told = str(decoded.get("message", decoded)) if isinstance(decoded, dict) else str(decoded)
+    return _GO_VALUE.sub("", told)
 
 
 def _decoded(text: bytes) -> Any:

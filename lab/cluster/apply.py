@@ -15,8 +15,10 @@ from lab.addons.mark import marked
 from lab.addons.model import AddOn, Secret
 from lab.cluster import webhooks
 from lab.cluster.api import FIELD_MANAGER, PASSING, Api, ApiError, Unavailable
+from lab.cluster.removal import deletion, removed, state
 from lab.errors import DeadlineError
 from lab.objects import Object
+from lab.render.addons import merge
 from lab.waits import NotYet, wait_for
 
 COMPARE_SECONDS = 20
@@ -29,11 +31,22 @@ TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
 @dataclass(frozen=True)
 class ObjectChange:
-    """One object that is not as it should be; `before` is empty for a new one."""
+    """One object that is not as it should be; `before` is empty for a new one.
+
+    `anew`: the living one goes first, since the API changes no object of its kind in this.
+    """
 
     name: str
     before: str
     after: str
+    anew: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """What a plan says of it."""
+        if self.anew:
+            return f"replace {self.name}, which the API does not change"
+        return f"{'change' if self.before else 'create'} {self.name}"
 
     @property
     def diff(self) -> str:
@@ -44,24 +57,35 @@ class ObjectChange:
 
 def changed(api: Api, item: Object) -> ObjectChange | None:
     """What applying `item` would change; None when nothing. Changes nothing."""
-    live, wanted = compared(api, item)
+    live, wanted, anew = _asked(api, item, FIELD_MANAGER)
+    if live and removed(live):
+        live = None  # another one comes when it is gone
     if live and _same(live, wanted):
         return None
-    return ObjectChange(title(item), as_text(live) if live else "", as_text(wanted))
+    return ObjectChange(
+        title(item), as_text(live) if live else "", as_text(wanted), anew and live is not None
+    )
 
 
 def compared(api: Api, item: Object, manager: str = FIELD_MANAGER) -> tuple[Object | None, Object]:
     """The living object, and what the API says applying `item` would make of it. Changes nothing.
 
-    None and `item` itself when there is no such object, kind or namespace. Raises `DeadlineError` while a
+    None and `item` itself when there is no such object, kind or namespace. For an object that the API does
+    not change but that can be made anew, `item` laid over the living one. Raises `DeadlineError` while a
     webhook does not serve.
     """
+    live, wanted, _ = _asked(api, item, manager)
+    return live, wanted
+
+
+def _asked(api: Api, item: Object, manager: str) -> tuple[Object | None, Object, bool]:
+    """The same, and whether the object is made anew."""
     try:
         live = api.get(api.path(item))
     except NotYet:
-        return None, item
+        return None, item, False
     if live is None:
-        return None, item
+        return None, item, False
     try:
         wanted = wait_for(
             f"dry run of {title(item)}",
@@ -72,9 +96,20 @@ def compared(api: Api, item: Object, manager: str = FIELD_MANAGER) -> tuple[Obje
         )
     except ApiError as error:
         if error.status == 404:  # its namespace does not exist yet
-            return None, item
+            return None, item, False
+        if _made_anew(item, error):
+            return live, merge(live, item), True
         raise
-    return live, wanted
+    return live, wanted, False
+
+
+def _made_anew(item: Object, refused: ApiError) -> bool:
+    """Whether an object that the API refuses to change may go for a new one.
+
+    A Job's template is immutable (batch/v1), and it holds nothing but its own pods: it runs once more. Of
+    other kinds a person decides.
+    """
+    return item["kind"] == "Job" and refused.status == 422 and "immutable" in refused.message
 
 
 def _dry_run(api: Api, item: Object, manager: str) -> Object:
@@ -89,15 +124,24 @@ def _dry_run(api: Api, item: Object, manager: str) -> Object:
 def apply(api: Api, item: Object, note: Callable[[str], None], *, seconds: float = 120) -> bool:
     """Apply one object; True when the API server took a change.
 
-    Waits for a kind that its definition has just introduced and for a webhook that does not serve yet. Raises
-    `DeadlineError` with what stands behind a webhook that never serves.
+    Waits for a kind that its definition has just introduced, for a webhook that does not serve yet, and until
+    an object of this name is gone that is being removed. A Job whose template differs is removed first.
+    Raises `DeadlineError` with what stands behind a webhook that never serves.
     """
+    replaced = False
 
     def probe() -> bool:
+        nonlocal replaced
         try:
             before = api.get(api.path(item))
+            if before and removed(before):
+                raise _noted(note, f"the one that is there is being removed; {state(before)}")
             after = api.apply(item)
         except (ApiError, Unavailable) as error:
+            if before and isinstance(error, ApiError) and _made_anew(item, error) and not replaced:
+                api.delete(api.path(item), deletion(before, pods=True))
+                replaced = True
+                raise _noted(note, "is made anew") from error
             # 404: the namespace or the kind was made a moment ago and is not served everywhere yet
             passing = isinstance(error, Unavailable) or error.status in (404, *PASSING)
             if passing or webhooks.not_yet(error.message):
@@ -112,6 +156,11 @@ def apply(api: Api, item: Object, note: Callable[[str], None], *, seconds: float
     except DeadlineError as error:
         last = error.last + webhooks.evidence(api, error.last)
         raise DeadlineError(error.subject, error.seconds, last, next_step=error.next_step) from error
+
+
+def _noted(note: Callable[[str], None], last: str) -> NotYet:
+    note(last)
+    return NotYet(last)
 
 
 def ensure_secret(api: Api, addon: AddOn, wanted: Secret) -> bool:

@@ -61,13 +61,7 @@ def remove(api: Api, going: Collection[Item], items: Iterable[Item], note: Calla
 def _delete(api: Api, item: Item) -> None:
     # a workload stays until its pods are gone; for all else nobody waits for the garbage collector, which
     # comes to know a new kind after half a minute only
-    workload = item.key.kind in WORKLOADS
-    options: Object = {
-        "apiVersion": "v1",
-        "kind": "DeleteOptions",
-        "propagationPolicy": "Foreground" if workload else "Background",
-        "preconditions": {"uid": item.uid},
-    }
+    options = deletion({"metadata": {"uid": item.uid}}, pods=item.key.kind in WORKLOADS)
     try:
         api.delete(item.path, options)
     except ApiError as error:
@@ -79,6 +73,21 @@ def _delete(api: Api, item: Item) -> None:
         raise
 
 
+def deletion(live: Object, *, pods: bool) -> Object:
+    """DeleteOptions (meta/v1) for this very object; with `pods` it stays until what it owns is gone."""
+    return {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "propagationPolicy": "Foreground" if pods else "Background",
+        "preconditions": {"uid": live["metadata"].get("uid", "")},
+    }
+
+
+def removed(live: Object) -> bool:
+    """Whether an object is on its way out, which nobody can take back."""
+    return "deletionTimestamp" in live["metadata"]
+
+
 def _gone(api: Api, item: Item, note: Callable[[str], None]) -> None:
     try:
         live = api.get(item.path)
@@ -87,15 +96,15 @@ def _gone(api: Api, item: Item, note: Callable[[str], None]) -> None:
         raise NotYet(error.message) from error
     if live is None or live["metadata"].get("uid", "") != item.uid:
         return
-    state = _state(live)
-    note(f"{item.key}: {state}")
-    raise NotYet(state)
+    last = state(live)
+    note(f"{item.key}: {last}")
+    raise NotYet(last)
 
 
-def _state(live: Object) -> str:
+def state(live: Object) -> str:
     """Why an object is still there: finalizers, and what a namespace says of its content."""
     meta = live["metadata"]
-    said = [] if "deletionTimestamp" in meta else ["is not being removed"]
+    said = [] if removed(live) else ["is not being removed"]
     finalizers = [*(meta.get("finalizers") or ()), *(live.get("spec", {}).get("finalizers") or ())]
     said += [f"finalizers: {', '.join(finalizers)}"] if finalizers else []
     conditions = live.get("status", {}).get("conditions") or ()

@@ -56,9 +56,11 @@ def ready(api: Api, item: Object) -> None:
     if living is None:
         raise NotYet(f"{name}: does not exist")
     if kind == "Job" and (why := failed(living)):
+        ours = f"invoke kubectl -- -n {meta['namespace']}"
         raise FailedError(
             f"{name}: has failed: {why}",
-            next_step=f"invoke kubectl -- -n {meta['namespace']} logs job/{meta['name']}",
+            next_step=f"{ours} logs job/{meta['name']}; once its cause is mended: "
+            f"{ours} delete job/{meta['name']}, then invoke build",
         )
     if why := lacking(kind, living):
         raise NotYet(f"{name}: {why}")

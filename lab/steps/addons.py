@@ -87,7 +87,7 @@ def _step(
         return replace(step, will=(f"apply {title}",))
     if isinstance(seen, PlumblineError):
         return replace(step, unknown=seen)
-    will = tuple(f"{'change' if item.before else 'create'} {item.name}" for item in seen)
+    will = tuple(item.sentence for item in seen)
     return replace(step, will=will, diffs=tuple(item.diff for item in seen if item.before))
 
 
