@@ -15,7 +15,7 @@ from lab.addons.mark import marked
 from lab.addons.model import AddOn, Secret
 from lab.cluster import webhooks
 from lab.cluster.api import FIELD_MANAGER, PASSING, Api, ApiError, Unavailable
-from lab.cluster.removal import deletion, removed, state
+from lab.cluster.removal import deletion, removed
 from lab.errors import DeadlineError
 from lab.objects import Object
 from lab.render.addons import merge
@@ -134,8 +134,8 @@ def apply(api: Api, item: Object, note: Callable[[str], None], *, seconds: float
         nonlocal replaced
         try:
             before = api.get(api.path(item))
-            if before and removed(before):
-                raise _noted(note, f"the one that is there is being removed; {state(before)}")
+            if before and (going := removed(before)):
+                raise _noted(note, f"the one that is there {going}")
             after = api.apply(item)
         except (ApiError, Unavailable) as error:
             if before and isinstance(error, ApiError) and _made_anew(item, error) and not replaced:

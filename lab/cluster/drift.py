@@ -17,7 +17,7 @@ import yaml
 from lab.cluster.api import FIELD_MANAGER, Api
 from lab.cluster.apply import compared, declared_part, title
 from lab.cluster.managed_fields import MISSING, added
-from lab.cluster.removal import removed, state
+from lab.cluster.removal import removed
 from lab.objects import Object
 from lab.own_yaml import loads
 
@@ -50,8 +50,8 @@ def drift(api: Api, item: Object, manager: str = FIELD_MANAGER) -> list[Drift]:
     living, wanted = compared(api, item, manager)
     if living is None:
         return [Drift(name, "", "there", "does not exist")]
-    if removed(living):
-        return [Drift(name, "", "there", f"is being removed; {state(living)}")]
+    if going := removed(living):
+        return [Drift(name, "", "there", going)]
     secret = item["kind"] == "Secret"
     found = [
         Drift(name, path, *_told(rendered, seen, secret=secret))

@@ -15,6 +15,7 @@ from lab.waits import NotYet, wait_for
 
 GONE_SECONDS = 300
 """As long as a workload's pods may take to end (their grace periods), and a namespace to empty."""
+_GOING = "is being removed"
 WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet", "Job", "CronJob", "ReplicaSet", "Pod")
 
 
@@ -83,9 +84,12 @@ def deletion(live: Object, *, pods: bool) -> Object:
     }
 
 
-def removed(live: Object) -> bool:
-    """Whether an object is on its way out, which nobody can take back."""
-    return "deletionTimestamp" in live["metadata"]
+def removed(live: Object) -> str:
+    """That an object is on its way out, which nobody can take back, and why it is still there; else ""."""
+    if "deletionTimestamp" not in live["metadata"]:
+        return ""
+    said = _state(live)
+    return said if said == _GOING else f"{_GOING}: {said}"
 
 
 def _gone(api: Api, item: Item, note: Callable[[str], None]) -> None:
@@ -96,18 +100,18 @@ def _gone(api: Api, item: Item, note: Callable[[str], None]) -> None:
         raise NotYet(error.message) from error
     if live is None or live["metadata"].get("uid", "") != item.uid:
         return
-    last = state(live)
+    last = _state(live)
     note(f"{item.key}: {last}")
     raise NotYet(last)
 
 
-def state(live: Object) -> str:
+def _state(live: Object) -> str:
     """Why an object is still there: finalizers, and what a namespace says of its content."""
     meta = live["metadata"]
-    said = [] if removed(live) else ["is not being removed"]
+    said = [] if "deletionTimestamp" in meta else ["is not being removed"]
     finalizers = [*(meta.get("finalizers") or ()), *(live.get("spec", {}).get("finalizers") or ())]
     said += [f"finalizers: {', '.join(finalizers)}"] if finalizers else []
     conditions = live.get("status", {}).get("conditions") or ()
     if live.get("kind") == "Namespace":
         said += [entry.get("message", entry["type"]) for entry in conditions if entry["status"] == "True"]
-    return "; ".join(said) or "is being removed"
+    return "; ".join(said) or _GOING

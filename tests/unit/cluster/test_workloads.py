@@ -120,7 +120,10 @@ def test_a_job_that_has_failed_is_told_at_once_with_the_reason(api: FakeApi) -> 
     api.objects["/apis/batch/v1/namespaces/toy/jobs/setup"] = job(conditions=failed)
     with pytest.raises(FailedError, match="has reached the backoff limit") as error:
         ready(api, named("job/toy/setup"))
-    assert error.value.next_step == "invoke kubectl -- -n toy logs job/setup"
+    assert error.value.next_step == (
+        "invoke kubectl -- -n toy logs job/setup; once its cause is mended: "
+        "invoke kubectl -- -n toy delete job/setup, then invoke build"
+    )
 
 
 @pytest.mark.parametrize(
