@@ -132,6 +132,7 @@ def apply(api: Api, item: Object, note: Callable[[str], None], *, seconds: float
 
     def probe() -> bool:
         nonlocal replaced
+        before: Object | None = None
         try:
             before = api.get(api.path(item))
             if before and (going := removed(before)):

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from lab.cluster.api import ApiError, _message
+from lab.cluster.api import ApiError, Unavailable, _message
 from lab.cluster.apply import apply, changed
 from lab.cluster.drift import drift
 from lab.errors import DeadlineError
@@ -121,6 +121,20 @@ def test_an_object_that_is_being_removed_is_waited_for_and_made_again(clock: Fak
     assert done(api, item, told)
     assert clock.naps == 3
     assert "deletionTimestamp" not in api.objects[path]["metadata"]
+
+
+def test_an_api_that_cannot_be_asked_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    api, told, item = Settled(), list[str](), workload("Job", "same")
+    first, away = api.get, iter([Unavailable("API: connection refused")])
+
+    def get(path: str) -> Object | None:
+        for error in away:
+            raise error
+        return first(path)
+
+    monkeypatch.setattr(api, "get", get)
+    assert done(api, item, told)
+    assert told == ["API: connection refused"]
 
 
 def test_one_that_does_not_go_is_told_with_its_finalizers() -> None:
