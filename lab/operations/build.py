@@ -12,6 +12,7 @@ from dataclasses import replace
 from rich.console import RenderableType
 from rich.table import Table
 
+from lab.addons import selected
 from lab.errors import PlumblineError
 from lab.machines import State
 from lab.steps import (
@@ -159,9 +160,15 @@ def _cluster(
     """Nodes join while add-ons are applied and what left the inventory goes; then all of it is waited for."""
     known = left if isinstance(left, removing.Left) else removing.NOTHING
     hooks = removing.webhooks(context, known)
-    # webhooks judge what is applied, from pods that may be on a node whose network is mended here
-    nodes = [step for step in living if step.phase == "member"]
-    applied = addons.applying(context, seen, known, [*hooks, *nodes])
+    # webhooks judge what is applied, from pods that may be on a node whose network is mended here; the
+    # network itself waits for no node: a node whose first build was killed waits for it
+    nodes = frozenset(step.key for step in living if step.phase == "member")
+    waiting = [addon for addon in selected(context.lab.inventory) if addon not in members.networks(context)]
+    waits = {f"addon-{addon.name}" for addon in waiting}
+    applied = [
+        replace(step, after=step.after | nodes) if step.key in waits else step
+        for step in addons.applying(context, seen, known, hooks)
+    ]
     removed = removing.removing(context, left, applied)
     before = {step.key for step in (*first, *applied)}
     joins: list[Step] = []

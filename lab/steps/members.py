@@ -157,7 +157,7 @@ def _reconnect(context: Context, name: str, overlay: str, items: Mapping[str, Ob
             return
         why = trouble(name)
         ends |= {other for other in items if f"({other})" in why}
-    spaces = [space for addon in _networks(context) for space in addon.namespaces]
+    spaces = [space for addon in networks(context) for space in addon.namespaces]
     for pod in (pod for end in sorted(ends) for pod in _pods(context, end)):
         if pod["metadata"]["namespace"] in spaces:
             _replace(context, pod)
@@ -171,7 +171,8 @@ def _reconnect(context: Context, name: str, overlay: str, items: Mapping[str, Ob
         )
 
 
-def _networks(context: Context) -> list[AddOn]:
+def networks(context: Context) -> list[AddOn]:
+    """The add-ons that make the pods' network."""
     inventory = context.lab.inventory
     owners = {addon.name for addon, section in of_lab(inventory) if section.pod_interfaces(inventory)}
     return [addon for addon in selected(inventory) if addon.name in owners]

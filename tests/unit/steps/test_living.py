@@ -47,6 +47,15 @@ def test_c47_objects_are_applied_when_webhooks_can_be_reached_again(lab: World) 
     assert "member:worker-1" in steps["addon-metallb"].after
 
 
+def test_the_network_itself_waits_for_no_node(lab: World) -> None:
+    """A build that was killed before it came to the network left nodes that wait for it."""
+    lab.hosts["master-1"].links = {}
+    lab.api.objects.pop("/apis/apps/v1/namespaces/kube-flannel/daemonsets/kube-flannel-ds")
+    steps = {step.key: step for step in plan(lab)}
+    assert "member:master-1" in steps
+    assert not steps["addon-flannel"].after
+
+
 def test_c47_a_node_object_that_is_gone_comes_back_with_labels_and_taints(lab: World) -> None:
     del lab.api.objects[NODE.format("master-3")]
     del lab.api.objects[NODE.format("worker-1")]
