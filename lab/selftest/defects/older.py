@@ -6,14 +6,13 @@ from functools import partial
 from shlex import quote
 from typing import Any
 
+from lab.hosts.remote_look import SANDBOXES, TASKS
 from lab.inventory.addon_sections import pod_interfaces
 from lab.inventory.models import Inventory
 from lab.render.components import KUBELET_CONFIG
 from lab.render.detected import CLUSTER_DNS
 from lab.selftest.defect import KEPT, Breakage, breakage
 
-SANDBOXES = "/var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes"
-TASKS = "/run/containerd/io.containerd.runtime.v2.task/k8s.io"
 _unit = partial(breakage, layer="node", row="P1-05", listed=True)
 _component = partial(breakage, layer="cluster", row="L2-17", listed=True)
 
