@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from lab.checks.cluster import Cluster
 from lab.cluster.api import FIELD_MANAGER, Api, ApiError, Unavailable
 from lab.objects import Object
 from lab.render.addons import merge
@@ -203,3 +204,10 @@ def _groups(objects: dict[str, Object], *, core: bool) -> list[Object]:
         }
         for group, versions in groups.items()
     ]
+
+
+class FakeCluster(Cluster):
+    """What checks ask of the cluster, over a fake API."""
+
+    def __init__(self, api: FakeApi) -> None:
+        self._api = api

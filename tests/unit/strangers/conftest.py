@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 
 from lab.checks import rendered as module
-from lab.checks.cluster import Cluster
 from lab.checks.declared import KUBERNETES, Declared
 from lab.checks.driver import Driver
 from lab.checks.rendered import Rendered
 from lab.labs import Lab
 from lab.render.bundle import pins
-from tests.fake_api import FakeApi
+from tests.fake_api import FakeApi, FakeCluster
 from tests.fakes import FakeProvider, FakeSsh
 from tests.unit.strangers.making import put
 from tests.world import MANIFESTS, inventory
@@ -32,13 +31,6 @@ PRINTED = """\
 """
 
 
-class Fake(Cluster):
-    """The cluster over a fake API."""
-
-    def __init__(self, api: FakeApi) -> None:
-        self._api = api
-
-
 @pytest.fixture
 def api() -> FakeApi:
     return FakeApi()
@@ -51,7 +43,7 @@ def declared(tmp_path: Path, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> D
     ssh = FakeSsh()
     ssh.on("", "kubeadm init phase addon all", PRINTED)
     lab = Lab(inventory(), tmp_path, FakeProvider(), ssh=ssh)
-    driver = Driver(lab, tmp_path / "run", pins(lab.inventory), stand_in=Fake(api))
+    driver = Driver(lab, tmp_path / "run", pins(lab.inventory), stand_in=FakeCluster(api))
     found = Declared(driver, Rendered(driver))
     for item in sorted(found.objects, key=lambda item: item["kind"] != "Namespace"):
         api.apply(item)

@@ -10,7 +10,6 @@ import yaml
 from lab.addons import AddOn, selected
 from lab.checks import rendered as module
 from lab.checks import verbs
-from lab.checks.cluster import Cluster
 from lab.checks.driver import Driver
 from lab.checks.outcomes import CouldNotTell, Mismatch
 from lab.checks.rendered import Rendered, agree
@@ -20,7 +19,7 @@ from lab.labs import Lab
 from lab.objects import Object
 from lab.render.bundle import pins
 from lab.render.components import kubelet_settings
-from tests.fake_api import FakeApi
+from tests.fake_api import FakeApi, FakeCluster
 from tests.fakes import CONTAINERS, FakeClock, FakeProvider, FakeSsh
 from tests.world import MANIFESTS, inventory
 
@@ -38,13 +37,6 @@ PRINTED = """\
 \tmetadata: {name: kube-proxy, namespace: kube-system}
 \tdata: {config.conf: "mode: iptables"}
 """
-
-
-class Fake(Cluster):
-    """The cluster over a fake API."""
-
-    def __init__(self, api: FakeApi) -> None:
-        self._api = api
 
 
 @pytest.fixture
@@ -65,7 +57,7 @@ def rendered(tmp_path: Path, api: FakeApi, ssh: FakeSsh, monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "provide_files", lambda *_, **__: MANIFESTS)
     monkeypatch.setattr(verbs, "time", FakeClock())
     lab = Lab(inventory(), tmp_path, FakeProvider(), ssh=ssh)
-    found = Rendered(Driver(lab, tmp_path / "run", pins(lab.inventory), stand_in=Fake(api)))
+    found = Rendered(Driver(lab, tmp_path / "run", pins(lab.inventory), stand_in=FakeCluster(api)))
     for items in (*found.of_addons.values(), found.of_kubeadm):
         for item in sorted(items, key=lambda item: item["kind"] != "Namespace"):
             api.apply(item)
