@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from shlex import quote
 
 from addons.metallb.defects_of_services import given
 from addons.metallb.exclusion import EXCLUDED
 from addons.metallb.section import MetalLB
-from lab.checks.objects import HTTP
+from lab.checks.objects import HTTP, UDP
 from lab.cluster.kubeadm import KUBECTL
 from lab.inventory.models import Inventory
 from lab.render.firewall import port_of
@@ -132,6 +133,7 @@ def _services(lab: Inventory) -> list[Defect]:
     patch = f"{SPACE} patch ipaddresspool {pool.name} --type merge -p"
     ranges = ", ".join(f'"{item}"' for item in pool.addresses)
     worker = lab.workers[0]
+    worker_address = re.escape(str(lab.hosts[worker].address))
     speaker = f"{SPACE} patch daemonset speaker --type merge -p"
     none, anywhere = '"none"', "null"
     selector = '{"spec":{"template":{"spec":{"nodeSelector":{"defect":%s}}}}}'
@@ -165,9 +167,13 @@ def _services(lab: Inventory) -> list[Defect]:
             title="one worker refuses traffic to its pods",
             row="L3-05",
             says="requests of 50 that failed",
+            also=(
+                Told("L3-06", r"udp://.* client \d+ of \d+: expected success"),
+                Told("L3-18", rf"http://{worker_address}:\d+/: expected success within", host=worker),
+            ),
             at=worker,
             stops=(APPS,),
-            **filtered(f"tcp dport {HTTP} reject with tcp reset", hook="forward"),
+            **filtered(f"tcp dport {HTTP} reject with tcp reset", f"udp dport {UDP} drop", hook="forward"),
         ),
         breakage(
             layer="services",
@@ -185,10 +191,9 @@ def _services(lab: Inventory) -> list[Defect]:
             row="P3-01",
             says=f"no L2Advertisement names.*{pool.name}",
             also=(
+                # no row that only asks the address: a client that knew the announcer goes on reaching it
                 *(Told(row, "who answers ARP for .*expected one node with an endpoint") for row in LOCAL),
-                Told("L3-06", r"http://[\d.]+/: expected success within"),
                 Told("L3-16", "who answers ARP: expected one machine"),
-                Told("L3-18", r"http://[\d.]+/: expected success within"),
             ),
             alone=True,
             **removed(lab, "l2advertisement", "lan", NAMESPACE),

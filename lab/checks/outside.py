@@ -17,6 +17,7 @@ import struct
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
@@ -105,16 +106,24 @@ def knock(wanted: Mapping[str, Iterable[int]], *, seconds: float) -> dict[str, F
     return asked
 
 
-def udp(address: str, port: int, text: str, *, seconds: float = 2) -> str:
-    """Send a datagram and give back the answer. Raises `Refused` when none comes."""
+def udp(address: str, port: int, text: str, *, seconds: float = 1, times: int = 3) -> str:
+    """Send a datagram and give back the answer. Raises `Refused` when none comes.
+
+    A datagram may be lost by right, so it is sent again after `seconds`, `times` in all, from the same port:
+    a balancer takes it to the same endpoint.
+    """
+    what = f"udp://{address}:{port}"
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
             wire.settimeout(seconds)
             wire.connect((address, port))
-            wire.send(text.encode())
-            return wire.recv(4096).decode(errors="replace")
+            for _ in range(times):
+                wire.send(text.encode())
+                with suppress(TimeoutError):
+                    return wire.recv(4096).decode(errors="replace")
     except OSError as error:
-        raise translated(f"udp://{address}:{port}", error) from error
+        raise translated(what, error) from error
+    raise Refused(f"{what}: no answer to {times} datagrams")
 
 
 def http_get(

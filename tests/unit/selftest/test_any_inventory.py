@@ -10,7 +10,7 @@ import pytest
 
 from addons.flannel.section import Flannel, overlay
 from addons.metallb.section import MetalLB
-from lab.checks.objects import HTTP
+from lab.checks.objects import HTTP, UDP
 from lab.inventory import load
 from lab.inventory.addon_sections import domain
 from lab.inventory.loading import parse
@@ -120,7 +120,7 @@ def test_what_is_cut_is_what_the_lab_listens_on() -> None:
         for port in re.findall(r"dport (\d+) (?:reject|drop)", defect.damage)
     }
     assert {name for name, _, _ in cut} >= {"member-port-closed", "api-server-silent"}
-    pods = {HTTP, DNS}
+    pods = {HTTP, UDP, DNS}
     missed = {item for item in cut if item[2] not in pods | {port.port for port in bundles[item[1]].listen}}
     assert missed == set()
 
