@@ -1,4 +1,4 @@
-"""A client of datagrams against a server on loopback: what is lost is sent again, and silence is a refusal."""
+"""A client of datagrams against a server on loopback: what is lost is sent again, silence is a refusal."""
 
 from __future__ import annotations
 
@@ -45,9 +45,11 @@ def test_a_lost_datagram_is_sent_again_from_the_same_port() -> None:
 
 
 def test_who_answers_nothing_is_refused_with_the_number_of_datagrams() -> None:
-    with echo(answers_from=9) as (port, asked):
-        with pytest.raises(Refused, match=f"udp://127.0.0.1:{port}: no answer to 3 datagrams"):
-            udp("127.0.0.1", port, "plumb", seconds=0.2)
+    with (
+        echo(answers_from=9) as (port, asked),
+        pytest.raises(Refused, match=f"udp://127.0.0.1:{port}: no answer to 3 datagrams"),
+    ):
+        udp("127.0.0.1", port, "plumb", seconds=0.2)
     assert len(asked) == 3
 
 
