@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from lab.cluster.data import losses
 from lab.cluster.discovery import Item, living
 from tests.fake_api import FakeApi
@@ -66,6 +70,52 @@ def test_objects_of_people_go_with_the_definition_of_their_kind() -> None:
     assert lost(api, *names) == []
     put(api, "Toy", "mine", "y", version="x.io/v1")
     assert lost(api, *names) == ["CustomResourceDefinition/toys.x.io: defines Toy/y/mine, which is not ours"]
+
+
+def owned_by(*names: str) -> dict[str, Any]:
+    return {"ownerReferences": [{"uid": f"uid of {name}"} for name in names]}
+
+
+@pytest.fixture
+def toys() -> FakeApi:
+    """A kind that goes; workloads that stay: a person's, with what was made for it, and one of ours."""
+    api = FakeApi()
+    put(api, "CustomResourceDefinition", "toys.x.io", version="apiextensions.k8s.io/v1", **label("toy"))
+    put(api, "Toy", "ours", "x", version="x.io/v1", **label("toy"))
+    put(api, "Deployment", "shop", "y", version="apps/v1")
+    put(api, "ReplicaSet", "shop-1", "y", version="apps/v1", **owned_by("shop"))
+    put(api, "Pod", "shop-1-a", "y", **owned_by("shop-1"))
+    put(api, "DaemonSet", "agent", "z", version="apps/v1", **label("other"))
+    put(api, "Pod", "agent-1", "z", **owned_by("agent"))
+    put(api, "Node", "worker-1")
+    return api
+
+
+@pytest.mark.parametrize(
+    "owners", [("shop",), ("shop-1",), ("shop-1-a",), ("agent-1", "shop-1"), ("ours", "shop")]
+)
+def test_an_object_whose_owner_is_a_persons_and_stays_is_that_persons(
+    toys: FakeApi, owners: tuple[str, ...]
+) -> None:
+    put(toys, "Toy", "mine", "y", version="x.io/v1", **owned_by(*owners))
+    told = ["CustomResourceDefinition/toys.x.io: defines Toy/y/mine, which is not ours"]
+    assert lost(toys, "CustomResourceDefinition/toys.x.io", "Toy/x/ours") == told
+
+
+@pytest.mark.parametrize("owner", ["ours", "agent", "agent-1", "worker-1", "gone", "made"])
+def test_an_object_whose_owner_is_ours_or_goes_as_well_is_nobodys(toys: FakeApi, owner: str) -> None:
+    put(toys, "Toy", "made", "y", version="x.io/v1", **owned_by(owner))
+    assert lost(toys, "CustomResourceDefinition/toys.x.io", "Toy/x/ours") == []
+
+
+def test_of_what_goes_with_a_persons_object_that_object_alone_is_told(toys: FakeApi) -> None:
+    put(toys, "Namespace", "y", **label("toy"))
+    put(toys, "Toy", "mine", "x", version="x.io/v1")
+    put(toys, "Toy", "part", "x", version="x.io/v1", **owned_by("mine"))
+    assert lost(toys, "CustomResourceDefinition/toys.x.io", "Toy/x/ours", "Namespace/y") == [
+        "CustomResourceDefinition/toys.x.io: defines Toy/x/mine, which is not ours",
+        "Namespace/y: holds Deployment/y/shop, which is not ours",
+    ]
 
 
 def test_a_kind_that_is_not_served_may_have_objects_of_people() -> None:
