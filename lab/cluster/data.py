@@ -29,6 +29,11 @@ class Loss:
     def __str__(self) -> str:
         return f"{self.item.key}: {self.what}"
 
+    @property
+    def begun(self) -> bool:
+        """Whether the item is on its way out already, which nobody can take back."""
+        return self.item.begun
+
 
 def losses(api: Api, going: Collection[Item], items: Collection[Item]) -> Iterator[Loss]:
     """What goes with `going` and is no add-on's to remove, of all living `items`. Changes nothing.

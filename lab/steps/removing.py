@@ -91,17 +91,32 @@ def guard(context: Context, left: Left | PlumblineError, agreed: Collection[str]
             lost.setdefault(name, []).append(loss)
     if not lost:
         return
-    lines = "".join(f"\n  {name}: {loss}" for name, found in lost.items() for loss in found)
+    begun = {loss.begun for found in lost.values() for loss in found}
+    more = "more " if True in begun else ""
+    lines = "".join(
+        f"\n  {name}: {loss}{'; its removal has begun' if loss.begun else ''}"
+        for name, found in lost.items()
+        for loss in found
+    )
     words = " ".join(f"--remove-data {name}" for name in lost)
-    name = context.lab.inventory.lab
     raise PreflightError(
-        f"{name}: data would go with what left the inventory; nothing is removed:{lines}",
-        next_step=f"write it back into the file, or move the data away; to lose them: invoke build {words}",
+        f"{context.lab.inventory.lab}: data would go with what left the inventory; nothing {more}is removed:"
+        f"{lines}",
+        next_step=f"{_WAYS[frozenset(begun)]}; to lose them: invoke build {words}",
     )
 
 
+_WAYS = {
+    frozenset({False}): "write it back into the file, or move the data away",
+    frozenset({True}): "copy the data while they are there: nobody can take a removal back that has begun",
+    frozenset({False, True}): "write it back into the file, or move the data away; of what is going already "
+    "copy the data while they are there",
+}
+"""What keeps data, by whether the removal of what they go with has begun."""
+
+
 def _known(left: Left, agreed: Collection[str]) -> None:
-    """Raise `InputError` for a word that is no add-on of this checkout, nor of what is left in the cluster."""
+    """Raise `InputError` for a word that is no add-on of this checkout or of what is left."""
     known = sorted({*(addon.name for addon in addons()), *left.over.values()})
     for word in agreed:
         if word not in known:
@@ -123,7 +138,10 @@ def goes_first(context: Context, left: Left, addon: AddOn) -> list[Item]:
 def sentences(context: Context, going: Iterable[Item]) -> tuple[str, ...]:
     """What a plan says of objects that are removed, and of what others lose by it."""
     items = tuple(going)
-    said = [f"remove {item.key}, which the inventory no longer names" for item in items]
+    said = [
+        f"remove {item.key}, which the inventory no longer names{' and whose removal has begun' * item.begun}"
+        for item in items
+    ]
     for addon in addons() if items else ():
         if addon.has(CONSEQUENCES):
             said += patiently(f"who uses what goes of {addon.name}", partial(_lost, context, addon, items))

@@ -107,6 +107,33 @@ def test_data_are_not_removed_without_a_word_and_nothing_is_changed(built: World
     assert built.api.deleted == built.api.applied == []
 
 
+def test_of_what_is_going_already_nothing_is_proposed_that_would_not_help(built: World) -> None:
+    put(built, "PersistentVolumeClaim", "mine", "traefik")
+    built.api.objects["/api/v1/namespaces/traefik"]["metadata"]["deletionTimestamp"] = "now"
+    with pytest.raises(PreflightError) as error:
+        plan(built, WITHOUT_INGRESS)
+    assert "nothing more is removed:\n" in error.value.message
+    assert "traefik/mine, which is not ours; its removal has begun" in error.value.message
+    assert error.value.next_step == (
+        "copy the data while they are there: nobody can take a removal back that has begun; "
+        "to lose them: invoke build --remove-data traefik"
+    )
+    told = said(plan(built, WITHOUT_INGRESS, "traefik"), "remove-traefik")
+    assert "remove Namespace/traefik, which the inventory no longer names and whose removal has begun" in told
+    run(built, "", "traefik")
+    assert "/api/v1/namespaces/traefik" not in built.api.objects
+
+
+def test_what_is_going_already_is_told_apart_from_what_is_not(built: World) -> None:
+    put(built, "PersistentVolumeClaim", "mine", "traefik")
+    put(built, "PersistentVolumeClaim", "old", "metallb-system", deletionTimestamp="now", **of("metallb"))
+    with pytest.raises(PreflightError) as error:
+        plan(built, WITHOUT_INGRESS)
+    assert "traefik/mine, which is not ours\n" in error.value.message
+    assert "PersistentVolumeClaim/metallb-system/old: is data; its removal has begun" in error.value.message
+    assert error.value.next_step.startswith("write it back into the file, or move the data away; of what is")
+
+
 def test_the_word_is_told_in_the_plan_and_lets_the_data_go(built: World) -> None:
     put(built, "PersistentVolumeClaim", "mine", "traefik")
     told = said(plan(built, WITHOUT_INGRESS, "traefik"), "remove-traefik")
@@ -132,7 +159,9 @@ def test_a_word_that_lets_data_go_is_not_told_as_needless(
     assert "changes nothing" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("word", "near"), [("trefik", "--remove-data traefik;"), ("nosuch", "leave it out;")])
+@pytest.mark.parametrize(
+    ("word", "near"), [("trefik", "--remove-data traefik;"), ("nosuch", "leave it out;")]
+)
 def test_a_word_that_names_no_addon_is_refused_and_nothing_is_changed(
     built: World, word: str, near: str
 ) -> None:
