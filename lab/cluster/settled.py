@@ -268,17 +268,6 @@ def _way(path: str) -> Way:
     return way_of(here.field if here else None) or Way.RECONFIGURE
 
 
-def told(deviations: Iterable[Deviation]) -> list[str]:
-    """One line for each setting that differs, with all places in it."""
-    lines: dict[tuple[str, str, str, str], list[str]] = {}
-    for item in deviations:
-        lines.setdefault((item.field, item.setting, item.living, item.wanted), []).append(item.where)
-    return [
-        f"{path}: {setting}: the cluster has {living}, the file says {wanted} ({', '.join(places)})"
-        for (path, setting, living, wanted), places in lines.items()
-    ]
-
-
 def configuration_in(documents: str) -> Object:
     """The ClusterConfiguration among kubeadm's documents."""
     found: Object = next(

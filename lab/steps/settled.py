@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from lab.cluster import settled
 from lab.cluster.api import patiently
+from lab.cluster.deviations import told
 from lab.cluster.settled import Deviation, Living
 from lab.errors import PreflightError
 from lab.hosts.settled import KUBEADM_CONFIG, SECONDS, look
@@ -62,7 +63,7 @@ def refuse(context: Context, deviations: Iterable[Deviation]) -> None:
     found = tuple(deviations)
     if not found:
         return
-    lines = "".join(f"\n  {line}" for line in settled.told(found))
+    lines = "".join(f"\n  {line}" for line in told(found))
     raise PreflightError(
         f"{context.lab.inventory.lab}: the living cluster was born with other values than the file says; "
         f"nothing is built into it:{lines}",
