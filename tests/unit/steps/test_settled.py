@@ -193,7 +193,7 @@ def test_one_master_with_another_flag_is_named(lives: World) -> None:
     pods[key] = [word.replace("period=50s", "period=10s") for word in pods[key]]
     said = refused(lives, INVENTORY)
     assert (
-        "(kube-controller-manager of master-2, manifest of kube-controller-manager on master-2)"
+        "(kube-controller-manager of master-2; manifest of kube-controller-manager on master-2)"
         in said.message
     )
 
@@ -201,7 +201,7 @@ def test_one_master_with_another_flag_is_named(lives: World) -> None:
 def test_a_silent_master_does_not_hide_the_others(lives: World) -> None:
     lives.ssh.on("master-1", "python3 -c", FailedError("master-1: not reachable by SSH: no route to host"))
     said = refused(lives, with_kubernetes("pod_subnet: 10.200.0.0/16"))
-    assert "kube-controller-manager of master-3" in said.message
+    assert "kube-controller-manager of master-2, master-3; manifest of" in said.message
     assert "of master-1" not in said.message
 
 
