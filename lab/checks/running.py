@@ -45,10 +45,8 @@ def network_is_of_the_nodes_part(driver: Driver, host: str) -> None:
     seen = running(driver, host)
     if len(interfaces) < 2 or host not in items:
         return
-    found = [
-        nodes.bridge_trouble(interfaces[0], items[host], seen.links),
-        nodes.overlay_trouble(interfaces[-1], host, items, seen.links, seen.routes),
-    ]
+    overlay = nodes.overlay_trouble(interfaces[-1], host, items, seen.links, seen.routes)
+    found = [nodes.bridge_trouble(interfaces[0], items[host], seen.links), overlay.why if overlay else ""]
     command = "ip -br address; ip route"
     nothing("of another part", [why for why in found if why], rule="none", command=command, host=host)
 

@@ -83,6 +83,11 @@ class Item:
         return str(self.meta.get("uid", ""))
 
     @property
+    def begun(self) -> bool:
+        """Whether its removal has begun, which nobody can take back."""
+        return "deletionTimestamp" in self.meta
+
+    @property
     def owners(self) -> frozenset[str]:
         """The objects (their uids) with which it goes: the garbage collector takes it then."""
         return frozenset(owner["uid"] for owner in self.meta.get("ownerReferences") or ())

@@ -96,26 +96,35 @@ def bridge_trouble(bridge: str, item: Object, links: Mapping[str, Sequence[str]]
     return f"{bridge} has {wrong[0]}, and the node's part of the pods' network is {part}" if wrong else ""
 
 
+@dataclass(frozen=True)
+class OverlayTrouble:
+    """Why pods of a node do not reach those of others; `other` is the node to which a route is missing."""
+
+    why: str
+    other: str = ""
+
+
 def overlay_trouble(
     overlay: str,
     name: str,
     items: Mapping[str, Object],
     links: Mapping[str, Sequence[str]],
     routes: Mapping[str, str],
-) -> str:
-    """Why pods of a node do not reach those of others: address or routes of its end; "" for no reason."""
+) -> OverlayTrouble | None:
+    """What is wrong with the address or the routes of a node's end of the overlay; None for nothing."""
     part = part_of(items[name])
     if part is None:
-        return ""
+        return None
     if overlay not in links:
-        return f"{overlay} is not there"
+        return OverlayTrouble(f"{overlay} is not there")
     own = f"{part.network_address}/32"
     if own not in links[overlay]:
-        return f"{overlay} has {', '.join(links[overlay]) or 'no address'}, and {own} is the node's"
+        held = ", ".join(links[overlay]) or "no address"
+        return OverlayTrouble(f"{overlay} has {held}, and {own} is the node's")
     for other, theirs in _ready_parts(items):
         if other != name and routes.get(str(theirs)) != overlay:
-            return f"there is no route to {theirs} ({other}) by {overlay}"
-    return ""
+            return OverlayTrouble(f"there is no route to {theirs} ({other}) by {overlay}", other)
+    return None
 
 
 def _ready_parts(items: Mapping[str, Object]) -> Iterator[tuple[str, IPv4Network]]:

@@ -43,7 +43,10 @@ GRACE = "node-monitor-grace-period"
 
 @dataclass(frozen=True)
 class Deviation:
-    """One setting that is not what the file says: field of the inventory, setting, place, both values."""
+    """One setting that is not what the file says: field of the inventory, setting, place, both values.
+
+    `names` are those that a certificate has not.
+    """
 
     field: str
     setting: str
@@ -51,6 +54,7 @@ class Deviation:
     living: str
     wanted: str
     way: Way
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -247,11 +251,10 @@ def _names(
     """Names that a certificate must have and has not; a master that never joined is not asked for yet."""
     there = (inventory.balancer, *(name for name in inventory.masters if name in set(nodes)))
     wanted = ["127.0.0.1", *there, *(str(inventory.hosts[name].address) for name in there)]
-    missing = sorted(set(wanted) - held)
+    missing = tuple(sorted(set(wanted) - held))
     if missing:
-        yield Deviation(
-            "hosts", CERTIFICATE, where, f"without {', '.join(missing)}", "with them", Way.RECONFIGURE
-        )
+        said = f"without {', '.join(missing)}"
+        yield Deviation("hosts", CERTIFICATE, where, said, "with them", Way.RECONFIGURE, missing)
 
 
 def _differ(path: str, setting: str, where: str, living: str, wanted: str) -> Iterator[Deviation]:
@@ -263,17 +266,6 @@ def _way(path: str) -> Way:
     """The mark of a field of the inventory; what no field says of the control plane is ours to change."""
     here = place(tuple(path.split(".")))
     return way_of(here.field if here else None) or Way.RECONFIGURE
-
-
-def told(deviations: Iterable[Deviation]) -> list[str]:
-    """One line for each setting that differs, with all places in it."""
-    lines: dict[tuple[str, str, str, str], list[str]] = {}
-    for item in deviations:
-        lines.setdefault((item.field, item.setting, item.living, item.wanted), []).append(item.where)
-    return [
-        f"{path}: {setting}: the cluster has {living}, the file says {wanted} ({', '.join(places)})"
-        for (path, setting, living, wanted), places in lines.items()
-    ]
 
 
 def configuration_in(documents: str) -> Object:

@@ -11,8 +11,11 @@ from lab.commands.session import ROOT, read, shown, tell_warnings
 
 @shown
 def validate(inventory: str, provider: str) -> None:
-    """Check the inventory; say that it holds, and what it warns of."""
+    """Check the inventory, and the roles beside it; say that they hold, and what is warned of."""
+    from lab.render.roles import load_roles
+
     found = read(inventory, provider)
+    load_roles()
     tell_warnings(found)
     count = len(found.warnings)
     warned = f", {count} warning{'s' * (count > 1)}" if count else ""

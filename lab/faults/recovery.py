@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from lab.checks import health
@@ -12,16 +14,20 @@ from lab.checks.driver import Driver
 from lab.checks.outcomes import Mismatch
 from lab.checks.verbs import Refused
 from lab.damage import Damage, Journal, repair
-from lab.errors import FailedError, PlumblineError, PreflightError
+from lab.errors import DeadlineError, FailedError, PlumblineError, PreflightError
 from lab.faults.catalogue import KINDS
 from lab.faults.inject import LiveFault, injected
 from lab.faults.kinds import Fault
+from lab.hosts.converge import look
 from lab.labs import Lab
 from lab.locks import exclusive
 from lab.render.bundle import pins
+from lab.waits import NotYet, wait_for
 
 RECOVERY = 300.0
 """Seconds a healed lab has to be healthy again: row L4-22's limit for a node that was away."""
+ANSWER_SECONDS = 20.0
+"""For a machine that boots to let us look at it, before it is asked again."""
 
 
 @contextmanager
@@ -49,11 +55,40 @@ def must_be_healthy(driver: Driver) -> None:
 
 
 def await_health(driver: Driver) -> None:
-    """Wait until the lab is healthy again. Raises `FailedError` with what is not."""
+    """Wait until every machine has booted and the lab is healthy again.
+
+    A node is called Ready for as long as the grace period after its machine went, so a machine that was
+    switched on again a moment ago is asked itself. Raises `FailedError` with what is not healthy,
+    `DeadlineError` for a machine that does not come up.
+    """
+    _await_boots(driver)
     try:
         health.recovered(driver, within=RECOVERY)
     except Mismatch as error:
         raise FailedError(f"after the fault: {error}", next_step="invoke status") from error
+
+
+def _await_boots(driver: Driver) -> None:
+    waiting = tuple(driver.bundles)  # made once, before threads ask for them
+
+    def probe() -> None:
+        nonlocal waiting
+        with ThreadPoolExecutor(len(waiting)) as pool:
+            said = dict(zip(waiting, pool.map(partial(_boots, driver), waiting), strict=True))
+        waiting = tuple(name for name, state in said.items() if state)
+        if waiting:
+            raise NotYet("; ".join(said[name] for name in waiting))
+
+    wait_for("after the fault: boot", probe, seconds=RECOVERY, interval=1, next_step="invoke status")
+
+
+def _boots(driver: Driver, name: str) -> str:
+    """Why a machine has not booted yet, as `invoke plan` would say it; "" for one that has."""
+    try:
+        seen = look(driver.lab.ssh, driver.bundles[name], seconds=ANSWER_SECONDS)
+    except (FailedError, DeadlineError) as error:
+        return error.message.splitlines()[0]
+    return f"{name}: is still booting" if seen.booting else ""
 
 
 def heal_left_behind(lab: Lab, say: Callable[[str], None]) -> tuple[str, ...]:

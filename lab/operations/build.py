@@ -68,6 +68,7 @@ def steps(context: Context, *, remove_data: Sequence[str] = ()) -> Stages:
     decisions = decide(inventory, context.bundles, facts)
     first = [*_hosts(context, decisions, facts), *left_hosts.machines(context)]
     if _founder(decisions):
+        removing.guard(context, removing.NOTHING, remove_data)
         yield first + _cluster(context, decisions, first, None, removing.NOTHING)
         return
     # a cluster that lives is looked at when its hosts are in order: anew where they were not
@@ -78,7 +79,8 @@ def steps(context: Context, *, remove_data: Sequence[str] = ()) -> Stages:
         settled.judge(context, settled.living(context))
     joining.whole(context, facts.joined(inventory.masters))
     left = seen or removing.late(context, compared)
-    removing.guard(context, left, remove_data)
+    if left is not seen:
+        removing.guard(context, left, remove_data)
     yield _cluster(context, decisions, first, compared, left, _living(context, facts))
 
 

@@ -21,6 +21,7 @@ from lab.inventory.models import Host, HostRole, Inventory
 from lab.own_yaml import load
 
 ROLES = Path(__file__).parents[2] / "roles"
+TEMPLATES = ROLES.with_name("templates")
 
 Action = Annotated[str, StringConstraints(pattern=r"^(daemon-reload|(re|try-re)?(load|start) [a-z0-9-]+)$")]
 """What to do when a file changes: daemon-reload, or reload, restart, try-restart of a unit."""
@@ -143,6 +144,11 @@ def load_roles() -> tuple[Role, ...]:
             f"roles/{name}.yaml: binaries: {item.artifact}: no catalogue.yaml has such a program"
             for item in role.binaries
             if item.artifact not in load_catalogue().program_names
+        ]
+        problems += [
+            f"roles/{name}.yaml: files: {item.template}: there is no templates/{item.template}.j2"
+            for item in role.files
+            if not (TEMPLATES / f"{item.template}.j2").is_file()
         ]
     if problems:
         raise InputError("\n".join(problems), next_step="correct the file, or: git checkout -- roles")

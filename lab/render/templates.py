@@ -25,10 +25,10 @@ from lab.addons import FOLDER as ADDONS
 from lab.errors import InputError
 from lab.own_yaml import in_checkout
 from lab.parts import at
+from lab.render.roles import TEMPLATES
 
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
-TEMPLATES = Path(__file__).parents[2] / "templates"
 
 
 def quote(value: object) -> str:

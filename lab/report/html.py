@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lab.checks.outcomes import Outcome
 from lab.checks.record import Figure, Record, Timeline, Verdict
-from lab.render.templates import TEMPLATES
+from lab.render.roles import TEMPLATES
 from lab.report.compare import compare
 from lab.report.defences import DEFENCES, defences_in, newest_defences
 from lab.report.pictures import SeriesPicture, series_picture

@@ -9,6 +9,7 @@ from functools import partial
 from lab.addons import AddOn, selected
 from lab.cluster import nodes
 from lab.cluster.api import FIELD_MANAGER, patiently
+from lab.cluster.nodes import OverlayTrouble
 from lab.errors import DeadlineError, PlumblineError
 from lab.hosts.changes import HostChange
 from lab.hosts.converge import HostFacts, apply, look
@@ -60,12 +61,19 @@ def sentences(context: Context, name: str, items: Mapping[str, Object], seen: Ho
             "taints of the inventory",
         )
     told = [*nodes.compare(context.lab.inventory, items[name]).sentences]
-    bridge, overlay = _links(context)
+    bridge, _ = _links(context)
     if bridge and (why := nodes.bridge_trouble(bridge, items[name], seen.links)):
         told.append(f"remove the bridge and replace the pods behind it: {why}")
-    if overlay and (why := nodes.overlay_trouble(overlay, name, items, seen.links, seen.routes)):
-        told.append(f"restart the pods' network on this node: {why}")
+    if trouble := _overlay_trouble(context, name, items, seen):
+        told.append(f"restart the pods' network on this node: {trouble.why}")
     return tuple(told)
+
+
+def _overlay_trouble(
+    context: Context, name: str, items: Mapping[str, Object], seen: HostFacts
+) -> OverlayTrouble | None:
+    _, overlay = _links(context)
+    return nodes.overlay_trouble(overlay, name, items, seen.links, seen.routes) if overlay else None
 
 
 def _links(context: Context) -> tuple[str, str]:
@@ -77,8 +85,10 @@ def _links(context: Context) -> tuple[str, str]:
 def mend(context: Context, name: str) -> tuple[bool, str]:
     """Bring a Node object, and the pods' network on its machine, to what they should be."""
     items = _items(context)
-    will = sentences(context, name, items, look(context.lab.ssh, context.bundles[name]))
+    seen = look(context.lab.ssh, context.bundles[name])
+    will = sentences(context, name, items, seen)
     made = name not in items
+    apart = made or _overlay_trouble(context, name, items, seen) is not None
     if made:
         apply(context.lab.ssh, name, (RESTART,))
         items[name] = wait_for(
@@ -93,8 +103,8 @@ def mend(context: Context, name: str) -> tuple[bool, str]:
         path = f"{NODES}/{name}?fieldManager={FIELD_MANAGER}"
         patiently(f"Node {name}", lambda: context.api.request("PATCH", path, patch, MERGE))
     bridge, overlay = _links(context)
-    if overlay and (made or any(overlay in sentence for sentence in will)):
-        _reconnect(context, name, overlay, items, made=made)
+    if overlay and apart:
+        _reconnect(context, name, items, made=made)
     # after the overlay, whose pods tell new ones of which part the bridge is to be
     if bridge:
         _rebridge(context, name, bridge, items[name])
@@ -129,7 +139,7 @@ def _rebridge(context: Context, name: str, bridge: str, item: Object) -> None:
             _replace(context, pod)
 
 
-def _reconnect(context: Context, name: str, overlay: str, items: Mapping[str, Object], *, made: bool) -> None:
+def _reconnect(context: Context, name: str, items: Mapping[str, Object], *, made: bool) -> None:
     """Restart the pods of the network's add-on on a node, which make address and routes again.
 
     On a machine that has just booted they are about to do so: that is waited for first. Where the Node object
@@ -137,17 +147,16 @@ def _reconnect(context: Context, name: str, overlay: str, items: Mapping[str, Ob
     A node to which there is no route may be such a one: its pods are restarted with those of the node.
     """
 
-    def trouble(on: str) -> str:
+    def trouble(on: str) -> OverlayTrouble | None:
         context.check()
         living = _items(context)
         if not is_ready(living[name]):
-            return f"{name} is not Ready"
-        seen = look(context.lab.ssh, context.bundles[on])
-        return nodes.overlay_trouble(overlay, on, living, seen.links, seen.routes)
+            return OverlayTrouble(f"{name} is not Ready")
+        return _overlay_trouble(context, on, living, look(context.lab.ssh, context.bundles[on]))
 
     def probe(on: str) -> None:
-        if why := trouble(on):
-            raise NotYet(f"{on}: {why}")
+        if found := trouble(on):
+            raise NotYet(f"{on}: {found.why}")
 
     subject = f"the pods' network of {name}"
     ends = {name}
@@ -155,8 +164,8 @@ def _reconnect(context: Context, name: str, overlay: str, items: Mapping[str, Ob
         with suppress(DeadlineError):
             wait_for(subject, partial(probe, name), seconds=BY_ITSELF_SECONDS, interval=1)
             return
-        why = trouble(name)
-        ends |= {other for other in items if f"({other})" in why}
+        last = trouble(name)
+        ends |= {last.other} if last and last.other else set()
     spaces = [space for addon in networks(context) for space in addon.namespaces]
     for pod in (pod for end in sorted(ends) for pod in _pods(context, end)):
         if pod["metadata"]["namespace"] in spaces:

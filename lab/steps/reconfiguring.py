@@ -87,9 +87,7 @@ def sentences(deviations: Iterable[Deviation]) -> tuple[str, ...]:
     found = []
     for item in deviations:
         if item.setting == CERTIFICATE:
-            found.append(
-                f"certificate of the API server: {item.living.removeprefix('without ')} into its names"
-            )
+            found.append(f"certificate of the API server: {', '.join(item.names)} into its names")
         else:
             found.append(f"{_component(item)}: {item.setting}: {item.living} -> {item.wanted}")
     return tuple(dict.fromkeys(found))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
+
+from rich.markup import escape
 
 from lab.addons import AddOn, addons, selected
 from lab.cluster import data, discovery, owned
@@ -13,7 +16,7 @@ from lab.cluster.apply import ObjectChange, as_text
 from lab.cluster.data import Loss
 from lab.cluster.discovery import Item
 from lab.cluster.removal import remove, stages
-from lab.errors import FailedError, PlumblineError, PreflightError
+from lab.errors import FailedError, InputError, PlumblineError, PreflightError
 from lab.parts import part
 from lab.render.addons import WEBHOOKS
 from lab.steps.context import Context
@@ -69,10 +72,18 @@ def late(context: Context, compared: Mapping[str, object]) -> Left | PlumblineEr
 def guard(context: Context, left: Left | PlumblineError, agreed: Collection[str]) -> None:
     """Raise `PreflightError` for data that would be lost, unless the add-on is one of `agreed`.
 
-    What nobody could look at is not removed, so there is nothing to guard.
+    Raises `InputError` for a word of `agreed` that names no add-on; says of one that changes nothing that it
+    does not. What nobody could look at is not removed, so there is nothing to guard.
     """
     if isinstance(left, PlumblineError):
         return
+    losing = {left.over[loss.item] for loss in left.losses}
+    _known(left, agreed)
+    for name in dict.fromkeys(agreed):
+        if name not in losing:
+            context.console.say(
+                escape(f"nothing of {name} would be lost: --remove-data {name} changes nothing")
+            )
     lost: dict[str, list[Loss]] = {}
     for loss in left.losses:
         name = left.over[loss.item]
@@ -80,13 +91,40 @@ def guard(context: Context, left: Left | PlumblineError, agreed: Collection[str]
             lost.setdefault(name, []).append(loss)
     if not lost:
         return
-    lines = "".join(f"\n  {name}: {loss}" for name, found in lost.items() for loss in found)
-    words = " ".join(f"--remove-data {name}" for name in lost)
-    name = context.lab.inventory.lab
-    raise PreflightError(
-        f"{name}: data would go with what left the inventory; nothing is removed:{lines}",
-        next_step=f"write it back into the file, or move the data away; to lose them: invoke build {words}",
+    begun = {loss.begun for found in lost.values() for loss in found}
+    more = "more " if True in begun else ""
+    lines = "".join(
+        f"\n  {name}: {loss}{'; its removal has begun' if loss.begun else ''}"
+        for name, found in lost.items()
+        for loss in found
     )
+    words = " ".join(f"--remove-data {name}" for name in lost)
+    raise PreflightError(
+        f"{context.lab.inventory.lab}: data would go with what left the inventory; nothing {more}is removed:"
+        f"{lines}",
+        next_step=f"{_WAYS[frozenset(begun)]}; to lose them: invoke build {words}",
+    )
+
+
+_WAYS = {
+    frozenset({False}): "write it back into the file, or move the data away",
+    frozenset({True}): "copy the data while they are there: nobody can take a removal back that has begun",
+    frozenset({False, True}): "write it back into the file, or move the data away; of what is going already "
+    "copy the data while they are there",
+}
+"""What keeps data, by whether the removal of what they go with has begun."""
+
+
+def _known(left: Left, agreed: Collection[str]) -> None:
+    """Raise `InputError` for a word that is no add-on of this checkout or of what is left."""
+    known = sorted({*(addon.name for addon in addons()), *left.over.values()})
+    for word in agreed:
+        if word not in known:
+            near = " or ".join(f"--remove-data {name}" for name in get_close_matches(word, known, n=3))
+            raise InputError(
+                f"--remove-data {word}: no add-on has this name; there are: {', '.join(known)}",
+                next_step=f"{near or 'leave it out'}; invoke plan names each add-on whose data would go",
+            )
 
 
 def goes_first(context: Context, left: Left, addon: AddOn) -> list[Item]:
@@ -100,7 +138,10 @@ def goes_first(context: Context, left: Left, addon: AddOn) -> list[Item]:
 def sentences(context: Context, going: Iterable[Item]) -> tuple[str, ...]:
     """What a plan says of objects that are removed, and of what others lose by it."""
     items = tuple(going)
-    said = [f"remove {item.key}, which the inventory no longer names" for item in items]
+    said = [
+        f"remove {item.key}, which the inventory no longer names{' and whose removal has begun' * item.begun}"
+        for item in items
+    ]
     for addon in addons() if items else ():
         if addon.has(CONSEQUENCES):
             said += patiently(f"who uses what goes of {addon.name}", partial(_lost, context, addon, items))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from lab.cluster import settled
 from lab.cluster.api import patiently
+from lab.cluster.deviations import told
 from lab.cluster.settled import Deviation, Living
 from lab.errors import PreflightError
 from lab.hosts.settled import KUBEADM_CONFIG, SECONDS, look
@@ -62,7 +63,7 @@ def refuse(context: Context, deviations: Iterable[Deviation]) -> None:
     found = tuple(deviations)
     if not found:
         return
-    lines = "".join(f"\n  {line}" for line in settled.told(found))
+    lines = "".join(f"\n  {line}" for line in told(found))
     raise PreflightError(
         f"{context.lab.inventory.lab}: the living cluster was born with other values than the file says; "
         f"nothing is built into it:{lines}",
@@ -72,28 +73,46 @@ def refuse(context: Context, deviations: Iterable[Deviation]) -> None:
 
 def way_out(context: Context, deviations: Iterable[Deviation]) -> str:
     """What a person does about them."""
+    found = tuple(deviations)
+    moved = _moved(context, found)
     fields: dict[Way, list[str]] = {}
-    for item in deviations:
+    for item in found:
+        if item.names and moved.issuperset(item.names):
+            continue  # no difference when the address is written back
         listed = fields.setdefault(item.way, [])
         if item.field not in listed:
             listed.append(item.field)
     said = []
     if hard := [*fields.get(Way.REBUILD, ()), *fields.get(Way.UPGRADE, ())]:
         said.append(f"write the cluster's value of {', '.join(hard)} back into the file")
-        said.append(_anew(context, hard))
+        said.append(_anew(context, hard, once=Way.RECONFIGURE in fields))
     if Way.UPGRADE in fields:
         said.append("no operation upgrades a living cluster yet")
-    if Way.RECONFIGURE in fields:
-        named = f" ({', '.join(fields[Way.RECONFIGURE])})" if hard else ""
+    if changed := fields.get(Way.RECONFIGURE):
+        named = f" ({', '.join(changed)})" if hard else ""
         said.append(f"{'then ' if hard else ''}invoke reconfigure{named}")
     return "; ".join(said)
 
 
-def _anew(context: Context, fields: Iterable[str]) -> str:
-    """Destroying what holds the value: single machines where only their addresses moved, or all of it."""
+def _moved(context: Context, deviations: Iterable[Deviation]) -> frozenset[str]:
+    """The addresses of the file that living hosts do not have."""
+    hosts = context.lab.inventory.hosts
+    names = [item.field.split(".")[1] for item in deviations if item.field.startswith("hosts.")]
+    return frozenset(str(hosts[name].address) for name in names)
+
+
+def _anew(context: Context, fields: Iterable[str], *, once: bool) -> str:
+    """Destroying what holds the value: single machines where only their addresses moved, or all of it.
+
+    `once`: the cluster is reconfigured afterwards in any case, which is told for all.
+    """
+    inventory = context.lab.inventory
     moved = [field.split(".")[1] if field.startswith("hosts.") else "" for field in fields]
     # the balancer's address is the endpoint, which every node knows
-    if set(moved) <= set(context.lab.inventory.nodes):
+    if set(moved) <= set(inventory.nodes):
         named = ", ".join(f"invoke destroy --host {name}" for name in moved)
-        return f"or, before an address changes in the file: {named}; afterwards invoke build"
+        # the certificates of the other masters have the former address of a master
+        lacking = not once and set(moved) & set(inventory.masters)
+        then = ", then invoke reconfigure" if lacking else ""
+        return f"or, before an address changes in the file: {named}; afterwards invoke build{then}"
     return "or start again: invoke destroy, then invoke build"

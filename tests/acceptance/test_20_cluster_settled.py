@@ -9,7 +9,8 @@ from lab.checks.facts import Facts
 from lab.checks.outcomes import CouldNotTell
 from lab.checks.static_manifests import are_kubeadms
 from lab.checks.verbs import agrees, nothing
-from lab.cluster.settled import Living, compare, configuration_in, told
+from lab.cluster.deviations import told
+from lab.cluster.settled import Living, compare, configuration_in
 from lab.hosts.settled import look
 from lab.inventory.models import Inventory
 from lab.render.kubeadm import init

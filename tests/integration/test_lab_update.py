@@ -175,7 +175,7 @@ SETTLED = {
     ),
     "reaction: fast": (
         "kubernetes.reaction: node-monitor-grace-period: the cluster has 50s, the file says 10s "
-        "(ConfigMap kubeadm-config, kube-controller-manager of master-1,",
+        "(ConfigMap kubeadm-config; kube-controller-manager of master-1,",
         "next: invoke reconfigure",
     ),
     "proxy_mode: nftables": (

@@ -1,4 +1,4 @@
-"""Which living objects are ours, what of them is left over, and what people would lose with it."""
+"""Which living objects are ours, and what of them is left over."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 from lab.addons import AddOn, addons
 from lab.addons.mark import LABEL, NEEDS, marked
 from lab.cluster.api import ApiError
-from lab.cluster.data import losses
-from lab.cluster.discovery import Item, ObjectKey, living, resources
+from lab.cluster.discovery import ObjectKey, living, resources
 from lab.cluster.owned import OLDER, left_over, named, needs_of, ours
 from lab.errors import DeadlineError, FailedError
 from lab.objects import Object
 from tests.fake_api import OURS, FakeApi
 from tests.fakes import FakeClock
+from tests.unit.cluster.objects import label, put
 
 BY_HAND = {"manager": "kubectl-client-side-apply", "operation": "Update"}
 
@@ -25,19 +25,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     made = FakeClock()
     monkeypatch.setattr("lab.waits.time", made)
     return made
-
-
-def put(api: FakeApi, kind: str, name: str, space: str = "", *, version: str = "v1", **more: Any) -> Object:
-    """An object that lies in the cluster; `more` are parts of its metadata, `spec` is its own."""
-    spec = more.pop("spec", {})
-    meta = {"name": name, "uid": f"uid of {name}", **more} | ({"namespace": space} if space else {})
-    item = {"apiVersion": version, "kind": kind, "metadata": meta, "spec": spec}
-    api.objects[api.path(item)] = item
-    return item
-
-
-def label(name: str) -> dict[str, Any]:
-    return {"labels": {LABEL: name}}
 
 
 def found(api: FakeApi) -> dict[str, str]:
@@ -213,82 +200,3 @@ def test_a_mark_stands_beside_what_an_object_has_and_changes_nothing_of_it() -> 
     assert made["metadata"]["labels"] == {"app": "a", LABEL: "metallb"}
     assert made["metadata"]["annotations"] == {"b": "c", NEEDS: "flannel"}
     assert item["metadata"]["labels"] == {"app": "a"}
-
-
-# --- data
-
-
-def lost(api: FakeApi, *names: str) -> list[str]:
-    items = living(api)
-    going: list[Item] = [item for item in items if str(item.key) in names]
-    assert len(going) == len(names)
-    return sorted(str(loss) for loss in losses(api, going, items))
-
-
-def test_volumes_and_claims_are_data_whoever_made_them() -> None:
-    api = FakeApi()
-    put(api, "PersistentVolumeClaim", "a", "x", **label("toy"))
-    put(api, "PersistentVolume", "b", **label("toy"))
-    put(api, "ConfigMap", "c", "x", **label("toy"))
-    assert lost(api, "PersistentVolumeClaim/x/a", "PersistentVolume/b", "ConfigMap/x/c") == [
-        "PersistentVolume/b: is data",
-        "PersistentVolumeClaim/x/a: is data",
-    ]
-
-
-def test_a_claim_that_goes_with_its_stateful_set_is_data() -> None:
-    api = FakeApi()
-    work = put(api, "StatefulSet", "db", "x", version="apps/v1", **label("toy"))
-    owner = [{"uid": work["metadata"]["uid"], "kind": "StatefulSet", "name": "db"}]
-    put(api, "PersistentVolumeClaim", "kept", "x")
-    put(api, "PersistentVolumeClaim", "data-db-0", "x", ownerReferences=owner)
-    put(api, "Pod", "db-0", "x", ownerReferences=owner)
-    assert lost(api, "StatefulSet/x/db") == [
-        "StatefulSet/x/db: PersistentVolumeClaim/x/data-db-0 goes with it, which is data"
-    ]
-
-
-def test_what_people_made_in_a_namespace_goes_with_it_and_what_kubernetes_makes_is_nobodys() -> None:
-    api = FakeApi()
-    put(api, "Namespace", "x", **label("toy"))
-    put(api, "ConfigMap", "kube-root-ca.crt", "x")
-    put(api, "ServiceAccount", "default", "x")
-    put(api, "Secret", "token", "x", annotations={"kubernetes.io/service-account.name": "default"})
-    put(api, "Pod", "a-1", "x", ownerReferences=[{"uid": "u", "kind": "ReplicaSet", "name": "a"}])
-    put(api, "Lease", "leader", "x", version="coordination.k8s.io/v1")
-    assert lost(api, "Namespace/x") == []
-    put(api, "ConfigMap", "mine", "x")
-    put(api, "PersistentVolumeClaim", "data-0", "x", ownerReferences=[{"uid": "u"}])
-    put(api, "ConfigMap", "mine", "elsewhere")
-    assert lost(api, "Namespace/x") == [
-        "Namespace/x: holds ConfigMap/x/mine, which is not ours",
-        "Namespace/x: holds PersistentVolumeClaim/x/data-0, which is not ours",
-    ]
-
-
-def test_objects_of_people_go_with_the_definition_of_their_kind() -> None:
-    api = FakeApi()
-    put(api, "CustomResourceDefinition", "toys.x.io", version="apiextensions.k8s.io/v1", **label("toy"))
-    put(api, "Toy", "ours", "x", version="x.io/v1", **label("toy"))
-    put(api, "Toy", "made", "x", version="x.io/v1", ownerReferences=[{"uid": "u"}])
-    put(api, "Toy", "other", "x", version="y.io/v1")
-    names = ("CustomResourceDefinition/toys.x.io", "Toy/x/ours")
-    assert lost(api, *names) == []
-    put(api, "Toy", "mine", "y", version="x.io/v1")
-    assert lost(api, *names) == ["CustomResourceDefinition/toys.x.io: defines Toy/y/mine, which is not ours"]
-
-
-def test_a_kind_that_is_not_served_may_have_objects_of_people() -> None:
-    api = FakeApi()
-    put(api, "CustomResourceDefinition", "toys.x.io", version="apiextensions.k8s.io/v1", **label("toy"))
-    [said] = lost(api, "CustomResourceDefinition/toys.x.io")
-    assert said.endswith("the API does not serve it, so nobody can tell what there is of it")
-
-
-def test_volumes_lose_who_serves_them_with_their_storage_class() -> None:
-    api = FakeApi()
-    put(api, "StorageClass", "fast", version="storage.k8s.io/v1", **label("toy"))
-    put(api, "PersistentVolume", "a", spec={"storageClassName": "slow"})
-    assert lost(api, "StorageClass/fast") == []
-    put(api, "PersistentVolume", "b", spec={"storageClassName": "fast"})
-    assert lost(api, "StorageClass/fast") == ["StorageClass/fast: PersistentVolume/b is of this class"]

@@ -12,14 +12,16 @@ from lab.checks import health
 from lab.checks.driver import Driver
 from lab.checks.outcomes import CouldNotTell, Mismatch
 from lab.damage import Damage, Journal
-from lab.errors import FailedError, PreflightError
+from lab.errors import DeadlineError, FailedError, PreflightError
 from lab.faults import power
 from lab.faults import recovery as mend
+from lab.hosts.converge import HostFacts
 from lab.labs import Lab
 from lab.locks import exclusive
 from lab.machines import State
-from lab.render.bundle import pins
-from tests.fakes import FakeProvider
+from lab.render.bundle import Bundle, pins
+from lab.ssh import Ssh
+from tests.fakes import FakeClock, FakeProvider
 from tests.world import INVENTORY, inventory
 
 
@@ -42,7 +44,23 @@ def healthy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "gate", lambda _: None)
 
 
-@pytest.mark.usefixtures("healthy")
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    made = FakeClock()
+    monkeypatch.setattr("lab.waits.time", made)
+    return made
+
+
+def facts(*, booting: bool = False) -> HostFacts:
+    return HostFacts(files={}, sysctls={}, units={}, exists={}, booting=booting)
+
+
+@pytest.fixture
+def booted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mend, "look", lambda *_, **__: facts())
+
+
+@pytest.mark.usefixtures("healthy", "booted")
 def test_the_next_command_heals_says_so_and_waits_for_health(lab: Lab) -> None:
     said: list[str] = []
     mend.mend(lab, said.append)
@@ -61,6 +79,41 @@ def test_a_lab_that_does_not_recover_is_said_to_be_so(lab: Lab, monkeypatch: pyt
     said: list[str] = []
     assert mend.mend(lab, said.append) == (said[0],)
     assert said[1] == "after the fault: node master-2: NotReady"
+
+
+def test_a_lab_is_not_called_healthy_while_a_machine_is_still_booting(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clock: FakeClock
+) -> None:
+    """Its node is called Ready meanwhile: the cluster has not noticed that the machine was away."""
+    silent = FailedError("master-2: not reachable by SSH: connection refused")
+    found: tuple[HostFacts | FailedError, ...] = (silent, facts(booting=True), facts())
+    answers = {"master-2": iter(found)}
+    story: list[str] = []
+
+    def seen(_: Ssh, wanted: Bundle, *, seconds: float) -> HostFacts:
+        answer = next(answers[wanted.host]) if wanted.host in answers else facts()
+        story.append(wanted.host)
+        assert seconds < mend.RECOVERY
+        if isinstance(answer, FailedError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(mend, "look", seen)
+    monkeypatch.setattr(health, "gate", lambda _: story.append("health"))
+    mend.await_health(Driver(lab, tmp_path, pins(lab.inventory)))
+    assert sorted(story[:-1]) == sorted([*lab.inventory.hosts, "master-2", "master-2"])
+    assert story[-1] == "health"
+    assert clock.now > 0
+
+
+@pytest.mark.usefixtures("healthy", "clock")
+def test_a_machine_that_does_not_come_up_is_named_with_its_last_state(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(mend, "look", lambda _, wanted, **__: facts(booting=wanted.host == "worker-1"))
+    said = "boot: not within 300 s; last seen: worker-1: is still booting"
+    with pytest.raises(DeadlineError, match=said):
+        mend.await_health(Driver(lab, tmp_path, pins(lab.inventory)))
 
 
 def test_a_lab_that_cannot_be_healed_can_be_looked_at(lab: Lab) -> None:

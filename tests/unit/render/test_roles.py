@@ -13,13 +13,13 @@ from lab.errors import InputError
 from lab.render.roles import (
     ORDER,
     ROLES,
+    TEMPLATES,
     Role,
     all_packages,
     host_roles,
     load_roles,
     port_number,
 )
-from lab.render.templates import TEMPLATES
 from tests.world import inventory
 
 
@@ -160,7 +160,10 @@ def test_all_that_is_wrong_in_role_files_is_told_at_once(
     (tmp_path / "base.yaml").write_text("name: base\nhosts: all\ncolour: red\n")
     (tmp_path / "worker.yaml").write_text("name: x: [\n")
     program = "{artifact: kubelt, path: /usr/local/bin/kubelet}"
-    (tmp_path / "kubernetes.yaml").write_text(f"name: nodes\nhosts: nodes\nbinaries: [{program}]\n")
+    file = "{path: /etc/x, template: system/nosuch}"
+    (tmp_path / "kubernetes.yaml").write_text(
+        f"name: nodes\nhosts: nodes\nbinaries: [{program}]\nfiles: [{file}]\n"
+    )
     with pytest.raises(InputError) as error:
         load_roles.__wrapped__()
     said = [line.partition("/")[2] for line in error.value.message.splitlines()]
@@ -172,6 +175,7 @@ def test_all_that_is_wrong_in_role_files_is_told_at_once(
             "time.yaml: No such file",
             "kubernetes.yaml: name: nodes: must be kubernetes",
             "kubernetes.yaml: binaries: kubelt: no catalogue.yaml has such a program",
+            "kubernetes.yaml: files: system/nosuch: there is no templates/system/nosuch.j2",
             "worker.yaml: not YAML: ",
         ),
         strict=True,

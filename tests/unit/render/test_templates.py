@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from lab.errors import InputError
-from lab.render.templates import TEMPLATES, environment, quote, render, to_yaml
+from lab.render.roles import TEMPLATES
+from lab.render.templates import environment, quote, render, to_yaml
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 TRAPS = [

@@ -14,7 +14,7 @@ from lab import report
 from lab.checks.outcomes import Outcome
 from lab.checks.record import Figure, Verdict
 from lab.errors import InputError
-from lab.render.templates import TEMPLATES
+from lab.render.roles import TEMPLATES
 from lab.report.html import evidence, figures, grouped, lines, moment, page, plain, seconds
 from lab.report.junit import junit
 from lab.report.timeline import build_picture

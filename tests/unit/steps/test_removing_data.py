@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.cluster.api import FIELD_MANAGER, ApiError, Unavailable
-from lab.errors import DeadlineError, PreflightError
+from lab.errors import DeadlineError, InputError, PreflightError
 from lab.objects import Object
 from lab.operations import build as operation
 from lab.steps import removing
@@ -100,11 +100,38 @@ def test_data_are_not_removed_without_a_word_and_nothing_is_changed(built: World
     built.api.objects.pop(SPEAKER)
     for refused in (plan, run):
         with pytest.raises(PreflightError) as error:
-            refused(built, WITHOUT_INGRESS, "another")
+            refused(built, WITHOUT_INGRESS, "metallb")
         assert error.value.exit_code == 3
         assert "traefik: Namespace/traefik: holds PersistentVolumeClaim/traefik/mine" in error.value.message
         assert "invoke build --remove-data traefik" in error.value.next_step
     assert built.api.deleted == built.api.applied == []
+
+
+def test_of_what_is_going_already_nothing_is_proposed_that_would_not_help(built: World) -> None:
+    put(built, "PersistentVolumeClaim", "mine", "traefik")
+    built.api.objects["/api/v1/namespaces/traefik"]["metadata"]["deletionTimestamp"] = "now"
+    with pytest.raises(PreflightError) as error:
+        plan(built, WITHOUT_INGRESS)
+    assert "nothing more is removed:\n" in error.value.message
+    assert "traefik/mine, which is not ours; its removal has begun" in error.value.message
+    assert error.value.next_step == (
+        "copy the data while they are there: nobody can take a removal back that has begun; "
+        "to lose them: invoke build --remove-data traefik"
+    )
+    told = said(plan(built, WITHOUT_INGRESS, "traefik"), "remove-traefik")
+    assert "remove Namespace/traefik, which the inventory no longer names and whose removal has begun" in told
+    run(built, "", "traefik")
+    assert "/api/v1/namespaces/traefik" not in built.api.objects
+
+
+def test_what_is_going_already_is_told_apart_from_what_is_not(built: World) -> None:
+    put(built, "PersistentVolumeClaim", "mine", "traefik")
+    put(built, "PersistentVolumeClaim", "old", "metallb-system", deletionTimestamp="now", **of("metallb"))
+    with pytest.raises(PreflightError) as error:
+        plan(built, WITHOUT_INGRESS)
+    assert "traefik/mine, which is not ours\n" in error.value.message
+    assert "PersistentVolumeClaim/metallb-system/old: is data; its removal has begun" in error.value.message
+    assert error.value.next_step.startswith("write it back into the file, or move the data away; of what is")
 
 
 def test_the_word_is_told_in_the_plan_and_lets_the_data_go(built: World) -> None:
@@ -116,8 +143,48 @@ def test_the_word_is_told_in_the_plan_and_lets_the_data_go(built: World) -> None
     assert "/api/v1/namespaces/traefik" not in built.api.objects
 
 
-def test_a_word_that_nothing_needs_is_no_error(built: World) -> None:
+def test_a_word_that_nothing_needs_is_no_error_and_is_told_once(
+    built: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert not something_to_do(plan(built, "", "traefik"))
+    said = "nothing of traefik would be lost: --remove-data traefik changes nothing"
+    assert capsys.readouterr().out.count(said) == 1
+
+
+def test_a_word_that_lets_data_go_is_not_told_as_needless(
+    built: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(built, "PersistentVolumeClaim", "mine", "traefik")
+    plan(built, WITHOUT_INGRESS, "traefik")
+    assert "changes nothing" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("word", "near"), [("trefik", "--remove-data traefik;"), ("nosuch", "leave it out;")]
+)
+def test_a_word_that_names_no_addon_is_refused_and_nothing_is_changed(
+    built: World, word: str, near: str
+) -> None:
+    put(built, "PersistentVolumeClaim", "mine", "traefik")
+    for refused in (plan, run):
+        with pytest.raises(InputError) as error:
+            refused(built, WITHOUT_INGRESS, word)
+        assert error.value.exit_code == 2
+        assert f"--remove-data {word}: no add-on has this name; there are: " in error.value.message
+        assert "metallb, " in error.value.message
+        assert error.value.next_step.startswith(near)
+    assert built.api.deleted == built.api.applied == []
+
+
+def test_a_word_that_names_no_addon_is_refused_where_there_is_no_cluster_yet(world: World) -> None:
+    with pytest.raises(InputError, match="--remove-data nosuch: no add-on has this name"):
+        plan(world, "", "nosuch")
+
+
+def test_an_addon_whose_folder_is_gone_is_known_by_what_is_left_of_it(built: World) -> None:
+    put(built, "Namespace", "toy", **of("toy"))
+    put(built, "PersistentVolumeClaim", "mine", "toy")
+    assert said(plan(built, "", "toy"), "remove-toy")
 
 
 def test_data_that_came_after_the_plan_keep_what_they_are_in(built: World) -> None:

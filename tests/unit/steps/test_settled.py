@@ -137,19 +137,47 @@ def test_reaction_fast_back_to_default_is_refused(world: World) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "way"),
-    [
-        ("10.1.1.50", "10.1.1.60", "invoke destroy, then invoke build"),
-        ("10.1.1.12", "10.1.1.22", "before an address changes in the file: invoke destroy --host master-2;"),
-        ("10.1.1.31", "10.1.1.41", "before an address changes in the file: invoke destroy --host worker-1;"),
-    ],
+BALANCER = "or start again: invoke destroy, then invoke build"
+MASTER = (
+    "or, before an address changes in the file: invoke destroy --host master-2; afterwards invoke build, "
+    "then invoke reconfigure"
 )
-def test_c45_an_address_is_refused(lives: World, before: str, after: str, way: str) -> None:
+WORKER = "or, before an address changes in the file: invoke destroy --host worker-1; afterwards invoke build"
+MOVED = [
+    ("haproxy", "10.1.1.50", "10.1.1.60", BALANCER),
+    ("master-2", "10.1.1.12", "10.1.1.22", MASTER),
+    ("worker-1", "10.1.1.31", "10.1.1.41", WORKER),
+]
+
+
+@pytest.mark.parametrize(("name", "before", "after", "way"), MOVED)
+def test_c45_an_address_is_refused(lives: World, name: str, before: str, after: str, way: str) -> None:
     said = refused(lives, INVENTORY.replace(before, after))
     assert before in said.message
     assert after in said.message
-    assert way in said.next_step
+    back = f"write the cluster's value of hosts.{name}.address back into the file"
+    assert said.next_step == f"{back}; {way}"
+
+
+def test_a_name_that_goes_with_no_address_asks_for_reconfigure_beside_it(lives: World) -> None:
+    for name in lives.inventory.masters:
+        lives.hosts[name].names -= {"haproxy"}
+    said = refused(lives, INVENTORY.replace("10.1.1.12", "10.1.1.22"))
+    assert said.next_step.endswith("afterwards invoke build; then invoke reconfigure (hosts)")
+
+
+def test_a_master_that_moved_as_told_leaves_the_others_without_its_name(lives: World) -> None:
+    lives.lose("master-2")
+    del lives.api.objects["/api/v1/nodes/master-2"]
+    lives.inventory = inventory(INVENTORY.replace("10.1.1.12", "10.1.1.22"))
+    made = lives.build()
+    made.engine.execute(operation.steps(made))
+    made.run.close()
+    again = lives.build()
+    with pytest.raises(PreflightError, match=r"certificate names: .* without 10\.1\.1\.22, ") as told:
+        listed(operation.steps(again))
+    again.run.close()
+    assert told.value.next_step == "invoke reconfigure"
 
 
 def test_the_version_says_that_nothing_upgrades_it(lives: World) -> None:
@@ -165,7 +193,7 @@ def test_one_master_with_another_flag_is_named(lives: World) -> None:
     pods[key] = [word.replace("period=50s", "period=10s") for word in pods[key]]
     said = refused(lives, INVENTORY)
     assert (
-        "(kube-controller-manager of master-2, manifest of kube-controller-manager on master-2)"
+        "(kube-controller-manager of master-2; manifest of kube-controller-manager on master-2)"
         in said.message
     )
 
@@ -173,7 +201,7 @@ def test_one_master_with_another_flag_is_named(lives: World) -> None:
 def test_a_silent_master_does_not_hide_the_others(lives: World) -> None:
     lives.ssh.on("master-1", "python3 -c", FailedError("master-1: not reachable by SSH: no route to host"))
     said = refused(lives, with_kubernetes("pod_subnet: 10.200.0.0/16"))
-    assert "kube-controller-manager of master-3" in said.message
+    assert "kube-controller-manager of master-2, master-3; manifest of" in said.message
     assert "of master-1" not in said.message
 
 
