@@ -28,6 +28,8 @@ JSON = "application/json"
 FIELD_MANAGER = "plumbline"
 TIMEOUT = (3.0, 20.0)
 """Seconds to connect and to read; a dying API server answers within neither."""
+CONNECTIONS = 32
+"""Kept open: a plan looks at kinds and add-ons at the same time, and every new one costs a handshake."""
 AWAY_SECONDS = 60
 """Longer than the API is away while a member of etcd joins: a second or two."""
 _GO_VALUE = re.compile(r"Invalid value: \w+\.\w+\{.*?\}: ", re.DOTALL)
@@ -52,6 +54,7 @@ def client(kubeconfig: Path) -> ApiClient:
     """A client of the library; a lab's API is behind no proxy, whatever the environment says."""
     settings = Configuration()
     settings.proxy = None
+    settings.connection_pool_maxsize = CONNECTIONS
     made: ApiClient = config.new_client_from_config(  # type: ignore[no-untyped-call]
         str(kubeconfig), client_configuration=settings
     )

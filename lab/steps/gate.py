@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from lab.checks import health
-from lab.checks.driver import Driver
 from lab.checks.outcomes import CouldNotTell, Mismatch
 from lab.checks.verbs import Refused
 from lab.steps.context import Context
@@ -27,6 +25,10 @@ def healthy(context: Context, after: str = "", seconds: float = HEALTHY_SECONDS)
 
     Raises `DeadlineError` with the first thing that does not hold.
     """
+    # a plan has gates too, and the means of all checks are loaded for none of them
+    from lab.checks import health
+    from lab.checks.driver import Driver
+
     driver = Driver(context.lab, context.run.folder, context.pins)
     note = context.noting(f"gate:{after}" if after else "gate")
 

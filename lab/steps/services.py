@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from lab.addons import AddOn
 from lab.cluster.api import ApiError, Unavailable, patiently
 from lab.cluster.apply import ObjectChange, apply, changed, ensure_secret, title
 from lab.cluster.certificates import certificate_change, ensure_certificate
-from lab.cluster.discovery import Item
+from lab.cluster.discovery import AT_ONCE, Item
 from lab.cluster.kubelets import CONFIGMAP, configuration
 from lab.cluster.workloads import KINDS, named, nodes_ready, ready
 from lab.objects import Object
@@ -29,8 +30,9 @@ def kubelet_changes(context: Context) -> list[ObjectChange]:
 
 
 def addon_changes(context: Context, addon: AddOn) -> list[ObjectChange]:
-    """What applying an add-on would change; changes nothing."""
-    found = [changed(context.api, item) for item in context.addon_objects[addon]]
+    """What applying an add-on would change, in the order in which it is applied; changes nothing."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = list(pool.map(partial(changed, context.api), context.addon_objects[addon]))
     found += [certificate_change(context.api, item, context.lab.authority) for item in addon.certificates]
     return [change for change in found if change]
 
