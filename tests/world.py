@@ -144,7 +144,10 @@ class World:
         request = json.loads(call.stdin)
         if "documents" in request:
             return json.dumps(born.answer(self, call.host, request["documents"]))
-        return json.dumps(self.hosts[call.host].answer(request))
+        said = self.hosts[call.host].answer(request)
+        if own := request.get("control_plane"):
+            said["control_plane"] = born.answer(self, call.host, own["documents"])
+        return json.dumps(said)
 
     def _kubeadm(self, call: Call) -> str:
         verb = "init" if "kubeadm init" in call.command else "join"

@@ -20,6 +20,7 @@ from lab.errors import CommandError, PreflightError
 from lab.hosts import payload, programs
 from lab.hosts.changes import HostChange, actions
 from lab.hosts.payload import Held
+from lab.hosts.settled import MasterAnswer
 from lab.hosts.static_pods import HeldStaticPod, read_at_start
 from lab.hosts.units import HeldUnit, outdated, readers, unit_changes
 from lab.own_yaml import as_kubernetes, loads
@@ -79,6 +80,8 @@ class HostFacts(AnswerPart):
     """Interface of each IPv4 route to a network (in the main table), by the network."""
     resolvers: Mapping[str, str] = {}
     """What each pod of this node that runs was given as /etc/resolv.conf, by namespace/name."""
+    control_plane: MasterAnswer | None = None
+    """What it says of its control plane, of a master that was asked for it."""
 
     @property
     def joined(self) -> bool:
@@ -105,8 +108,17 @@ class ChangeEnd(AnswerPart):
     output: str = ""
 
 
-def look(ssh: Ssh, wanted: Bundle, *, seconds: float = SECONDS) -> HostFacts:
-    """Facts of a host, in one round trip. Raises `FailedError` or `DeadlineError` for one that is silent."""
+def look(
+    ssh: Ssh,
+    wanted: Bundle,
+    *,
+    seconds: float = SECONDS,
+    control_plane: Mapping[str, Any] | None = None,
+) -> HostFacts:
+    """Facts of a host, in one round trip. Raises `FailedError` or `DeadlineError` for one that is silent.
+
+    `control_plane` is what a master is asked of its own (`lab.hosts.settled.asked`).
+    """
     reading = readers(wanted)
     answer = _ask(
         ssh,
@@ -130,8 +142,10 @@ def look(ssh: Ssh, wanted: Bundle, *, seconds: float = SECONDS) -> HostFacts:
             "firewall": {"table": firewall.TABLE, "file": firewall.FILE}
             if any(file.path == firewall.FILE for file in wanted.files)
             else None,
+            "control_plane": control_plane,
         },
         seconds,
+        *([programs.SETTLED] if control_plane else ()),
     )
     return fit(wanted.host, "state", TypeAdapter(HostFacts), answer)
 
@@ -261,7 +275,7 @@ def apply(ssh: Ssh, host: str, changes: Iterable[HostChange]) -> None:
 
 
 def _ask(
-    ssh: Ssh, host: str, program: Path, request: dict[str, Any], seconds: float = SECONDS
+    ssh: Ssh, host: str, program: Path, request: dict[str, Any], seconds: float = SECONDS, *before: Path
 ) -> dict[str, Any]:
-    said = ssh.run(host, programs.command(program), seconds=seconds, stdin=json.dumps(request))
+    said = ssh.run(host, programs.command(program, *before), seconds=seconds, stdin=json.dumps(request))
     return read(host, said)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import grp
-import hashlib
 import json
 import os
 import pwd
@@ -18,6 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from lab.hosts.remote_settled import control_plane
 
 CLOUD_INIT = Path("/run/cloud-init")
 TASKS = Path("/run/containerd/io.containerd.runtime.v2.task/k8s.io")
@@ -210,9 +211,16 @@ def look_at_payload(asked: dict[str, list[str]]) -> dict[str, Any]:
         "missing_modules": [
             name for name in asked["modules"] if not Path("/sys/module", name.replace("-", "_")).exists()
         ],
-        "programs": {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in programs},
+        "programs": {path: digest(path) for path in programs},
         "images": images(),
     }
+
+
+def digest(path: str) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    import hashlib  # it loads OpenSSL, which machines that are asked for images alone do without
+
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def images() -> dict[str, str] | None:
@@ -263,6 +271,7 @@ def look(request: dict[str, Any]) -> dict[str, Any]:
             if path not in request["files"] and (seen := look_at_file(Path(path)))
         },
         "payload": look_at_payload(request["payload"]) if request["payload"] else {},
+        "control_plane": control_plane(request["control_plane"]) if request["control_plane"] else None,
     }
 
 

@@ -1,7 +1,6 @@
-"""Runs on a master, sent over SSH to `python3 -c`: what its control plane was started with.
+"""Runs on a master, sent over SSH before `remote_look.py` or alone: what its control plane was started with.
 
-Standard library only, Python 3.10 or later. Changes nothing. Reads a request as JSON from standard input,
-writes one JSON object.
+Standard library only, Python 3.10 or later. Changes nothing.
 """
 
 from __future__ import annotations
@@ -12,8 +11,6 @@ import re
 import socket
 import ssl
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -56,18 +53,18 @@ def served(port: int) -> str:
 
 def healthy(port: int, controllers: int) -> dict[str, bool]:
     """Whether the API server is ready and the controller manager well, asked on this machine alone."""
-    asked = {"kube-apiserver": f"{port}/readyz", "kube-controller-manager": f"{controllers}/healthz"}
-    context = ssl._create_unverified_context()
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-    )
+    asked = {"kube-apiserver": (port, "/readyz"), "kube-controller-manager": (controllers, "/healthz")}
     found = {}
-    for name, path in asked.items():
+    for name, (number, path) in asked.items():
+        context = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection("127.0.0.1", number, timeout=5, context=context)
         try:
-            with opener.open(f"https://127.0.0.1:{path}", timeout=5) as answer:
-                found[name] = answer.status == 200
-        except (OSError, urllib.error.URLError):
+            connection.request("GET", path)
+            found[name] = connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
             found[name] = False
+        finally:
+            connection.close()
     return found
 
 
@@ -99,22 +96,24 @@ def text(path: Path) -> str:
     return path.read_text(errors="replace") if path.exists() else ""
 
 
-def main() -> None:
-    """Answer the request."""
-    request = json.load(sys.stdin)
+def control_plane(request: dict[str, Any]) -> dict[str, Any]:
+    """What `MasterAnswer` holds; `documents` are the paths of objects that are asked for."""
     processes = running()
     port = port_of(processes)
-    answer = {
+    certificate = served(port)
+    # who does not answer once is not asked for more: the whole look has a deadline
+    well = healthy(port if certificate else 0, request["controllers"])
+    asked = request["documents"] if well["kube-apiserver"] else ()
+    return {
         "joined": Path(request["joined"]).exists(),
         "running": processes,
         "manifests": {path.name: text(path) for path in sorted(MANIFESTS.glob("*"))},
-        "served": served(port),
-        "healthy": healthy(port, request["controllers"]),
+        "served": certificate,
+        "healthy": well,
         "certificate": text(CERTIFICATE),
-        "documents": documents(port, request["documents"]) if request["documents"] else None,
+        "documents": documents(port, asked) if asked else None,
     }
-    json.dump(answer, sys.stdout)
 
 
 if __name__ == "__main__":
-    main()
+    json.dump(control_plane(json.load(sys.stdin)), sys.stdout)

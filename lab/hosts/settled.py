@@ -48,6 +48,11 @@ class MasterAnswer(AnswerPart):
 _ANSWER = TypeAdapter(MasterAnswer)
 
 
+def asked(paths: Iterable[str] = ()) -> dict[str, Any]:
+    """The request that a master's program answers; `paths` are those of objects."""
+    return {"joined": JOINED, "controllers": port_number(CONTROLLERS), "documents": list(paths)}
+
+
 def look(ssh: Ssh, masters: Iterable[str], seconds: float = SECONDS) -> Living:
     """The cluster as these masters tell it; one that does not answer hides nothing of the others."""
     names = tuple(masters)
@@ -59,23 +64,29 @@ def look(ssh: Ssh, masters: Iterable[str], seconds: float = SECONDS) -> Living:
         return _ask(ssh, name, DOCUMENTS if name == names[0] else (), seconds)
 
     with ThreadPoolExecutor(len(names)) as pool:
-        answers = dict(zip(names, pool.map(ask, names), strict=True))
+        return told(ssh, dict(zip(names, pool.map(ask, names), strict=True)), seconds)
+
+
+def told(ssh: Ssh, answers: Mapping[str, MasterAnswer | str], seconds: float = SECONDS) -> Living:
+    """The cluster as masters have told it, each in its answer, or why there is none.
+
+    Where none of them was asked for documents, or could tell them, those that serve are asked one by one.
+    """
     silent = {name: said for name, said in answers.items() if isinstance(said, str)}
     seen = {name: said for name, said in answers.items() if not isinstance(said, str) and said.joined}
-    documents = None
-    for name, said in seen.items():
-        told = said if name == names[0] else _ask(ssh, name, DOCUMENTS, seconds) if said.served else ""
-        if documents := _documents(told):
+    documents = next(filter(None, map(_documents, seen.values())), None)
+    for name, said in seen.items() if documents is None else ():
+        if said.served and (documents := _documents(_ask(ssh, name, DOCUMENTS, seconds))):
             break
     return Living({name: _master(name, said) for name, said in seen.items()}, documents, silent)
 
 
 def _ask(ssh: Ssh, name: str, paths: Iterable[str], seconds: float) -> MasterAnswer | str:
     """The answer of a master, or why there is none."""
-    asked = {"joined": JOINED, "controllers": port_number(CONTROLLERS), "documents": list(paths)}
-    request = json.dumps(asked)
     try:
-        said = ssh.run(name, programs.command(programs.SETTLED), seconds=seconds, stdin=request)
+        said = ssh.run(
+            name, programs.command(programs.SETTLED), seconds=seconds, stdin=json.dumps(asked(paths))
+        )
         return fit(name, "control plane", _ANSWER, read(name, said))
     except (FailedError, DeadlineError) as error:
         return error.message

@@ -49,17 +49,18 @@ def steps(context: Context, *, remove_data: Sequence[str] = ()) -> Stages:
     if idle:
         yield [step for name, state in idle.items() for step in machines.awakening(context, name, state)]
     with ThreadPoolExecutor(2) as pool:
-        born = pool.submit(settled.living, context)
         looked = pool.submit(early, context)
+        listed = pool.submit(joining.listed, context)
         try:
             facts = gather(context, tuple(inventory.hosts))
         except PlumblineError:
             # another cluster than the file's is the worse news
-            settled.judge(context, born.result())
+            settled.judge(context, settled.living(context))
             raise
-    known = settled.judge(context, born.result())
-    if not context.planning and (documents := born.result().documents):
-        left_hosts.guard(context, documents.nodes)
+        born = settled.from_facts(context, facts)
+    known = settled.judge(context, born)
+    if not context.planning and born.documents:
+        left_hosts.guard(context, born.documents.nodes)
     tell_remarks(context, facts)
     seen, compared = looked.result()
     if seen:
@@ -77,7 +78,7 @@ def steps(context: Context, *, remove_data: Sequence[str] = ()) -> Stages:
         compared = addons.compared(context)
     if not known and not context.planning:
         settled.judge(context, settled.living(context))
-    joining.whole(context, facts.joined(inventory.masters))
+    joining.whole(context, facts.joined(inventory.masters), listed.result())
     left = seen or removing.late(context, compared)
     if left is not seen:
         removing.guard(context, left, remove_data)

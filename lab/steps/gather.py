@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 from rich.markup import escape
 
 from lab.errors import DeadlineError, FailedError, PlumblineError
 from lab.hosts import rotation
 from lab.hosts.converge import SECONDS, HostFacts, look
+from lab.hosts.settled import DOCUMENTS, asked
 from lab.machines import State
 from lab.steps.context import Context, LabFacts
 from lab.steps.machines import booted, outline
@@ -20,6 +23,8 @@ PLAN_SECONDS = 20.0
 
 def gather(context: Context, names: tuple[str, ...]) -> LabFacts:
     """Facts of the named hosts; a host that is still booting, after a killed build say, is waited for.
+
+    Masters tell of their control plane as well, and the first that runs what the API holds (`settled.told`).
 
     A plan waits for nobody: who does not answer, or is still booting, is `silent` there with the reason. Else
     raises `FailedError` or `DeadlineError` for a machine that runs and cannot be looked at: deciding without
@@ -33,9 +38,12 @@ def gather(context: Context, names: tuple[str, ...]) -> LabFacts:
     if not running:
         return LabFacts(states, {}, changes)
     lab.provider.enter()
+    masters = [name for name in running if name in lab.inventory.masters]
+    own = {name: asked(DOCUMENTS if name == masters[0] else ()) for name in masters}
     with ThreadPoolExecutor(len(running) + 1) as pool:
         drained = pool.submit(_drained, context, running)
-        answers = dict(zip(running, pool.map(lambda name: _one(context, name), running), strict=True))
+        looks = pool.map(lambda name: _one(context, name, own.get(name)), running)
+        answers = dict(zip(running, looks, strict=True))
     seen = {name: answer for name, answer in answers.items() if isinstance(answer, HostFacts)}
     silent = {name: answer for name, answer in answers.items() if not isinstance(answer, HostFacts)}
     return LabFacts(states, seen, changes, drained.result(), silent)
@@ -50,11 +58,12 @@ def tell_remarks(context: Context, facts: LabFacts) -> None:
                 context.console.say(escape(f"warning: {remark}"))
 
 
-def _one(context: Context, name: str) -> HostFacts | PlumblineError:
-    wanted = context.bundles[name]
+def _one(context: Context, name: str, own: Mapping[str, Any] | None) -> HostFacts | PlumblineError:
+    limit = PLAN_SECONDS if context.planning else SECONDS
+    again = partial(look, context.lab.ssh, context.bundles[name], control_plane=own)
     try:
         with context.console.working(f"facts:{name}", f"{name}: what it is"):
-            found = look(context.lab.ssh, wanted, seconds=PLAN_SECONDS if context.planning else SECONDS)
+            found = again(seconds=limit)
         if not found.booting:
             return found
         state: PlumblineError = FailedError(
@@ -67,7 +76,7 @@ def _one(context: Context, name: str) -> HostFacts | PlumblineError:
         return state
     context.console.say(f"is waited for: {escape(state.message.splitlines()[0])}", name)
     booted(context, name)
-    return look(context.lab.ssh, wanted)
+    return again()
 
 
 def _drained(context: Context, running: Iterable[str]) -> frozenset[str]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from lab.cluster import etcd, kubeadm
 from lab.cluster.api import patiently
+from lab.cluster.etcd import Member
 from lab.errors import CommandError, DeadlineError, FailedError, PlumblineError, PreflightError
 from lab.hosts.converge import HostFacts, look
+from lab.machines import State
 from lab.render.kubeadm import join as join_document
 from lab.render.kubeadm import reset as reset_document
 from lab.steps import settled
@@ -66,27 +68,46 @@ def joining(
     return Step("join", name, "kubeadm join", frozenset(needs), run, frozenset(after), will=will)
 
 
-def whole(context: Context, masters: Iterable[str]) -> None:
+def listed(context: Context) -> Sequence[Member]:
+    """Members of etcd, as the first master that runs tells them; nothing where it does not."""
+    provider, masters = context.lab.provider, context.lab.inventory.masters
+    running = [name for name in masters if provider.state(name) is State.RUNNING]
+    try:
+        if running:
+            provider.enter()
+            return etcd.members(context.lab.ssh, running[0])
+    except PlumblineError:
+        pass
+    return ()
+
+
+def whole(context: Context, masters: Iterable[str], members: Sequence[Member] = ()) -> None:
     """Refuse a master that kubeadm made and that etcd no longer has, by name or address.
 
     Its removal was begun and not ended (`lab/steps/leaving.py` takes the member first), and its files say
-    nothing of that. Where no etcd answers nobody can tell. Raises `PreflightError`.
+    nothing of that. Without `members` each master is asked for them; where no etcd answers nobody can tell.
+    Raises `PreflightError`.
     """
     joined = tuple(masters)
-    for asked in joined:
+    found = members or _told(context, joined)
+    known = {member.name for member in found}
+    for name in joined if found else ():
+        address = str(context.lab.inventory.hosts[name].address)
+        if name not in known and not etcd.stale(found, address):
+            raise PreflightError(
+                f"{name}: etcd has no member of it any more: its removal was begun and not ended",
+                next_step=f"invoke destroy --host {name}, which ends it; then invoke build",
+            )
+
+
+def _told(context: Context, masters: Iterable[str]) -> Sequence[Member]:
+    """Members as the first of these masters tells them whose etcd answers."""
+    for asked in masters:
         try:
-            listed = etcd.members(context.lab.ssh, asked)
+            return etcd.members(context.lab.ssh, asked)
         except PlumblineError:
             continue
-        known = {member.name for member in listed}
-        for name in joined:
-            address = str(context.lab.inventory.hosts[name].address)
-            if name not in known and not etcd.stale(listed, address):
-                raise PreflightError(
-                    f"{name}: etcd has no member of it any more: its removal was begun and not ended",
-                    next_step=f"invoke destroy --host {name}, which ends it; then invoke build",
-                )
-        return
+    return ()
 
 
 def _removals(context: Context, name: str, former: Former) -> tuple[str, ...]:

@@ -9,13 +9,14 @@ from lab.cluster.api import patiently
 from lab.cluster.deviations import told
 from lab.cluster.settled import Deviation, Living
 from lab.errors import PreflightError
-from lab.hosts.settled import KUBEADM_CONFIG, SECONDS, look
+from lab.hosts import settled as hosts_settled
+from lab.hosts.settled import KUBEADM_CONFIG, SECONDS, MasterAnswer, look
 from lab.inventory.settled import Way
 from lab.machines import State
 from lab.objects import Object
 from lab.own_yaml import loads
 from lab.render.kubeadm import init
-from lab.steps.context import Context
+from lab.steps.context import Context, LabFacts
 from lab.steps.gather import PLAN_SECONDS
 
 
@@ -35,7 +36,21 @@ def living(context: Context) -> Living:
     if running:
         provider.enter()
     with context.console.working("settled", "masters: what the cluster was born with"):
-        return look(context.lab.ssh, running, PLAN_SECONDS if context.planning else SECONDS)
+        return look(context.lab.ssh, running, _seconds(context))
+
+
+def from_facts(context: Context, facts: LabFacts) -> Living:
+    """The same from what masters have said among their facts: nobody is asked twice."""
+    running = [name for name in context.lab.inventory.masters if facts.states[name] is State.RUNNING]
+    answers: dict[str, MasterAnswer | str] = {}
+    for name in running:
+        said = facts.hosts[name].control_plane if name in facts.hosts else None
+        answers[name] = said or str(facts.silent.get(name, f"{name}: nothing was told of its control plane"))
+    return hosts_settled.told(context.lab.ssh, answers, _seconds(context))
+
+
+def _seconds(context: Context) -> float:
+    return PLAN_SECONDS if context.planning else SECONDS
 
 
 def judge(context: Context, found: Living) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shlex
 import subprocess
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from lab.errors import CommandError, FailedError
-from lab.hosts import remote_look
+from lab.hosts import programs, remote_look, settled
 from lab.hosts.converge import HeldFile, compare, look
 from lab.render.bundle import File
 from lab.render.roles import Unit
@@ -21,6 +22,30 @@ from lab.ssh import Result
 from lab.waits import NotYet, wait_for
 from tests.soon import SOON
 from tests.unit.core.here import OWNER, HereSsh, bundle, file
+
+LOOK: dict[str, Any] = (
+    {key: [] for key in ("files", "sysctls", "written", "exists", "owned")}
+    | dict.fromkeys(("firewall", "static_pods", "links", "payload", "control_plane"))
+    | {"units": ["good.service"]}
+)
+LOOKED: dict[str, Any] = {
+    "pending": [],
+    "written": {},
+    "static_pods": {},
+    "links": {},
+    "routes": {},
+    "resolvers": {},
+}
+BORN = settled.asked(["/api/v1/nodes"]) | {"joined": "/nowhere", "controllers": 1}
+UNBORN: dict[str, Any] = {"joined": False, "manifests": {}, "certificate": ""}
+"""What a machine without a control plane says, whatever runs beside the test."""
+
+
+def holds(whole: dict[str, Any], part: dict[str, Any]) -> bool:
+    return all(
+        holds(whole[key], value) if isinstance(value, dict) and value else whole[key] == value
+        for key, value in part.items()
+    )
 
 
 def test_a_look_tells_files_units_sysctls_and_evidence_in_one_round_trip(
@@ -90,31 +115,31 @@ def test_a_host_without_python_is_an_error_that_names_the_host(ssh: HereSsh) -> 
 
 
 @pytest.mark.parametrize(
-    ("program", "request_", "answer"),
+    ("sent", "request_", "answer"),
     [
-        ("remote_change.py", {"write": [], "remove": [], "commands": []}, {"failed": None}),
+        ((programs.CHANGE,), {"write": [], "remove": [], "commands": []}, {"failed": None}),
+        ((programs.LOOK,), LOOK, LOOKED | {"control_plane": None}),
+        ((programs.SETTLED,), BORN, UNBORN),
         (
-            "remote_look.py",
-            {key: [] for key in ("files", "sysctls", "written", "exists", "owned")}
-            | dict.fromkeys(("firewall", "static_pods", "links", "payload"))
-            | {"units": ["good.service"]},
-            {"pending": [], "written": {}, "static_pods": {}, "links": {}, "routes": {}, "resolvers": {}},
+            (programs.LOOK, programs.SETTLED),
+            LOOK | {"control_plane": BORN},
+            LOOKED | {"control_plane": UNBORN},
         ),
     ],
 )
 def test_the_programs_need_nothing_but_python(
-    ssh: HereSsh, program: str, request_: dict[str, Any], answer: dict[str, Any]
+    ssh: HereSsh, sent: tuple[Path, ...], request_: dict[str, Any], answer: dict[str, Any]
 ) -> None:
-    """Isolated mode: no site-packages, no checkout on the path."""
+    """Isolated mode: no site-packages, no checkout on the path; alone, and with what is sent before it."""
     told = subprocess.run(
-        ["python3", "-I", "-S", "-c", (Path(__file__).parents[3] / "lab/hosts" / program).read_text()],
+        ["python3", "-I", "-S", "-c", shlex.split(programs.command(*sent))[2]],
         input=json.dumps(request_),
         capture_output=True,
         text=True,
         check=True,
         env=ssh.environment,
     )
-    assert json.loads(told.stdout).items() >= answer.items()
+    assert holds(json.loads(told.stdout), answer)
 
 
 def test_the_host_says_where_our_session_comes_from(ssh: HereSsh) -> None:
