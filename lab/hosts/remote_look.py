@@ -134,19 +134,21 @@ def look_at_routes() -> dict[str, str]:
 def look_at_resolvers() -> dict[str, str]:
     """What the pods that run here were given as /etc/resolv.conf, by namespace/name.
 
-    containerd keeps each pod's in its folder of sandboxes, and says in the sandbox's bundle whose it is.
+    containerd keeps each pod's in its folder of sandboxes, and says in the sandbox's bundle whose it is. Of a pod
+    whose sandbox died it keeps that one beside the new one for a while: the newest is the pod's.
     """
-    found = {}
+    found: dict[str, tuple[float, str]] = {}
     for config in TASKS.glob("*/config.json"):
         try:
             marks = json.loads(config.read_text()).get("annotations") or {}
             if marks.get("io.kubernetes.cri.container-type") == "sandbox":
                 text = (SANDBOXES / config.parent.name / "resolv.conf").read_text()
                 pod = "io.kubernetes.cri.sandbox-namespace", "io.kubernetes.cri.sandbox-name"
-                found["/".join(marks[key] for key in pod)] = text
+                name, made = "/".join(marks[key] for key in pod), config.stat().st_mtime
+                found[name] = max(found.get(name, (0.0, "")), (made, text))
         except (OSError, ValueError, KeyError):
             continue  # it has just ended
-    return found
+    return {name: text for name, (_, text) in found.items()}
 
 
 def client() -> str:

@@ -236,17 +236,27 @@ def test_what_pods_were_given_as_their_resolver_is_told_by_their_names(
     """As containerd 1.7 and 2 keep it: a bundle for each container, sandboxes among them."""
     monkeypatch.setattr(remote_look, "TASKS", tmp_path / "tasks")
     monkeypatch.setattr(remote_look, "SANDBOXES", tmp_path / "sandboxes")
-    kinds = {"a": ("sandbox", "coredns-1"), "b": ("container", "coredns-1"), "c": ("sandbox", "ending")}
-    for key, (kind, name) in kinds.items():
+    kinds = {
+        "a": ("sandbox", "coredns-1", 200),
+        "b": ("container", "coredns-1", 300),
+        "c": ("sandbox", "ending", 200),
+        # dead sandboxes that it has not removed yet
+        "0": ("sandbox", "coredns-1", 100),
+        "z": ("sandbox", "coredns-1", 100),
+    }
+    for key, (kind, name, made) in kinds.items():
         marks = {
             "io.kubernetes.cri.container-type": kind,
             "io.kubernetes.cri.sandbox-namespace": "kube-system",
             "io.kubernetes.cri.sandbox-name": name,
         }
         (tmp_path / "tasks" / key).mkdir(parents=True)
-        (tmp_path / "tasks" / key / "config.json").write_text(json.dumps({"annotations": marks}))
-    (tmp_path / "sandboxes" / "a").mkdir(parents=True)
-    (tmp_path / "sandboxes" / "a" / "resolv.conf").write_text("nameserver 10.1.1.1\n")
+        config = tmp_path / "tasks" / key / "config.json"
+        config.write_text(json.dumps({"annotations": marks}))
+        os.utime(config, (made, made))
+    for key, server in (("a", "10.1.1.1"), ("0", "10.1.1.2"), ("z", "10.1.1.3")):
+        (tmp_path / "sandboxes" / key).mkdir(parents=True)
+        (tmp_path / "sandboxes" / key / "resolv.conf").write_text(f"nameserver {server}\n")
     assert remote_look.look_at_resolvers() == {"kube-system/coredns-1": "nameserver 10.1.1.1\n"}
 
 
