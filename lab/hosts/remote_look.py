@@ -134,8 +134,8 @@ def look_at_routes() -> dict[str, str]:
 def look_at_resolvers() -> dict[str, str]:
     """What the pods that run here were given as /etc/resolv.conf, by namespace/name.
 
-    containerd keeps each pod's in its folder of sandboxes, and says in the sandbox's bundle whose it is. Of a pod
-    whose sandbox died it keeps that one beside the new one for a while: the newest is the pod's.
+    containerd keeps each pod's in its folder of sandboxes, and says in the sandbox's bundle whose it is. Of a
+    pod whose sandbox died it keeps that one beside the new one for a while: the newest is the pod's.
     """
     found: dict[str, tuple[float, str]] = {}
     for config in TASKS.glob("*/config.json"):

@@ -102,9 +102,10 @@ def touched(name: str, path: str) -> dict[str, Any]:
 def _copied(lab: Inventory) -> dict[str, Any]:
     """Damage and repair of what one pod with its node's DNS was given."""
     kept, server = f"{KEPT}/pod-resolver", lab.kubernetes.service_subnet[CLUSTER_DNS]
+    newest = f"ls -t $(grep -L {server} {SANDBOXES}/*/resolv.conf)"
     return {
         # of a pod that runs, the newest: what is left of one that ended, or of its dead sandbox, is nobody's
-        "damage": f"mkdir -p {KEPT} && f=$(for f in $(ls -t $(grep -L {server} {SANDBOXES}/*/resolv.conf)); do"
+        "damage": f"mkdir -p {KEPT} && f=$(for f in $({newest}); do"
         f" test ! -e {TASKS}/$(basename $(dirname $f)) || echo $f; done | head -n 1)"
         f" && cp $f {kept} && echo $f > {kept}.path"
         f" && sed 's/^nameserver .*/nameserver 192.0.2.53/' {kept} > $f",
