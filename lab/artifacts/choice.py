@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -34,7 +34,7 @@ def choose(
     if not named:
         for one in SOURCES:
             candidate = source_of(one, store, selection, arch, say, mirrors)
-            if complete(store, selection, candidate):
+            if complete(selection, candidate, found(store, candidate)):
                 return candidate
         named = "upstream" if answers(selection, arch) else "modules"
         say(f"source: {named} (upstream {'answers' if named == 'upstream' else 'does not answer'})")
@@ -63,9 +63,9 @@ def found(store: Store, origin: Source) -> dict[ComponentVersion, Entry]:
     return {item: entry for item, entry in entries.items() if entry}
 
 
-def complete(store: Store, selection: Selection, origin: Source) -> bool:
-    """Whether a source has all here; single files do not count, both sources have the same ones."""
-    missing = set(origin.components()) - found(store, origin).keys()
+def complete(selection: Selection, origin: Source, here: Collection[ComponentVersion]) -> bool:
+    """Whether a source has all `here`; single files do not count, both sources have the same ones."""
+    missing = {*origin.components()} - {*here}
     return missing <= {item for item, _ in selection.files()}
 
 

@@ -57,8 +57,9 @@ def status(
     named = named_source(source)
     candidates = [source_of(one, store, selection, arch, silent) for one in ([named] if named else SOURCES)]
     # as `choose` does, which asks the network where this cannot
-    whole = next((one for one in candidates if complete(store, selection, one)), None)
-    origin = whole or max(candidates, key=lambda one: len(found(store, one)))
+    here = {one.name: found(store, one) for one in candidates}
+    whole = next((one for one in candidates if complete(selection, one, here[one.name])), None)
+    origin = whole or max(candidates, key=lambda one: len(here[one.name]))
     suite = load_recipe().suite
     rows = []
     for item in origin.components():
@@ -67,7 +68,7 @@ def status(
     if arch != host_arch():
         return rows  # the rest is for machines that are made here
     rows.append(_row(store, "debian", suite, "debian", debian_key(packages, arch), full))
-    made, payload, root = found(store, origin), None, None
+    made, payload, root = here[origin.name], None, None
     if whole:  # else nobody knows their keys
         payload = payload_key(placed_programs(selection, made), arch)
         root = root_key_of(selection, made, arch)

@@ -35,6 +35,7 @@ class ModulesSource:
 
     def __init__(self, store: Store, selection: Selection, arch: str, say: Say) -> None:
         self._store, self._selection, self._arch, self._say = store, selection, arch, say
+        self._keys: dict[ComponentVersion, Key] = {}
 
     def components(self) -> list[ComponentVersion]:
         programs = [item for item, _ in self._selection.programs()]
@@ -131,13 +132,16 @@ class ModulesSource:
         return self._store.ensure(self._image_key(item, image, made), produce, say=self._say)
 
     def _programs_key(self, item: ComponentVersion, component: Programs) -> Key:
-        inputs = {
-            "source": self.name,
-            "version": component.version,
-            "recipe": recipe_digest(_recipe(component)),
-            "toolchain": toolchain_pin(),
-        }
-        return Key.of(item.name, self._arch, inputs)
+        # asked for by every image and row that the programs are a part of
+        if item not in self._keys:
+            inputs = {
+                "source": self.name,
+                "version": component.version,
+                "recipe": recipe_digest(_recipe(component)),
+                "toolchain": toolchain_pin(),
+            }
+            self._keys[item] = Key.of(item.name, self._arch, inputs)
+        return self._keys[item]
 
     def _image_key(self, item: ComponentVersion, image: Image, made: Mapping[ComponentVersion, Entry]) -> Key:
         composition = _composition(image)
