@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -38,7 +39,7 @@ type pace struct {
 func parse(flags *flag.FlagSet, arguments []string) (pace, []string) {
 	var p pace
 	flags.IntVar(&p.count, "count", 1, "attempts for each target")
-	flags.DurationVar(&p.interval, "interval", 0, "time from the start of an attempt to the next")
+	flags.DurationVar(&p.interval, "interval", 0, "time from the start of an attempt to the next; 0: when it has ended")
 	flags.DurationVar(&p.timeout, "timeout", 2*time.Second, "deadline of an attempt")
 	var targets []string
 	for len(arguments) > 0 {
@@ -56,26 +57,40 @@ func parse(flags *flag.FlagSet, arguments []string) (pace, []string) {
 }
 
 // each makes every attempt on every target and prints its result; the exit code is 1 if one failed.
+//
+// With an interval attempts start when it says: one that waits for its answer holds up none of the others.
 func (p pace) each(targets []string, ask func(context.Context, string, *result) error) int {
 	code := 0
-	for attempt := 1; attempt <= p.count; attempt++ {
+	var printing sync.Mutex
+	var asking sync.WaitGroup
+	attempt := func(number int, target string) {
+		begin := time.Now()
+		got := result{Target: target, Attempt: number, Start: begin.UTC().Format(time.RFC3339Nano)}
+		deadline, cancel := context.WithTimeout(context.Background(), p.timeout)
+		err := ask(deadline, target, &got)
+		cancel()
+		got.Millis = float64(time.Since(begin).Microseconds()) / 1000
+		printing.Lock()
+		defer printing.Unlock()
+		if err != nil {
+			got.Error, code = err.Error(), 1
+		}
+		emit(got)
+	}
+	for number := 1; number <= p.count; number++ {
 		started := time.Now()
 		for _, target := range targets {
-			begin := time.Now()
-			got := result{Target: target, Attempt: attempt, Start: begin.UTC().Format(time.RFC3339Nano)}
-			deadline, cancel := context.WithTimeout(context.Background(), p.timeout)
-			err := ask(deadline, target, &got)
-			cancel()
-			got.Millis = float64(time.Since(begin).Microseconds()) / 1000
-			if err != nil {
-				got.Error, code = err.Error(), 1
+			if p.interval == 0 {
+				attempt(number, target)
+				continue
 			}
-			emit(got)
+			asking.Go(func() { attempt(number, target) })
 		}
-		if attempt < p.count {
+		if number < p.count {
 			time.Sleep(time.Until(started.Add(p.interval)))
 		}
 	}
+	asking.Wait()
 	return code
 }
 

@@ -1,9 +1,11 @@
-"""`probe await`: what holds an add-on back until its node can forward packets."""
+"""The probe: `await` holds an add-on back until its node can forward packets, the others ask for checks."""
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,31 @@ def test_it_gives_up_with_what_is_missing(probe: Path, arguments: list[str], cod
     )
     assert done.returncode == code
     assert done.stderr.startswith(said)
+
+
+def test_a_question_without_an_answer_holds_up_no_other(probe: Path) -> None:
+    """A minute of questions is a minute, and a deadline, however many of them are lost."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        server = "{}:{}".format(*silent.getsockname())
+        options = ["--server", server, "--count", "20", "--interval", "10ms", "--timeout", "3s"]
+        done = subprocess.run(
+            [probe, "dns", "name.test.", *options], capture_output=True, text=True, timeout=SOON, check=False
+        )
+    told = sorted(map(json.loads, done.stdout.splitlines()), key=lambda one: str(one["attempt"]).zfill(2))
+    assert done.returncode == 1
+    assert [one["attempt"] for one in told] == list(range(1, 21))
+    assert all("timeout" in one["error"] for one in told)
+    begun = [datetime.fromisoformat(one["start"][:26].rstrip("Z") + "+00:00") for one in told]
+    assert begun[-1] < begun[0] + timedelta(milliseconds=told[0]["ms"])
+
+
+def test_without_an_interval_questions_follow_each_other(probe: Path) -> None:
+    done = subprocess.run(
+        [probe, "udp", "127.0.0.1:1", "--count", "3"],
+        capture_output=True,
+        text=True,
+        timeout=SOON,
+        check=False,
+    )
+    assert [json.loads(line)["attempt"] for line in done.stdout.splitlines()] == [1, 2, 3]
