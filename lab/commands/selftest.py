@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -20,6 +19,7 @@ from lab.damage import undamaged
 from lab.errors import AcceptanceError, InputError, PreflightError
 from lab.report import write_run
 from lab.report.defences import DEFENCES, Defence, described
+from lab.runs import Run
 from lab.selftest.catalogue import catalogue, chosen
 from lab.selftest.defect import Breakage
 from lab.selftest.defences import defences, gaps
@@ -28,6 +28,7 @@ from lab.selftest.prove import Finding
 from lab.selftest.run import selftest as prove_all
 from lab.verify.layers import LAYERS
 
+FINDINGS = "selftest.json"
 COLOURS = {"caught": "green", "caught alone": "yellow"}
 """Of verdicts; all others are red."""
 
@@ -55,18 +56,16 @@ def selftest(inventory: str, provider: str, select: str, random: str, minutes: i
                 held.enter_context(opened.lab.inside())
             layers = Counter(defect.layer for defect in defects)
             console.say(", ".join(f"{number} defects of layer {layer}" for layer, number in layers.items()))
-            at = (opened.lab, opened.run.folder, console, defects, partial(_tell, console))
+            heard = Heard(opened.run, console)
+            at = (opened.lab, opened.run.folder, console, defects, heard)
             if random:
                 console.say(f"the seed is {random}: the same one picks the same defects in the same order")
-                findings = drift(*at, seed=random, minutes=minutes)
-            else:
-                findings = prove_all(*at)
-        rows = [_row(finding) for finding in findings]
-        opened.run.keep("selftest.json", json.dumps(rows, indent=1))
+            with heard.stopping():
+                findings = drift(*at, seed=random, minutes=minutes) if random else prove_all(*at)
         verdicts = {finding.defect.name: finding.verdict for finding in findings}
         proofs = defences(opened.inventory, catalogue(opened.inventory), verdicts)
         opened.run.keep(DEFENCES, described(started, proofs))
-        console.show(_table(rows))
+        console.show(_table([_row(finding) for finding in findings]))
         console.show(_defended(proofs))
         for gap in gaps(proofs):
             console.say(f"[red]{escape(gap)}[/red]")
@@ -85,6 +84,30 @@ def selftest(inventory: str, provider: str, select: str, random: str, minutes: i
                 f"{f' (seed {random})' if random else ''}",
                 next_step=f"see {opened.run.folder}",
             )
+
+
+class Heard:
+    """Tells each finding, and keeps all so far in the run's folder: whoever stops a run loses none."""
+
+    def __init__(self, run: Run, console: Console) -> None:
+        self._run, self._console = run, console
+        self._rows: list[dict[str, Any]] = []
+
+    def __call__(self, finding: Finding) -> None:
+        """A defect was proven."""
+        self._rows.append(_row(finding))
+        self._run.keep(FINDINGS, json.dumps(self._rows, indent=1))
+        _tell(self._console, finding)
+
+    @contextmanager
+    def stopping(self) -> Iterator[None]:
+        """Say after Ctrl-C what there is, and what became of what was broken."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            there = f"{len(self._rows)} findings are in {self._run.folder / FINDINGS}"
+            undone = "what was broken is undone, or noted and undone by the next command"
+            raise KeyboardInterrupt(f"stopped: {there}; {undone}") from None
 
 
 def _row(finding: Finding) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 
 from lab.checks.outcomes import Outcome
 from lab.checks.record import Record
-from lab.commands.selftest import _row
+from lab.commands.selftest import FINDINGS, Heard, _row
 from lab.console import Console
 from lab.errors import FailedError, InputError
 from lab.inventory import load
+from lab.runs import Run
 from lab.selftest import run as runner
 from lab.selftest.catalogue import catalogue, chosen
 from lab.selftest.defect import Breakage, Slip, edited, moved
@@ -274,3 +276,16 @@ def test_a_file_comes_back_as_it_was_however_often(tmp_path: Path, make: Any, mo
     for _ in range(2):
         sh(commands["repair"])
         assert (path.read_text(), path.stat().st_mode & 0o777) == ("old\n", 0o640)
+
+
+def test_whoever_stops_a_selftest_loses_no_finding(tmp_path: Path) -> None:
+    run = Run(tmp_path, "lab", "selftest")
+    heard = Heard(run, Console())
+    told = r"stopped: 2 findings are in .*selftest\.json"
+    with pytest.raises(KeyboardInterrupt, match=told), heard.stopping():
+        for name in ("one", "two"):
+            heard(Finding(breakage(name), caught=True, undone=True, found=()))
+        raise KeyboardInterrupt
+    kept = json.loads((run.folder / FINDINGS).read_text())
+    run.close()
+    assert [(row["name"], row["verdict"]) for row in kept] == [("one", "caught"), ("two", "caught")]
