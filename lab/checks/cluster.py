@@ -21,7 +21,7 @@ from kubernetes.stream.ws_client import ERROR_CHANNEL
 from lab.checks.outcomes import SILENT, CouldNotTell
 from lab.checks.outside import http_get
 from lab.checks.verbs import Refused
-from lab.cluster.api import Api, ApiError, Unavailable, client
+from lab.cluster.api import PASSING, Api, ApiError, Unavailable, client
 from lab.errors import DeadlineError
 from lab.objects import Object
 
@@ -68,7 +68,8 @@ class Cluster:
             raise _blind(error) from error
 
     def _asked(self, method: str, ask: Callable[[], T]) -> T:
-        """Ask; when the connection breaks, ask again for a few seconds what may be asked twice.
+        """Ask; when the connection breaks, ask again for a few seconds what may be asked twice, and so what is
+        only read, when the API is overloaded or its etcd has changed its leader.
 
         The balancer cuts connections to an API server that misses its checks. Whether that is allowed is
         judged by the checks that look at it, not by whichever check happened to be asking.
@@ -77,8 +78,10 @@ class Cluster:
         while True:
             try:
                 return ask()
-            except Unavailable:
-                if method == "POST" or time.monotonic() > deadline:
+            except (ApiError, Unavailable) as error:
+                passing = method == "GET" and isinstance(error, ApiError) and error.status in PASSING
+                again = passing or (method != "POST" and isinstance(error, Unavailable))
+                if not again or time.monotonic() > deadline:
                     raise
                 time.sleep(0.5)
 

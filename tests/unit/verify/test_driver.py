@@ -128,12 +128,13 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_module, "ASKED_AGAIN_SECONDS", 0.0)
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
 def test_an_api_that_does_not_judge_could_not_tell(status: int) -> None:
     with pytest.raises(CouldNotTell):
-        asking(ApiError("GET /x", status, "no")).request("GET", "/x")
+        asking(*[ApiError("GET /x", status, "no")] * 3).request("GET", "/x")
     with pytest.raises(CouldNotTell):
-        asking(ApiError("GET /x", status, "no")).items("/x")
+        asking(*[ApiError("GET /x", status, "no")] * 3).items("/x")
 
 
 def test_an_api_that_judges_refuses() -> None:
@@ -145,6 +146,16 @@ def test_a_cut_connection_is_asked_again_but_a_creation_is_not() -> None:
     assert asking(Unavailable("cut"), [{"kind": "Pod"}]).items("/x") == [{"kind": "Pod"}]
     with pytest.raises(CouldNotTell, match="cut"):
         asking(Unavailable("cut"), {}).create("/x", {})
+
+
+@pytest.mark.parametrize("status", [429, 500, 503, 504])
+def test_what_passes_is_asked_again_where_nothing_is_changed(status: int) -> None:
+    """As `500: etcdserver: leader changed`, seen on a machine with a load of 50."""
+    passing = ApiError("GET /x", status, "etcdserver: leader changed")
+    assert asking(passing, {"kind": "Pod"}).get("/x") == {"kind": "Pod"}
+    for method in ("POST", "PATCH", "DELETE"):
+        with pytest.raises(CouldNotTell, match="leader changed"):
+            asking(passing, {}).request(method, "/x")
 
 
 @pytest.mark.usefixtures("impatient")
