@@ -68,8 +68,8 @@ class Cluster:
             raise _blind(error) from error
 
     def _asked(self, method: str, ask: Callable[[], T]) -> T:
-        """Ask; when the connection breaks, ask again for a few seconds what may be asked twice, and so what is
-        only read, when the API is overloaded or its etcd has changed its leader.
+        """Ask; when the connection breaks, ask again for a few seconds what may be asked twice. What is only
+        read is asked again also while the API is overloaded, or its etcd has changed its leader.
 
         The balancer cuts connections to an API server that misses its checks. Whether that is allowed is
         judged by the checks that look at it, not by whichever check happened to be asking.
