@@ -134,9 +134,7 @@ def test_nothing_is_replaced_before_the_controller_has_seen_the_newest_version()
     api, told = Served(wanted("good")), list[str]()
     api.runs("store-0", "bad")
     api.sees = False
-    with pytest.raises(
-        DeadlineError, match=r"pods of StatefulSet/toy/store.*has not seen its"
-    ):
+    with pytest.raises(DeadlineError, match=r"pods of StatefulSet/toy/store.*has not seen its"):
         replace_pods(api, wanted("good"), told.append)
     assert told
     assert not api.deleted
