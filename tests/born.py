@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from lab.cluster.kubeadm_flags import COMPONENTS, constant_flags
 from lab.cluster.settled import arguments
 from lab.hosts.settled import KUBE_PROXY, KUBEADM_CONFIG, NODES
 from lab.render.bundle import pins
@@ -22,8 +23,6 @@ from lab.render.kubeadm import init
 if TYPE_CHECKING:
     from tests.fakes import Call
     from tests.world import World
-
-COMPONENTS = ("kube-apiserver", "kube-controller-manager")
 
 
 def found(world: World, documents: str) -> None:
@@ -53,11 +52,13 @@ def configuration(world: World) -> dict[str, Any]:
 def command(world: World, cluster: dict[str, Any], component: str, name: str) -> list[str]:
     """The command line that kubeadm makes for a static pod (its `manifests.go`)."""
     networking = cluster["networking"]
-    flags = {"service-cluster-ip-range": networking["serviceSubnet"]}
+    flags = constant_flags(cluster, component)
+    if component != "kube-scheduler":
+        flags |= {"service-cluster-ip-range": networking["serviceSubnet"]}
     if component == "kube-apiserver":
         port = cluster["controlPlaneEndpoint"].rpartition(":")[2]
         flags |= {"advertise-address": str(world.inventory.hosts[name].address), "secure-port": port}
-    else:
+    if component == "kube-controller-manager":
         flags |= {"cluster-cidr": networking["podSubnet"]}
     flags |= arguments(cluster, component)
     return [component, *(f"--{key}={value}" for key, value in flags.items())]

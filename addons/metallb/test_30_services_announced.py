@@ -8,11 +8,11 @@ from ipaddress import IPv4Address
 import pytest
 
 from addons.metallb.exclusion import exclude, include, include_all
-from addons.metallb.web import Web, ask, web_service
+from addons.metallb.web import Web, ask, first_answer, web_service
 from lab.checks.driver import Driver
 from lab.checks.objects import service
 from lab.checks.outcomes import CouldNotTell, NotPartOfLab
-from lab.checks.outside import address_owners, arp_owners, forget_neighbour, http_get
+from lab.checks.outside import address_owners, arp_owners, http_get
 from lab.checks.verbs import Refused, agrees, becomes, holds, nothing, stays, succeeds
 from lab.checks.workspace import Workspace
 from lab.verify.fixtures import addresses_stay
@@ -34,9 +34,7 @@ def web(driver: Driver, request: pytest.FixtureRequest) -> Iterator[Web]:
 @pytest.mark.check("L3-02")
 def test_a_service_answers_outside_the_nodes(web: Web) -> None:
     """The service's address answers HTTP from outside the nodes, with the expected body."""
-    forget_neighbour(web.driver.lan_interface, web.address)
-    command = f"curl -m 2 http://{web.address}/"
-    answer = succeeds(f"http://{web.address}/", lambda: ask(web), within=10, command=command).json()
+    answer = first_answer(web).json()
     holds("body", str(answer.get("pod", "")).startswith("web-"), expected="an echo of pod web-…", seen=answer)
 
 
@@ -138,6 +136,7 @@ def test_the_announcement_ends_with_the_service(web: Web) -> None:
 @pytest.mark.check("L3-05")
 def test_requests_are_spread_over_pods(web: Web) -> None:
     """Under policy Cluster several pods answer 50 requests, and none fails."""
+    first_answer(web)
     pods: dict[str, int] = {}
     problems: list[str] = []
     for _ in range(REQUESTS):
@@ -181,6 +180,7 @@ def test_policy_local_keeps_traffic_on_the_announcing_node(web: Web) -> None:
 def test_policy_cluster_hides_the_client(web: Web) -> None:
     """Under policy Cluster a pod sees a node's address as its client, never a stranger's."""
     inventory = web.driver.inventory
+    first_answer(web)
     seen = {str(ask(web).json()["client"]).rpartition(":")[0] for _ in range(20)}
     pods = inventory.kubernetes.pod_subnet
     allowed = {str(inventory.hosts[name].address) for name in inventory.nodes}

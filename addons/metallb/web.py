@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from lab.checks.driver import Driver
 from lab.checks.objects import deployment, service
-from lab.checks.outside import Answer, http_get
-from lab.checks.verbs import Refused
+from lab.checks.outside import Answer, forget_neighbour, http_get
+from lab.checks.verbs import Refused, succeeds
 from lab.checks.workspace import Workspace, workspace
 
 
@@ -48,3 +48,11 @@ def ask(web: Web, *, seconds: float = 2) -> Answer:
     if answer.status != 200:
         raise Refused(f"http://{web.address}/: status {answer.status}")
     return answer
+
+
+def first_answer(web: Web) -> Answer:
+    """The first answer from outside: an address is announced a moment after it is given, and this machine may
+    still know the node that announced it for another service."""
+    forget_neighbour(web.driver.lan_interface, web.address)
+    command = f"curl -m 2 http://{web.address}/"
+    return succeeds(f"http://{web.address}/", lambda: ask(web), within=10, command=command)

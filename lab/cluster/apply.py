@@ -33,19 +33,19 @@ TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 class ObjectChange:
     """One object that is not as it should be; `before` is empty for a new one.
 
-    `anew`: the living one goes first, since the API changes no object of its kind in this.
+    `replaced`: why the living one goes first, and is not changed.
     """
 
     name: str
     before: str
     after: str
-    anew: bool = False
+    replaced: str = ""
 
     @property
     def sentence(self) -> str:
         """What a plan says of it."""
-        if self.anew:
-            return f"replace {self.name}, which the API does not change"
+        if self.replaced:
+            return f"replace {self.name}, {self.replaced}"
         return f"{'change' if self.before else 'create'} {self.name}"
 
     @property
@@ -62,9 +62,8 @@ def changed(api: Api, item: Object) -> ObjectChange | None:
         live = None  # another one comes when it is gone
     if live and _same(live, wanted):
         return None
-    return ObjectChange(
-        title(item), as_text(live) if live else "", as_text(wanted), anew and live is not None
-    )
+    replaced = "which the API does not change" if anew and live is not None else ""
+    return ObjectChange(title(item), as_text(live) if live else "", as_text(wanted), replaced)
 
 
 def compared(api: Api, item: Object, manager: str = FIELD_MANAGER) -> tuple[Object | None, Object]:

@@ -13,14 +13,13 @@ from ipaddress import ip_network
 import yaml
 from cryptography import x509
 
+from lab.cluster.kubeadm_flags import API_SERVER, COMPONENTS, CONTROLLERS, SCHEDULER, constant_flags
 from lab.inventory.models import Inventory
 from lab.inventory.reaction import REACTIONS
 from lab.inventory.settled import Way, way_of
 from lab.inventory.shape import place
 from lab.objects import Object
 
-API_SERVER = "kube-apiserver"
-CONTROLLERS = "kube-controller-manager"
 CONFIGMAP = "ConfigMap kubeadm-config"
 CERTIFICATE = "certificate names"
 UNSET = "not set"
@@ -36,9 +35,12 @@ _FLAGS = {
     "cluster-cidr": "kubernetes.pod_subnet",
     "service-cluster-ip-range": "kubernetes.service_subnet",
     "secure-port": "kubernetes.api_port",
+    "service-account-issuer": "kubernetes.dns_domain",
 }
 """Field of each flag of the control plane, but for the grace period, which two fields make."""
 GRACE = "node-monitor-grace-period"
+OWN_ADDRESS = "advertise-address"
+"""The flag that each master has its own value of."""
 
 
 @dataclass(frozen=True)
@@ -118,19 +120,20 @@ def flags(command: Iterable[str]) -> dict[str, str]:
 
 def arguments(cluster: Object, component: str) -> dict[str, str]:
     """extraArgs of a component in a ClusterConfiguration (v1beta4: a list of name and value)."""
-    key = {API_SERVER: "apiServer", CONTROLLERS: "controllerManager"}[component]
+    key = {API_SERVER: "apiServer", CONTROLLERS: "controllerManager", SCHEDULER: "scheduler"}[component]
     return {item["name"]: str(item["value"]) for item in (cluster.get(key) or {}).get("extraArgs") or ()}
 
 
 def wanted_flags(inventory: Inventory, cluster: Object, component: str) -> dict[str, str]:
     """What kubeadm makes of our ClusterConfiguration in the manifest of a component (its `manifests.go`)."""
-    kubernetes = inventory.kubernetes
-    services = {"service-cluster-ip-range": str(kubernetes.service_subnet)}
+    kubernetes, found = inventory.kubernetes, constant_flags(cluster, component)
+    if component != SCHEDULER:
+        found["service-cluster-ip-range"] = str(kubernetes.service_subnet)
     if component == API_SERVER:
-        derived = services | {"secure-port": str(kubernetes.api_port)}
-    else:
-        derived = services | {"cluster-cidr": str(kubernetes.pod_subnet)}
-    return derived | arguments(cluster, component)
+        found["secure-port"] = str(kubernetes.api_port)
+    if component == CONTROLLERS:
+        found["cluster-cidr"] = str(kubernetes.pod_subnet)
+    return found | arguments(cluster, component)
 
 
 def compare(inventory: Inventory, cluster: Object, living: Living) -> tuple[Deviation, ...]:
@@ -174,10 +177,8 @@ def configuration(
         endpoint,
         inventory.endpoint,
     )
-    for component in (API_SERVER, CONTROLLERS):
-        yield from _flags_of(
-            inventory, arguments(held, component), arguments(cluster, component), CONFIGMAP, strict=True
-        )
+    for component in COMPONENTS:
+        yield from _flags_of(inventory, arguments(held, component), arguments(cluster, component), CONFIGMAP)
     yield from _names(
         inventory, CONFIGMAP, frozenset((held.get("apiServer") or {}).get("certSANs") or ()), nodes
     )
@@ -188,17 +189,16 @@ def of_master(
 ) -> Iterator[Deviation]:
     """Differences of one master; `nodes` are those that the cluster has."""
     own = str(inventory.hosts[master.name].address)
-    for component in (API_SERVER, CONTROLLERS):
+    for component in COMPONENTS:
         wanted = wanted_flags(inventory, cluster, component)
         places = {f"{component} of {master.name}": line for line in master.running.get(component, ())}
         if component in master.manifests:
             places[f"manifest of {component} on {master.name}"] = master.manifests[component]
         for where, line in places.items():
             held = flags(line)
+            address = held.pop(OWN_ADDRESS, own)
             yield from _flags_of(inventory, held, wanted, where)
-            if component == API_SERVER:
-                address = held.get("advertise-address", own)
-                yield from _differ(f"hosts.{master.name}.address", "advertise-address", where, address, own)
+            yield from _differ(f"hosts.{master.name}.address", OWN_ADDRESS, where, address, own)
     if master.names is not None:
         yield from _names(inventory, f"API server of {master.name}", master.names, nodes)
     if API_SERVER in master.manifests:
@@ -223,16 +223,10 @@ def _node(inventory: Inventory, item: Object) -> Iterator[Deviation]:
 
 
 def _flags_of(
-    inventory: Inventory,
-    held: Mapping[str, str],
-    wanted: Mapping[str, str],
-    where: str,
-    *,
-    strict: bool = False,
+    inventory: Inventory, held: Mapping[str, str], wanted: Mapping[str, str], where: str
 ) -> Iterator[Deviation]:
-    """Flags that differ, one of ours that the file makes no more among them; `strict`: any other flag too."""
-    left = [name for name in held if name not in wanted and (strict or name in _FLAGS)]
-    for name in [*wanted, *left]:
+    """Flags that differ, those among them that nobody but a hand has written."""
+    for name in dict.fromkeys([*wanted, *held]):
         living, ours = held.get(name, UNSET), wanted.get(name, UNSET)
         named = _grace_field(inventory, living) if name == GRACE else _FLAGS.get(name, "kubernetes")
         yield from _differ(named, name, where, living, ours)

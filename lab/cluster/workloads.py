@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lab.cluster import webhooks
+from lab.cluster import pods, webhooks
 from lab.cluster.api import Api
 from lab.errors import FailedError
 from lab.objects import Object, is_ready
@@ -48,6 +48,7 @@ def named(reference: str) -> Object:
 def ready(api: Api, item: Object) -> None:
     """Raise `NotYet` unless the living object of this kind and name is ready by the rule of its kind.
 
+    It says of a workload why its pods are not Ready.
     Raises `FailedError` for a job that has given up, which no waiting helps.
     """
     kind, meta = item["kind"], item["metadata"]
@@ -63,7 +64,8 @@ def ready(api: Api, item: Object) -> None:
             f"{ours} delete job/{meta['name']}, then invoke build",
         )
     if why := lacking(kind, living):
-        raise NotYet(f"{name}: {why}")
+        held_up = pods.unready(api, living) if kind in WORKLOADS else ""
+        raise NotYet(f"{name}: {why}{'; ' * bool(held_up)}{held_up}")
     if silent := webhooks.unanswered(api, living):
         raise NotYet("; ".join(f"{name}: {webhook}: {why}" for webhook, why in silent.items()))
 

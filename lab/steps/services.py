@@ -12,6 +12,7 @@ from lab.cluster.apply import ObjectChange, apply, changed, ensure_secret, title
 from lab.cluster.certificates import certificate_change, ensure_certificate
 from lab.cluster.discovery import AT_ONCE, Item
 from lab.cluster.kubelets import CONFIGMAP, configuration
+from lab.cluster.stateful import replace_pods, replacements
 from lab.cluster.workloads import KINDS, named, nodes_ready, ready
 from lab.objects import Object
 from lab.render.components import kubelet_settings
@@ -31,10 +32,12 @@ def kubelet_changes(context: Context) -> list[ObjectChange]:
 
 def addon_changes(context: Context, addon: AddOn) -> list[ObjectChange]:
     """What applying an add-on would change, in the order in which it is applied; changes nothing."""
+    items = context.addon_objects[addon]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = list(pool.map(partial(changed, context.api), context.addon_objects[addon]))
-    found += [certificate_change(context.api, item, context.lab.authority) for item in addon.certificates]
-    return [change for change in found if change]
+        told = list(pool.map(partial(changed, context.api), items))
+    told += [certificate_change(context.api, item, context.lab.authority) for item in addon.certificates]
+    found = [change for change in told if change]
+    return found + [change for item in items for change in replacements(context.api, item, found)]
 
 
 def kubelet_configuration(context: Context) -> Object | None:
@@ -77,6 +80,7 @@ def apply_addon(context: Context, addon: AddOn, old: Sequence[Item] = ()) -> tup
             waiting = [one for one in waiting if one not in gone]
             count += len(gone)
         count += apply(context.api, item, note)
+        count += replace_pods(context.api, item, note)
     return count > 0, f"{count} objects" if count else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from functools import partial
 
-from lab.cluster.settled import API_SERVER
+from lab.cluster.kubeadm_flags import API_SERVER
 from lab.hosts import rotation
 from lab.hosts.changes import HostChange
 from lab.hosts.converge import apply, look

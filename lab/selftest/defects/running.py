@@ -107,7 +107,7 @@ def defects(lab: Inventory) -> list[Breakage]:
                 row="P2-40",
                 host=master,
                 says=r"kube-scheduler.yaml --kube-api-qps: 49 \(kubeadm: not given\)",
-                reddens=("P2-03",),
+                reddens=("P2-03", "P2-04"),
                 **edited(
                     f"scheduler-edited-{number}",
                     SCHEDULER,

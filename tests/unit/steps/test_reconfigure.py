@@ -9,6 +9,7 @@ import yaml
 
 from lab.checks import health
 from lab.checks.verbs import Refused
+from lab.cluster.kubeadm_flags import COMPONENTS
 from lab.errors import FailedError, PlumblineError, PreflightError
 from lab.hosts.settled import KUBE_PROXY
 from lab.machines import State
@@ -129,7 +130,7 @@ def test_it_goes_on_where_it_was_killed(world: World) -> None:
     cluster = born.configuration(world)
     for name in ("master-1", "master-2"):
         document = configuration(world.build())
-        parts = born.COMPONENTS if name == "master-1" else born.COMPONENTS[:1]
+        parts = COMPONENTS if name == "master-1" else COMPONENTS[:1]
         world.hosts[name].pods |= {part: born.command(world, document, part, name) for part in parts}
     world.drained.add("master-2")
     assert born.configuration(world) == cluster
