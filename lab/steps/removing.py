@@ -184,16 +184,18 @@ def removing(context: Context, left: Left | PlumblineError, applied: Iterable[St
         if item not in first and item.key.kind not in WEBHOOKS:
             groups.setdefault(name, []).append(item)
     dependants = _dependants(context, left)
+    # who needs one needs all that it needs, so this is the order in which they go
+    names = sorted(groups, key=lambda name: len(dependants[name] & groups.keys()))
     return [
         _step(
             context,
             f"remove-{name}",
             name,
             left,
-            going,
+            groups[name],
             {*needs, *(f"remove-{other}" for other in dependants[name] if other in groups)},
         )
-        for name, going in groups.items()
+        for name in names
     ]
 
 

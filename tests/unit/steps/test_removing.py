@@ -53,6 +53,9 @@ def test_add_ons_are_removed_dependants_first_though_their_folders_are_gone(buil
     high = put(built, "ConfigMap", "high", "x", **of("high", "traefik"))
     top = put(built, "ConfigMap", "top", "x", **of("top", "high"))
     pool = put(built, "ConfigMap", "pool", "metallb-system", **of("metallb", "flannel"))
+    told = [step.subject for step in plan(built) if step.will]
+    assert told.index("top") < told.index("high") < told.index("metallb"), "a plan is told in this order"
+    assert told.index("low") < told.index("metallb")
     run(built)
     order = built.api.deleted
     assert order.index(top) < order.index(high) < order.index(pool)
