@@ -14,6 +14,7 @@ from lab.cluster.kubeadm_flags import API_SERVER, CONTROLLERS, SCHEDULER
 from lab.cluster.settled import CERTIFICATE, Deviation, Living
 from lab.errors import PreflightError
 from lab.hosts import rotation
+from lab.hosts.converge import HostFacts
 from lab.hosts.settled import look
 from lab.inventory.settled import Way
 from lab.machines import State
@@ -27,6 +28,7 @@ from lab.waits import NotYet, wait_for
 SECONDS = 180
 """For a static pod to run with its new flags: kubelet ends the old one within 30 s."""
 ASIDE = "/etc/kubernetes/plumbline-pki"
+KUBELET = "kubelet.service"
 PHASES = {API_SERVER: "apiserver", CONTROLLERS: "controller-manager", SCHEDULER: "scheduler"}
 
 
@@ -50,14 +52,19 @@ def possible(context: Context, living: Living, deviations: Iterable[Deviation]) 
         raise PreflightError("no API server tells its own configuration", next_step="invoke status")
 
 
+def _works(node: HostFacts) -> bool:
+    """Whether it is a part of the cluster, and is not being shut down: its kubelet is at work."""
+    return node.joined and node.units[KUBELET].active == "active"
+
+
 def whole(context: Context, facts: LabFacts) -> None:
-    """Raises `PreflightError` unless every machine runs and every node is a part of the cluster."""
+    """Raises `PreflightError` unless every machine runs and every node is at work in the cluster."""
     nodes = context.lab.inventory.nodes
     off = [name for name, state in facts.states.items() if state is not State.RUNNING or name in facts.silent]
-    off += [name for name in nodes if name not in off and not facts.hosts[name].joined]
+    off += [name for name in nodes if name not in off and not _works(facts.hosts[name])]
     if off:
         raise PreflightError(
-            f"{', '.join(off)}: not running, or no part of the cluster; only a whole lab is reconfigured",
+            f"{', '.join(off)}: not running, or not at work in the cluster; only a whole lab is reconfigured",
             next_step="write the cluster's own values back into the file, invoke build, then try again",
         )
 

@@ -251,6 +251,11 @@ def test_a_lab_that_is_not_whole_is_refused(world: World) -> None:
     said = refused(world, file("reaction: fast"))
     assert "worker-2: not running" in said.message
     world.provider.states["worker-2"] = State.RUNNING
+    kubelet = world.hosts["master-2"].units["kubelet.service"]
+    kubelet["active"] = "inactive"  # a machine that is shutting down still answers
+    said = refused(world, file("reaction: fast"))
+    assert "master-2: not running, or not at work in the cluster" in said.message
+    kubelet["active"] = "active"
     world.ssh.on("master-3", "python3 -c", FailedError("master-3: not reachable by SSH: gone"))
     said = refused(world, file("reaction: fast"))
     assert "master-3: no part of a cluster, or no answer" in said.message
