@@ -11,16 +11,14 @@ import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
-
-import urllib3
-from kubernetes import config
-from kubernetes.client import ApiClient, Configuration
-from kubernetes.client.exceptions import ApiException
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lab.errors import FailedError
 from lab.objects import Object
 from lab.waits import NotYet, patient, wait_for
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
 
 T = TypeVar("T")
 
@@ -52,6 +50,10 @@ class Unavailable(FailedError):
 
 def client(kubeconfig: Path) -> ApiClient:
     """A client of the library; a lab's API is behind no proxy, whatever the environment says."""
+    # a tenth of a second, in which a command can already ask the hosts
+    from kubernetes import config
+    from kubernetes.client import Configuration
+
     settings = Configuration()
     settings.proxy = None
     settings.connection_pool_maxsize = CONNECTIONS
@@ -81,6 +83,9 @@ class Api:
         accept: str = JSON,
     ) -> Object:
         """One request; the decoded answer. Raises `ApiError` with the status, `Unavailable` without one."""
+        from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import HTTPError
+
         headers = {"Accept": accept, "Content-Type": content}
         timeouts = tuple(map(patient, TIMEOUT))
         try:
@@ -92,7 +97,7 @@ class Api:
             if not error.status:
                 raise Unavailable(f"API: {self._host}: {_plain(error.reason)}") from error
             raise ApiError(f"{method} {path}", error.status, _message(error.body)) from error
-        except urllib3.exceptions.HTTPError as error:
+        except HTTPError as error:
             raise Unavailable(f"API: {self._host}: {_plain(error)}") from error
         if response.status >= 400:
             raise ApiError(f"{method} {path}", response.status, _message(text))
@@ -172,7 +177,7 @@ def patiently(subject: str, ask: Callable[[], T]) -> T:
                 raise NotYet(error.message) from error
             raise
 
-    return wait_for(subject, probe, seconds=AWAY_SECONDS, interval=0.5, next_step="invoke status")
+    return wait_for(subject, probe, seconds=AWAY_SECONDS, next_step="invoke status")
 
 
 def _plain(reason: object) -> str:
