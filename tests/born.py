@@ -100,7 +100,7 @@ def answer(world: World, name: str, paths: list[str]) -> dict[str, Any]:
         "joined": host.joined,
         "running": {key: [line] for key, line in host.pods.items()} if alive else {},
         "manifests": pod,
-        "healthy": dict.fromkeys(host.pods, alive),
+        "healthy": dict.fromkeys(host.pods, alive and name in world.etcd),
         "served": certificate(host.names) if alive else "",
         "certificate": certificate(host.names) if host.names else "",
         "documents": held if paths and alive else None,

@@ -25,8 +25,8 @@ FRESH_SECONDS = 20
 PASSING_KINDS = frozenset({"Event", "Endpoints", "EndpointSlice", "Lease"})
 """Made by controllers all the time, without an owner and without anybody's data; Endpoints and EndpointSlices
 take over the labels of their service."""
-AT_ONCE = 8
-"""Lists asked for at the same time; no more than the client library keeps connections."""
+AT_ONCE = 4
+"""Lists asked for at the same time, each on a connection of its own, which costs as much as several lists."""
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,10 @@ class Living:
     documents: Documents | None = None
     silent: Mapping[str, str] = field(default_factory=dict)
 
+    def well(self, master: str, component: str) -> bool:
+        """Whether a component of a master says so itself."""
+        return master in self.masters and self.masters[master].healthy.get(component, False)
+
     @property
     def known(self) -> bool:
         """Whether nothing may hide: every master and the API have answered."""

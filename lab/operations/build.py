@@ -13,6 +13,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from lab.addons import selected
+from lab.cluster.kubeadm_flags import API_SERVER
 from lab.errors import PlumblineError
 from lab.machines import State
 from lab.steps import (
@@ -48,9 +49,8 @@ def steps(context: Context, *, remove_data: Sequence[str] = ()) -> Stages:
     idle = {name: state for name, state in found.items() if state in machines.AWAKENED}
     if idle:
         yield [step for name, state in idle.items() for step in machines.awakening(context, name, state)]
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(1) as pool:
         looked = pool.submit(early, context)
-        listed = pool.submit(joining.listed, context)
         try:
             facts = gather(context, tuple(inventory.hosts))
         except PlumblineError:
@@ -78,7 +78,9 @@ def steps(context: Context, *, remove_data: Sequence[str] = ()) -> Stages:
         compared = addons.compared(context)
     if not known and not context.planning:
         settled.judge(context, settled.living(context))
-    joining.whole(context, facts.joined(inventory.masters), listed.result())
+    # an API server that is ready reads from its own etcd
+    if not all(born.well(name, API_SERVER) for name in facts.joined(inventory.masters)):
+        joining.whole(context, facts.joined(inventory.masters))
     left = seen or removing.late(context, compared)
     if left is not seen:
         removing.guard(context, left, remove_data)

@@ -12,7 +12,6 @@ from lab.cluster.api import patiently
 from lab.cluster.etcd import Member
 from lab.errors import CommandError, DeadlineError, FailedError, PlumblineError, PreflightError
 from lab.hosts.converge import HostFacts, look
-from lab.machines import State
 from lab.render.kubeadm import join as join_document
 from lab.render.kubeadm import reset as reset_document
 from lab.steps import settled
@@ -68,28 +67,14 @@ def joining(
     return Step("join", name, "kubeadm join", frozenset(needs), run, frozenset(after), will=will)
 
 
-def listed(context: Context) -> Sequence[Member]:
-    """Members of etcd, as the first master that runs tells them; nothing where it does not."""
-    provider, masters = context.lab.provider, context.lab.inventory.masters
-    running = [name for name in masters if provider.state(name) is State.RUNNING]
-    try:
-        if running:
-            provider.enter()
-            return etcd.members(context.lab.ssh, running[0])
-    except PlumblineError:
-        pass
-    return ()
-
-
-def whole(context: Context, masters: Iterable[str], members: Sequence[Member] = ()) -> None:
+def whole(context: Context, masters: Iterable[str]) -> None:
     """Refuse a master that kubeadm made and that etcd no longer has, by name or address.
 
     Its removal was begun and not ended (`lab/steps/leaving.py` takes the member first), and its files say
-    nothing of that. Without `members` each master is asked for them; where no etcd answers nobody can tell.
-    Raises `PreflightError`.
+    nothing of that. Where no etcd answers nobody can tell. Raises `PreflightError`.
     """
     joined = tuple(masters)
-    found = members or _told(context, joined)
+    found = _told(context, joined)
     known = {member.name for member in found}
     for name in joined if found else ():
         address = str(context.lab.inventory.hosts[name].address)

@@ -10,7 +10,7 @@ from lab.addons import AddOn
 from lab.cluster.api import ApiError, Unavailable, patiently
 from lab.cluster.apply import ObjectChange, apply, changed, ensure_secret, title
 from lab.cluster.certificates import certificate_change, ensure_certificate
-from lab.cluster.discovery import AT_ONCE, Item
+from lab.cluster.discovery import Item
 from lab.cluster.kubelets import CONFIGMAP, configuration
 from lab.cluster.stateful import replace_pods, replacements
 from lab.cluster.workloads import KINDS, named, nodes_ready, ready
@@ -21,6 +21,8 @@ from lab.steps.removing import take_away
 from lab.waits import NotYet, wait_for
 
 READY_SECONDS = 300
+SIDE_BY_SIDE = 2
+"""Objects of an add-on that are compared at the same time, as add-ons are: each needs its own connection."""
 
 
 def kubelet_changes(context: Context) -> list[ObjectChange]:
@@ -33,7 +35,7 @@ def kubelet_changes(context: Context) -> list[ObjectChange]:
 def addon_changes(context: Context, addon: AddOn) -> list[ObjectChange]:
     """What applying an add-on would change, in the order in which it is applied; changes nothing."""
     items = context.addon_objects[addon]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         told = list(pool.map(partial(changed, context.api), items))
     told += [certificate_change(context.api, item, context.lab.authority) for item in addon.certificates]
     found = [change for change in told if change]
