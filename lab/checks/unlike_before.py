@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import translate
 from typing import Any
 
@@ -51,7 +51,9 @@ MOVING: Mapping[str, tuple[str, ...]] = {
         ),
         *("Pod *", "PodMetrics *", "NodeMetrics *", "ComponentStatus *"),
     ),
-    "the hardware address that an overlay's link was given": ("Node *.annotations.*/backend-data",),
+    "hardware addresses by chance, of overlays and of pods' bridges, and what follows from them": (
+        *("Node *.annotations.*/backend-data", "*links[[]name=*].addresses[[]fe80:*"),
+    ),
 }
 """Patterns (fnmatch, `[[]` for a bracket) of names of facts, by why they are not compared."""
 _MOVING = re.compile("|".join(translate(pattern) for group in MOVING.values() for pattern in group))
@@ -81,14 +83,18 @@ def facts(value: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def differences(before: Look, after: Look) -> list[str]:
-    """One line for each fact that differs: machine (or the cluster), fact, what it was and is."""
+def differences(before: Look, after: Look, bridges: Iterable[str] = ()) -> list[str]:
+    """One line for each fact that differs: machine (or the cluster), fact, what it was and is.
+
+    `bridges` are links of pods, to which the kernel gives a hardware address by chance.
+    """
     found = []
+    chance = tuple(f"links[name={link}].mac" for link in bridges)
     for place in dict.fromkeys([*before, *after]):
         was, is_now = before.get(place, {}), after.get(place, {})
         for name in dict.fromkeys([*was, *is_now]):
             old, new = was.get(name, "not there"), is_now.get(name, "not there")
-            if old != new and not _MOVING.match(name):
+            if old != new and not _MOVING.match(name) and not name.endswith(chance):
                 found.append(f"{place or 'cluster'}: {name}: {_line(old)} -> {_line(new)}")
     return found
 

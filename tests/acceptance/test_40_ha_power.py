@@ -17,6 +17,7 @@ from lab.faults.catalogue import fault
 from lab.faults.fault_run import FaultRun
 from lab.faults.recovery import gated
 from lab.faults.traffic import API, lease_holder
+from lab.inventory.addon_sections import pod_interfaces
 
 SETTLED_SECONDS = 120
 """After the cluster is healthy a boot goes on: timers, add-ons that mark their nodes."""
@@ -178,7 +179,7 @@ def test_the_lab_survives_a_blackout(fault_run_web: FaultRun) -> None:
         booted_well(driver, host)
     becomes(
         "facts and objects that a cold start has changed",
-        lambda: differences(before, whole_look(driver)),
+        lambda: differences(before, whole_look(driver), pod_interfaces(driver.inventory)),
         lambda found: not found,
         within=SETTLED_SECONDS,
         expected="none",

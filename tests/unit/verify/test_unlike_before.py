@@ -43,6 +43,21 @@ def test_a_machine_that_is_as_before_is_accepted() -> None:
     assert differences(looked(), looked()) == []
 
 
+def test_a_hardware_address_by_chance_is_no_difference_and_a_cards_own_is_one() -> None:
+    """As a cold start gives them to the pods' bridge, with the link-local address that follows from it."""
+
+    def links(card: str, bridge: str) -> list[dict[str, Any]]:
+        own = {"name": "bridge0", "mac": bridge, "addresses": ["10.244.1.1/24", f"fe80::{bridge[:2]}/64"]}
+        return [{"name": "eth0", "mac": card, "addresses": ["10.1.1.31/24"]}, own]
+
+    before = looked(links=links("52:00:00:00:00:01", "ce:d8:eb:24:fa:e3"))
+    assert (
+        differences(before, looked(links=links("52:00:00:00:00:01", "92:1a:88:49:88:d2")), ["bridge0"]) == []
+    )
+    other = differences(before, looked(links=links("52:00:00:00:00:02", "92:1a:88:49:88:d2")), ["bridge0"])
+    assert other == ["worker-1: facts.links[name=eth0].mac: 52:00:00:00:00:01 -> 52:00:00:00:00:02"]
+
+
 @pytest.mark.parametrize(
     "later",
     [
