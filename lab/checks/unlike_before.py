@@ -22,6 +22,9 @@ MOVING: Mapping[str, tuple[str, ...]] = {
     "numbers of processes, restarts while the others were not there yet": (
         *("look.units.*.process", "*.restarts"),
     ),
+    "cloud-init's own copy of what it was given, which is whole from the second start on": (
+        "survey.secrets[[]path=/run/cloud-init/instance-data-sensitive.json]*",
+    ),
     "what is written all the time": ("survey.journal.*", "facts.system.memory_kib"),
     "links, mounts and networks of pods, with names by chance": (
         *("*links[[]veth*", "*links[[]name=veth*", "*[[]*/var/lib/kubelet/pods/*", "*[[]*/run/netns/*"),
