@@ -14,6 +14,7 @@ from lab.checks.driver import Driver
 from lab.checks.history import gap, lost, rate, to_json
 from lab.checks.items import Measure, checks_of, short_id
 from lab.checks.outcomes import CouldNotTell, NotPartOfLab
+from lab.checks.outside import address_owners
 from lab.checks.verbs import holds, nothing
 from lab.checks.workspace import Workspace
 from lab.faults.catalogue import fault
@@ -34,6 +35,12 @@ class FaultRun:
     measure: Measure
     item: pytest.Item
     address: str = ""
+
+    def announcer(self) -> str:
+        """The node whose card answers ARP for the service's address, "" for nobody or two."""
+        macs = address_owners(self.driver.lan_interface, self.address)
+        names = {self.driver.inventory.mac(name): name for name in self.driver.inventory.nodes}
+        return names.get(next(iter(macs)), "") if len(macs) == 1 else ""
 
     @contextmanager
     def under(

@@ -7,7 +7,6 @@ import time
 import pytest
 
 from lab.checks.drain import drained
-from lab.checks.outside import address_owners
 from lab.checks.verbs import becomes, holds, nothing, stays
 from lab.faults.fault_run import FaultRun
 from lab.faults.probes import failed_share, longest_gap
@@ -15,17 +14,8 @@ from lab.faults.traffic import ADDRESS, traffic
 
 DRAIN_SUCCESS = 0.99
 """Row L4-10: share of good requests while workers are drained."""
-MOVE_SECONDS = 120.0
-"""Row L4-09, MetalLB's own e2e."""
 QUIET_SECONDS = 15.0
 """An address that has moved stays where it is."""
-
-
-def owner(fault_run: FaultRun) -> str:
-    """The host whose card answers ARP for the service's address, "" for nobody or two."""
-    macs = address_owners(fault_run.driver.lan_interface, fault_run.address)
-    names = {fault_run.driver.inventory.mac(name): name for name in fault_run.driver.inventory.nodes}
-    return names.get(next(iter(macs)), "") if len(macs) == 1 else ""
 
 
 @pytest.mark.full
@@ -34,19 +24,19 @@ def owner(fault_run: FaultRun) -> str:
 def test_an_address_moves_when_its_machine_dies(fault_run_web: FaultRun) -> None:
     """The machine that announces an address loses its power: another answers in time, and keeps it."""
     driver = fault_run_web.driver
-    victim = becomes("announcer", lambda: owner(fault_run_web), bool, within=15, expected="one node")
+    victim = becomes("announcer", fault_run_web.announcer, bool, within=15, expected="one node")
     limit = driver.inventory.thresholds.address_gap_seconds
     with fault_run_web.under("power-off", victim, steady=1) as (live, clients):
         new = becomes(
             "announcer",
-            lambda: owner(fault_run_web),
+            fault_run_web.announcer,
             lambda name: bool(name) and name != victim,
             within=limit + 30,
             expected=f"another than {victim}",
         )
         stays(
             "announcer",
-            lambda: owner(fault_run_web),
+            fault_run_web.announcer,
             lambda name: name == new,
             seconds=QUIET_SECONDS,
             expected=new,
@@ -70,32 +60,6 @@ def test_a_single_replica_on_the_dead_machine_is_reported(fault_run_web: FaultRu
         pass
     silent = longest_gap(clients.probes(ADDRESS).probes, since=live.began)
     fault_run_web.measure("silence with a single replica", 90.0 if silent is None else silent, "s")
-
-
-@pytest.mark.full
-@pytest.mark.check("L4-09")
-def test_an_address_leaves_a_node_without_speaker(fault_run_web: FaultRun) -> None:
-    """The announcer's speaker stands still, its machine does not: the address moves, and one node has it."""
-    victim = becomes("announcer", lambda: owner(fault_run_web), bool, within=15, expected="one node")
-    # no taint takes a speaker from its node: it tolerates all, so that no other one cuts a node off
-    with fault_run_web.under("stop-speaker", victim, seconds=MOVE_SECONDS, steady=1) as (live, _):
-        becomes(
-            "announcer",
-            lambda: owner(fault_run_web),
-            lambda name: bool(name) and name != victim,
-            within=MOVE_SECONDS,
-            expected=f"another than {victim}",
-            command=f"kubectl -n metallb-system get pods -o wide --field-selector spec.nodeName={victim}",
-        )
-        moved = time.monotonic() - live.began
-    fault_run_web.measure("speaker stopped to address moved", moved, "s", MOVE_SECONDS)
-    becomes(
-        "announcer",
-        lambda: owner(fault_run_web),
-        bool,
-        within=MOVE_SECONDS,
-        expected="one node, after its speaker goes on",
-    )
 
 
 @pytest.mark.check("L4-01")
