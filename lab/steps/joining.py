@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
 from lab.cluster import etcd, kubeadm
 from lab.cluster.api import patiently
-from lab.cluster.etcd import Member
 from lab.errors import CommandError, DeadlineError, FailedError, PlumblineError, PreflightError
 from lab.hosts.converge import HostFacts, look
 from lab.render.kubeadm import join as join_document
@@ -74,25 +73,20 @@ def whole(context: Context, masters: Iterable[str]) -> None:
     nothing of that. Where no etcd answers nobody can tell. Raises `PreflightError`.
     """
     joined = tuple(masters)
-    found = _told(context, joined)
-    known = {member.name for member in found}
-    for name in joined if found else ():
-        address = str(context.lab.inventory.hosts[name].address)
-        if name not in known and not etcd.stale(found, address):
-            raise PreflightError(
-                f"{name}: etcd has no member of it any more: its removal was begun and not ended",
-                next_step=f"invoke destroy --host {name}, which ends it; then invoke build",
-            )
-
-
-def _told(context: Context, masters: Iterable[str]) -> Sequence[Member]:
-    """Members as the first of these masters tells them whose etcd answers."""
-    for asked in masters:
+    for asked in joined:
         try:
-            return etcd.members(context.lab.ssh, asked)
+            listed = etcd.members(context.lab.ssh, asked)
         except PlumblineError:
             continue
-    return ()
+        known = {member.name for member in listed}
+        for name in joined:
+            address = str(context.lab.inventory.hosts[name].address)
+            if name not in known and not etcd.stale(listed, address):
+                raise PreflightError(
+                    f"{name}: etcd has no member of it any more: its removal was begun and not ended",
+                    next_step=f"invoke destroy --host {name}, which ends it; then invoke build",
+                )
+        return
 
 
 def _removals(context: Context, name: str, former: Former) -> tuple[str, ...]:
