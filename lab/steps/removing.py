@@ -78,7 +78,7 @@ def guard(context: Context, left: Left | PlumblineError, agreed: Collection[str]
     if isinstance(left, PlumblineError):
         return
     losing = {left.over[loss.item] for loss in left.losses}
-    _known(left, agreed)
+    refuse_unknown(left, agreed)
     for name in dict.fromkeys(agreed):
         if name not in losing:
             context.console.say(
@@ -115,14 +115,14 @@ _WAYS = {
 """What keeps data, by whether the removal of what they go with has begun."""
 
 
-def _known(left: Left, agreed: Collection[str]) -> None:
+def refuse_unknown(left: Left, agreed: Collection[str]) -> None:
     """Raise `InputError` for a word that is no add-on of this checkout or of what is left."""
-    known = sorted({*(addon.name for addon in addons()), *left.over.values()})
+    names = sorted({*(addon.name for addon in addons()), *left.over.values()})
     for word in agreed:
-        if word not in known:
-            near = " or ".join(f"--remove-data {name}" for name in get_close_matches(word, known, n=3))
+        if word not in names:
+            near = " or ".join(f"--remove-data {name}" for name in get_close_matches(word, names, n=3))
             raise InputError(
-                f"--remove-data {word}: no add-on has this name; there are: {', '.join(known)}",
+                f"--remove-data {word}: no add-on has this name; there are: {', '.join(names)}",
                 next_step=f"{near or 'leave it out'}; invoke plan names each add-on whose data would go",
             )
 

@@ -177,8 +177,10 @@ def test_a_word_that_names_no_addon_is_refused_and_nothing_is_changed(
 
 
 def test_a_word_that_names_no_addon_is_refused_where_there_is_no_cluster_yet(world: World) -> None:
-    with pytest.raises(InputError, match="--remove-data nosuch: no add-on has this name"):
-        plan(world, "", "nosuch")
+    for refused in (plan, run):
+        with pytest.raises(InputError, match="--remove-data nosuch: no add-on has this name"):
+            refused(world, "", "nosuch")
+    assert not world.provider.prepared
 
 
 def test_an_addon_whose_folder_is_gone_is_known_by_what_is_left_of_it(built: World) -> None:
