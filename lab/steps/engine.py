@@ -21,6 +21,8 @@ from lab.runs import Run
 
 WORKERS = 24
 """Threads: steps mostly wait for hosts, and a lab of 16 machines has about that many ready at once."""
+MOST_UNDONE = 6
+"""Lines of an error about steps that were not done; each has been told when it was given up."""
 
 log = logging.getLogger("plumbline")
 
@@ -88,7 +90,13 @@ class StepsFailedError(PlumblineError):
         if len(errors) > 1:
             told = [f"\n  {step or 'what comes next'}: {_brief(step, error)}" for step, error in failures]
             message = f"{len(errors)} steps failed:{''.join(told)}"
-        message += "".join(f"\n  not done: {step}: {reason}" for step, reason in undone.items())
+        lines = [f"\n  not done: {step}: {reason}" for step, reason in undone.items()]
+        if len(lines) > MOST_UNDONE:
+            more = len(lines) - MOST_UNDONE + 1
+            lines[MOST_UNDONE - 1 :] = [f"\n  not done: {more} more steps, named above"]
+                f"\n  not done: {len(lines) - MOST_UNDONE + 1} more steps, named above"
+            ]
+        message += "".join(lines)
         super().__init__(message, next_step=next((e.next_step for e in errors if e.next_step), ""))
         codes = {error.exit_code for error in errors}
         self.exit_code = codes.pop() if len(codes) == 1 else FailedError.exit_code

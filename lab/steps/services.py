@@ -96,13 +96,34 @@ def nodes(context: Context) -> tuple[bool, str]:
 
 def addon_ready(context: Context, addon: AddOn) -> tuple[bool, str]:
     """Wait for what an add-on names, and for its objects that have a state, each by the rule of its kind:
-    workloads run their newest version everywhere, jobs are done, definitions are served, webhooks answer."""
-    objects = {title(item): item for item in context.addon_objects[addon] if item["kind"] in KINDS}
-    objects |= {title(item): item for item in map(named, addon.ready)}
-    for name, item in objects.items():
-        subject = f"{addon.name}: {name}"
-        _wait(context, subject, f"ready-{addon.name}", partial(ready, context.api, item))
+    workloads run their newest version everywhere, jobs are done, definitions are served, webhooks answer.
+
+    All of them are looked at each time, so a job that has given up ends the wait at once whatever else is
+    not ready.
+    """
+    waited = {title(item): item for item in context.addon_objects[addon] if item["kind"] in KINDS}
+    waited |= {title(item): item for item in map(named, addon.ready)}
+
+    def look() -> None:
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            states = dict(zip(waited, pool.map(partial(_state, context), waited.values()), strict=True))
+        for name, state in states.items():
+            if not state:
+                del waited[name]  # what was ready once is waited for no more
+        if waited:
+            raise NotYet("; ".join(states[name] for name in waited))
+
+    _wait(context, f"{addon.name} ready", f"ready-{addon.name}", look)
     return False, ""
+
+
+def _state(context: Context, item: Object) -> str:
+    """What an object lacks to be ready, "" when it is."""
+    try:
+        ready(context.api, item)
+    except NotYet as state:
+        return str(state)
+    return ""
 
 
 def _wait(context: Context, subject: str, key: str, look: Callable[[], None]) -> None:

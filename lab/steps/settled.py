@@ -80,7 +80,7 @@ def refuse(context: Context, deviations: Iterable[Deviation]) -> None:
         return
     lines = "".join(f"\n  {line}" for line in told(found))
     raise PreflightError(
-        f"{context.lab.inventory.lab}: the living cluster was born with other values than the file says; "
+        f"{context.lab.inventory.lab}: the living cluster has other values than the file says; "
         f"nothing is built into it:{lines}",
         next_step=way_out(context, found),
     )

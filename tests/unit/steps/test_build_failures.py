@@ -12,7 +12,7 @@ from lab.cluster.api import ApiError
 from lab.cluster.discovery import Item
 from lab.steps import joining, services
 from lab.steps.context import Context
-from lab.steps.engine import StepsFailedError, something_to_do
+from lab.steps.engine import MOST_UNDONE, StepsFailedError, something_to_do
 from tests.fake_host import half_finished
 from tests.fakes import Call
 from tests.unit.steps.building import build_lab, built, plan, said
@@ -203,12 +203,16 @@ def test_a_machine_that_does_not_boot_leaves_its_own_join_undone_and_is_named(
 
 
 def test_a_cluster_that_is_not_founded_leaves_everything_undone_that_needs_it(
-    world: World, context: Context
+    world: World, context: Context, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.failing = {"master-1"}
     with pytest.raises(StepsFailedError) as failed:
         build_lab(context)
-    assert "not done: worker-1: kubeadm join: API behind the balancer: not done" in failed.value.message
+    undone = [line for line in failed.value.message.splitlines() if line.startswith("  not done: ")]
+    assert len(undone) == MOST_UNDONE
+    told = capsys.readouterr().out
+    assert "kubeadm join: not done: API behind the balancer: not done" in told
+    assert undone[-1] == f"  not done: {told.count(': not done: ') - MOST_UNDONE + 1} more steps, named above"
     assert world.verbs() == [("init", "master-1")]
     assert {event["phase"] for event in context.run.events} == {
         *("prepare", "machine", "boot", "converge", "init")

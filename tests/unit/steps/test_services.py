@@ -11,7 +11,7 @@ from lab.addons import AddOn, selected
 from lab.cluster.api import ApiError
 from lab.cluster.apply import ObjectChange
 from lab.cluster.kubelets import CONFIGMAP
-from lab.errors import DeadlineError
+from lab.errors import DeadlineError, FailedError
 from lab.render.components import kubelet_settings
 from lab.steps import hosts, services
 from lab.steps.addons import KUBELET, applying, compared
@@ -140,9 +140,43 @@ def test_a_workload_is_waited_for_and_named(up: World, context: Context, clock: 
     path = "/apis/apps/v1/namespaces/metallb-system/daemonsets/speaker"
     up.api.objects[path]["status"]["numberReady"] = 0
     begun = clock.now
-    with pytest.raises(DeadlineError, match="metallb: DaemonSet/metallb-system/speaker: not within 300 s"):
+    with pytest.raises(
+        DeadlineError,
+        match="metallb ready: not within 300 s; last seen: daemonset/metallb-system/speaker: 0 of",
+    ):
         services.addon_ready(context, addon("metallb"))
     assert clock.now - begun == pytest.approx(services.READY_SECONDS, abs=1)
+
+
+def test_everything_that_an_addon_waits_for_is_named(up: World, context: Context) -> None:
+    services.apply_addon(context, addon("metallb"))
+    for path in ("daemonsets/speaker", "deployments/controller"):
+        up.api.objects.pop(f"/apis/apps/v1/namespaces/metallb-system/{path}")
+    lacking = r"deployment/\S+/controller: does not exist; daemonset/\S+/speaker: does not exist"
+    with pytest.raises(DeadlineError, match=lacking):
+        services.addon_ready(context, addon("metallb"))
+
+
+def test_a_job_that_has_given_up_is_told_at_once_whatever_else_is_waited_for(
+    up: World, context: Context, clock: FakeClock
+) -> None:
+    services.apply_addon(context, addon("metallb"))
+    up.api.objects.pop("/apis/apps/v1/namespaces/metallb-system/deployments/controller")
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"namespace": "metallb-system", "name": "once"},
+    }
+    context.addon_objects[addon("metallb")].append(job)
+    gave_up = {"type": "Failed", "status": "True", "message": "has reached the backoff limit"}
+    up.api.objects["/apis/batch/v1/namespaces/metallb-system/jobs/once"] = job | {
+        "spec": {},
+        "status": {"conditions": [gave_up]},
+    }
+    begun = clock.now
+    with pytest.raises(FailedError, match="has failed: has reached the backoff limit"):
+        services.addon_ready(context, addon("metallb"))
+    assert clock.now == begun
 
 
 def test_an_api_that_goes_away_while_it_is_waited_for_is_not_the_end(
