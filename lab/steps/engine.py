@@ -94,8 +94,6 @@ class StepsFailedError(PlumblineError):
         if len(lines) > MOST_UNDONE:
             more = len(lines) - MOST_UNDONE + 1
             lines[MOST_UNDONE - 1 :] = [f"\n  not done: {more} more steps, named above"]
-                f"\n  not done: {len(lines) - MOST_UNDONE + 1} more steps, named above"
-            ]
         message += "".join(lines)
         super().__init__(message, next_step=next((e.next_step for e in errors if e.next_step), ""))
         codes = {error.exit_code for error in errors}
