@@ -246,13 +246,17 @@ def _grace_field(inventory: Inventory, living: str) -> str:
 def _names(
     inventory: Inventory, where: str, held: frozenset[str], nodes: Iterable[str]
 ) -> Iterator[Deviation]:
-    """Names that a certificate must have and has not; a master that never joined is not asked for yet."""
+    """Names that a certificate must have and has not; a master that never joined is not asked for yet.
+
+    Those that it has besides let nobody in who has no key, and stay.
+    """
     there = (inventory.balancer, *(name for name in inventory.masters if name in set(nodes)))
     wanted = ["127.0.0.1", *there, *(str(inventory.hosts[name].address) for name in there)]
-    missing = tuple(sorted(set(wanted) - held))
-    if missing:
-        said = f"without {', '.join(missing)}"
-        yield Deviation("hosts", CERTIFICATE, where, said, "with them", Way.RECONFIGURE, missing)
+    further = inventory.kubernetes.api_names
+    for path, names in (("hosts", set(wanted).difference(further)), ("kubernetes.api_names", set(further))):
+        if missing := tuple(sorted(names - held)):
+            said = f"without {', '.join(missing)}"
+            yield Deviation(path, CERTIFICATE, where, said, "with them", Way.RECONFIGURE, missing)
 
 
 def _differ(path: str, setting: str, where: str, living: str, wanted: str) -> Iterator[Deviation]:

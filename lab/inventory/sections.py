@@ -75,6 +75,12 @@ class Kubernetes(Model):
         description="Port of the API servers and of the balancer.",
         json_schema_extra=REBUILD,
     )
+    api_names: tuple[Server, ...] = Field(
+        (),
+        description="Further names and addresses by which the API is reached (a name in your DNS, a router "
+        "that forwards), for its certificates.",
+        json_schema_extra=RECONFIGURE,
+    )
     proxy_mode: Literal["iptables", "nftables"] = Field(
         "iptables",
         description="How kube-proxy leads to services; nftables wants kernel 5.13 or newer on every node.",

@@ -70,6 +70,7 @@ def _values(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> dict
             inventory.balancer,
             *inventory.masters,
             "127.0.0.1",
+            *inventory.kubernetes.api_names,
         ],
     }
 

@@ -139,4 +139,19 @@ def grace_period(inventory: Inventory) -> Iterator[Problem]:
         yield Problem(path, rule, f"write {min(least, 50)}")
 
 
-RULES = (members, master_sizes, subnets, balancer_times, grace_period)
+def api_names(inventory: Inventory) -> Iterator[Problem]:
+    """Names of the API stand there once, and none that its certificates have by themselves."""
+    seen: dict[str, Loc] = {
+        name: ("hosts", name) for name in (*inventory.named(HostRole.LOAD_BALANCER), *inventory.masters)
+    }
+    for index, name in enumerate(inventory.kubernetes.api_names):
+        path: Loc = ("kubernetes", "api_names", index)
+        if name in seen:
+            rule = (
+                "is in every certificate of the API already" if seen[name][0] == "hosts" else "stands twice"
+            )
+            yield Problem(path, rule, "remove it", others=(seen[name],))
+        seen.setdefault(name, path)
+
+
+RULES = (members, master_sizes, subnets, balancer_times, grace_period, api_names)

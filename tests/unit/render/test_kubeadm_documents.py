@@ -78,6 +78,13 @@ def test_c16_the_served_certificate_names_every_way_to_the_api() -> None:
     assert all(isinstance(name, str) for name in sans)
 
 
+def test_further_names_of_the_api_are_in_its_certificates() -> None:
+    text = INVENTORY + "kubernetes: {api_names: [k8s.home.arpa, 203.0.113.7]}\n"
+    plain = init()["ClusterConfiguration"]["apiServer"]["certSANs"]
+    sans = init(text=text)["ClusterConfiguration"]["apiServer"]["certSANs"]
+    assert sans == [*plain, "k8s.home.arpa", "203.0.113.7"]
+
+
 def test_c16_addresses_come_from_the_inventory_and_never_from_the_first_interface() -> None:
     for name in inventory().masters:
         address = str(inventory().hosts[name].address)

@@ -188,6 +188,21 @@ def test_certificates_get_their_missing_names_and_no_static_pod_is_touched(world
     assert not something_to_do(plan(world, file()))
 
 
+def test_a_further_name_of_the_api_is_brought_into_every_certificate(world: World) -> None:
+    built(world)
+    changed = file("api_names: [k8s.home.arpa]")
+    assert execute(world, changed)
+    steps = ("drain", "certs apiserver", "ready")
+    assert world.events == [
+        *((name, what) for name in world.inventory.masters for what in steps),
+        ("master-1", "upload-config kubeadm"),
+    ]
+    assert all("k8s.home.arpa" in world.hosts[name].names for name in world.inventory.masters)
+    assert not something_to_do(plan(world, changed))
+    assert not something_to_do(plan(world, changed, building.OPERATION))
+    assert not something_to_do(plan(world, file())), "one that leaves the file lets nobody in"
+
+
 def test_the_mode_of_kube_proxy_is_changed_and_its_pods_are_restarted(world: World) -> None:
     built(world)
     changed = file("proxy_mode: nftables")

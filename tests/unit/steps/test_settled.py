@@ -218,6 +218,12 @@ def test_a_certificate_without_a_name_is_refused(lives: World) -> None:
     assert said.next_step == "invoke reconfigure"
 
 
+def test_a_further_name_of_the_api_is_no_build(lives: World) -> None:
+    said = refused(lives, with_kubernetes("api_names: [k8s.home.arpa]"))
+    assert "kubernetes.api_names: certificate names: the cluster has without k8s.home.arpa" in said.message
+    assert said.next_step == "invoke reconfigure"
+
+
 def test_new_masters_are_no_difference_until_they_have_joined(lives: World) -> None:
     more = "".join(f"  master-{n}: {{role: control-plane, address: 10.1.1.1{n}}}\n" for n in (4, 5))
     lives.inventory = inventory(INVENTORY + more)
