@@ -57,13 +57,18 @@ class ObjectChange:
 
 def changed(api: Api, item: Object) -> ObjectChange | None:
     """What applying `item` would change; None when nothing. Changes nothing."""
+    return looked_at(api, item)[0]
+
+
+def looked_at(api: Api, item: Object) -> tuple[ObjectChange | None, Object | None]:
+    """The same, and the living object; None for one that does not exist or is being removed."""
     live, wanted, anew = _asked(api, item, FIELD_MANAGER)
     if live and removed(live):
         live = None  # another one comes when it is gone
     if live and _same(live, wanted):
-        return None
+        return None, live
     replaced = "which the API does not change" if anew and live is not None else ""
-    return ObjectChange(title(item), as_text(live) if live else "", as_text(wanted), replaced)
+    return ObjectChange(title(item), as_text(live) if live else "", as_text(wanted), replaced), live
 
 
 def compared(api: Api, item: Object, manager: str = FIELD_MANAGER) -> tuple[Object | None, Object]:

@@ -34,12 +34,17 @@ def unanswered(api: Api, item: Object) -> dict[str, str]:
     Each is asked through the API server (its proxy of services): any answer of HTTP is one. Whether the CA
     fits is seen by the API server alone, when it calls the webhook for a real request or a dry run.
     """
-    conversion = item.get("spec", {}).get("conversion") or {}
-    clients = [(one["name"], one["clientConfig"]) for one in item.get("webhooks") or ()]
-    if conversion.get("strategy") == "Webhook":
-        clients.append((f"conversion of {item['metadata']['name']}", conversion["webhook"]["clientConfig"]))
-    said = {name: _silence(api, client) for name, client in clients}
+    said = {name: _silence(api, client) for name, client in clients(item).items()}
     return {name: why for name, why in said.items() if why}
+
+
+def clients(item: Object) -> dict[str, Object]:
+    """How the API server reaches the webhooks of an object (clientConfig), by name; empty for one without."""
+    conversion = item.get("spec", {}).get("conversion") or {}
+    found = {one["name"]: one["clientConfig"] for one in item.get("webhooks") or ()}
+    if conversion.get("strategy") == "Webhook":
+        found[f"conversion of {item['metadata']['name']}"] = conversion["webhook"]["clientConfig"]
+    return found
 
 
 def _silence(api: Api, client: Object) -> str:

@@ -70,6 +70,12 @@ def ready(api: Api, item: Object) -> None:
         raise NotYet("; ".join(f"{name}: {webhook}: {why}" for webhook, why in silent.items()))
 
 
+def stands(living: Object) -> bool:
+    """Whether an object is ready by what it says of itself alone: no webhook of it need be asked."""
+    kind = living["kind"]
+    return kind in KINDS and not webhooks.clients(living) and not lacking(kind, living)
+
+
 def lacking(kind: str, item: Object) -> str:
     """What an object of this kind lacks to be ready, "" when it is ready or its kind has no rule.
 

@@ -40,6 +40,8 @@ class Context:
     """What a plan says that needs artefacts while there are none: it brings none."""
     fresh: set[str] = field(default_factory=set)
     """Machines that this build makes: they cannot be a part of anything yet."""
+    found_ready: set[str] = field(default_factory=set)
+    """Titles of add-ons' objects that were ready when they were compared. It holds while nothing is changed."""
     planning: bool = False
     """Nothing is changed and nobody waited for: the facts of now, and who does not answer is named."""
 

@@ -165,6 +165,11 @@ class Engine:
     asked: bool = False
     """Whether something was told that a person must see to."""
 
+    @property
+    def changed(self) -> bool:
+        """Whether a step has changed something so far."""
+        return self._changed
+
     def execute(self, stages: Stages) -> bool:
         """Run all steps; True when one of them changed something.
 

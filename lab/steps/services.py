@@ -8,12 +8,12 @@ from functools import partial
 
 from lab.addons import AddOn
 from lab.cluster.api import ApiError, Unavailable, patiently
-from lab.cluster.apply import ObjectChange, apply, changed, ensure_secret, title
+from lab.cluster.apply import ObjectChange, apply, changed, ensure_secret, looked_at, title
 from lab.cluster.certificates import certificate_change, ensure_certificate
 from lab.cluster.discovery import Item
 from lab.cluster.kubelets import CONFIGMAP, configuration
 from lab.cluster.stateful import replace_pods, replacements
-from lab.cluster.workloads import KINDS, named, nodes_ready, ready
+from lab.cluster.workloads import KINDS, named, nodes_ready, ready, stands
 from lab.objects import Object
 from lab.render.components import kubelet_settings
 from lab.steps.context import Context
@@ -36,7 +36,9 @@ def addon_changes(context: Context, addon: AddOn) -> list[ObjectChange]:
     """What applying an add-on would change, in the order in which it is applied; changes nothing."""
     items = context.addon_objects[addon]
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        told = list(pool.map(partial(changed, context.api), items))
+        looks = list(pool.map(partial(looked_at, context.api), items))
+    context.found_ready |= {title(living) for _, living in looks if living and stands(living)}
+    told = [change for change, _ in looks]
     told += [certificate_change(context.api, item, context.lab.authority) for item in addon.certificates]
     found = [change for change in told if change]
     return found + [change for item in items for change in replacements(context.api, item, found)]
@@ -99,10 +101,12 @@ def addon_ready(context: Context, addon: AddOn) -> tuple[bool, str]:
     workloads run their newest version everywhere, jobs are done, definitions are served, webhooks answer.
 
     All of them are looked at each time, so a job that has given up ends the wait at once whatever else is
-    not ready.
+    not ready. What was ready when it was compared is not asked again where nothing has been changed since.
     """
+    known = () if context.engine.changed else context.found_ready
     waited = {title(item): item for item in context.addon_objects[addon] if item["kind"] in KINDS}
     waited |= {title(item): item for item in map(named, addon.ready)}
+    waited = {name: item for name, item in waited.items() if name not in known}
 
     def look() -> None:
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:

@@ -9,7 +9,7 @@ import yaml
 
 from lab.addons import AddOn, selected
 from lab.cluster.api import ApiError
-from lab.cluster.apply import ObjectChange
+from lab.cluster.apply import ObjectChange, title
 from lab.cluster.kubelets import CONFIGMAP
 from lab.errors import DeadlineError, FailedError
 from lab.render.components import kubelet_settings
@@ -177,6 +177,23 @@ def test_a_job_that_has_given_up_is_told_at_once_whatever_else_is_waited_for(
     with pytest.raises(FailedError, match="has failed: has reached the backoff limit"):
         services.addon_ready(context, addon("metallb"))
     assert clock.now == begun
+
+
+def test_what_was_ready_when_compared_is_asked_again_only_where_something_was_changed(
+    up: World, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for item in selected(context.lab.inventory):
+        services.apply_addon(context, item)
+    up.api.objects["/apis/apps/v1/namespaces/metallb-system/daemonsets/speaker"]["status"]["numberReady"] = 0
+    assert not services.addon_changes(context, addon("metallb"))
+    asked: list[str] = []
+    monkeypatch.setattr(services, "ready", lambda _, item: asked.append(title(item)))
+    services.addon_ready(context, addon("metallb"))
+    assert "DaemonSet/metallb-system/speaker" in asked, "it was not ready"
+    assert "Deployment/metallb-system/controller" not in asked
+    monkeypatch.setattr(context.engine, "_changed", True)
+    services.addon_ready(context, addon("metallb"))
+    assert "Deployment/metallb-system/controller" in asked
 
 
 def test_an_api_that_goes_away_while_it_is_waited_for_is_not_the_end(
