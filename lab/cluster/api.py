@@ -28,6 +28,8 @@ TIMEOUT = (3.0, 20.0)
 """Seconds to connect and to read; a dying API server answers within neither."""
 CONNECTIONS = 32
 """Kept open: a plan looks at kinds and add-ons at the same time, and every new one costs a handshake."""
+BUSY_ATTEMPTS = 8
+"""How often an API server that says 429 is asked again, of what may be asked twice: for about two seconds."""
 AWAY_SECONDS = 60
 """Longer than the API is away while a member of etcd joins: a second or two."""
 _GO_VALUE = re.compile(r"Invalid value: \w+\.\w+\{.*?\}: ", re.DOTALL)
@@ -53,9 +55,24 @@ def client(kubeconfig: Path) -> ApiClient:
     # a tenth of a second, in which a command can already ask the hosts
     from kubernetes import config
     from kubernetes.client import Configuration
+    from urllib3.util import Retry
 
     settings = Configuration()
     settings.proxy = None
+    # an API server that first meets a custom resource says 429 and "in a second", and is ready in far less
+    settings.retries = Retry(
+        total=None,
+        connect=3,
+        read=3,
+        other=3,
+        redirect=0,
+        status=BUSY_ATTEMPTS,
+        status_forcelist=(429,),
+        raise_on_status=False,
+        respect_retry_after_header=False,
+        backoff_factor=0.05,
+        backoff_max=0.5,
+    )
     settings.connection_pool_maxsize = CONNECTIONS
     made: ApiClient = config.new_client_from_config(  # type: ignore[no-untyped-call]
         str(kubeconfig), client_configuration=settings
@@ -68,7 +85,6 @@ class Api:
 
     def __init__(self, kubeconfig: Path) -> None:
         self._client = client(kubeconfig)
-        self._client.configuration.retries = False
         self._host: str = self._client.configuration.host
         self._resources: dict[str, dict[str, Object]] = {}
         self._lock = threading.Lock()

@@ -41,7 +41,7 @@ class Context:
     fresh: set[str] = field(default_factory=set)
     """Machines that this build makes: they cannot be a part of anything yet."""
     found_ready: set[str] = field(default_factory=set)
-    """Titles of add-ons' objects that were ready when they were compared. It holds while nothing is changed."""
+    """Titles of add-ons' objects that were ready when compared, which holds while nothing is changed."""
     planning: bool = False
     """Nothing is changed and nobody waited for: the facts of now, and who does not answer is named."""
 
