@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from lab.checks.outcomes import Outcome
 from lab.selftest.defect import Breakage, Defect, Slip
 
+FEW = 6
+"""How many defects of a wave a line about it names."""
 TOLD_TOGETHER = 4
 """So many defects may one check have to name at the same time: its message is for people, and short."""
 
@@ -28,8 +30,10 @@ class Batch:
 
     @property
     def title(self) -> str:
-        """The names of its defects."""
-        return ", ".join(defect.name for defect in self.defects)
+        """Its defects in one line: the first of them by name."""
+        names = [defect.name for defect in self.defects]
+        more = len(names) - FEW
+        return f"{', '.join(names[:FEW])}{f' and {more} more' if more > 0 else ''}"
 
 
 def batches(defects: Sequence[Defect]) -> list[Batch]:

@@ -9,7 +9,7 @@ import pytest
 
 from lab.checks.outcomes import Outcome
 from lab.inventory import load
-from lab.selftest.batches import TOLD_TOGETHER, batches, conflict, fits
+from lab.selftest.batches import FEW, TOLD_TOGETHER, Batch, batches, conflict, fits
 from lab.selftest.catalogue import catalogue
 from lab.selftest.defect import Breakage, Defect, Slip, edited, filtered, moved, served
 from lab.selftest.drift import MOST, draw
@@ -90,6 +90,12 @@ def test_a_check_need_not_list_more_than_a_short_message_holds() -> None:
     assert fits(many[: TOLD_TOGETHER - 1], many[-1])
     assert not fits(many[:TOLD_TOGETHER], many[-1])
     assert sorted(len(wave.defects) for wave in batches(many)) == [1, TOLD_TOGETHER]
+
+
+def test_a_wave_is_told_in_one_line_however_many_it_holds() -> None:
+    few, many = (tuple(breakage(f"d{number}") for number in range(count)) for count in (FEW, 100))
+    assert Batch("node", few).title == "d0, d1, d2, d3, d4, d5"
+    assert Batch("node", many).title == "d0, d1, d2, d3, d4, d5 and 94 more"
 
 
 def test_a_blinded_machine_is_kept_from_its_own_checks_and_from_those_that_compare_all() -> None:
