@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from lab.inventory.addon_sections import pod_interfaces
 from lab.inventory.models import Inventory
 from lab.render.detected import CLUSTER_DNS
 from lab.selftest.defect import Breakage, breakage, served
@@ -17,10 +16,9 @@ def defects(lab: Inventory) -> list[Breakage]:
     """All of them, for the hosts of a lab."""
     first, second, third = lab.masters[:3]
     worker, other = lab.workers[:2]
-    # addresses beside the machine's own and its bridge's, whatever the networks are
+    # an address beside the machine's own, whatever the networks are
     beside = r"a=$(ip -o -4 address show dev eth0 | sed -n '1s/.*inet \([0-9.]*\)[.].*/\1/p')"
-    bridge = pod_interfaces(lab)[0]
-    pods = rf"a=$(ip -o -4 address show dev {bridge} | sed -n '1s/.*inet \([0-9.]*\)[.].*/\1/p')"
+    pod = lab.kubernetes.pod_subnet[-5]
     names, unit = lab.kubernetes.service_subnet[CLUSTER_DNS], "/etc/systemd/system/mend.service"
     return [
         _strange(
@@ -62,8 +60,8 @@ def defects(lab: Inventory) -> list[Breakage]:
             title="a part of the pods' network is led elsewhere",
             host=second,
             says="leads a part of the pods' network elsewhere",
-            damage=f"{pods}; ip route add blackhole $a.251/32",
-            repair=f"{pods}; ip route delete blackhole $a.251/32 2>/dev/null || true",
+            damage=f"ip route add blackhole {pod}/32",
+            repair=f"ip route delete blackhole {pod}/32 2>/dev/null || true",
             touches=("route of pods",),
         ),
         _strange(
