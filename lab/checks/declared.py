@@ -22,7 +22,7 @@ from lab.cluster.api import FIELD_MANAGER
 from lab.cluster.discovery import Item, ObjectKey, Resource, living
 from lab.cluster.owned import named
 from lab.objects import Object
-from lab.render.addons import CRD
+from lab.render.addon_objects import CRD
 
 KUBERNETES = ("kube-node-lease", "kube-public", "kube-system")
 """Namespaces that every API server makes (pkg/controlplane/controller/systemnamespaces)."""

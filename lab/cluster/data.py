@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lab.cluster import owned
 from lab.cluster.api import Api
 from lab.cluster.discovery import Item, resources
-from lab.render.addons import CRD
+from lab.render.addon_objects import CRD
 
 VOLUMES = ("PersistentVolume", "PersistentVolumeClaim")
 IN_EVERY_NAMESPACE = (("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default"))

@@ -10,7 +10,8 @@ from lab.cluster.api import Api, ApiError, Unavailable, patiently
 from lab.cluster.discovery import Item
 from lab.errors import FailedError
 from lab.objects import Object
-from lab.render.addons import CRD, WEBHOOKS
+from lab.render.addon_objects import CRD
+from lab.render.addons import WEBHOOKS
 from lab.waits import NotYet, wait_for
 
 GONE_SECONDS = 300

@@ -115,7 +115,8 @@ def _lacks_pods(kind: str, item: Object) -> str:
     renewed = 0 if strategy.get("type") == "OnDelete" else wanted
     renewed -= min(renewed, (strategy.get("rollingUpdate") or {}).get("partition", 0))
     seen = status.get("observedGeneration", 0) >= item["metadata"].get("generation", 0)
-    if seen and wanted and running >= wanted and fresh >= renewed:
+    # no node need have what a DaemonSet wants of it; of a Deployment somebody has taken all pods
+    if seen and (wanted or kind == "DaemonSet") and running >= wanted and fresh >= renewed:
         return ""
     return f"{running} of {wanted} ready, {fresh} of the newest version"
 

@@ -15,11 +15,11 @@ from lab.inventory.addon_sections import section_of
 from lab.inventory.models import Inventory
 from lab.objects import Object
 from lab.own_yaml import LOADER, told, without_nulls
+from lab.render.addon_objects import CRD, check
 from lab.render.bundle import pins
 from lab.render.patience import patient
 from lab.render.templates import render
 
-CRD = "CustomResourceDefinition"
 PATCH, OBJECTS = "patch.yaml", "objects.yaml"
 """Templates in an add-on's folder: partial objects that are merged by kind, namespace and name into those of
 its manifest, or applied as they are where there is none; and whole objects of our own."""
@@ -31,6 +31,7 @@ def objects(inventory: Inventory, addon: AddOn, manifests: Mapping[str, Path]) -
 
     Webhooks come last: an object of ours that a webhook would judge can then be made before its server
     runs (our own rules have judged it already), and later changes are judged by both.
+    Raises `InputError` for objects that do not fit.
     """
     patches = rendered(inventory, addon, PATCH)
     whole = _documents(manifests[addon.manifest].read_text()) if addon.manifest else []
@@ -40,6 +41,7 @@ def objects(inventory: Inventory, addon: AddOn, manifests: Mapping[str, Path]) -
     # without a manifest somebody else has made these objects whole: they are not ours to remove
     parts = [] if addon.manifest else patches
     made = [*parts, *(marked(item, addon) for item in whole)]
+    check(addon, made)
     return sorted((patient(item, inventory) for item in made), key=_rank)
 
 

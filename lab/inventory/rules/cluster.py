@@ -11,6 +11,7 @@ from lab.inventory.rules.networks import PODS, SERVICES
 
 HOSTS: Loc = ("hosts",)
 NODE_MASK: Loc = ("kubernetes", "node_mask")
+API_NAMES: Loc = ("kubernetes", "api_names")
 MAX_MASTERS = 7
 """More members make etcd slower and no safer (etcd FAQ, v3.5)."""
 
@@ -140,17 +141,28 @@ def grace_period(inventory: Inventory) -> Iterator[Problem]:
 
 
 def api_names(inventory: Inventory) -> Iterator[Problem]:
-    """Names of the API stand there once, and none that its certificates have by themselves."""
-    seen: dict[str, Loc] = {
-        name: ("hosts", name) for name in (*inventory.named(HostRole.LOAD_BALANCER), *inventory.masters)
-    }
+    """Names of the API stand there once, and none that its certificates have by themselves.
+
+    Those are the names and addresses of balancer and masters, and what kubeadm adds (its pkiutil).
+    """
+    domain = inventory.kubernetes.dns_domain
+    own: dict[str, tuple[Loc, ...]] = dict.fromkeys(
+        ("127.0.0.1", *("kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{domain}")),
+        (),
+    )
+    for name in (*inventory.named(HostRole.LOAD_BALANCER), *inventory.masters):
+        own[name] = (("hosts", name),)
+        own[str(inventory.hosts[name].address)] = (host(name, "address"),)
+    seen: dict[str, Loc] = {}
     for index, name in enumerate(inventory.kubernetes.api_names):
-        path: Loc = ("kubernetes", "api_names", index)
-        if name in seen:
-            rule = (
-                "is in every certificate of the API already" if seen[name][0] == "hosts" else "stands twice"
-            )
-            yield Problem(path, rule, "remove it", others=(seen[name],))
+        path: Loc = (*API_NAMES, index)
+        if name == "localhost":
+            yield Problem(path, "names every machine itself", "remove it")
+        elif name in own:
+            rule = "is in every certificate of the API already"
+            yield Problem(path, rule, "remove it", others=own[name])
+        elif name in seen:
+            yield Problem(path, "stands twice", "remove it", others=(seen[name],))
         seen.setdefault(name, path)
 
 

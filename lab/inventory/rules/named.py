@@ -14,9 +14,10 @@ from ipaddress import IPv4Address
 from pydantic import BaseModel
 
 from lab.inventory.addon_sections import of_lab
-from lab.inventory.models import Inventory
+from lab.inventory.models import HostRole, Inventory
 from lab.inventory.problems import Loc, Problem, Unfit
 from lab.inventory.ranges import parse_address
+from lab.inventory.rules.cluster import API_NAMES
 from lab.inventory.rules.networks import DHCP, GATEWAY, LAN, networks, ranges
 
 _IN_TEXT = re.compile(r"(?<![\w.-])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w-]|\.\w)", re.ASCII)
@@ -103,8 +104,12 @@ def nobody_elses(inventory: Inventory) -> Iterator[Problem]:
                 if area.path != DHCP:
                     rule = _handed_out(area.what, item)
                 clashes.append((rule, f"take it out of {area.what}", area.path))
-        if item.address in hosts and not item.on_host:
-            name = hosts[item.address]
+        name = hosts.get(item.address, "")
+        of_api = item.path[:2] == API_NAMES and name in (
+            *inventory.named(HostRole.LOAD_BALANCER),
+            *inventory.masters,
+        )
+        if name and not item.on_host and not of_api:  # a rule of its own judges names of the API
             rule = f"is {name}'s: a machine of this lab opens the ports of its roles alone"
             clashes.append((rule, f"give {name} another", ("hosts", name, "address")))
         for net_area, net in nets:

@@ -50,8 +50,16 @@ def _declared() -> tuple[dict[tuple[int, str], str], dict[Loc, str]]:
         if isinstance(item.port, int)
     }
     found = [item for role in roles for item in role.listen]
+    taken = fixed | {(_usual(item), item.protocol): item.name for item in found}
     for addon in addons():
         for port in addon.ports:
+            if owner := taken.get((port.port, port.protocol)) if isinstance(port.port, int) else None:
+                raise InputError(
+                    f"addons/{addon.folder.name}/addon.yaml: ports: {port.name}: {port.port}/{port.protocol} "
+                    f"is the port of {owner}",
+                    next_step="choose another",
+                )
+            taken[_usual(port), port.protocol] = port.name
             here = place(tuple(port.port.split("."))) if isinstance(port.port, str) else None
             if isinstance(port.port, str) and (here is None or here.kind is not int):
                 raise InputError(
@@ -65,6 +73,11 @@ def _declared() -> tuple[dict[tuple[int, str], str], dict[Loc, str]]:
         tuple(item.port.split(".")): item.protocol for item in found if isinstance(item.port, str)
     }
     return fixed, chosen
+
+
+def _usual(item: DeclaredPort) -> object:
+    """A port's number; of one that a field holds, its default."""
+    return default_of(tuple(item.port.split("."))) if isinstance(item.port, str) else item.port
 
 
 def default_of(path: Loc) -> object:

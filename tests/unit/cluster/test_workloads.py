@@ -69,7 +69,6 @@ def partitioned(number: int) -> Object:
         ("statefulset", DEPLOYMENT | {"readyReplicas": 1}, "1 of 2 ready, 2 of the newest version"),
         ("daemonset", DAEMONSET | {"numberReady": 4}, "4 of 5 ready"),
         ("daemonset", DAEMONSET | {"updatedNumberScheduled": 0}, "5 of 5 ready, 0 of the newest version"),
-        ("daemonset", dict.fromkeys(DAEMONSET, 0) | {"observedGeneration": 3}, "0 of 0 ready"),
         ("daemonset", {}, "0 of 0 ready"),
     ],
 )
@@ -140,6 +139,8 @@ def test_a_job_that_has_failed_is_told_at_once_with_the_reason(api: FakeApi) -> 
         ("StatefulSet", partitioned(1), DEPLOYMENT | {"updatedReplicas": 1}, False),
         ("StatefulSet", partitioned(1), DEPLOYMENT | {"updatedReplicas": 0}, True),
         ("StatefulSet", partitioned(9), DEPLOYMENT | {"updatedReplicas": 0}, False),
+        ("DaemonSet", {}, dict.fromkeys(DAEMONSET, 0) | {"observedGeneration": 3}, False),
+        ("DaemonSet", {}, dict.fromkeys(DAEMONSET, 0) | {"observedGeneration": 2}, True),
         ("Deployment", {"replicas": 0}, DEPLOYMENT | {"readyReplicas": 0, "updatedReplicas": 0}, True),
         ("ConfigMap", {}, {}, False),
     ],
