@@ -21,10 +21,11 @@ NODE = "Node"
 
 @dataclass(frozen=True)
 class Loss:
-    """`item` goes, and with it `what`."""
+    """`item` goes, and with it `what`: the object `lost`, where it is another one and known."""
 
     item: Item
     what: str
+    lost: Item | None = None
 
     def __str__(self) -> str:
         return f"{self.item.key}: {self.what}"
@@ -61,11 +62,11 @@ def losses(api: Api, going: Collection[Item], items: Collection[Item]) -> Iterat
         kind = kinds.get(_definition(item))
         if item.owners & uids and volume:
             owner = next(one for one in going if one.uid in item.owners)
-            yield Loss(owner, f"{item.key} goes with it, which is data")
+            yield Loss(owner, f"{item.key} goes with it, which is data", item)
         elif space and (volume or _of_people(item, stays, ours)):
-            yield Loss(space, f"holds {item.key}, which is not ours")
+            yield Loss(space, f"holds {item.key}, which is not ours", item)
         elif kind and _of_people(item, stays, ours):
-            yield Loss(kind, f"defines {item.key}, which is not ours")
+            yield Loss(kind, f"defines {item.key}, which is not ours", item)
     for name in kinds.keys() - (_served(api) if kinds else set()):
         yield Loss(kinds[name], "the API does not serve it, so nobody can tell what there is of it")
     classes = {item.key.name: item for item in going if item.key.kind == "StorageClass"}

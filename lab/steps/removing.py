@@ -234,6 +234,9 @@ def _removed(context: Context, key: str, left: Left, going: Sequence[Item]) -> t
             f"{'; '.join(new)}; it was not there when this was planned, and nothing is removed",
             next_step="invoke plan, then invoke build again: they decide by what they find",
         )
+    for loss in now.losses:
+        if loss.lost and loss.item in still:
+            _keep(context, loss.lost)
     take_away(context, key, still, now.items)
     return bool(still), f"{len(still)} objects removed"
 
@@ -244,10 +247,14 @@ def take_away(context: Context, key: str, going: Sequence[Item], items: Iterable
     `items` are all living objects, by whose definitions the order is told.
     """
     for item in going:
-        live = context.api.get(item.path) if item.key.kind != "Secret" else None
-        if live:
-            context.run.keep(f"removed/{str(item.key).replace('/', '.')}.yaml", as_text(live))
+        _keep(context, item)
     remove(context.api, going, items, context.noting(key))
+
+
+def _keep(context: Context, item: Item) -> None:
+    live = context.api.get(item.path) if item.key.kind != "Secret" else None
+    if live:
+        context.run.keep(f"removed/{str(item.key).replace('/', '.')}.yaml", as_text(live))
 
 
 def _dependants(context: Context, left: Left) -> dict[str, set[str]]:

@@ -136,11 +136,16 @@ def test_what_is_going_already_is_told_apart_from_what_is_not(built: World) -> N
 
 def test_the_word_is_told_in_the_plan_and_lets_the_data_go(built: World) -> None:
     put(built, "PersistentVolumeClaim", "mine", "traefik")
+    put(built, "ConfigMap", "mine", "traefik")
+    put(built, "Secret", "mine", "traefik")
     told = said(plan(built, WITHOUT_INGRESS, "traefik"), "remove-traefik")
     loss = "Namespace/traefik: holds PersistentVolumeClaim/traefik/mine, which is not ours"
-    assert told[-1] == f"{loss}: goes as well, as --remove-data says"
-    run(built, "", "traefik")
+    assert f"{loss}: goes as well, as --remove-data says" in told
+    kept = run(built, "", "traefik") / "removed"
     assert "/api/v1/namespaces/traefik" not in built.api.objects
+    assert (kept / "PersistentVolumeClaim.traefik.mine.yaml").exists()
+    assert (kept / "ConfigMap.traefik.mine.yaml").exists()
+    assert not (kept / "Secret.traefik.mine.yaml").exists()
 
 
 def test_a_word_that_nothing_needs_is_no_error_and_is_told_once(
