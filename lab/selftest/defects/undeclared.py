@@ -18,7 +18,8 @@ def defects(lab: Inventory) -> list[Breakage]:
     worker, other = lab.workers[:2]
     # an address beside the machine's own, whatever the networks are
     beside = r"a=$(ip -o -4 address show dev eth0 | sed -n '1s/.*inet \([0-9.]*\)[.].*/\1/p')"
-    pod = lab.kubernetes.pod_subnet[-5]
+    # the first address of the pods' network, whatever that is: nobody has it
+    pods = r"a=$(sed -n 's|.*--cluster-cidr=\([0-9.]*\)/.*|\1|p' /etc/kubernetes/manifests/*manager.yaml)"
     names, unit = lab.kubernetes.service_subnet[CLUSTER_DNS], "/etc/systemd/system/mend.service"
     return [
         _strange(
@@ -60,8 +61,8 @@ def defects(lab: Inventory) -> list[Breakage]:
             title="a part of the pods' network is led elsewhere",
             host=second,
             says="leads a part of the pods' network elsewhere",
-            damage=f"ip route add blackhole {pod}/32",
-            repair=f"ip route delete blackhole {pod}/32 2>/dev/null || true",
+            damage=f"{pods}; ip route add blackhole $a/32",
+            repair=f"{pods}; ip route delete blackhole $a/32 2>/dev/null || true",
             touches=("route of pods",),
         ),
         _strange(
