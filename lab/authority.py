@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import Literal
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -35,11 +36,13 @@ RENEWED_DAYS = 120
 """A certificate is made anew when less than this is left: a third of its time, as ACME clients do."""
 BACKDATED = timedelta(hours=1)
 """For clients whose clock is behind."""
+Usage = Literal["server", "client"]
+_USAGES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """A server's private key and its certificate, PEM."""
+    """A private key and its certificate, PEM."""
 
     key: str
     certificate: str
@@ -55,24 +58,56 @@ class Authority:
         """What people and clients trust."""
         self._key_file = folder / f"{domain}.key"
 
-    def issue(self) -> Leaf:
-        """A new key with a certificate for the domain's names; the CA is made if there is none."""
-        ca_key, ca = self._own()
+    @property
+    def certificate(self) -> str:
+        """The CA's own certificate, PEM; it is made if there is none."""
+        self._own()
+        return self.certificate_file.read_text()
+
+    def issue(self, names: tuple[str, ...] = (), usage: Usage = "server") -> Leaf:
+        """A new key with a certificate for these names, default the domain's.
+
+        The CA is made if there is none.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.DNSName(name) for name in self.names]
+        return Leaf(_pem(key), self._signed(key.public_key(), names or self.names, usage))
+
+    def sign(self, request: str, names: tuple[str, ...]) -> str:
+        """A server's certificate (PEM) for the key of a request (PKCS #10, PEM).
+
+        Of the request the key alone is taken: who asks does not say what is certified. Raises `FailedError`
+        for one that its own key has not signed, and for a key of another kind than ours.
+        """
+        try:
+            asked = x509.load_pem_x509_csr(request.encode())
+        except ValueError as error:
+            raise FailedError(f"the request for {names[0]} cannot be read: {error}") from error
+        key = asked.public_key()
+        if not asked.is_signature_valid or not isinstance(key, ec.EllipticCurvePublicKey):
+            raise FailedError(f"the request for {names[0]} is not signed by an elliptic-curve key of its own")
+        return self._signed(key, names, "server")
+
+    def _signed(self, key: ec.EllipticCurvePublicKey, names: tuple[str, ...], usage: Usage) -> str:
+        ca_key, ca = self._own()
         made = (
-            _builder(self.domain, ca.subject, key.public_key(), LEAF_DAYS)
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            _builder(names[0], ca.subject, key, LEAF_DAYS)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False
+            )
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(digital_signature=True), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([_USAGES[usage]]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False)
             .sign(ca_key, hashes.SHA256())
         )
-        return Leaf(_pem(key), made.public_bytes(Encoding.PEM).decode())
+        return made.public_bytes(Encoding.PEM).decode()
 
-    def fault(self, certificate: str) -> str:
-        """Why a certificate (PEM) must be made anew, "" when it need not be."""
+    def fault(self, certificate: str, names: tuple[str, ...] = (), usage: Usage = "server") -> str:
+        """Why a certificate (PEM) for these names must be made anew, "" when it need not be.
+
+        The names are the domain's unless others are given.
+        """
+        wanted = names or self.names
         try:
             found = x509.load_pem_x509_certificate(certificate.encode())
         except ValueError:
@@ -82,9 +117,12 @@ class Authority:
             found.verify_directly_issued_by(ca)
         except (ValueError, TypeError, InvalidSignature):
             return f"is not signed by the CA in {self.certificate_file}"
-        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        if tuple(names.get_values_for_type(x509.DNSName)) != self.names:
-            return f"is not for {', '.join(self.names)}"
+        held = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        if tuple(held.get_values_for_type(x509.DNSName)) != wanted:
+            return f"is not for {', '.join(wanted)}"
+        uses = found.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        if _USAGES[usage] not in uses:
+            return f"is not a {usage}'s"
         left = (found.not_valid_after_utc - datetime.now(UTC)).days
         return f"ends in {left} days" if left < RENEWED_DAYS else ""
 

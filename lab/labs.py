@@ -14,6 +14,7 @@ from lab.inventory.addon_sections import domain
 from lab.inventory.models import Host, Inventory
 from lab.local import own_network
 from lab.machines import Provider
+from lab.passwords import Passwords
 from lab.providers.opening import provider_for
 from lab.ssh import Keys, Ssh, ssh_for
 from lab.waits import be_patient
@@ -110,6 +111,11 @@ class Lab:
         from lab.authority import Authority  # cryptography is slow to import, and few commands need it
 
         return Authority(self.keys.folder / "ca", domain(self.inventory))
+
+    @cached_property
+    def passwords(self) -> Passwords:
+        """By which people log in to what runs on the lab."""
+        return Passwords(self.keys.folder / "passwords")
 
     @cached_property
     def ssh(self) -> Ssh:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatch
 from functools import cache
 from typing import Any
 
@@ -29,6 +31,14 @@ def certificate() -> str:
     made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
     made = made.not_valid_before(now).not_valid_after(now + timedelta(days=1))
     return made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+@cache
+def request() -> str:
+    """What a machine that has made itself a key asks to be signed (PKCS #10), PEM."""
+    asked = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    made = asked.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    return made.public_bytes(Encoding.PEM).decode()
 
 
 LATE = (
@@ -111,6 +121,10 @@ class FakeHost:
                     self.restarted(name)
         if command[:2] == ["sh", "-c"]:
             self._shell(command[2])
+        if command[:2] == ["sh", "-ec"]:
+            self._removal(shlex.split(command[2].replace(";", " ; ")))
+        if command[:2] == ["mv", "-f"]:
+            self.written[command[3]] = NOW
         if command[:3] == ["sysctl", "--quiet", "--load"]:
             text = base64.b64decode(self.files[command[3]]["text"]).decode()
             self.sysctls |= dict(line.split(" = ") for line in text.splitlines())
@@ -126,11 +140,24 @@ class FakeHost:
             if words[0] == "pkill" and f"{name} " in line:
                 pod["since"] = NOW
 
+    def _removal(self, words: list[str]) -> None:
+        """A unit that is stopped and disabled, a file or a folder that is removed."""
+        if "disable" in words:
+            self.units.pop(words[-1], None)
+        if "rm" in words:
+            path = next(word for word in words[words.index("rm") + 1 :] if word.startswith("/"))
+            for known in [item for item in self.files if item == path or item.startswith(f"{path}/")]:
+                del self.files[known]
+            for known in [item for item in self.written if item.startswith(f"{path}/")]:
+                del self.written[known]
+
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """What the program that a build sends to a host would say."""
         if "commands" in request:
             for item in request["write"]:
                 self.files[item["path"]] = {key: item[key] for key in ("text", "mode", "owner")}
+            for path in request["remove"]:
+                self.files.pop(path, None)
             for command in request["commands"]:
                 self.ran.append(command)
                 self.run(command)
@@ -152,6 +179,11 @@ class FakeHost:
             "resolvers": self.resolvers,
             "payload": {"images": self.images} if request["payload"] else {},
             "booting": self.booting,
+            "strangers": {
+                path: held
+                for path, held in self.files.items()
+                if path not in request["files"] and any(fnmatch(path, item) for item in request["owned"])
+            },
             "exists": {path: path in self.exists for path in request["exists"]},
         }
 

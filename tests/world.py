@@ -32,7 +32,7 @@ from lab.ssh import Result
 from lab.steps.context import Context
 from tests import born
 from tests.fake_api import FakeApi
-from tests.fake_host import LATE, FakeHost, certificate
+from tests.fake_host import LATE, FakeHost, certificate, request
 from tests.fakes import Call, FakeProvider, FakeSsh
 
 MANIFESTS = {
@@ -134,6 +134,7 @@ class World:
         ssh.on("", "upload-certs", f"[upload-certs] Using certificate key:\n{CERTIFICATE_KEY}\n")
         ssh.on("", "delete secret bootstrap-token-", "")
         ssh.on("", "cat /etc/kubernetes/pki/ca.crt", lambda _: certificate())
+        ssh.on("", "openssl req -new", lambda _: request())
         ssh.on("", "get --raw /readyz", lambda call: Result(0 if self.alive(call.host) else 1, "ok", ""))
         ssh.on("", "etcdctl", self._etcdctl)
         born.teach(self)

@@ -1,6 +1,7 @@
 // Command probe is the acceptance suite's foothold inside a cluster: an echo server that says which pod
 // answered, and clients that say how long an answer took. Every result is one line of JSON. It also holds an
-// add-on back until its node can forward packets (await).
+// add-on back until its node can forward packets (await), makes a folder of a node a pod's own (own), and prints
+// numbered lines for checks of logs (lines).
 package main
 
 import (
@@ -15,6 +16,8 @@ const usage = `usage:
   probe dns NAME... [--server ADDRESS] [--type A|AAAA|SRV|PTR|CNAME] [--count N] [--interval D] [--timeout D]
   probe udp HOST:PORT... [--count N] [--interval D] [--timeout D]
   probe await [--link NAME] [--limit D] [HOST:PORT...]   end when the link is there and all take a connection
+  probe own UID:GID FOLDER...                            give folders to a user, unless they are his
+  probe lines TEXT [--count N] [--interval D] [--pad N] [--pieces N]   print TEXT 1, TEXT 2 ..., then stay
 
 Clients exit with 1 when any attempt failed, 2 when the arguments are wrong.
 `
@@ -36,6 +39,10 @@ func main() {
 		os.Exit(askUDP(arguments))
 	case "await":
 		os.Exit(await(arguments))
+	case "own":
+		exitOn(own(arguments))
+	case "lines":
+		exitOn(lines(arguments))
 	default:
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)

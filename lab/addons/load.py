@@ -17,6 +17,8 @@ from lab.own_yaml import read, told
 
 FOLDER = Path(__file__).resolve().parents[2] / "addons"
 FILE = "addon.yaml"
+HOST_FILE = "host.yaml"
+"""Its roles of machines (`lab.render.roles`)."""
 
 
 @cache
@@ -50,10 +52,8 @@ def addons(folder: Path = FOLDER) -> tuple[AddOn, ...]:
 
 
 def selected(inventory: object) -> tuple[AddOn, ...]:
-    """The add-ons of a lab, in their order: those of every lab, and those whose section it has."""
-    return tuple(
-        item for item in addons() if not item.section or getattr(inventory, item.section, None) is not None
-    )
+    """The add-ons of a lab, in their order: those of every lab, and those whose section says so."""
+    return tuple(item for item in addons() if item.is_part_of(inventory))
 
 
 def provider_of(what: str, inventory: object) -> AddOn | None:
@@ -86,7 +86,7 @@ def _read(file: Path) -> AddOn:
     except (YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{place}: is not YAML: {told(error)}") from None
     if not isinstance(data, dict):
-        raise InputError(f"{place}: must be a mapping; write title, namespaces and ready at least")
+        raise InputError(f"{place}: must be a mapping; write its title at least")
     if "folder" in data:
         raise InputError(f"{place}: folder: unknown key; the folder is where the file lies")
     try:
@@ -103,11 +103,23 @@ def _read(file: Path) -> AddOn:
             else:
                 lines.append(f"{place}: {path}: {one['input']}: {one['msg']}")
         raise InputError("\n".join(dict.fromkeys(lines))) from None
-    if not (item.manifest or item.has("objects.yaml.j2") or item.has("patch.yaml.j2")):
-        raise InputError(f"{place}: brings no object; write objects.yaml.j2 beside it, or name a manifest")
-    others = [work for work in item.ready if work.split("/")[1] not in item.namespaces]
-    if others:
-        raise InputError(f"{place}: ready: {', '.join(others)}: in none of its namespaces")
+    brings = bool(item.manifest) or item.has("objects.yaml.j2") or item.has("patch.yaml.j2")
+    if not brings and not item.has(HOST_FILE):
+        raise InputError(
+            f"{place}: brings no object and no role of machines; write objects.yaml.j2 or {HOST_FILE} "
+            "beside it, or name a manifest"
+        )
+    for key in ("namespaces", "ready"):
+        if brings and not getattr(item, key):
+            raise InputError(f"{place}: {key}: is missing, and it has objects")
+    if item.namespaces and not brings:
+        raise InputError(f"{place}: namespaces: {', '.join(item.namespaces)}: it has no object there")
+    named = {"ready": item.ready, "metrics": [pods.of for metrics in item.metrics for pods in metrics.pods]}
+    for key, works in named.items():
+        if others := [work for work in works if work.split("/")[1] not in item.namespaces]:
+            raise InputError(f"{place}: {key}: {', '.join(others)}: in none of its namespaces")
+    if item.when and not item.section:
+        raise InputError(f"{place}: when: {item.when}: is about a section; write `section` as well")
     if item.provides and not item.has("client.py"):
         raise InputError(f"{place}: provides: {', '.join(item.provides)}: client.py is missing beside it")
     return item

@@ -43,7 +43,8 @@ XATTRS = ("--xattrs", f"--xattrs-include={CAPABILITY}")
 
 _NO_ROOM = (*NO_ROOM, errno.EFBIG)
 
-FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._+-]*$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._+!-]*$")]
+"""A ! stands in the version of a wheel that has an epoch (PEP 440)."""
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 Size = Annotated[int, Field(ge=0)]
 

@@ -143,12 +143,12 @@ def foreign_stock(
 
 
 def program(name: str, wanted: Wanted, *, source: str = "auto", arch: str = "amd64", say: Say) -> Path:
-    """One program of those that a lab wants (kubectl, say), without making anything else.
+    """One program of those that a lab wants (kubectl, promtool), without making anything else.
 
     Raises `InputError` when the lab wants no such program.
     """
     store, selection = Store(say=say), load_catalogue().select(wanted)
-    owners = [item for item, component in selection.installed() if name in component.install]
+    owners = [item for item, component in selection.named() if name in component.named]
     if not owners:
         raise InputError(f"program: {name} is none of those of the lab", next_step="invoke artifacts")
     origin = choose(source, store, selection, arch, say)

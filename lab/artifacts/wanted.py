@@ -24,7 +24,7 @@ def wanted(inventory: Inventory) -> tuple[ComponentVersion, ...]:
         item = ComponentVersion(name, _version(inventory, component))
         if item.version:
             one = catalogue.get(item)
-            if not isinstance(one, Programs) or one.install:
+            if not isinstance(one, Programs) or one.named:
                 found.append(item)
     return tuple(found)
 

@@ -71,7 +71,7 @@ class Catalogue(CatalogueFile):
         references: dict[str, ComponentVersion] = {}
         for item, one in self._all():
             if isinstance(one, Programs):
-                for program in one.install:
+                for program in one.named:
                     if owners.setdefault(program, item.name) != item.name:
                         raise ValueError(f"{item}: program {program} is also in {owners[program]}")
             elif isinstance(one, Image):
@@ -170,9 +170,13 @@ class Selection:
         """The sets of programs."""
         return ((item, one) for item, one in self.components.items() if isinstance(one, Programs))
 
+    def named(self) -> Iterator[tuple[ComponentVersion, Programs]]:
+        """The sets of programs that are had for themselves: for machines, or as tools of this one."""
+        return ((item, one) for item, one in self.programs() if one.named and item in self.wanted)
+
     def installed(self) -> Iterator[tuple[ComponentVersion, Programs]]:
         """The sets of programs that go to machines."""
-        return ((item, one) for item, one in self.programs() if one.install and item in self.wanted)
+        return ((item, one) for item, one in self.named() if one.install)
 
     def images(self) -> Iterator[tuple[ComponentVersion, Image]]:
         """The images."""

@@ -119,12 +119,14 @@ class Version(CatalogueModel):
 class Programs(Version):
     """A set of programs.
 
-    `install` says which of them go to machines, and into which folder; `modules` is the folder of the recipe
-    beside the catalogue's file, `sha256` the digests of `upstream` by the same names.
+    `install` says which of them go to machines, and into which folder, `tools` which of them judge what is
+    rendered, on this machine; `modules` is the folder of the recipe beside the catalogue's file, `sha256` the
+    digests of `upstream` by the same names.
     """
 
     kind: Literal["programs"]
     install: dict[str, Folder] = Field(default_factory=dict)
+    tools: tuple[str, ...] = ()
     upstream: dict[str, Download] = Field(default_factory=dict)
     sha256: dict[str, Digests] = Field(default_factory=dict)
     modules: Path | None = None
@@ -143,6 +145,11 @@ class Programs(Version):
             raise ValueError("give either `sha256` or `unpinned` with the reason")
         self.check_sources(self.official, self.modules is not None)
         return self
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The programs that are asked for by name; the others are parts of images."""
+        return (*self.install, *self.tools)
 
     @property
     def official(self) -> bool:

@@ -16,6 +16,7 @@ from lab.checks.outcomes import CouldNotTell
 from lab.checks.verbs import holds, nothing
 from lab.inventory.models import Inventory
 
+CONFIG = "/etc/haproxy/haproxy.cfg"
 FRONTEND, BACKENDS = "kube-apiserver", ("kube-apiservers", "kube-apiservers-unready")
 """The second takes over while no API server is ready: its servers are not checked."""
 SESS = f"echo 'show sess' | socat stdio {SOCKET}"
@@ -46,7 +47,8 @@ def runs_as_declared(driver: Driver, host: str) -> None:
     Raises `CouldNotTell` when it cannot be asked, or no connection through it stands within 5 s.
     """
     inventory = driver.inventory
-    found = differences(declared(inventory), running(stat(driver)))
+    config = next(file.text for file in driver.bundles[host].files if file.path == CONFIG)
+    found = differences(declared(inventory) | brought(config), running(stat(driver)))
     nothing("HAProxy as it runs", found, rule="as declared", command=STAT, host=host)
     address, _, port = inventory.endpoint.rpartition(":")
     program = _PROGRAM.format(address=address, port=port, socket=SOCKET)
@@ -75,6 +77,17 @@ def declared(inventory: Inventory) -> dict[str, str]:
             address = f"{inventory.hosts[name].address}:{port}"
             found[f"server {backend}/{name}"] = f"{address}, weight 1, {check}"
     return found
+
+
+def brought(config: str) -> dict[str, str]:
+    """The frontends that add-ons put at the end of the file, in the words of `running`."""
+    parts = re.findall(r"^frontend (\S+)\n((?:[ \t].*\n|\n)*)", config, re.MULTILINE)
+    modes = {name: re.search(r"^\s+mode (\w+)", text, re.MULTILINE) for name, text in parts}
+    return {
+        f"frontend {name}": mode.group(1) if mode else "tcp"
+        for name, mode in modes.items()
+        if name != FRONTEND
+    }
 
 
 def running(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:

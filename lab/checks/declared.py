@@ -84,8 +84,9 @@ class Declared:
     @cached_property
     def keys(self) -> frozenset[ObjectKey]:
         """Their names, with secrets, certificates and namespaces of add-ons."""
-        addons = selected(self.driver.inventory)
-        found = named({addon: self.rendered.of_addons[addon.name] for addon in addons})
+        inventory = self.driver.inventory
+        of_addons = {addon: self.rendered.of_addons[addon.name] for addon in selected(inventory)}
+        found = named(of_addons, inventory)
         keys = {_key(item) for item in self.rendered.of_kubeadm} | found
         # an object of the cluster may be rendered with a namespace, which the server ignores
         return frozenset(keys | {ObjectKey(key.group, key.kind, "", key.name) for key in keys})

@@ -9,7 +9,7 @@ from lab.checks.verbs import nothing
 from lab.hosts.survey import FolderFile, HostSurvey
 from lab.machines import Traits
 from lab.render.bundle import Bundle
-from lab.render.roles import RoleFolder
+from lab.render.role import RoleFolder
 
 
 def asked(bundle: Bundle) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.addons import AddOn, selected
@@ -16,11 +17,17 @@ from lab.checks.outcomes import CouldNotTell
 from lab.checks.verbs import becomes
 from lab.cluster import kubelets
 from lab.cluster.api import FIELD_MANAGER, Api
-from lab.cluster.apply import title
+from lab.cluster.apply import ObjectChange, title
 from lab.cluster.certificates import certificate_change
 from lab.cluster.drift import Drift, drift
 from lab.cluster.kubeadm_objects import COMMAND, MANAGER, made
+from lab.cluster.outside_secrets import outside_change
+from lab.cluster.passwords import password_changes
+from lab.errors import PreflightError
+from lab.inventory.addon_sections import outside
+from lab.inventory.outside import OutsideSecret
 from lab.objects import Object
+from lab.passwords import Passwords
 from lab.render.addons import addon_manifests, is_partial, merge, objects
 from lab.render.components import kubelet_settings
 from lab.render.kubeadm import init
@@ -70,11 +77,15 @@ class Rendered:
         found = [
             cluster.look(partial(drift, item=item, manager=manager)) for item in self.of_addons[addon.name]
         ]
-        found += [cluster.look(partial(_secret, wanted=secret)) for secret in addon.secrets]
-        authority = self.driver.lab.authority
+        authority, passwords = self.driver.lab.authority, self.driver.lab.passwords
+        found += [
+            cluster.look(partial(_secret, wanted=secret, passwords=passwords)) for secret in addon.secrets
+        ]
         found += [
             cluster.look(partial(_certificate, wanted=one, authority=authority)) for one in addon.certificates
         ]
+        root, inventory = self.driver.lab.root, self.driver.inventory
+        found += [cluster.look(partial(_outside, wanted=one, root=root)) for one in outside(inventory, addon)]
         return [one for items in found for one in items]
 
     def kubeadm(self) -> list[Drift]:
@@ -108,15 +119,36 @@ def agree(subject: str, look: Callable[[], list[Drift]]) -> None:
     )
 
 
-def _secret(api: Api, wanted: Secret) -> list[Drift]:
-    """A random secret is there; what it is nobody knows."""
+def _secret(api: Api, wanted: Secret, passwords: Passwords) -> list[Drift]:
+    """A random secret is there; what it is nobody knows, but for one that is kept here."""
+    if wanted.kept:
+        return [
+            Drift(
+                one.name,
+                "",
+                one.after.strip() or "newer than its password",
+                one.replaced or one.before.strip() or "does not exist",
+            )
+            for one in password_changes(api, wanted, passwords)
+        ]
     living = api.get(f"/api/v1/namespaces/{wanted.namespace}/secrets/{wanted.name}") or {}
     name = f"Secret/{wanted.namespace}/{wanted.name}"
     return [] if (living.get("data") or {}).get(wanted.key) else [Drift(name, "", "there", "does not exist")]
 
 
+def _outside(api: Api, wanted: OutsideSecret, root: Path) -> list[Drift]:
+    """A secret holds what the files of this machine hold."""
+    try:
+        return _as_drift(outside_change(api, wanted, root))
+    except PreflightError as error:
+        raise CouldNotTell(error.message, next_step=error.next_step) from error
+
+
 def _certificate(api: Api, wanted: Certificate, authority: Authority) -> list[Drift]:
-    change = certificate_change(api, wanted, authority)
+    return _as_drift(certificate_change(api, wanted, authority))
+
+
+def _as_drift(change: ObjectChange | None) -> list[Drift]:
     if change is None:
         return []
     return [Drift(change.name, "", change.after.strip(), change.before.strip() or "does not exist")]

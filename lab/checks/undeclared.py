@@ -61,13 +61,15 @@ def is_nowhere(inventory: Inventory, bundle: Bundle, traits: Traits, survey: Hos
 
 
 def _sockets(bundle: Bundle, sockets: Iterable[BoundSocket], *, strict: bool) -> Iterator[str]:
-    declared = {(port.protocol, port.port): port for port in bundle.listen}
     for item in sockets:
-        port = declared.get((item.protocol, item.port))
+        declared = [
+            port for port in bundle.listen if (port.protocol, port.port) == (item.protocol, item.port)
+        ]
         where = f"{item.protocol} {item.address}:{item.port} ({item.process or 'the kernel'})"
-        if port is not None:
-            if not port.sources and not _is_loopback(item.address):
-                yield f"{where}: listens beyond the machine itself; it is declared for loopback alone"
+        if declared:
+            if not any(port.takes(item.address) for port in declared):
+                places = " and ".join(port.only_at or "loopback" for port in declared)
+                yield f"{where}: listens beyond the machine itself; it is declared for {places} alone"
         elif strict and not item.pod and not _of_its_own(item):
             unit = f", unit {item.unit}" if item.unit else ""
             yield f"{where}: listens, and no role declares that port{unit}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 
 from lab.addons.mark import marked
 from lab.addons.model import AddOn, Certificate
@@ -11,45 +12,57 @@ from lab.cluster.api import Api
 from lab.cluster.apply import ObjectChange, title
 from lab.objects import Object
 
-FIELD = "tls.crt"
+FIELD, AUTHORITY = "tls.crt", "ca.crt"
 
 
 def certificate_change(api: Api, wanted: Certificate, authority: Authority) -> ObjectChange | None:
     """What `ensure_certificate` would do, None when nothing. Changes nothing in the cluster."""
     live = api.get(_path(wanted))
-    fault = authority.fault(_certificate(live)) if live else ""
+    fault = _fault(live, wanted, authority) if live else ""
     if live and not fault:
         return None
-    after = f"certificate for {', '.join(authority.names)}, signed by {authority.certificate_file}\n"
+    names = ", ".join(_names(wanted, authority))
+    after = f"certificate for {names}, signed by {authority.certificate_file}\n"
     before = f"certificate that {fault}\n" if fault else ""
-    return ObjectChange(title(_secret(wanted, "", "")), before, after)
+    return ObjectChange(title(_secret(wanted, {})), before, after)
 
 
 def ensure_certificate(api: Api, addon: AddOn, wanted: Certificate, authority: Authority) -> bool:
     """Make the secret when it is missing, of another CA or domain, or near its end; whether it was made."""
     if certificate_change(api, wanted, authority) is None:
         return False
-    leaf = authority.issue()
-    api.apply(marked(_secret(wanted, leaf.certificate, leaf.key), addon))
+    leaf = authority.issue(_names(wanted, authority), wanted.usage)
+    held = {FIELD: leaf.certificate, "tls.key": leaf.key}
+    if wanted.usage == "client":
+        held[AUTHORITY] = authority.certificate
+    api.apply(marked(_secret(wanted, held), addon))
     return True
+
+
+def _names(wanted: Certificate, authority: Authority) -> tuple[str, ...]:
+    return authority.names if wanted.usage == "server" else (f"{wanted.name}.{authority.domain}",)
+
+
+def _fault(live: Object, wanted: Certificate, authority: Authority) -> str:
+    """Why a secret must be made anew, "" when it need not be."""
+    if wanted.usage == "client" and _text(live, AUTHORITY) != authority.certificate:
+        return f"is not beside the CA in {authority.certificate_file}"
+    return authority.fault(_text(live, FIELD), _names(wanted, authority), wanted.usage)
 
 
 def _path(wanted: Certificate) -> str:
     return f"/api/v1/namespaces/{wanted.namespace}/secrets/{wanted.name}"
 
 
-def _certificate(secret: Object) -> str:
-    return base64.b64decode(secret.get("data", {}).get(FIELD, "")).decode(errors="replace")
+def _text(secret: Object, field: str) -> str:
+    return base64.b64decode(secret.get("data", {}).get(field, "")).decode(errors="replace")
 
 
-def _secret(wanted: Certificate, certificate: str, key: str) -> Object:
+def _secret(wanted: Certificate, held: Mapping[str, str]) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "kubernetes.io/tls",
         "metadata": {"name": wanted.name, "namespace": wanted.namespace},
-        "data": {
-            FIELD: base64.b64encode(certificate.encode()).decode(),
-            "tls.key": base64.b64encode(key.encode()).decode(),
-        },
+        "data": {field: base64.b64encode(text.encode()).decode() for field, text in held.items()},
     }

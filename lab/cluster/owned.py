@@ -20,6 +20,8 @@ from lab.addons.model import AddOn
 from lab.cluster.api import FIELD_MANAGER
 from lab.cluster.discovery import Item, ObjectKey
 from lab.errors import FailedError
+from lab.inventory.addon_sections import outside
+from lab.inventory.models import Inventory
 from lab.objects import Object
 
 OLDER = "unlabelled"
@@ -30,7 +32,7 @@ KUBEADMS = "kube-system"
 have applied nothing whole."""
 
 
-def named(objects: Mapping[AddOn, Sequence[Object]]) -> frozenset[ObjectKey]:
+def named(objects: Mapping[AddOn, Sequence[Object]], inventory: Inventory) -> frozenset[ObjectKey]:
     """Everything that the inventory names: the objects of its add-ons, their secrets and certificates.
 
     A namespace in which there is such an object is named with it. Raises `FailedError` for an object of two
@@ -40,6 +42,7 @@ def named(objects: Mapping[AddOn, Sequence[Object]]) -> frozenset[ObjectKey]:
     for addon, items in objects.items():
         secrets = [ObjectKey("", "Secret", item.namespace, item.name) for item in addon.secrets]
         secrets += [ObjectKey("", "Secret", item.namespace, item.name) for item in addon.certificates]
+        secrets += [ObjectKey("", "Secret", item.namespace, item.name) for item in outside(inventory, addon)]
         for key in (*map(_key, items), *secrets):
             if found.setdefault(key, addon.name) != addon.name:
                 raise FailedError(

@@ -57,11 +57,12 @@ def replace_pods(api: Api, item: Object, note: Callable[[str], None]) -> int:
     look = partial(patiently, subject, seen)
     found = wait_for(subject, look, seconds=SEEN_SECONDS, interval=0.5, next_step="invoke status")
     for pod in found:
-        patiently(f"removal of {_name(pod)}", partial(_take_away, api, pod))
+        patiently(f"removal of {_name(pod)}", partial(take_away, api, pod))
     return len(found)
 
 
-def _take_away(api: Api, pod: Object) -> None:
+def take_away(api: Api, pod: Object) -> None:
+    """Delete a pod, whose workload then makes a new one; another one of its name stays."""
     meta = pod["metadata"]
     try:
         api.delete(f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}", deletion(pod, pods=False))

@@ -100,7 +100,7 @@ def bench_artifacts() -> dict[str, Any]:
 
 def by_hand(selection: Selection, arch: str, folder: Path) -> list[str]:
     """What somebody would type to have the same bytes: one command a file, one an image."""
-    urls = [file.url for _, one in selection.installed() for file in official_files(one, arch).values()]
+    urls = [file.url for _, one in selection.named() for file in official_files(one, arch).values()]
     urls += [one.filled(one.url) for _, one in selection.files()]
     commands = []
     for number, url in enumerate(urls):

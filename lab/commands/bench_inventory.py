@@ -18,7 +18,8 @@ import yaml
 from lab.cluster.kubeadm import UNIT
 from lab.commands.measured import Cost, measured
 from lab.commands.session import ROOT
-from lab.hosts.converge import EVIDENCE, HeldFile, HostFacts, compare
+from lab.hosts.converge import EVIDENCE, HostFacts, compare
+from lab.hosts.held import HeldFile
 from lab.hosts.units import HeldUnit
 from lab.inventory.models import Inventory
 from lab.inventory.providers import names, rules_of

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lab.addons import addons
 from lab.inventory import reference
 from lab.inventory import schema as inventory_schema
+from lab.parts import ROOT, part
 from lab.report import schema as report_schema
 from lab.verify import index
 
@@ -34,4 +36,11 @@ def _wanted() -> dict[Path, str]:
         reference.FILE: reference.reference(),
         index.INDEX: index.index(),
         **report_schema.schemas(),
+        **_of_addons(),
     }
+
+
+def _of_addons() -> dict[Path, str]:
+    """The pages of add-ons that have some of their own: `pages.py`, paths in the checkout and texts."""
+    brought = [part(f"{addon.module}.pages", "pages")() for addon in addons() if addon.has("pages.py")]
+    return {ROOT / path: text for pages in brought for path, text in pages.items()}

@@ -21,7 +21,7 @@ from lab.cluster import etcd
 from lab.cluster.api import ApiError, Unavailable
 from lab.commands.session import OF_ARTEFACTS, Session, open_lab, read, session, shown, stopping
 from lab.errors import FailedError, PlumblineError
-from lab.inventory.addon_sections import of_lab
+from lab.inventory.addon_sections import addresses, of_lab
 from lab.inventory.models import Inventory
 from lab.labs import Lab
 from lab.machines import State
@@ -68,6 +68,8 @@ def _show(found: dict[str, Any]) -> None:
     show(table)
     print(f"\nAPI   https://{found['endpoint']}: {found['api']}")
     print(f"etcd  {found['etcd']}")
+    for name, place in found["addresses"].items():
+        print(f"{name}  {place}")
 
 
 NO_NODE, GONE, UNKNOWN = "has none", "gone", "unknown"
@@ -84,6 +86,7 @@ def look(lab: Lab) -> tuple[dict[str, Any], bool]:
         "endpoint": inventory.endpoint,
         "api": "no machine runs",
         "etcd": "-",
+        "addresses": addresses(inventory),
     }
     nodes: dict[str, str] | None = None
     answers: dict[str, bool] = {}

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.artifacts.images import StoredImage
 from lab.render.bundle import File
+from lab.render.host_certificates import HostCertificate
+
+if TYPE_CHECKING:
+    from lab.authority import Authority
 
 INCOMING = "/var/lib/plumbline/incoming"
 """Where a program lies on the host, under its digest, until its command installs it."""
@@ -18,7 +23,7 @@ class HostChange:
 
     `packages` are installed first; `program` (a file of the artefact store, named by its digest) is sent to
     `INCOMING` before `commands` run, and `image` is sent and imported after them. `remove` is the path of a
-    file that must not be there.
+    file that must not be there. For a `certificate` the host makes a key, and who signs it stands beside.
     """
 
     sentence: str
@@ -29,6 +34,7 @@ class HostChange:
     packages: tuple[str, ...] = ()
     program: Path | None = None
     image: StoredImage | None = None
+    certificate: tuple[HostCertificate, Authority] | None = None
 
 
 def actions(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:

@@ -17,8 +17,9 @@ from pydantic import TypeAdapter
 from lab.answers import AnswerPart, fit, read
 from lab.cluster.kubeadm import JOINED, UNIT
 from lab.errors import CommandError, PreflightError
-from lab.hosts import payload, programs
+from lab.hosts import certificates, left_addons, payload, programs
 from lab.hosts.changes import HostChange, actions
+from lab.hosts.held import HeldFile
 from lab.hosts.payload import Held
 from lab.hosts.settled import MasterAnswer
 from lab.hosts.static_pods import HeldStaticPod, read_at_start
@@ -35,19 +36,6 @@ ETCD_DATA = "/var/lib/etcd/member"
 SECONDS = 60.0
 EVIDENCE = (JOINED, KUBELET_CONF, ETCD_DATA)
 """What kubeadm leaves behind, from its end to its beginning."""
-
-
-class HeldFile(AnswerPart):
-    """A file of a host: its bytes in base64, mode as `0644`, owner as `root:root`."""
-
-    text: str
-    mode: str
-    owner: str
-
-    @property
-    def content(self) -> str:
-        """The text; bytes that are none are shown as replacement characters."""
-        return base64.b64decode(self.text).decode(errors="replace")
 
 
 class HostFacts(AnswerPart):
@@ -127,13 +115,18 @@ def look(
         {
             "files": [
                 *(file.path for file in wanted.files),
+                *certificates.public(wanted),
                 *([KUBELET_CONFIG] if wanted.kubelet else []),
             ],
             "sysctls": list(wanted.sysctls),
             "units": list(
                 dict.fromkeys((*(unit.name for unit in wanted.units), *reading, f"{UNIT}.service"))
             ),
-            "written": list(dict.fromkeys(path for files in reading.values() for path in files)),
+            "written": list(
+                dict.fromkeys(
+                    [*(path for files in reading.values() for path in files), *certificates.keys(wanted)]
+                )
+            ),
             "static_pods": read_at_start() if wanted.kubelet else {},
             "links": list(wanted.pod_interfaces),
             "exists": list(EVIDENCE),
@@ -158,7 +151,11 @@ def compare(wanted: Bundle, facts: HostFacts) -> tuple[HostChange, ...]:
     ]
     changes += payload.missing(wanted, facts.payload)
     changes += [change for file in wanted.files if (change := _file_change(file, facts.files[file.path]))]
-    changes += [_removal(path, seen) for path, seen in facts.strangers.items()]
+    changes += certificates.missing(wanted, facts.files, facts.written)
+    changes += [
+        _removal(path, seen) for path, seen in facts.strangers.items() if not left_addons.is_record(path)
+    ]
+    changes += left_addons.removals(wanted, facts.files, facts.strangers)
     held = facts.files.get(KUBELET_CONFIG)
     if wanted.kubelet and held and facts.joined:
         changes += _kubelet_change(wanted.kubelet, held)
@@ -250,19 +247,21 @@ def apply(ssh: Ssh, host: str, changes: Iterable[HostChange]) -> None:
     """
     listed = tuple(changes)
     payload.bring_before(ssh, host, listed)
+    signed = [
+        file for one in listed if one.certificate for file in certificates.made(ssh, host, *one.certificate)
+    ]
     commands = list(dict.fromkeys(command for change in listed for command in change.commands))
     # systemd must know a unit's new file before the unit is touched
     commands.sort(key=lambda command: command != ("systemctl", "daemon-reload"))
     request = {
         "write": [
             {
-                "path": change.file.path,
-                "text": base64.b64encode(change.file.text.encode()).decode(),
-                "mode": change.file.mode,
-                "owner": change.file.owner,
+                "path": file.path,
+                "text": base64.b64encode(file.text.encode()).decode(),
+                "mode": file.mode,
+                "owner": file.owner,
             }
-            for change in listed
-            if change.file
+            for file in (*(change.file for change in listed if change.file), *signed)
         ],
         "remove": [change.remove for change in listed if change.remove],
         "commands": commands,

@@ -1,20 +1,23 @@
 """What a machine needs beside its files: packages, kernel modules, programs and images, brought over SSH.
 
-Machines whose provider lays all of it below their root are asked for their images alone: containerd writes
-there, so one can be lost. Programs and images come from our
-store, so a machine needs no download site for them; packages come from its own distribution.
+Machines whose provider lays all of it below their root are asked for their images, of which one can be lost
+(containerd writes there), and for the programs of add-ons, which may have come later than the machine.
+Programs and images come from our store, so a machine needs no download site for them; packages come from its
+own distribution.
 """
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lab.answers import AnswerPart
 from lab.artifacts.images import is_sandbox
 from lab.hosts.changes import INCOMING, HostChange, actions
 from lab.render.bundle import Bundle
+from lab.render.role import RoleBinary
 from lab.ssh import Ssh
 
 PACKAGE_SECONDS = 900
@@ -38,14 +41,26 @@ class Held(AnswerPart):
 
 def asked(wanted: Bundle) -> dict[str, Any] | None:
     """What to ask a host about its payload; None for one that needs none of us."""
-    if wanted.stock is None and not wanted.images:
+    brought = _brought(wanted)
+    if wanted.stock is None and not wanted.images and not brought:
         return None
     whole = wanted.stock is not None
     return {
         "packages": list(wanted.packages) if whole else [],
         "modules": list(wanted.modules) if whole else [],
-        "programs": [item.path for item in wanted.binaries] if whole else [],
+        "programs": [item.path for item, _ in brought],
     }
+
+
+def _brought(wanted: Bundle) -> list[tuple[RoleBinary, Path]]:
+    """The programs that are compared with ours, each with its file of the store, named by its digest.
+
+    Of a machine that is equipped by its provider those of add-ons: what else it was made with stays.
+    """
+    if wanted.stock is not None:
+        return [(item, wanted.stock.programs[item.artifact]) for item in wanted.binaries]
+    known = wanted.programs
+    return [(item, known[item.artifact]) for item in wanted.of_addons if item.artifact in known]
 
 
 def missing(wanted: Bundle, held: Held) -> list[HostChange]:
@@ -57,9 +72,7 @@ def missing(wanted: Bundle, held: Held) -> list[HostChange]:
     if held.missing_modules:
         command = ("modprobe", "--all", *held.missing_modules)
         changes.append(HostChange(f"load modules {', '.join(held.missing_modules)}", commands=(command,)))
-    programs = wanted.stock.programs if wanted.stock else {}
-    for item in wanted.binaries if wanted.stock else ():
-        program = programs[item.artifact]
+    for item, program in _brought(wanted):
         digest = program.name
         if held.programs.get(item.path) != digest:
             put = ("install", "-D", "-m", "0755", f"{INCOMING}/{digest}", item.path)

@@ -14,6 +14,8 @@ from lab.inventory.addon_sections import pod_interfaces
 from lab.inventory.models import Inventory
 from lab.machines import Traits
 from lab.render import kubeadm
+from lab.render.record import path_of
+from lab.render.role import AddOnRole
 from lab.render.roles import host_roles
 from lab.ssh import Ssh
 
@@ -47,6 +49,10 @@ def script(inventory: Inventory, name: str) -> str:
     units = [unit.name for role in leaving for unit in role.units]
     files = [item.path for role in leaving for item in role.files if not item.each]
     files += [item.path for role in leaving for item in role.binaries]
+    brought = [role for role in leaving if isinstance(role, AddOnRole)]
+    files += sorted({path_of(role.name) for role in brought})
+    kept = [folder for role in brought for folder in role.made]
+    kept += [item.folder for role in brought for item in role.certificates]
     own = [addon.on_hosts for addon in selected(inventory)]
     files += [item.path for parts in own for item in parts.programs]
     folders = (*FOLDERS, *(folder for item in own for folder in item.folders))
@@ -64,6 +70,7 @@ def script(inventory: Inventory, name: str) -> str:
         f"for folder in {shlex.join(folders)}; do test ! -d $folder || "
         "find $folder -xdev -mindepth 1 -delete; done",
         f"rm -f {shlex.join([*files, _DOCUMENT])}",
+        *([f"rm -rf --one-file-system {shlex.join(kept)}"] if kept else ()),
         *(f"ip link delete {link} 2>/dev/null || true" for link in pod_interfaces(inventory)),
         *(
             f"if command -v {tables} >/dev/null; then {tables}-save | grep -Ev '{chains}' | "

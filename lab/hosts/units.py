@@ -9,7 +9,7 @@ from lab.answers import AnswerPart
 from lab.hosts.changes import HostChange, actions
 from lab.render.bundle import Bundle
 from lab.render.components import KUBELET_CONFIG
-from lab.render.roles import Unit
+from lab.render.role import Unit
 
 KUBELET_FLAGS = "/var/lib/kubelet/kubeadm-flags.env"
 KUBELET = "kubelet.service"
@@ -42,6 +42,9 @@ def readers(wanted: Bundle) -> dict[str, dict[str, tuple[str, ...]]]:
     for file in wanted.files:
         for name in _named(file.on_change):
             found.setdefault(name, {})[file.path] = file.on_change
+    for item in wanted.certificates:
+        for name in _named(item.on_change):
+            found.setdefault(name, {})[item.certificate] = item.on_change
     if wanted.kubelet:
         # kubeadm writes both, and starts the kubelet after that
         own = dict.fromkeys((KUBELET_CONFIG, KUBELET_FLAGS), ("restart kubelet",))
@@ -50,7 +53,8 @@ def readers(wanted: Bundle) -> dict[str, dict[str, tuple[str, ...]]]:
 
 
 def _named(listed: Iterable[str]) -> list[str]:
-    return [f"{action.partition(' ')[2]}.service" for action in listed if action != RELOAD]
+    units = [action.partition(" ")[2] for action in listed if action != RELOAD]
+    return [unit if "." in unit else f"{unit}.service" for unit in units]
 
 
 def unit_changes(unit: Unit, seen: HeldUnit, *, expected: bool) -> Iterator[HostChange]:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lab.addons import AddOn, addons
 from lab.errors import InputError
+from lab.inventory.conditions import unfit
 from lab.inventory.models import Inventory
+from lab.inventory.outside import OutsideSecret
 from lab.inventory.problems import Loc, Problem
 from lab.inventory.provider_sections import provider_sections
 from lab.inventory.ranges import AddressRange
@@ -68,16 +70,24 @@ class Section:
     rules: tuple[Rule, ...] = ()
     values: Callable[[Inventory, Mapping[str, str]], Mapping[str, Any]] = lambda *_: {}
     """Further values for its own templates, from the inventory and the images by component."""
+    on_machines: Callable[[Inventory], Mapping[str, Any]] = _nothing
+    """Further values for its templates of machines (`host/`)."""
+    places: Callable[[Inventory], Mapping[str, str]] = _nothing
+    """Machines by what addon.yaml calls them (`at` of a port)."""
     rows: Callable[[Inventory], Mapping[str, str]] = _nothing
     """What `invoke show` says about it, a line each."""
     tables: Callable[[Inventory], tuple[RenderableType, ...]] = lambda _: ()
     """What `invoke show` shows about it besides."""
     written: Callable[[NewLab], str] = lambda _: ""
     """Its lines in a new inventory; empty: none."""
+    outside: Callable[[Inventory], tuple[OutsideSecret, ...]] = lambda _: ()
+    """Secrets of its pods that are files of whoever runs the lab."""
     lan_ranges: Callable[[Inventory], tuple[LanRange, ...]] = lambda _: ()
     """Addresses of the LAN that it hands out."""
     served: Callable[[Inventory], tuple[str, ...]] = lambda _: ()
     """What people ask it by, as `NO_PROXY` lists it: domains with a leading dot, addresses."""
+    addresses: Callable[[Inventory], Mapping[str, str]] = _nothing
+    """Where people find what it shows them, by what they call it: a line each in `status`."""
     domain: Callable[[Inventory], str] = lambda _: ""
     """The domain whose names it serves; empty: none of its own."""
     pod_interfaces: Callable[[Inventory], tuple[str, ...]] = lambda _: ()
@@ -89,8 +99,8 @@ def sections() -> tuple[tuple[AddOn, Section], ...]:
     """Every add-on that has a section.py, in the order of add-ons.
 
     Raises `InputError` with all that is wrong: a file that cannot be loaded or holds no `SECTION`, a section
-    without a key, two sections of one key or one of a key that the inventory has already, and a key that
-    nobody brings.
+    without a key, two sections of one key or one of a key that the inventory has already, a key that nobody
+    brings, and a condition (`when`) that the section's model cannot meet.
     """
     found: list[tuple[AddOn, Section]] = []
     problems: list[str] = []
@@ -101,6 +111,7 @@ def sections() -> tuple[tuple[AddOn, Section], ...]:
         except InputError as error:
             problems.append(error.message)
     owners: dict[str, AddOn] = {}
+    models: dict[str, type[Model]] = {}
     for addon, section in found:
         if section.model is None:
             continue
@@ -113,7 +124,7 @@ def sections() -> tuple[tuple[AddOn, Section], ...]:
         elif addon.section in {*Inventory.model_fields, *provider_sections()}:
             problems.append(f"{place}: {addon.section}: is a key of every inventory already; choose another")
         else:
-            owners[addon.section] = addon
+            owners[addon.section], models[addon.section] = addon, section.model
     # what could not be loaded may have brought the key
     for addon in addons() if not problems else ():
         if addon.section and addon.section not in owners:
@@ -122,6 +133,8 @@ def sections() -> tuple[tuple[AddOn, Section], ...]:
                 f"addons/{addon.folder.name}/addon.yaml: section: {addon.section}: no section.py brings it; "
                 f"there are: {known}"
             )
+        elif addon.when and (rule := unfit(models[addon.section], addon.section, addon.when)):
+            problems.append(f"addons/{addon.folder.name}/addon.yaml: when: {addon.when}: {rule}")
     if problems:
         raise InputError("\n".join(problems), next_step="correct the file, or remove its folder of addons")
     return tuple(found)
@@ -130,13 +143,34 @@ def sections() -> tuple[tuple[AddOn, Section], ...]:
 def of_lab(inventory: Inventory) -> Iterator[tuple[AddOn, Section]]:
     """The sections of the add-ons that are part of a lab."""
     for addon, section in sections():
-        if not addon.section or getattr(inventory, addon.section, None) is not None:
+        if addon.is_part_of(inventory):
             yield addon, section
 
 
 def section_of(addon: AddOn) -> Section | None:
     """What an add-on brings; None when it has no section.py."""
     return next((section for one, section in sections() if one is addon), None)
+
+
+def place_of(inventory: Inventory, addon: AddOn, name: str) -> str:
+    """The machine that an add-on's section calls by a name. Raises `LookupError` when it calls none so."""
+    section = section_of(addon)
+    places = section.places(inventory) if section else {}
+    if name not in places:
+        raise LookupError(f"addons/{addon.folder.name}: at: {name}: its section.py knows no such place")
+    return places[name]
+
+
+def values_on_machines(inventory: Inventory, addon: AddOn) -> Mapping[str, Any]:
+    """What an add-on's templates of machines know besides, by its section."""
+    section = section_of(addon)
+    return section.on_machines(inventory) if section else {}
+
+
+def outside(inventory: Inventory, addon: AddOn) -> tuple[OutsideSecret, ...]:
+    """The secrets of an add-on that are files of whoever runs the lab."""
+    section = section_of(addon)
+    return section.outside(inventory) if section else ()
 
 
 def versions(inventory: Inventory) -> dict[str, str]:
@@ -146,6 +180,12 @@ def versions(inventory: Inventory) -> dict[str, str]:
         if section.model and "version" in section.model.model_fields:
             found[addon.title] = getattr(inventory, addon.section).version
     return found
+
+
+def addresses(inventory: Inventory) -> dict[str, str]:
+    """Where people find what add-ons show them, by what they call it."""
+    found = (section.addresses(inventory) for _, section in of_lab(inventory))
+    return {name: place for places in found for name, place in places.items()}
 
 
 def domain(inventory: Inventory) -> str:

@@ -10,8 +10,9 @@ from pydantic_core import ErrorDetails
 
 from lab.inventory import withdrawn
 from lab.inventory.document import meaning
+from lab.inventory.field_places import FieldPlace
 from lab.inventory.problems import Loc, Problem, SourceText, Unfit, closest, shown
-from lab.inventory.shape import FieldPlace, keys_at, meant, place, refused
+from lab.inventory.shape import keys_at, meant, place, refused
 
 _KINDS = {"model": "mapping", "dict": "mapping", "mapping": "mapping", "tuple": "list"}
 _NO_VALUE = ""

@@ -73,6 +73,8 @@ class ProviderRules(_Data):
     """What `--backend` may choose among."""
     closed: bool = False
     """Whether its network never leaves this machine; only machines that exist may have been put there."""
+    shares_kernel: bool = False
+    """Whether all its machines share this machine's kernel: CPU, memory, load and clock are not their own."""
     takes: Mapping[str, tuple[str, ...]] = {}
     """For fields of a host of which it does not take every value: those it takes, the usual one first."""
     refuses: tuple[str, ...] = ()

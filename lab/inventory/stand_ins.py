@@ -8,8 +8,9 @@ from typing import Annotated, Any, get_args, get_origin
 from annotated_types import Ge
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from lab.inventory.field_places import FieldPlace
 from lab.inventory.problems import Loc
-from lab.inventory.shape import FieldPlace, place
+from lab.inventory.shape import place
 
 _TEXTS = (
     *("refused", "192.0.2.2", "192.0.2.0/24", "1.0.0", "https://refused.invalid", "02:00:00:00:00:00"),

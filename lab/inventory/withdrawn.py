@@ -26,11 +26,6 @@ WITHDRAWN: Mapping[Loc, Withdrawn] = {
         "nothing provides volumes in this version: storage comes with an add-on of a later one",
         "remove the section storage until then",
     ),
-    ("observability",): Withdrawn(
-        ("observability", "grafana"),
-        "nothing would answer there: metrics, logs and Grafana come with an add-on of a later version",
-        "remove the section observability until then",
-    ),
     ("network", "router"): Withdrawn(
         ("network", "router"),
         "nothing is built from it: machines know their gateway alone",

@@ -15,6 +15,7 @@ from rich.table import Table
 from lab.addons import selected
 from lab.cluster.kubeadm_flags import API_SERVER
 from lab.errors import PlumblineError
+from lab.inventory.addon_sections import addresses
 from lab.machines import State
 from lab.steps import (
     addons,
@@ -207,6 +208,7 @@ def told(context: Context, _changed: bool, **_options: object) -> Iterable[Rende
     yield from (
         "",
         f"API         https://{inventory.endpoint}",
+        *(f"{name:<11} {place}" for name, place in addresses(inventory).items()),
         f"kubeconfig  {context.lab.kubeconfig}",
         f"took        {context.console.elapsed:.1f} s; evidence in {context.run.folder}",
         "",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from ipaddress import IPv4Network
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lab.addons import selected
 from lab.addons.model import Rights
@@ -15,17 +16,22 @@ from lab.artifacts.images import StoredImage
 from lab.artifacts.stock import Stock
 from lab.artifacts.wanted import wanted
 from lab.catalogue.load import load_catalogue
-from lab.inventory.addon_sections import pod_interfaces
+from lab.inventory.addon_sections import pod_interfaces, values_on_machines
 from lab.inventory.hardware import is_raspberry_pi
 from lab.inventory.models import Inventory
 from lab.machines import Traits
-from lab.render import firewall
+from lab.render import firewall, record
 from lab.render.components import kubelet_settings
 from lab.render.detected import CRI_SOCKET
 from lab.render.firewall import Port
+from lab.render.host_certificates import HostCertificate, certificates, clients, rights
 from lab.render.patience import STATIC_PODS, static_pod_seconds
-from lab.render.roles import Action, Role, RoleBinary, RoleFile, RoleFolder, Unit, host_roles
+from lab.render.role import Action, AddOnRole, Role, RoleBinary, RoleFile, RoleFolder, Unit
+from lab.render.roles import host_roles
 from lab.render.templates import render
+
+if TYPE_CHECKING:
+    from lab.authority import Authority
 
 SYSCTL_FILE = "/etc/sysctl.d/90-plumbline.conf"
 MODULES_FILE = "/etc/modules-load.d/plumbline.conf"
@@ -82,6 +88,13 @@ class Bundle:
     """Images that a node must have, whoever brought them, by reference."""
     pod_interfaces: tuple[str, ...] = ()
     """Interfaces by which packets of pods come to a node."""
+    certificates: tuple[HostCertificate, ...] = ()
+    authority: Authority | None = None
+    """Who signs them; None where nothing is to be signed."""
+    of_addons: tuple[RoleBinary, ...] = ()
+    """Those of `binaries` that add-ons bring: a machine may be older than the add-on."""
+    programs: Mapping[str, Path] = field(default_factory=dict)
+    """Files of the artefact store for them, by program, for a machine that its provider equips."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +117,7 @@ def pins(inventory: Inventory) -> Pins:
 
 def host_context(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> dict[str, Any]:
     """The values every host template may use; decisions are made here, not in templates."""
-    host = inventory.hosts[name]
+    host, roles = inventory.hosts[name], host_roles(inventory, name)
     listen = firewall.listening(inventory, name)
     return {
         "inventory": inventory,
@@ -118,17 +131,27 @@ def host_context(inventory: Inventory, traits: Traits, pins: Pins, name: str) ->
         "groups": firewall.groups(inventory, traits, listen),
         "firewall": firewall.rules(listen),
         "pods": firewall.pod_traffic(inventory, name),
+        "units": [unit.name for unit in _units(roles, traits)],
+        "clients": clients(inventory),
     }
 
 
 def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundle:
     """Everything that host `name` must be."""
     roles = host_roles(inventory, name)
+    brought = tuple(role for role in roles if isinstance(role, AddOnRole))
     listen = firewall.listening(inventory, name)
     addons = selected(inventory) if name in inventory.nodes else ()
     sysctls = _sysctls(roles, traits)
     modules = () if traits.shares_kernel else _union(role.modules for role in roles)
-    files = _files(inventory, traits, roles, name, host_context(inventory, traits, pins, name))
+    context = host_context(inventory, traits, pins, name)
+    by_role = [(role, _files(inventory, traits, role, name, context)) for role in roles]
+    files = [_with_parts(inventory, file, brought, context) for _, found in by_role for file in found]
+    rendered = [
+        (role, [file.path for file in found]) for role, found in by_role if isinstance(role, AddOnRole)
+    ]
+    files += [File(path, text, "root:root", "0644", ()) for path, text in record.records(rendered)]
+    of_addons = (*(item for role in brought for item in role.binaries), *_programs(inventory, name))
     for file in files:
         if file.path == firewall.FILE:
             firewall.guard(name, file.text, listen)
@@ -141,12 +164,21 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
         modules=modules,
         sysctls=sysctls,
         units=_units(roles, traits),
-        binaries=(*(item for role in roles for item in role.binaries), *_programs(inventory, name)),
+        binaries=(
+            *(item for role in roles if role not in brought for item in role.binaries),
+            *of_addons,
+        ),
+        of_addons=of_addons,
+        certificates=certificates(inventory, brought, name),
         listen=listen,
         closed=firewall.closed(inventory, name),
         operators=firewall.operators(inventory, traits),
-        owned=tuple(item.path.format(item="*") for role in roles for item in role.files if item.each),
+        owned=(
+            *(item.path.format(item="*") for role in roles for item in role.files if item.each),
+            record.PATTERN,
+        ),
         modes=(
+            *(item for role in brought for item in rights(role)),
             *(item for role in roles for item in role.modes),
             *(item for addon in addons for item in addon.on_hosts.modes),
         ),
@@ -161,17 +193,38 @@ def bundle(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> Bundl
 
 
 def _files(
-    inventory: Inventory, traits: Traits, roles: tuple[Role, ...], name: str, context: dict[str, Any]
+    inventory: Inventory, traits: Traits, role: Role, name: str, context: dict[str, Any]
 ) -> list[File]:
-    """The files of a host's roles, rendered."""
+    """The files of one of a host's roles, rendered; those of an add-on know its section."""
+    own = _own(inventory, role)
     return [
-        File(path, render(item.template, **context, **more), item.owner, item.mode, item.on_change)
-        for role in roles
+        File(path, render(item.template, **context, **own, **more), item.owner, item.mode, item.on_change)
         for item in role.files
         if not item.os or inventory.hosts[name].os in item.os
         if not (item.full_machines_only and traits.shares_kernel)
         for path, more in _instances(inventory, item)
     ]
+
+
+def _own(inventory: Inventory, role: Role) -> dict[str, Any]:
+    """What the templates of a role know besides: those of an add-on its section, and what that adds."""
+    if not isinstance(role, AddOnRole):
+        return {}
+    addon = next(item for item in selected(inventory) if item.name == role.name)
+    return {"section": getattr(inventory, role.section, None), **values_on_machines(inventory, addon)}
+
+
+def _with_parts(
+    inventory: Inventory, file: File, roles: Iterable[AddOnRole], context: dict[str, Any]
+) -> File:
+    """A file with what add-ons put at its end."""
+    texts = [
+        render(part.template, **context, **_own(inventory, role))
+        for role in roles
+        for part in role.parts
+        if part.path == file.path
+    ]
+    return replace(file, text="".join([file.text, *texts])) if texts else file
 
 
 def _sysctls(roles: tuple[Role, ...], traits: Traits) -> dict[str, str]:

@@ -98,7 +98,7 @@ def first_boot_commands(wanted: Bundle) -> list[list[str]]:
     started = [unit.name for unit in wanted.units if unit.started_by == "boot"]
     # of the system's own: they have read what was there before our files
     following = (action.partition(" ") for file in wanted.files for action in file.on_change)
-    readers = [f"{name}.service" for verb, _, name in following if verb == "restart"]
+    readers = [name if "." in name else f"{name}.service" for verb, _, name in following if verb == "restart"]
     known = {unit.name for unit in wanted.units}
     readers = [name for name in dict.fromkeys(readers) if name not in known]
     enabled_only = [unit.name for unit in wanted.units if unit.started_by == "kubeadm"]

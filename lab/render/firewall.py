@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, collapse_addresses
+from ipaddress import IPv4Network, collapse_addresses, ip_address
 from typing import Any
 
 from lab.addons import selected
 from lab.addons.model import DeclaredPort as Declared
 from lab.addons.model import Listen
 from lab.errors import FailedError
-from lab.inventory.addon_sections import pod_interfaces
+from lab.inventory.addon_sections import place_of, pod_interfaces
 from lab.inventory.models import Inventory
 from lab.machines import Traits
-from lab.render.roles import host_roles, load_roles
+from lab.render.role import RoleListen
+from lab.render.roles import addon_roles, host_roles, load_roles
 
 FILE = "/etc/nftables.conf"
 SSH_PORT = 22
@@ -23,19 +24,34 @@ TABLE = "inet plumbline"
 
 @dataclass(frozen=True)
 class Port:
-    """A port of one host with its number; `sources` are the groups that may reach it from outside."""
+    """A port of one host with its number; `sources` are the groups that may reach it from outside.
+
+    `only_at` is the one address on which it listens, "" for any.
+    """
 
     port: int
     protocol: str
     sources: tuple[str, ...] = ()
+    only_at: str = ""
+
+    def takes(self, address: str) -> bool:
+        """Whether it may listen on an address; without sources on loopback alone."""
+        if self.only_at or self.sources:
+            return self.only_at in ("", address)
+        return address not in ("*", "") and ip_address(address).is_loopback
 
 
 def listening(inventory: Inventory, name: str) -> tuple[Port, ...]:
     """The ports of a host that listen: those of its roles and, on a node, of the add-ons."""
     found: list[Listen] = [item for role in host_roles(inventory, name) for item in role.listen]
     if name in inventory.nodes:
-        found += [item for addon in selected(inventory) for item in addon.ports]
-    return tuple(_port(inventory, item) for item in found)
+        found += [
+            item
+            for addon in selected(inventory)
+            for item in addon.ports
+            if not item.at or place_of(inventory, addon, item.at) == name
+        ]
+    return tuple(_port(inventory, item, inventory.addresses[name]) for item in found)
 
 
 def port_of(inventory: Inventory, name: str) -> int:
@@ -43,7 +59,9 @@ def port_of(inventory: Inventory, name: str) -> int:
 
     Raises `LookupError` when none does.
     """
-    of_roles: list[Declared] = [item for role in load_roles() for item in (*role.listen, *role.closed)]
+    brought = (role for addon in selected(inventory) for role in addon_roles().get(addon.name, ()))
+    roles = (*load_roles(), *brought)
+    of_roles: list[Declared] = [item for role in roles for item in (*role.listen, *role.closed)]
     for item in (*of_roles, *(item for addon in selected(inventory) for item in addon.ports)):
         if item.name == name:
             return _port(inventory, item).port
@@ -55,9 +73,18 @@ def closed(inventory: Inventory, name: str) -> tuple[Port, ...]:
     return tuple(_port(inventory, item) for role in host_roles(inventory, name) for item in role.closed)
 
 
-def _port(inventory: Inventory, item: Declared) -> Port:
+def relayed(inventory: Inventory, name: str) -> tuple[int, ...]:
+    """Ports that one program has on the machine's address in the LAN, and another on loopback."""
+    ports = listening(inventory, name)
+    local = {(port.port, port.protocol) for port in ports if not port.sources}
+    return tuple(port.port for port in ports if port.only_at and (port.port, port.protocol) in local)
+
+
+def _port(inventory: Inventory, item: Declared, address: str = "") -> Port:
     number = item.port if isinstance(item.port, int) else inventory.number(item.port)
-    return Port(number, item.protocol, item.sources if isinstance(item, Listen) else ())
+    sources = item.sources if isinstance(item, Listen) else ()
+    lan = isinstance(item, RoleListen) and item.address == "lan"
+    return Port(number, item.protocol, sources, address if lan else "")
 
 
 def operators(inventory: Inventory, traits: Traits) -> tuple[IPv4Network, ...]:
@@ -76,6 +103,7 @@ def groups(inventory: Inventory, traits: Traits, ports: Sequence[Port]) -> dict[
         "operators": [str(network) for network in operators(inventory, traits)],
         "masters": [inventory.addresses[name] for name in inventory.masters],
         "nodes": [inventory.addresses[name] for name in inventory.nodes],
+        "machines": list(inventory.addresses.values()),
     }
     named = dict.fromkeys(group for port in ports for group in port.sources)
     return {group: ", ".join(members[group]) for group in named}

@@ -10,6 +10,7 @@ from lab.machines import Traits
 from lab.render.bundle import Pins, host_context
 from lab.render.components import kube_proxy_settings, kubelet_settings
 from lab.render.detected import merged, said
+from lab.render.firewall import relayed
 from lab.render.patience import PATCHES
 from lab.render.templates import render
 
@@ -54,7 +55,11 @@ def _values(inventory: Inventory, traits: Traits, pins: Pins, name: str) -> dict
     registration = {
         # every node has them before kubeadm runs; where its runtime is slow to answer, kubeadm would pull
         "imagePullPolicy": "Never",
-        "ignorePreflightErrors": _ignored(traits),
+        # kubeadm wants a port to be free on every address, and these are taken on the LAN's alone
+        "ignorePreflightErrors": [
+            *_ignored(traits),
+            *(f"Port-{port}" for port in sorted(relayed(inventory, name))),
+        ],
         "kubeletExtraArgs": [{"name": "node-labels", "value": labels}] if labels else [],
     }
     return host_context(inventory, traits, pins, name) | {

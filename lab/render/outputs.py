@@ -52,7 +52,7 @@ def is_seed(path: str) -> bool:
 
 def cluster_outputs(inventory: Inventory, manifests: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
     """The objects of each add-on, a file an add-on."""
-    for addon in selected(inventory):
+    for addon in (item for item in selected(inventory) if item.in_cluster):
         items = objects(inventory, addon, manifests)
         yield f"cluster/{addon.name}.yaml", yaml.dump_all(items, Dumper=DUMPER, sort_keys=False)
 

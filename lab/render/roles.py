@@ -1,122 +1,25 @@
-"""Roles: what a host must be. One YAML file a role, pure data; what the cluster must be besides are add-ons.
+"""Roles: what a host must be. One YAML file a role, pure data; what the cluster must be besides are add-ons,
+which may bring roles of hosts of their own.
 
 From the same data come the host's first boot, its convergence and its checks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from fnmatch import fnmatch
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
-
-from lab.addons.model import Data, DeclaredPort, Listen, Rights
+from lab.addons import AddOn, addons, selected
+from lab.addons.load import HOST_FILE
 from lab.catalogue.load import load_catalogue
 from lab.errors import InputError
-from lab.inventory.hardware import is_raspberry_pi
-from lab.inventory.models import Host, HostRole, Inventory
+from lab.inventory.models import Inventory
 from lab.own_yaml import load
+from lab.render.role import AddOnRole, HostFile, Role
 
 ROLES = Path(__file__).parents[2] / "roles"
 TEMPLATES = ROLES.with_name("templates")
-
-Action = Annotated[str, StringConstraints(pattern=r"^(daemon-reload|(re|try-re)?(load|start) [a-z0-9-]+)$")]
-"""What to do when a file changes: daemon-reload, or reload, restart, try-restart of a unit."""
-
-
-class RoleFile(Data):
-    """A file of the host, from a template."""
-
-    path: str
-    template: str
-    owner: str = "root:root"
-    mode: Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")] = "0644"
-    os: tuple[str, ...] = ()
-    """Only on these operating systems; empty: on all."""
-    full_machines_only: bool = False
-    """Not in a container, which has no such task of its own."""
-    each: Literal["", "mirrors", "patient_pods"] = ""
-    """One file for each of these of the inventory; `{item}` in the path is its name. Patient pods are the
-    static pods of a lab whose patience is not 1."""
-    on_change: tuple[Action, ...] = ()
-
-
-class RoleBinary(Data):
-    """An artefact installed at a path, mode 0755; `on_change` where it is brought to a machine that runs."""
-
-    artifact: str
-    path: str
-    on_change: tuple[Action, ...] = ()
-
-
-class Unit(Data):
-    """A systemd unit that is enabled and, unless kubeadm starts it, running."""
-
-    name: str
-    started_by: Literal["boot", "kubeadm"] = "boot"
-    full_machines_only: bool = False
-    """Not in a container, which has no such task of its own."""
-
-
-class RoleFolder(Data):
-    """Files that a program takes one and all, because they match a pattern.
-
-    What the roles render, what add-ons declare, and what matches `allowed` belongs there. With `packages`
-    also what a package brought, as it came. A folder that is `shared` is read for others, too: on a machine
-    whose root is not of our making its owner's files are left alone, and judged by what they do to us.
-    """
-
-    path: Annotated[str, StringConstraints(pattern=r"^/")]
-    read_by: str
-    allowed: tuple[str, ...] = ()
-    packages: bool = True
-    shared: bool = False
-
-
-class RoleListen(Listen):
-    """A port that listens, from a machine's first boot or from kubeadm on."""
-
-    after: Literal["boot", "kubeadm"] = "boot"
-
-
-class Role(Data):
-    """One role file."""
-
-    name: str
-    hosts: Literal["all", "nodes", "control-plane", "worker", "load-balancer", "raspberry-pi"]
-    time_zone: Literal["", "Etc/UTC"] = ""
-    """Of machines that we make or seed; that of a machine which exists is its owner's."""
-    packages: tuple[str, ...] = ()
-    modules: tuple[str, ...] = ()
-    sysctls: Mapping[str, str] = Field(default_factory=dict)
-    host_sysctls: tuple[str, ...] = ()
-    binaries: tuple[RoleBinary, ...] = ()
-    files: tuple[RoleFile, ...] = ()
-    kernel_options: tuple[str, ...] = ()
-    """Options of a Raspberry Pi's kernel command line."""
-    module_packages: tuple[str, ...] = ()
-    """Packages that hold kernel modules on some releases: installed where a module is missing."""
-    units: tuple[Unit, ...] = ()
-    modes: tuple[Rights, ...] = ()
-    folders: tuple[RoleFolder, ...] = ()
-    listen: tuple[RoleListen, ...] = ()
-    closed: tuple[DeclaredPort, ...] = ()
-
-    def applies_to(self, host: Host) -> bool:
-        """Whether a machine of the inventory has this role."""
-        if self.hosts == "nodes":
-            return host.role is not HostRole.LOAD_BALANCER
-        if self.hosts == "raspberry-pi":
-            return is_raspberry_pi(host)
-        return self.hosts in ("all", host.role.value)
-
-    def sysctl_is_the_hosts(self, name: str) -> bool:
-        """Whether a container cannot set this sysctl, because it shares it with its host."""
-        return any(fnmatch(name, pattern) for pattern in self.host_sysctls)
-
 
 ORDER = ("base", "time", "raspberry-pi", "kubernetes", "control-plane", "worker", "load-balancer")
 """The order in which roles are applied; a role file that is not named here is not part of the platform."""
@@ -155,10 +58,60 @@ def load_roles() -> tuple[Role, ...]:
     return tuple(found)
 
 
+@cache
+def addon_roles() -> Mapping[str, tuple[AddOnRole, ...]]:
+    """The roles that add-ons bring, by the add-on's name. Raises `InputError` with all that is wrong."""
+    found: dict[str, tuple[AddOnRole, ...]] = {}
+    problems: list[str] = []
+    for addon in addons():
+        if not addon.has(HOST_FILE):
+            continue
+        try:
+            roles = load(addon.folder / HOST_FILE, HostFile).roles
+        except InputError as error:
+            problems.append(error.message)
+            continue
+        problems += _faults(addon, roles)
+        found[addon.name] = tuple(_placed(addon, role) for role in roles)
+    if problems:
+        raise InputError("\n".join(problems), next_step="correct the file, or: git checkout -- addons")
+    return found
+
+
+def _faults(addon: AddOn, roles: tuple[AddOnRole, ...]) -> Iterator[str]:
+    """What an add-on's roles name and nobody has."""
+    place = f"addons/{addon.folder.name}/{HOST_FILE}"
+    known = {item.path for role in load_roles() for item in role.files}
+    for role in roles:
+        for item in role.binaries:
+            if item.artifact not in load_catalogue().program_names:
+                yield f"{place}: binaries: {item.artifact}: no catalogue.yaml has such a program"
+        wanted = [(item.path, item.template) for item in role.files]
+        for path, template in (*wanted, *((item.path, item.template) for item in role.parts)):
+            if not addon.has(f"host/{template}.j2"):
+                yield f"{place}: {path}: there is no host/{template}.j2 beside it"
+        for part in role.parts:
+            if part.path not in known:
+                yield f"{place}: parts: {part.path}: no role of roles/ has such a file"
+
+
+def _placed(addon: AddOn, role: AddOnRole) -> AddOnRole:
+    """The role with what only its add-on knows: its name, its section and where its templates lie."""
+
+    def template(name: str) -> dict[str, str]:
+        return {"template": f"addons/{addon.folder.name}/host/{name}"}
+
+    files = tuple(item.model_copy(update=template(item.template)) for item in role.files)
+    parts = tuple(item.model_copy(update=template(item.template)) for item in role.parts)
+    own = {"name": addon.name, "section": addon.section, "files": files, "parts": parts}
+    return role.model_copy(update=own)
+
+
 def host_roles(inventory: Inventory, name: str) -> tuple[Role, ...]:
-    """The roles of a machine."""
-    host = inventory.hosts[name]
-    return tuple(role for role in load_roles() if role.applies_to(host))
+    """The roles of a machine: the platform's, then those of the lab's add-ons."""
+    host, brought = inventory.hosts[name], addon_roles()
+    of_addons = (role for addon in selected(inventory) for role in brought.get(addon.name, ()))
+    return tuple(role for role in (*load_roles(), *of_addons) if role.applies_to(host))
 
 
 def port_number(name: str) -> int:
@@ -174,9 +127,10 @@ def port_number(name: str) -> int:
 
 
 def all_packages() -> tuple[str, ...]:
-    """Every Debian package some role wants: what the image of our own machines contains.
+    """Every Debian package some role wants, any add-on's too: what the image of our own machines contains.
 
     Our own machines are no Raspberry Pis, whose packages are Ubuntu's.
     """
-    roles = (role for role in load_roles() if role.hosts != "raspberry-pi")
+    of_addons = (role for roles in addon_roles().values() for role in roles)
+    roles = (role for role in (*load_roles(), *of_addons) if role.hosts != "raspberry-pi")
     return tuple(sorted({package for role in roles for package in role.packages}))

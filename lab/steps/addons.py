@@ -63,7 +63,7 @@ def applying(
     for addon in selected(context.lab.inventory):
         there = seen[addon.name] if seen else None
         old = removing.goes_first(context, left, addon)
-        if there is None or there or old:
+        if (there is None and addon.in_cluster) or there or old:
             run = partial(services.apply_addon, context, addon, old)
             # what differs of those it needs comes first; what is in order has no step
             needs = {f"addon-{name}" for name in addon.needs} & {step.key for step in steps}
@@ -96,7 +96,7 @@ def waiting(context: Context, before: Iterable[Step]) -> list[Step]:
     ended = frozenset(step.key for step in before)
     run = partial(services.nodes, context)
     steps = [Step("nodes", "", "all nodes Ready", frozenset({"api"}), run, ended)]
-    for addon in selected(context.lab.inventory):
+    for addon in (item for item in selected(context.lab.inventory) if item.in_cluster):
         needs = {"nodes"} | ({f"addon-{addon.name}"} & ended)
         run = partial(services.addon_ready, context, addon)
         steps.append(Step(f"ready-{addon.name}", "", f"{addon.name} ready", frozenset(needs), run))

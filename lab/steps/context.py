@@ -73,9 +73,12 @@ class Context:
     def _bundle(self, name: str) -> Bundle:
         inventory, traits = self.lab.inventory, self.lab.provider.traits_of(name)
         made = bundle(inventory, traits, self.pins, name)
+        if made.certificates:
+            made = replace(made, authority=self.lab.authority)
         if traits.layered:
             images = self.provided.images if self.provided and name in inventory.nodes else {}
-            return replace(made, images=images)
+            programs = self.provided.binaries if self.provided else {}
+            return replace(made, images=images, programs=programs)
         if self.lacking:
             raise self.lacking
         stock = self.stocks[inventory.hosts[name].arch]

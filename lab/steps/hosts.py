@@ -21,12 +21,15 @@ def converging(
 ) -> Step:
     """A host is brought to its bundle; `changes` are what differs now.
 
-    A new machine is as its first boot makes it. What that does not bring, programs and images, comes here.
+    A new machine is as its first boot makes it. What that does not bring comes here: programs and images, and
+    keys of its own.
     """
     told = tuple(changes)
     will = tuple(change.sentence for change in told)
     if new and not context.lab.provider.traits_of(name).layered:
         will = ("bring its programs and images",)
+    if new and context.bundles[name].certificates:
+        will = (*will, "make its keys and certificates")
     diffs = tuple(change.diff for change in told if change.diff)
     run = partial(converge, context, name)
     return Step("converge", name, "converge", frozenset(needs), run, will=will, diffs=diffs)

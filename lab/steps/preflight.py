@@ -15,7 +15,9 @@ from lab.artifacts.store import Say, cache_folder, silent
 from lab.artifacts.toolchain import host_arch
 from lab.artifacts.wanted import wanted as wanted_artefacts
 from lab.errors import FailedError, PreflightError
+from lab.inventory.addon_sections import of_lab
 from lab.inventory.models import Inventory
+from lab.inventory.outside import FIX
 from lab.labs import Lab
 from lab.local import unwritable
 from lab.machines import Blocker, State
@@ -48,7 +50,7 @@ def examine(lab: Lab, say: Say = silent) -> tuple[int, list[Blocker]]:
     wanted = [name for name, state in found.items() if state is not State.RUNNING]
     existing = [name for name in found if name not in wanted and not lab.inventory.makes(name)]
     asked = [outline(lab.inventory, name) for name in (*wanted, *existing)]
-    problems = folders(lab.keys.folder, cache_folder())
+    problems = [*folders(lab.keys.folder, cache_folder()), *secrets(lab)]
     if not any(problem.stops and problem.subject == str(cache_folder()) for problem in problems):
         problems += artefacts(*possible(lab.inventory, say), cache=cache_folder())
     problems += taken(lab, found)
@@ -71,6 +73,16 @@ def folders(data: Path, cache: Path) -> list[Blocker]:
         )
         for folder, what, variable in kept
         if (seen := unwritable(folder))
+    ]
+
+
+def secrets(lab: Lab) -> list[Blocker]:
+    """What speaks against the files that hold secrets of add-ons."""
+    wanted = [item for _, section in of_lab(lab.inventory) for item in section.outside(lab.inventory)]
+    return [
+        Blocker(place, f"{file}: {why}", "a text that you alone may read (mode 600)", FIX.format(file=file))
+        for item in wanted
+        for place, file, why in item.problems(lab.root)
     ]
 
 

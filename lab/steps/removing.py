@@ -54,7 +54,7 @@ def look(context: Context) -> Left:
     Raises `FailedError` or `DeadlineError` when one kind of object could not be looked at.
     """
     items = discovery.living(context.api)
-    over = owned.left_over(items, owned.named(context.addon_objects))
+    over = owned.left_over(items, owned.named(context.addon_objects, context.lab.inventory))
     return Left(items, over, tuple(data.losses(context.api, over, items)))
 
 

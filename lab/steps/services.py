@@ -12,8 +12,11 @@ from lab.cluster.apply import ObjectChange, apply, changed, ensure_secret, looke
 from lab.cluster.certificates import certificate_change, ensure_certificate
 from lab.cluster.discovery import Item
 from lab.cluster.kubelets import CONFIGMAP, configuration
+from lab.cluster.outside_secrets import ensure_outside, outside_change
+from lab.cluster.passwords import ensure_password, password_changes
 from lab.cluster.stateful import replace_pods, replacements
 from lab.cluster.workloads import KINDS, named, nodes_ready, ready, stands
+from lab.inventory.addon_sections import outside
 from lab.objects import Object
 from lab.render.components import kubelet_settings
 from lab.steps.context import Context
@@ -40,6 +43,10 @@ def addon_changes(context: Context, addon: AddOn) -> list[ObjectChange]:
     context.found_ready |= {title(living) for _, living in looks if living and stands(living)}
     told = [change for change, _ in looks]
     told += [certificate_change(context.api, item, context.lab.authority) for item in addon.certificates]
+    lab = context.lab
+    told += [outside_change(context.api, item, lab.root) for item in outside(lab.inventory, addon)]
+    for secret in (item for item in addon.secrets if item.kept):
+        told += password_changes(context.api, secret, context.lab.passwords)
     found = [change for change in told if change]
     return found + [change for item in items for change in replacements(context.api, item, found)]
 
@@ -73,10 +80,16 @@ def apply_addon(context: Context, addon: AddOn, old: Sequence[Item] = ()) -> tup
     namespaces = [item for item in items if item["kind"] == "Namespace"]
     count += sum(apply(context.api, item, note) for item in namespaces)
     for secret in addon.secrets:
-        count += patiently(f"secret {secret.name}", partial(ensure_secret, context.api, addon, secret))
+        ensure: Callable[[], int] = partial(ensure_secret, context.api, addon, secret)
+        if secret.kept:
+            ensure = partial(ensure_password, context.api, addon, secret, context.lab.passwords)
+        count += patiently(f"secret {secret.name}", ensure)
     for wanted in addon.certificates:
         make = partial(ensure_certificate, context.api, addon, wanted, context.lab.authority)
         count += patiently(f"certificate {wanted.name}", make)
+    for held in outside(context.lab.inventory, addon):
+        make = partial(ensure_outside, context.api, addon, held, context.lab.root)
+        count += patiently(f"secret {held.name}", make)
     for item in [item for item in items if item not in namespaces]:
         gone = [one for one in waiting if one.key.kind == item["kind"]]
         if gone:

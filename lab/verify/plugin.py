@@ -154,14 +154,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     inventory = item.config.stash[DRIVER].inventory
     own = [addon for addon in addons() if item.path.is_relative_to(addon.folder)]
     if own and own[0] not in selected(inventory):
-        missing = f"the inventory has no such section, so {own[0].title} is not installed"
-        raise NotPartOfLab(own[0].section, missing)
+        said = f"is not {own[0].value}" if own[0].value else "the inventory has no such section"
+        raise NotPartOfLab(".".join(own[0].path), f"{said}, so {own[0].title} is not installed")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test runs once for each host of its group if it asks for `host`, for each add-on if for `addon`."""
     if "addon" in metafunc.fixturenames:
-        found = selected(metafunc.config.stash[DRIVER].inventory)
+        # of one without objects nothing can be unlike what was rendered
+        found = [item for item in selected(metafunc.config.stash[DRIVER].inventory) if item.in_cluster]
         metafunc.parametrize("addon", found, ids=[addon.name for addon in found])
     if "host" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("each")

@@ -26,7 +26,7 @@ def test_nothing_of_the_platform_is_left_that_the_inventory_does_not_name(
     manifests = provide_files("auto", wanted(inventory), names, say=lambda _: None)
     rendered = {addon: objects(inventory, addon, manifests) for addon in selected(inventory)}
     try:
-        left = left_over(living(driver.lab.api), named(rendered))
+        left = left_over(living(driver.lab.api), named(rendered, inventory))
     except (FailedError, DeadlineError) as error:
         raise CouldNotTell(error.message, next_step=error.next_step or "invoke status") from error
     nothing(

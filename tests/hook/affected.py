@@ -13,6 +13,7 @@ PAGES = ("tests/unit/test_generated.py",)
 """Of pages only the generated ones are tested."""
 FOUND = {
     "lab.checks.ingress": ("addons/*/client.py",),
+    "lab.commands.generated": ("addons/*/pages.py",),
     "lab.commands": ("lab/commands/*.py", "lab/providers/*/cli.py"),
     "lab.commands.menu": ("lab/providers/*/menu.py",),
     "lab.inventory.addon_sections": ("addons/*/section.py",),

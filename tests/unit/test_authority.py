@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.x509.oid import NameOID
 
 from lab import authority
 from lab.authority import Authority
@@ -99,6 +101,53 @@ def test_a_certificate_of_another_ca_or_domain_is_told(tmp_path: Path) -> None:
     made.names = ("other.internal", "*.other.internal")
     assert made.fault(certificate) == "is not for other.internal, *.other.internal"
     assert made.fault("") == "is no certificate"
+
+
+def request(*, signed_by_itself: bool = True) -> str:
+    """What a machine asks to be signed, for a name that nobody gave it."""
+    key, name = (
+        ec.generate_private_key(ec.SECP256R1()),
+        x509.NameAttribute(NameOID.COMMON_NAME, "bank.example"),
+    )
+    asked = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([name]))
+    made = asked.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+    if not signed_by_itself:
+        made = made[:-1] + bytes([made[-1] ^ 1])
+    return ssl.DER_cert_to_PEM_cert(made).replace("CERTIFICATE", "CERTIFICATE REQUEST")
+
+
+def test_of_a_request_the_key_alone_is_taken(tmp_path: Path) -> None:
+    made, names = Authority(tmp_path, DOMAIN), (f"worker-1.{DOMAIN}", f"toy.{DOMAIN}")
+    asked = request()
+    signed = made.sign(asked, names)
+    found = x509.load_pem_x509_certificate(signed.encode())
+    assert found.public_key() == x509.load_pem_x509_csr(asked.encode()).public_key()
+    assert "bank.example" not in found.subject.rfc4514_string()
+    assert made.fault(signed, names) == ""
+    assert made.fault(signed, names[:1]) == f"is not for worker-1.{DOMAIN}"
+    assert made.fault(signed, names, "client") == "is not a client's"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (request(signed_by_itself=False), "is not signed by an elliptic-curve key of its own"),
+        ("x", "cannot be read"),
+    ],
+    ids=["a stranger's", "none"],
+)
+def test_a_request_that_is_none_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(FailedError, match=f"the request for worker-1.{DOMAIN} {says}"):
+        Authority(tmp_path, DOMAIN).sign(text, (f"worker-1.{DOMAIN}",))
+
+
+def test_a_clients_certificate_is_no_servers(tmp_path: Path) -> None:
+    made, names = Authority(tmp_path, DOMAIN), (f"prometheus-client.{DOMAIN}",)
+    leaf = made.issue(names, "client")
+    assert made.fault(leaf.certificate, names, "client") == ""
+    assert made.fault(leaf.certificate, names) == "is not a server's"
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"(unsuitable|unsupported) certificate purpose"):
+        shaken(tmp_path, made, names[0], key=leaf.key, certificate=leaf.certificate)
 
 
 def test_half_a_ca_is_an_error_that_names_it(tmp_path: Path) -> None:

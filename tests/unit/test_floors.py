@@ -25,6 +25,7 @@ FLOORS = (
         "local",
         "machines",
         "authority",
+        "passwords",
     ),
     *(
         "addons",
@@ -44,8 +45,9 @@ FLOORS = (
     "commands",
 )
 """The rooms of `lab/`, lowest first: folders and modules; `folder.module` would be a room of its own."""
-OF_ADDONS = {"section": "inventory", "defects": "selftest"}
-"""The rooms to which files of an add-on's folder belong, by a name's first word; all others: `checks`."""
+OF_ADDONS = {"section": "inventory", "dashboards": "inventory", "defects": "selftest"}
+"""The rooms to which files and folders of an add-on's folder belong, by a name's first word; all others:
+`checks`."""
 OF_PROVIDERS = {"section": "inventory", "menu": "commands", "cli": "commands"}
 """The same for a provider's folder; all others are `providers`."""
 BESIDE = {"vagrant": {"lxc"}}
@@ -83,7 +85,7 @@ IMPORTS = {name: set(imported(path.read_text())) - {name} for name, path in MODU
 def room(name: str) -> str:
     """The room of a module: the longest of the list that it lies in; "" for the package itself."""
     if name.startswith("addons."):
-        return OF_ADDONS.get(name.rpartition(".")[2].partition("_")[0], "checks")
+        return OF_ADDONS.get([*name.split("."), ""][2].partition("_")[0], "checks")
     if provider_of(name):
         return OF_PROVIDERS.get(name.rpartition(".")[2], "providers")
     inner = name.removeprefix("lab.")

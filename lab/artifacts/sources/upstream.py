@@ -52,7 +52,7 @@ class UpstreamSource:
 
     def components(self) -> list[ComponentVersion]:
         # Programs that go into images only come with the official images.
-        programs = [item for item, _ in self._selection.installed()]
+        programs = [item for item, _ in self._selection.named()]
         others = [item for item, one in self._selection.components.items() if not isinstance(one, Programs)]
         return [*programs, *others]
 

@@ -20,13 +20,9 @@ def needed(inventory: Inventory) -> Iterator[Problem]:
     for addon in selected(inventory):
         for need in (titles[name] for name in addon.needs if name not in here):
             rule = f"{addon.title} needs {need.title}, which is not a part of this lab"
-            yield Problem(
-                (addon.section,) if addon.section else (),
-                rule,
-                f"add the section {need.section}" + (f", or remove {addon.section}" if addon.section else ""),
-                depends=((need.section,),),
-                value="",
-            )
+            wanted = need.condition if need.when else f"the section {need.section}"
+            fix = f"add {wanted}" + (f", or remove {addon.condition}" if addon.section else "")
+            yield Problem(addon.path, rule, fix, depends=(need.path,), value="")
 
 
 @cache

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from lab.addons import addons, provider_of, selected
+from lab.addons import AddOn, addons, provider_of, selected
 from lab.errors import InputError
 from tests.world import INVENTORY, inventory
 
@@ -65,6 +66,11 @@ def test_an_add_on_that_needs_itself_is_a_circle(tmp_path: Path) -> None:
         ("provides: [storage]\n", "provides.0: storage: "),
         ("on_hosts: {folders: [/run]}\n", "on_hosts.folders.0: /run: "),
         ("on_hosts: {folders: [/run/../etc]}\n", "on_hosts.folders.0: /run/../etc: "),
+        ("section: toy\nwhen: Store\n", "when: Store: "),
+        ("section: toy\nwhen: store.\n", "when: store.: "),
+        ("section: toy\nwhen: store=\n", "when: store=: "),
+        ("section: toy\nwhen: a=b=c\n", "when: a=b=c: "),
+        ("when: store\n", "when: store: is about a section; write `section` as well"),
         ("secrets: [{namespace: Toy, name: x, key: y}]\n", "secrets.0.namespace: Toy: "),
     ],
 )
@@ -126,7 +132,7 @@ def test_an_add_on_has_the_files_that_it_speaks_of(tmp_path: Path) -> None:
     (path / "toy" / "client.py").touch()
     assert [item.name for item in addons.__wrapped__(path)] == ["toy"]
     (path / "toy" / "objects.yaml.j2").unlink()
-    with pytest.raises(InputError, match="brings no object; write objects"):
+    with pytest.raises(InputError, match="brings no object and no role of machines"):
         addons.__wrapped__(path)
 
 
@@ -139,7 +145,9 @@ def test_what_it_waits_for_is_in_its_own_namespaces(tmp_path: Path) -> None:
 def test_a_lab_has_the_add_ons_of_its_sections_and_those_of_every_lab() -> None:
     lab = inventory()
     names = [item.name for item in selected(lab)]
-    assert [item.name for item in addons()] == names
+    left_out = [item for item in addons() if item.name not in names]
+    assert names == [item.name for item in addons() if item not in left_out]
+    assert {item.section for item in left_out} == {"observability"}
     assert names.index("flannel") < names.index("metallb") < names.index("traefik")
     without = inventory(INVENTORY.replace("ingress: {address: 10.1.1.100}\n", ""))
     assert [item.name for item in selected(lab) if item not in selected(without)] == ["traefik"]
@@ -149,13 +157,42 @@ def test_a_lab_has_the_add_ons_of_its_sections_and_those_of_every_lab() -> None:
     assert found.name == "traefik"
 
 
+@pytest.mark.parametrize(
+    ("said", "has"),
+    [
+        ({}, True),
+        ({"section": "toy"}, True),
+        ({"section": "other"}, False),
+        ({"section": "toy", "when": "logs"}, True),
+        ({"section": "toy", "when": "charts"}, False),
+        ({"section": "toy", "when": "charts.port"}, False),
+        ({"section": "toy", "when": "logs.store=loki"}, True),
+        ({"section": "toy", "when": "logs.store=other"}, False),
+        ({"section": "toy", "when": "charts.port=loki"}, False),
+        ({"section": "other", "when": "logs"}, False),
+    ],
+)
+def test_a_lab_has_an_add_on_whose_part_of_the_section_is_given(said: dict[str, str], has: bool) -> None:
+    told = {"title": "Toy", "folder": Path("toy"), "namespaces": ["toy"], "ready": ["job/toy/setup"]}
+    lab = SimpleNamespace(toy=SimpleNamespace(logs=SimpleNamespace(store="loki"), charts=None), other=None)
+    assert AddOn.model_validate(told | said).is_part_of(lab) is has
+
+
+def test_what_makes_an_add_on_part_of_a_lab_is_told_as_people_write_it(tmp_path: Path) -> None:
+    path = folder(tmp_path, a="", b="section: x\n", c="section: x\nwhen: y\n", d="section: x\nwhen: y.z=w\n")
+    assert [item.condition for item in addons(path)] == ["", "x", "x.y", "x.y.z: w"]
+    assert [item.path for item in addons(path)] == [(), ("x",), ("x", "y"), ("x", "y", "z")]
+
+
 def test_every_file_of_an_add_on_has_a_name_that_somebody_reads() -> None:
     """A file that is found by nobody, as `patches.yaml.j2`, would be left out in silence."""
     known = {
         *("addon.yaml", "section.py", "patch.yaml.j2", "objects.yaml.j2", "client.py", "defects.py"),
         "changing.py",
         "removal.py",
+        *("pages.py", "rules", "rule_cases.py", "dashboards"),
         *("rows.yaml", "README.md", "conftest.py", "catalogue.yaml", "fixtures", "build"),
+        *("host.yaml", "host"),
     }
     for addon in addons():
         modules = {path.stem for path in addon.folder.glob("*.py")}

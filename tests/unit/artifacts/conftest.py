@@ -37,8 +37,8 @@ def root(monkeypatch: pytest.MonkeyPatch) -> None:
 def bundle(tmp_path: Path) -> Path:
     """A bundle of all of it, and one wheel."""
     store = Store(tmp_path / "there")
-    (tmp_path / "thing-1-py3-none-any.whl").write_bytes(b"wheel")
-    wheels = [tmp_path / "thing-1-py3-none-any.whl"]
+    (tmp_path / "thing-1!2-py3-none-any.whl").write_bytes(b"wheel")
+    wheels = [tmp_path / "thing-1!2-py3-none-any.whl"]
     write(store, filled(store), lambda _: wheels, tmp_path / "bundle.tar", say=quiet)
     return tmp_path / "bundle.tar"
 

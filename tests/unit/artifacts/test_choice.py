@@ -131,7 +131,7 @@ def whole(selection: Selection, name: str, work: Path) -> dict[str, Path]:
     if isinstance(component, Programs):
         made = [image.modules.programs.values() for _, image in selection.images() if image.modules]
         inside = [source for sources in made for source in sources]
-        names = {*component.install, *(path.split("/")[1] for path in inside if path.startswith(f"{name}/"))}
+        names = {*component.named, *(path.split("/")[1] for path in inside if path.startswith(f"{name}/"))}
     for one in names:
         (work / one).write_text(f"{name} {one}")
     return {one: work / one for one in names}

@@ -40,7 +40,7 @@ def test_the_other_store_has_everything_with_the_same_digests(
     there = Store(tmp_path / "there")
     listing, digest = take(here, bundle, say=quiet)
     assert digest == hashlib.sha256(contents(bundle)[LISTING]).hexdigest()
-    assert set(listing.wheels) == {"thing-1-py3-none-any.whl"}
+    assert set(listing.wheels) == {"thing-1!2-py3-none-any.whl"}
     for key in (PROGRAM, IMAGE, LIKE_IT, TREE):
         mine, theirs = here.find(key), there.find(key)
         assert mine
@@ -68,7 +68,7 @@ def test_twice_is_once(bundle: Path, here: Store) -> None:
 
 def test_the_same_store_gives_the_same_bundle(bundle: Path, tmp_path: Path) -> None:
     store = Store(tmp_path / "there")
-    wheels = [tmp_path / "thing-1-py3-none-any.whl"]
+    wheels = [tmp_path / "thing-1!2-py3-none-any.whl"]
     write(store, filled(store), lambda _: wheels, tmp_path / "again.tar", say=quiet)
     assert (tmp_path / "again.tar").read_bytes() == bundle.read_bytes()
 

@@ -21,6 +21,7 @@ from lab.catalogue.catalogue import Catalogue, Selection
 from lab.catalogue.load import load_catalogue
 from lab.catalogue.model import ComponentVersion
 from lab.errors import InputError
+from tests.unit.artifacts.making import producer
 from tests.unit.catalogue.test_catalogue import file, image, tool
 from tests.world import INVENTORY, inventory
 
@@ -166,6 +167,29 @@ def test_a_program_is_one_of_the_labs(store: Store, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PLUMBLINE_CACHE", str(store.folder))
     with pytest.raises(InputError, match="program: kubeadm is none of those of the lab"):
         program("kubeadm", [("crictl", "v1.34.0")], source="modules", say=print)
+
+
+@pytest.mark.parametrize("source", ["modules", "upstream"])
+def test_a_tool_is_had_by_name_from_each_source_and_goes_to_no_machine(
+    store: Store, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """promtool: a program of the set that the image is made of, which this machine runs."""
+    monkeypatch.setenv("PLUMBLINE_CACHE", str(store.folder))
+    pinned = {"v1": {"digest": f"sha256:{'ab' * 32}"}}
+    judge = tool(install={}, tools=["tool"], modules="probe")
+    catalogue = Catalogue.model_validate({"components": {"tool": judge, "picture": image(versions=pinned)}})
+    for module in ("wanted", "provide"):
+        monkeypatch.setattr(f"lab.artifacts.{module}.load_catalogue", lambda: catalogue)
+    items = wanted(inventory())
+    assert items == (("tool", "v1"), ("picture", "v1"))
+    selection = catalogue.select(items)
+    origin = source_of(source, store, selection, "amd64", print)
+    assert origin.components() == list(items)
+    key = origin.key(items[0])
+    assert key
+    made = store.ensure(key, lambda work: {"tool": producer("judges")(work)["program"]}, say=print)
+    assert program("tool", items, source=source, say=print).read_text() == "judges"
+    assert placed_programs(selection, {items[0]: made}) == {}
 
 
 def test_the_table_has_what_the_lab_wants_and_makes_nothing(

@@ -76,7 +76,7 @@ def test_ours_is_sound_and_has_every_component() -> None:
 def test_every_official_file_of_ours_is_pinned_or_says_why_not() -> None:
     for item, one in load_catalogue().everything().components.items():
         if isinstance(one, Programs):
-            assert bool(one.install) == bool(one.upstream), item
+            assert bool(one.named) == bool(one.upstream), item
             for digests in one.sha256.values():
                 assert digests.amd64 != digests.arm64, item
         elif isinstance(one, Image) and one.upstream:
@@ -128,6 +128,18 @@ def test_what_is_wanted_is_chosen_and_brings_the_programs_of_its_images() -> Non
     assert picture.tagged == "example.test/tool:v1"
 
 
+def test_a_tool_is_had_for_itself_and_goes_to_no_machine() -> None:
+    """promtool: asked for by name, beside the image that is made of the same recipe."""
+    catalogue = check(judge=tool(install={}, tools=["judge"]), other=tool(install={"other": "/bin"}))
+    chosen = catalogue.everything()
+    assert {item.name: one.named for item, one in chosen.named()} == {
+        "judge": ("judge",),
+        "other": ("other",),
+    }
+    assert [item.name for item, _ in chosen.installed()] == ["other"]
+    assert catalogue.program_names == {"other"}
+
+
 @pytest.mark.parametrize(
     ("item", "said"),
     [
@@ -151,6 +163,7 @@ def test_a_component_may_be_had_from_upstream_alone() -> None:
     ("components", "said"),
     [
         ({"tool": tool(), "again": tool()}, "program tool is also in tool"),
+        ({"tool": tool(), "again": tool(install={}, tools=["tool"])}, "program tool is also in tool"),
         (
             {"tool": tool(), "one": image(), "two": image()},
             "reference example.test/tool:v1 is also that of one",

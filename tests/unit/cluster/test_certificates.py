@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +60,31 @@ def test_no_plan_shows_a_key(tmp_path: Path) -> None:
     change = certificate_change(cluster(), WANTED, Authority(tmp_path, "lab.internal"))
     assert change is not None
     assert "PRIVATE KEY" not in change.diff
+
+
+CLIENT = Certificate(namespace="traefik", name="prometheus-client", usage="client")
+CLIENT_PATH = "/api/v1/namespaces/traefik/secrets/prometheus-client"
+
+
+def test_a_clients_secret_holds_its_own_name_and_the_ca_that_servers_are_judged_by(tmp_path: Path) -> None:
+    api, authority = cluster(), Authority(tmp_path, "lab.internal")
+    change = certificate_change(api, CLIENT, authority)
+    assert change is not None
+    assert change.after.startswith("certificate for prometheus-client.lab.internal, signed by")
+    assert ensure_certificate(api, TRAEFIK, CLIENT, authority)
+    held = {key: base64.b64decode(text).decode() for key, text in api.objects[CLIENT_PATH]["data"].items()}
+    assert sorted(held) == ["ca.crt", "tls.crt", "tls.key"]
+    assert held["ca.crt"] == authority.certificate
+    assert authority.fault(held["tls.crt"], ("prometheus-client.lab.internal",), "client") == ""
+    assert certificate_change(api, CLIENT, authority) is None
+
+
+def test_a_clients_secret_without_the_ca_of_today_is_made_anew(tmp_path: Path) -> None:
+    api, authority = cluster(), Authority(tmp_path, "lab.internal")
+    ensure_certificate(api, TRAEFIK, CLIENT, authority)
+    api.objects[CLIENT_PATH]["data"].pop("ca.crt")
+    change = certificate_change(api, CLIENT, authority)
+    assert change is not None
+    assert "-certificate that is not beside the CA in" in change.diff
+    assert ensure_certificate(api, TRAEFIK, CLIENT, authority)
+    assert certificate_change(api, CLIENT, authority) is None

@@ -16,6 +16,9 @@ from lab.objects import Object
 from tests.fake_api import OURS, FakeApi
 from tests.fakes import FakeClock
 from tests.unit.cluster.objects import label, put
+from tests.world import inventory
+
+LAB = inventory()
 
 BY_HAND = {"manager": "kubectl-client-side-apply", "operation": "Update"}
 
@@ -155,7 +158,7 @@ def obj(kind: str, name: str, space: str = "", version: str = "v1") -> Object:
 
 
 def test_what_the_inventory_names_is_objects_their_namespaces_secrets_and_certificates() -> None:
-    wanted = named({addon("metallb"): [obj("Deployment", "a", "x", "apps/v1")], addon("traefik"): []})
+    wanted = named({addon("metallb"): [obj("Deployment", "a", "x", "apps/v1")], addon("traefik"): []}, LAB)
     assert wanted == {
         ObjectKey("apps", "Deployment", "x", "a"),
         ObjectKey("", "Namespace", "", "x"),
@@ -169,7 +172,7 @@ def test_what_the_inventory_names_is_objects_their_namespaces_secrets_and_certif
 def test_an_object_of_two_add_ons_is_an_error_that_names_both() -> None:
     space = [obj("Namespace", "monitoring")]
     with pytest.raises(FailedError, match="Namespace/monitoring: add-on traefik and add-on metallb"):
-        named({addon("metallb"): space, addon("traefik"): space})
+        named({addon("metallb"): space, addon("traefik"): space}, LAB)
 
 
 def test_left_over_is_what_is_ours_and_not_named_in_whatever_version() -> None:
@@ -181,7 +184,7 @@ def test_left_over_is_what_is_ours_and_not_named_in_whatever_version() -> None:
         obj("IPAddressPool", "new", "x", "metallb.io/v1beta1"),
         obj("ClusterRole", "c", "written-down-with-one", "rbac.authorization.k8s.io/v1"),
     ]
-    left = left_over(living(api), named({addon("metallb"): rendered}))
+    left = left_over(living(api), named({addon("metallb"): rendered}, LAB))
     assert {str(item.key): name for item, name in left.items()} == {"IPAddressPool/x/old": "metallb"}
 
 

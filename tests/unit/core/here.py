@@ -14,7 +14,7 @@ from pathlib import Path
 from lab.hosts.converge import apply, compare, look
 from lab.local import Pour
 from lab.render.bundle import Bundle, File
-from lab.render.roles import Unit
+from lab.render.role import Unit
 from lab.ssh import Result, Ssh
 
 SYSTEMCTL = r"""#!/bin/sh

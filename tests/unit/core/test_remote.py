@@ -15,9 +15,10 @@ import pytest
 
 from lab.errors import CommandError, FailedError
 from lab.hosts import programs, remote_look, settled
-from lab.hosts.converge import HeldFile, compare, look
+from lab.hosts.converge import compare, look
+from lab.hosts.held import HeldFile
 from lab.render.bundle import File
-from lab.render.roles import Unit
+from lab.render.role import Unit
 from lab.ssh import Result
 from lab.waits import NotYet, wait_for
 from tests.soon import SOON

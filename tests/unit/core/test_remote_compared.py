@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from lab.hosts.converge import HeldFile, HostFacts, compare
+from lab.hosts.converge import HostFacts, compare
+from lab.hosts.held import HeldFile
 from lab.hosts.units import HeldUnit, clock
 from lab.render.bundle import File
 from lab.render.components import KUBELET_CONFIG
-from lab.render.roles import Unit
+from lab.render.role import Unit
 from tests.unit.core.here import OWNER, bundle, file
 
 

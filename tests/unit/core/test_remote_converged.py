@@ -12,7 +12,7 @@ from lab.errors import CommandError
 from lab.hosts.changes import HostChange
 from lab.hosts.converge import apply, compare, look
 from lab.render.bundle import File
-from lab.render.roles import Unit
+from lab.render.role import Unit
 from tests.unit.core.here import OWNER, HereSsh, bundle, converge, file, mode
 
 

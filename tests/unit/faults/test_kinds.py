@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from lab.faults import on_host, power
 from lab.faults.catalogue import KINDS, fault, hosts_for, offers
 from lab.faults.kinds import Kind
 from lab.faults.on_host import NOTHING, ONE_AT_A_TIME, SWITCH, OnHost, undoing
+from lab.faults.processes import OfProcess
 from lab.labs import Lab
 from lab.machines import State
 from lab.ssh import Result
@@ -211,7 +212,19 @@ def test_what_the_kernel_cannot_do_is_refused_with_the_reason(world: World) -> N
     ):
         fault(world.lab, "delay").available(world.lab)
     reasons = {offer.kind.name: offer.reason for offer in offers(world.lab) if offer.reason}
-    assert reasons == {"delay": "its kernel has no netem queueing discipline"}
+    of_others = {name for name, reason in reasons.items() if reason.endswith("is not a part of this lab")}
+    assert {name: reasons[name] for name in reasons.keys() - of_others} == {
+        "delay": "its kernel has no netem queueing discipline"
+    }
+
+
+def test_a_program_of_an_add_on_that_the_lab_has_not_is_no_victim(world: World) -> None:
+    kind = KINDS["kill-speaker"]
+    assert isinstance(kind, OfProcess)
+    assert kind.addon
+    assert kind.unavailable(world.lab, "worker-1") == ""
+    other = replace(kind, addon=kind.addon.model_copy(update={"section": "other"}))
+    assert other.unavailable(world.lab, "worker-1") == "MetalLB is not a part of this lab"
 
 
 def test_a_fault_for_masters_does_not_hit_a_worker(world: World) -> None:

@@ -15,9 +15,9 @@ from lab.inventory.rules import ports
 
 @pytest.fixture(autouse=True)
 def asked_anew() -> Iterator[None]:
-    ports._declared.cache_clear()
+    ports._of_addons.cache_clear()
     yield
-    ports._declared.cache_clear()
+    ports._of_addons.cache_clear()
 
 
 def with_port(monkeypatch: pytest.MonkeyPatch, number: int, protocol: str = "tcp") -> None:

@@ -17,13 +17,30 @@ from lab.objects import Object
 from lab.render.addons import merge, objects
 from tests.world import INVENTORY, MANIFESTS, inventory
 
+STORES = ("victorialogs", "loki")
+
 
 def addon(name: str) -> AddOn:
     return next(item for item in addons() if item.name == name)
 
 
+GRAFANA = "observability: {grafana: {host: worker-1}}\n"
+
+
+def lab_with(item: AddOn) -> Inventory:
+    """The smallest lab that has an add-on."""
+    parts = (
+        "",
+        "observability: {}\n",
+        *(f"observability: {{logs: {{store: {one}}}}}\n" for one in STORES),
+        GRAFANA,
+    )
+    return next(lab for part in parts if item.is_part_of(lab := inventory(INVENTORY + part)))
+
+
 def rendered(name: str, lab: Inventory | None = None) -> list[Object]:
-    return objects(lab or inventory(), addon(name), MANIFESTS)
+    item = addon(name)
+    return objects(lab or lab_with(item), item, MANIFESTS)
 
 
 def one(found: list[Object], kind: str, name: str) -> Object:

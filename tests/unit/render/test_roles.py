@@ -10,11 +10,11 @@ import yaml
 from pydantic import ValidationError
 
 from lab.errors import InputError
+from lab.render.role import Role
 from lab.render.roles import (
     ORDER,
     ROLES,
     TEMPLATES,
-    Role,
     all_packages,
     host_roles,
     load_roles,

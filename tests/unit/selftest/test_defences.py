@@ -13,7 +13,14 @@ from lab.selftest.defences import defences, gaps
 from lab.verify.index import answers, rows
 from tests.unit.selftest.test_any_inventory import ELSEWHERE
 
-INVENTORY = load("rehearsal")
+REHEARSAL = load("rehearsal")
+INVENTORY, WITH_LOKI = (
+    type(REHEARSAL).model_validate(
+        {"observability": {"logs": {"store": store}}} | REHEARSAL.model_dump(exclude_defaults=True)
+    )
+    for store in ("victorialogs", "loki")
+)
+"""With every add-on that has rows, but for the other store of logs."""
 DEFECTS = catalogue(INVENTORY)
 LEAST = 200
 OF_A_KIND = 4
@@ -23,11 +30,13 @@ OF_MACHINES = ("rights", "folders", "older", "next_boot", "access", "undeclared"
 
 def test_no_row_with_a_test_is_without_a_defect_or_a_reason() -> None:
     assert gaps(defences(INVENTORY, DEFECTS, {})) == []
+    assert gaps(defences(WITH_LOKI, catalogue(WITH_LOKI), {})) == []
 
 
 def test_a_row_has_its_tests_and_all_defects_that_it_must_name() -> None:
     found = {one.row: one for one in defences(INVENTORY, DEFECTS, {"pool-not-advertised": "missed"})}
-    assert set(found) == {answer.row for answer in answers()}
+    of_loki = {one.row for one in defences(WITH_LOKI, catalogue(WITH_LOKI), {})}
+    assert {*found} | of_loki == {answer.row for answer in answers()}
     assert found["L1-20"].tests[0].startswith("The kernel holds exactly the rules")
     assert {"firewall-off", "firewall-policy"} <= set(found["L1-20"].defects)
     # one that several checks must name is told at each of them, with what became of it

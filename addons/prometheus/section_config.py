@@ -1,0 +1,91 @@
+"""Prometheus' configuration as data, and what its pod needs, all of it from the inventory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from addons.prometheus.section_expected import expected
+from addons.prometheus.section_jobs import scrape_configs, targets
+from addons.prometheus.section_model import Observability
+from addons.prometheus.section_rule_files import written
+from lab.inventory.models import Inventory
+from lab.inventory.providers import rules_of
+from lab.own_yaml import DUMPER
+
+NAMESPACE = "monitoring"
+RULES = "/etc/prometheus/rules"
+EVALUATION = "15s"
+"""Pause between two judgements: alerts are known soon, and the machines' figures are older anyway."""
+LONGEST_ANSWER = 10
+"""Seconds that a target may take, or the pause between two looks if that is shorter."""
+
+
+def configuration(inventory: Inventory) -> dict[str, Any]:
+    """The content of prometheus.yml."""
+    own = inventory.section(Observability).prometheus
+    return {
+        "global": {
+            "scrape_interval": f"{own.scrape_seconds}s",
+            "scrape_timeout": f"{min(LONGEST_ANSWER, own.scrape_seconds)}s",
+            "evaluation_interval": EVALUATION,
+            "external_labels": {"cluster": inventory.lab},
+        },
+        "storage": {
+            "tsdb": {
+                "retention": {"time": f"{own.retention_days}d", "size": f"{own.retention_gib}GB"},
+            }
+        },
+        "rule_files": [f"{RULES}/*.yaml"],
+        "alerting": {"alertmanagers": [_alertmanagers()]},
+        "scrape_configs": scrape_configs(inventory),
+    }
+
+
+def _alertmanagers() -> dict[str, Any]:
+    """Both by their pods' addresses: alerts about a name server that is down must not need it."""
+    return {
+        "kubernetes_sd_configs": [{"role": "pod", "namespaces": {"names": [NAMESPACE]}}],
+        "relabel_configs": [
+            {
+                "source_labels": [
+                    "__meta_kubernetes_pod_controller_kind",
+                    "__meta_kubernetes_pod_controller_name",
+                ],
+                "separator": "/",
+                "regex": "StatefulSet/alertmanager",
+                "action": "keep",
+            },
+            {
+                "source_labels": ["__meta_kubernetes_pod_ip"],
+                "target_label": "__address__",
+                "replacement": "$1:9093",
+            },
+        ],
+    }
+
+
+def rules(inventory: Inventory) -> dict[str, str]:
+    """The rule files of a lab by name, as texts."""
+    return written(expected(inventory, targets(inventory), shared_kernel(inventory)))
+
+
+def text(content: dict[str, Any]) -> str:
+    """A configuration as YAML."""
+    written: str = yaml.dump(content, Dumper=DUMPER, sort_keys=False, width=10_000)
+    return written
+
+
+def memory(inventory: Inventory) -> dict[str, str]:
+    """What Prometheus asks for and may use at most: series grow with machines.
+
+    Twice the working set is left for the replay of its log after a crash, which is when it needs most.
+    """
+    machines = len(inventory.hosts)
+    return {"request": f"{150 + 15 * machines}Mi", "limit": f"{600 + 60 * machines}Mi"}
+
+
+def shared_kernel(inventory: Inventory) -> frozenset[str]:
+    """Machines that report this machine's CPU, memory, load and clock as their own."""
+    return frozenset(name for name in inventory.hosts if rules_of(inventory.provided_by(name)).shares_kernel)
