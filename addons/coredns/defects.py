@@ -104,7 +104,7 @@ def defects(lab: Inventory) -> list[Defect]:
             row="L3-19",
             host=last,
             says=f"failed questions of 100 from {last}: ",
-            also=(Told("L3-20", r"failed questions: expected below 0\.1%; seen: \d+ of \d+"),),
+            also=(Told("L3-20", r"failed questions: expected below 0\.1%; seen:\s+\d+ of \d+"),),
             # a resolver asks twice before it gives up
             **filtered("udp dport 53 numgen random mod 3 == 0 reject", hook="forward", name="names"),
         ),

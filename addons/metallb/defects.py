@@ -168,7 +168,7 @@ def _services(lab: Inventory) -> list[Defect]:
             row="L3-05",
             says="requests of 50 that failed",
             also=(
-                Told("L3-06", r"udp://.* client \d+ of \d+: expected success"),
+                Told("L3-06", r"(http|udp)://[\d.:/]+(, client \d+ of \d+)?: expected success"),
                 Told("L3-18", rf"http://{worker_address}:\d+/: expected success within", host=worker),
             ),
             at=worker,
