@@ -7,6 +7,12 @@ from typing import Any
 Object = dict[str, Any]
 
 
+def title(item: Object) -> str:
+    """kind/namespace/name of an object."""
+    meta = item["metadata"]
+    return "/".join(part for part in (item["kind"], meta.get("namespace", ""), meta["name"]) if part)
+
+
 def condition(item: Object, kind: str) -> Object:
     """The condition of a type in an object's status; empty when there is none."""
     found: Object = next(

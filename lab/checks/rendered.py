@@ -17,7 +17,7 @@ from lab.checks.outcomes import CouldNotTell
 from lab.checks.verbs import becomes
 from lab.cluster import kubelets
 from lab.cluster.api import FIELD_MANAGER, Api
-from lab.cluster.apply import ObjectChange, title
+from lab.cluster.apply import ObjectChange
 from lab.cluster.certificates import certificate_change
 from lab.cluster.drift import Drift, drift
 from lab.cluster.kubeadm_objects import COMMAND, MANAGER, made
@@ -26,7 +26,7 @@ from lab.cluster.passwords import password_changes
 from lab.errors import PreflightError
 from lab.inventory.addon_sections import outside
 from lab.inventory.outside import OutsideSecret
-from lab.objects import Object
+from lab.objects import Object, title
 from lab.passwords import Passwords
 from lab.render.addons import addon_manifests, is_partial, merge, objects
 from lab.render.components import kubelet_settings

@@ -17,7 +17,7 @@ from lab.cluster import webhooks
 from lab.cluster.api import FIELD_MANAGER, PASSING, Api, ApiError, Unavailable
 from lab.cluster.removal import deletion, removed
 from lab.errors import DeadlineError
-from lab.objects import Object
+from lab.objects import Object, title
 from lab.render.addons import merge
 from lab.waits import NotYet, wait_for
 
@@ -182,12 +182,6 @@ def ensure_secret(api: Api, addon: AddOn, wanted: Secret) -> bool:
     }
     api.apply(marked(item, addon))
     return True
-
-
-def title(item: Object) -> str:
-    """kind/namespace/name of an object."""
-    meta = item["metadata"]
-    return "/".join(part for part in (item["kind"], meta.get("namespace", ""), meta["name"]) if part)
 
 
 def as_text(item: Object) -> str:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping
-
 from lab.addons.mark import marked
 from lab.addons.model import AddOn, Certificate
 from lab.authority import Authority
+from lab.cluster import secrets
 from lab.cluster.api import Api
-from lab.cluster.apply import ObjectChange, title
-from lab.objects import Object
+from lab.cluster.apply import ObjectChange
+from lab.objects import Object, title
 
 FIELD, AUTHORITY = "tls.crt", "ca.crt"
 
 
 def certificate_change(api: Api, wanted: Certificate, authority: Authority) -> ObjectChange | None:
     """What `ensure_certificate` would do, None when nothing. Changes nothing in the cluster."""
-    live = api.get(_path(wanted))
+    live = api.get(secrets.path(wanted))
     fault = _fault(live, wanted, authority) if live else ""
     if live and not fault:
         return None
     names = ", ".join(_names(wanted, authority))
     after = f"certificate for {names}, signed by {authority.certificate_file}\n"
     before = f"certificate that {fault}\n" if fault else ""
-    return ObjectChange(title(_secret(wanted, {})), before, after)
+    return ObjectChange(title(secrets.secret(wanted, {})), before, after)
 
 
 def ensure_certificate(api: Api, addon: AddOn, wanted: Certificate, authority: Authority) -> bool:
@@ -35,7 +33,7 @@ def ensure_certificate(api: Api, addon: AddOn, wanted: Certificate, authority: A
     held = {FIELD: leaf.certificate, "tls.key": leaf.key}
     if wanted.usage == "client":
         held[AUTHORITY] = authority.certificate
-    api.apply(marked(_secret(wanted, held), addon))
+    api.apply(marked(secrets.secret(wanted, held, type="kubernetes.io/tls"), addon))
     return True
 
 
@@ -45,24 +43,6 @@ def _names(wanted: Certificate, authority: Authority) -> tuple[str, ...]:
 
 def _fault(live: Object, wanted: Certificate, authority: Authority) -> str:
     """Why a secret must be made anew, "" when it need not be."""
-    if wanted.usage == "client" and _text(live, AUTHORITY) != authority.certificate:
+    if wanted.usage == "client" and secrets.held(live, AUTHORITY) != authority.certificate:
         return f"is not beside the CA in {authority.certificate_file}"
-    return authority.fault(_text(live, FIELD), _names(wanted, authority), wanted.usage)
-
-
-def _path(wanted: Certificate) -> str:
-    return f"/api/v1/namespaces/{wanted.namespace}/secrets/{wanted.name}"
-
-
-def _text(secret: Object, field: str) -> str:
-    return base64.b64decode(secret.get("data", {}).get(field, "")).decode(errors="replace")
-
-
-def _secret(wanted: Certificate, held: Mapping[str, str]) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "kubernetes.io/tls",
-        "metadata": {"name": wanted.name, "namespace": wanted.namespace},
-        "data": {field: base64.b64encode(text.encode()).decode() for field, text in held.items()},
-    }
+    return authority.fault(secrets.held(live, FIELD), _names(wanted, authority), wanted.usage)

@@ -15,10 +15,10 @@ from typing import Any
 import yaml
 
 from lab.cluster.api import FIELD_MANAGER, Api
-from lab.cluster.apply import compared, declared_part, title
+from lab.cluster.apply import compared, declared_part
 from lab.cluster.managed_fields import MISSING, added
 from lab.cluster.removal import removed
-from lab.objects import Object
+from lab.objects import Object, title
 from lab.own_yaml import loads
 
 LONGEST = 200

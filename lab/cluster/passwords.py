@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-
 from lab.addons.mark import marked
 from lab.addons.model import AddOn, Secret
+from lab.cluster import secrets
 from lab.cluster.api import FIELD_MANAGER, Api
-from lab.cluster.apply import ObjectChange, title
+from lab.cluster.apply import ObjectChange
 from lab.cluster.stateful import take_away
-from lab.objects import Object
+from lab.objects import Object, title
 from lab.passwords import Passwords
 
 
@@ -23,7 +22,7 @@ def password_changes(api: Api, wanted: Secret, passwords: Passwords) -> list[Obj
     if not live or kept not in ("", live):
         after = f"password kept in {passwords.file(wanted.namespace, wanted.name)}\n"
         before = "password that is another\n" if live else ""
-        found.append(ObjectChange(title(_secret(wanted, "")), before, after))
+        found.append(ObjectChange(title(secrets.secret(wanted, {})), before, after))
     names = [f"Pod/{wanted.namespace}/{pod['metadata']['name']}" for pod in _old(api, wanted, bool(found))]
     return found + [ObjectChange(name, "", "", "which was started with another password") for name in names]
 
@@ -39,7 +38,7 @@ def ensure_password(api: Api, addon: AddOn, wanted: Secret, passwords: Passwords
     old = _old(api, wanted, renewed)
     if renewed:
         value = passwords.make(wanted.namespace, wanted.name)
-        api.apply(marked(_secret(wanted, value), addon))
+        api.apply(marked(secrets.secret(wanted, {wanted.key: value}), addon))
     else:
         passwords.keep(wanted.namespace, wanted.name, _living(api, wanted))
     for pod in old:
@@ -54,28 +53,14 @@ def password(api: Api, wanted: Secret, passwords: Passwords) -> str:
     return passwords.keep(wanted.namespace, wanted.name, live) if live else kept
 
 
-def _path(wanted: Secret) -> str:
-    return f"/api/v1/namespaces/{wanted.namespace}/secrets/{wanted.name}"
-
-
 def _living(api: Api, wanted: Secret) -> str:
-    data = (api.get(_path(wanted)) or {}).get("data") or {}
-    return base64.b64decode(data.get(wanted.key, "")).decode(errors="replace")
-
-
-def _secret(wanted: Secret, value: str) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": wanted.name, "namespace": wanted.namespace},
-        "data": {wanted.key: base64.b64encode(value.encode()).decode()},
-    }
+    return secrets.held(api.get(secrets.path(wanted)), wanted.key)
 
 
 def _old(api: Api, wanted: Secret, renewed: bool) -> list[Object]:
     """Pods that have read another password: all, if the Secret is renewed now, else those that are older than
     what it holds. So a run that was cut after the Secret is gone on with by the next."""
-    meta = (api.get(_path(wanted)) or {}).get("metadata") or {}
+    meta = (api.get(secrets.path(wanted)) or {}).get("metadata") or {}
     times = [entry.get("time", "") for entry in meta.get("managedFields") or () if _ours(entry)]
     since = max(times, default="")
     return [

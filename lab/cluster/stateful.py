@@ -8,10 +8,10 @@ from functools import partial
 import yaml
 
 from lab.cluster.api import Api, ApiError, patiently
-from lab.cluster.apply import ObjectChange, title
+from lab.cluster.apply import ObjectChange
 from lab.cluster.pods import pods_of
 from lab.cluster.removal import deletion
-from lab.objects import Object, is_ready
+from lab.objects import Object, is_ready, title
 from lab.waits import NotYet, wait_for
 
 STATEFUL_SET = "StatefulSet"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from lab.addons import AddOn
 from lab.errors import InputError
-from lab.objects import Object
+from lab.objects import Object, title
 
 CRD = "CustomResourceDefinition"
 BUILT_IN = frozenset(
@@ -40,7 +40,7 @@ def check(addon: AddOn, items: Sequence[Object]) -> None:
     """
     place = f"addons/{addon.folder.name}"
     problems = [f"{place}: {problem}" for problem in (*_twice(items), *_misplaced(addon, items))]
-    there = {_name(item).lower() for item in items}
+    there = {title(item).lower() for item in items}
     problems += [
         f"{place}/addon.yaml: ready: {name}: no object of it has this kind, namespace and name"
         for name in addon.ready
@@ -51,7 +51,7 @@ def check(addon: AddOn, items: Sequence[Object]) -> None:
 
 
 def _twice(items: Sequence[Object]) -> Iterator[str]:
-    counted = Counter(map(_name, items))
+    counted = Counter(map(title, items))
     yield from (f"{name}: stands {count} times; remove one" for name, count in counted.items() if count > 1)
 
 
@@ -63,14 +63,9 @@ def _misplaced(addon: AddOn, items: Sequence[Object]) -> Iterator[str]:
         group = item["apiVersion"].rpartition("/")[0]
         namespaced = kind not in CLUSTER_SCOPED if group in BUILT_IN else own.get(kind)
         if namespaced and not space:
-            yield f"{_name(item)}: metadata.namespace is missing; write {' or '.join(addon.namespaces)}"
+            yield f"{title(item)}: metadata.namespace is missing; write {' or '.join(addon.namespaces)}"
         elif namespaced is False and space:
-            yield f"{_name(item)}: metadata.namespace: a {kind} is in none; remove it"
+            yield f"{title(item)}: metadata.namespace: a {kind} is in none; remove it"
         elif space and space not in addon.namespaces:
             named = ", ".join(addon.namespaces)
-            yield f"{_name(item)}: is in none of its namespaces ({named}); addon.yaml must name {space}"
-
-
-def _name(item: Object) -> str:
-    meta = item["metadata"]
-    return "/".join(filter(None, (item["kind"], meta.get("namespace", ""), meta["name"])))
+            yield f"{title(item)}: is in none of its namespaces ({named}); addon.yaml must name {space}"

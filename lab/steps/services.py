@@ -8,7 +8,7 @@ from functools import partial
 
 from lab.addons import AddOn
 from lab.cluster.api import ApiError, Unavailable, patiently
-from lab.cluster.apply import ObjectChange, apply, changed, ensure_secret, looked_at, title
+from lab.cluster.apply import ObjectChange, apply, changed, ensure_secret, looked_at
 from lab.cluster.certificates import certificate_change, ensure_certificate
 from lab.cluster.discovery import Item
 from lab.cluster.kubelets import CONFIGMAP, configuration
@@ -17,7 +17,7 @@ from lab.cluster.passwords import ensure_password, password_changes
 from lab.cluster.stateful import replace_pods, replacements
 from lab.cluster.workloads import KINDS, named, nodes_ready, ready, stands
 from lab.inventory.addon_sections import outside
-from lab.objects import Object
+from lab.objects import Object, title
 from lab.render.components import kubelet_settings
 from lab.steps.context import Context
 from lab.steps.removing import take_away

@@ -140,6 +140,11 @@ def grace_period(inventory: Inventory) -> Iterator[Problem]:
         yield Problem(path, rule, f"write {min(least, 50)}")
 
 
+def ways_to_api(inventory: Inventory) -> tuple[str, ...]:
+    """The machines by which the API is reached: its certificates have their names and addresses."""
+    return (*inventory.named(HostRole.LOAD_BALANCER), *inventory.masters)
+
+
 def api_names(inventory: Inventory) -> Iterator[Problem]:
     """Names of the API stand there once, and none that its certificates have by themselves.
 
@@ -150,7 +155,7 @@ def api_names(inventory: Inventory) -> Iterator[Problem]:
         ("127.0.0.1", *("kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{domain}")),
         (),
     )
-    for name in (*inventory.named(HostRole.LOAD_BALANCER), *inventory.masters):
+    for name in ways_to_api(inventory):
         own[name] = (("hosts", name),)
         own[str(inventory.hosts[name].address)] = (host(name, "address"),)
     seen: dict[str, Loc] = {}

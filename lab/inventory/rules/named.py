@@ -14,10 +14,10 @@ from ipaddress import IPv4Address
 from pydantic import BaseModel
 
 from lab.inventory.addon_sections import of_lab
-from lab.inventory.models import HostRole, Inventory
+from lab.inventory.models import Inventory
 from lab.inventory.problems import Loc, Problem, Unfit
 from lab.inventory.ranges import parse_address
-from lab.inventory.rules.cluster import API_NAMES
+from lab.inventory.rules.cluster import API_NAMES, ways_to_api
 from lab.inventory.rules.networks import DHCP, GATEWAY, LAN, networks, ranges
 
 _IN_TEXT = re.compile(r"(?<![\w.-])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w-]|\.\w)", re.ASCII)
@@ -105,10 +105,7 @@ def nobody_elses(inventory: Inventory) -> Iterator[Problem]:
                     rule = _handed_out(area.what, item)
                 clashes.append((rule, f"take it out of {area.what}", area.path))
         name = hosts.get(item.address, "")
-        of_api = item.path[:2] == API_NAMES and name in (
-            *inventory.named(HostRole.LOAD_BALANCER),
-            *inventory.masters,
-        )
+        of_api = item.path[:2] == API_NAMES and name in ways_to_api(inventory)
         if name and not item.on_host and not of_api:  # a rule of its own judges names of the API
             rule = f"is {name}'s: a machine of this lab opens the ports of its roles alone"
             clashes.append((rule, f"give {name} another", ("hosts", name, "address")))

@@ -11,10 +11,10 @@ from lab.addons import addons
 from lab.addons.mark import LABEL
 from lab.addons.model import Secret
 from lab.cluster.api import ApiError, Unavailable
-from lab.cluster.apply import apply, as_text, changed, ensure_secret, title
+from lab.cluster.apply import apply, as_text, changed, ensure_secret
 from lab.cluster.webhooks import evidence
 from lab.errors import DeadlineError
-from lab.objects import Object
+from lab.objects import Object, title
 from tests.fake_api import FakeApi
 from tests.fakes import FakeClock
 

@@ -9,9 +9,10 @@ import yaml
 
 from lab.addons import AddOn, selected
 from lab.cluster.api import ApiError
-from lab.cluster.apply import ObjectChange, title
+from lab.cluster.apply import ObjectChange
 from lab.cluster.kubelets import CONFIGMAP
 from lab.errors import DeadlineError, FailedError
+from lab.objects import title
 from lab.render.components import kubelet_settings
 from lab.steps import hosts, services
 from lab.steps.addons import KUBELET, applying, compared
