@@ -70,10 +70,15 @@ def ready(api: Api, item: Object) -> None:
         raise NotYet("; ".join(f"{name}: {webhook}: {why}" for webhook, why in silent.items()))
 
 
-def stands(living: Object) -> bool:
-    """Whether an object is ready by what it says of itself alone: no webhook of it need be asked."""
+def stands(api: Api, living: Object) -> bool:
+    """Whether an object of a kind with a rule is ready; one whose webhooks nobody can ask is not."""
     kind = living["kind"]
-    return kind in KINDS and not webhooks.clients(living) and not lacking(kind, living)
+    if kind not in KINDS or lacking(kind, living):
+        return False
+    try:
+        return not webhooks.unanswered(api, living)
+    except FailedError:
+        return False
 
 
 def lacking(kind: str, item: Object) -> str:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from lab.addons import AddOn
+from lab.cluster import webhooks
 from lab.cluster.api import ApiError, Unavailable, patiently
 from lab.cluster.apply import ObjectChange, apply, changed, ensure_secret, looked_at
 from lab.cluster.certificates import certificate_change, ensure_certificate
@@ -39,9 +40,7 @@ def addon_changes(context: Context, addon: AddOn) -> list[ObjectChange]:
     """What applying an add-on would change, in the order in which it is applied; changes nothing."""
     items = context.addon_objects[addon]
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        looks = list(pool.map(partial(looked_at, context.api), items))
-    context.found_ready |= {title(living) for _, living in looks if living and stands(living)}
-    told = [change for change, _ in looks]
+        told = list(pool.map(partial(_object_change, context), items))
     told += [certificate_change(context.api, item, context.lab.authority) for item in addon.certificates]
     lab = context.lab
     told += [outside_change(context.api, item, lab.root) for item in outside(lab.inventory, addon)]
@@ -49,6 +48,14 @@ def addon_changes(context: Context, addon: AddOn) -> list[ObjectChange]:
         told += password_changes(context.api, secret, context.lab.passwords)
     found = [change for change in told if change]
     return found + [change for item in items for change in replacements(context.api, item, found)]
+
+
+def _object_change(context: Context, item: Object) -> ObjectChange | None:
+    change, living = looked_at(context.api, item)
+    # a plan waits for nothing, so it asks no webhook
+    if living and not (context.planning and webhooks.clients(living)) and stands(context.api, living):
+        context.found_ready.add(title(living))
+    return change
 
 
 def kubelet_configuration(context: Context) -> Object | None:

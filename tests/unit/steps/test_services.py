@@ -8,11 +8,12 @@ import pytest
 import yaml
 
 from lab.addons import AddOn, selected
+from lab.cluster import webhooks
 from lab.cluster.api import ApiError
 from lab.cluster.apply import ObjectChange
 from lab.cluster.kubelets import CONFIGMAP
 from lab.errors import DeadlineError, FailedError
-from lab.objects import title
+from lab.objects import Object, title
 from lab.render.components import kubelet_settings
 from lab.steps import hosts, services
 from lab.steps.addons import KUBELET, applying, compared
@@ -195,6 +196,38 @@ def test_what_was_ready_when_compared_is_asked_again_only_where_something_was_ch
     monkeypatch.setattr(context.engine, "_changed", True)
     services.addon_ready(context, addon("metallb"))
     assert "Deployment/metallb-system/controller" in asked
+
+
+def test_webhooks_are_asked_while_an_add_on_is_compared_but_for_a_plan(
+    up: World, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for item in selected(context.lab.inventory):
+        services.apply_addon(context, item)
+    admission = "ValidatingWebhookConfiguration/metallb-webhook-configuration"
+    [living] = [
+        item for item in up.api.objects.values() if item.get("kind") == "ValidatingWebhookConfiguration"
+    ]
+    living["webhooks"] = [{"name": "webhook", "clientConfig": {"url": "https://10.96.0.9"}}]
+    silent = {"webhook": "service metallb-system/metallb-webhook-service: no endpoints"}
+    asked: set[str] = set()
+
+    def answering(_: object, item: Object) -> dict[str, str]:
+        asked.add(title(item))
+        return {}
+
+    monkeypatch.setattr(webhooks, "unanswered", answering)
+    context.planning = True
+    services.addon_changes(context, addon("metallb"))
+    assert "Deployment/metallb-system/controller" in context.found_ready
+    assert admission not in asked
+    context.planning = False
+    services.addon_changes(context, addon("metallb"))
+    assert admission in context.found_ready
+    context.found_ready.clear()
+    monkeypatch.setattr(webhooks, "unanswered", lambda _, item: silent if webhooks.clients(item) else {})
+    services.addon_changes(context, addon("metallb"))
+    assert admission not in context.found_ready
+    assert "Deployment/metallb-system/controller" in context.found_ready
 
 
 def test_an_api_that_goes_away_while_it_is_waited_for_is_not_the_end(
