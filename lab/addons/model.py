@@ -74,6 +74,20 @@ class Certificate(Data):
     usage: Literal["server", "client"] = "server"
 
 
+class WebhookCertificate(Data):
+    """The first certificate of webhooks whose program renews them itself, in a Secret of its own manifest.
+
+    A program that finds none makes one, and then waits until the kubelet brings the changed Secret into its
+    pod: a minute and more, by chance. `authority` is the common name by which it knows its own CA.
+    """
+
+    namespace: Label
+    name: Label
+    service: Label
+    authority: str
+    organization: str
+
+
 class Pods(Data):
     """Pods of a workload, and how many it has: a number, that of the nodes, or the field that holds it."""
 
@@ -154,6 +168,7 @@ class AddOn(Data):
     """Workloads that must run their newest version, or be done, before it counts as ready."""
     secrets: tuple[Secret, ...] = ()
     certificates: tuple[Certificate, ...] = ()
+    webhook_certificates: tuple[WebhookCertificate, ...] = ()
     on_hosts: OnHosts = OnHosts()
     removed_first: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]+$")], ...] = ()
     """Kinds of which an object that left the inventory goes before a new one is applied; others go last."""

@@ -67,7 +67,9 @@ def ready(api: Api, item: Object) -> None:
         held_up = pods.unready(api, living) if kind in WORKLOADS else ""
         raise NotYet(f"{name}: {why}{'; ' * bool(held_up)}{held_up}")
     if silent := webhooks.unanswered(api, living):
-        raise NotYet("; ".join(f"{name}: {webhook}: {why}" for webhook, why in silent.items()))
+        webhook, why = next(iter(silent.items()))
+        more = f" (and {len(silent) - 1} more of its webhooks)" if len(silent) > 1 else ""
+        raise NotYet(f"{name}: {webhook}: {why}{more}")
 
 
 def stands(api: Api, living: Object) -> bool:

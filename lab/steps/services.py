@@ -16,6 +16,7 @@ from lab.cluster.kubelets import CONFIGMAP, configuration
 from lab.cluster.outside_secrets import ensure_outside, outside_change
 from lab.cluster.passwords import ensure_password, password_changes
 from lab.cluster.stateful import replace_pods, replacements
+from lab.cluster.webhook_certificates import ensure_webhook_certificate
 from lab.cluster.workloads import KINDS, named, nodes_ready, ready, stands
 from lab.inventory.addon_sections import outside
 from lab.objects import Object, title
@@ -25,6 +26,8 @@ from lab.steps.removing import take_away
 from lab.waits import NotYet, wait_for
 
 READY_SECONDS = 300
+MOST_TOLD = 3
+"""Objects of an add-on that a wait for it tells by their state; of others how many there are."""
 SIDE_BY_SIDE = 2
 """Objects of an add-on that are compared at the same time, as add-ons are: each needs its own connection."""
 
@@ -94,6 +97,9 @@ def apply_addon(context: Context, addon: AddOn, old: Sequence[Item] = ()) -> tup
     for wanted in addon.certificates:
         make = partial(ensure_certificate, context.api, addon, wanted, context.lab.authority)
         count += patiently(f"certificate {wanted.name}", make)
+    for first in addon.webhook_certificates:
+        make = partial(ensure_webhook_certificate, context.api, first)
+        count += patiently(f"certificate {first.name}", make)
     for held in outside(context.lab.inventory, addon):
         make = partial(ensure_outside, context.api, addon, held, context.lab.root)
         count += patiently(f"secret {held.name}", make)
@@ -135,7 +141,9 @@ def addon_ready(context: Context, addon: AddOn) -> tuple[bool, str]:
             if not state:
                 del waited[name]  # what was ready once is waited for no more
         if waited:
-            raise NotYet("; ".join(states[name] for name in waited))
+            said = [states[name] for name in waited]
+            more = [f"{len(said) - MOST_TOLD} more"] if len(said) > MOST_TOLD else []
+            raise NotYet("; ".join(said[:MOST_TOLD] + more))
 
     _wait(context, f"{addon.name} ready", f"ready-{addon.name}", look)
     return False, ""

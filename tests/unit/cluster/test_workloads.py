@@ -179,5 +179,9 @@ def test_a_configuration_is_ready_when_its_webhooks_answer(api: FakeApi) -> None
     ready(api, item)
     client = {"service": {"namespace": "toy", "name": "webhook"}, "caBundle": "Cg=="}
     api.objects[api.path(item)] = item | {"webhooks": [{"name": "pools.example.com", "clientConfig": client}]}
-    with pytest.raises(NotYet, match=r"pools\.example\.com: service toy/webhook does not exist"):
+    with pytest.raises(NotYet, match=r"pools\.example\.com: service toy/webhook does not exist$"):
+        ready(api, item)
+    three = [{"name": f"{name}.example.com", "clientConfig": client} for name in ("pools", "peers", "routes")]
+    api.objects[api.path(item)] = item | {"webhooks": three}
+    with pytest.raises(NotYet, match=r"webhook does not exist \(and 2 more of its webhooks\)$"):
         ready(api, item)

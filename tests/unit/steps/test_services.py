@@ -40,8 +40,8 @@ def test_a_namespace_comes_first_then_the_secret_and_a_webhook_last(up: World, c
     assert changed
     kinds = [path.split("/")[-2] for path in up.api.applied]
     assert kinds[0] == "namespaces"
-    assert kinds[1] == "secrets"
-    assert kinds[2] == "customresourcedefinitions"
+    assert kinds[1:3] == ["secrets", "secrets"], "that of the members, and the webhook's first certificate"
+    assert kinds[3] == "customresourcedefinitions"
     assert kinds[-1] == "validatingwebhookconfigurations"
     assert remark == f"{len(kinds)} objects"
 
@@ -157,6 +157,15 @@ def test_everything_that_an_addon_waits_for_is_named(up: World, context: Context
     lacking = r"deployment/\S+/controller: does not exist; daemonset/\S+/speaker: does not exist"
     with pytest.raises(DeadlineError, match=lacking):
         services.addon_ready(context, addon("metallb"))
+
+
+def test_of_many_that_are_waited_for_a_few_are_told(up: World, context: Context) -> None:
+    services.apply_addon(context, addon("metallb"))
+    for path in [path for path in up.api.objects if "metallb" in path]:
+        up.api.objects.pop(path)
+    with pytest.raises(DeadlineError, match="does not exist; [0-9]+ more") as raised:
+        services.addon_ready(context, addon("metallb"))
+    assert raised.value.message.count("does not exist") == services.MOST_TOLD
 
 
 def test_a_job_that_has_given_up_is_told_at_once_whatever_else_is_waited_for(
