@@ -140,6 +140,17 @@ reaching = (
         remainder=True,
     ),
     task("reaching.shell", "Open a shell inside the lab's network.", *LAB),
+    task(
+        "opening.open_page",
+        "Open a page of an add-on in a browser of this machine.",
+        Option("name", "of the page; `invoke status` lists them", REQUIRED),
+        *LAB,
+        Option(
+            "port", "of this machine's loopback, forwarded until Ctrl-C; default: a free one, where needed", 0
+        ),
+        Option("show", "print the password, where there is one, instead of the name of its file", False),
+        name="open",
+    ),
     task("reaching.logs", "Bundle the evidence of all hosts, or of one.", *LAB, HOST),
 )
 

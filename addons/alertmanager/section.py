@@ -9,6 +9,7 @@ from typing import Any
 from addons.alertmanager.section_config import configuration
 from addons.prometheus.section_config import text
 from addons.prometheus.section_model import Observability
+from addons.prometheus.section_pages import page_in_cluster
 from addons.prometheus.section_problems import RECEIVERS
 from lab.inventory.addon_sections import Section
 from lab.inventory.models import Inventory
@@ -44,4 +45,8 @@ def _outside(inventory: Inventory) -> tuple[OutsideSecret, ...]:
     return (OutsideSecret("monitoring", "alertmanager-receivers", files),) if files else ()
 
 
-SECTION = Section(values=_values, outside=_outside)
+SECTION = Section(
+    values=_values,
+    outside=_outside,
+    pages={"alertmanager": lambda _: page_in_cluster("alertmanager", 9093)},
+)

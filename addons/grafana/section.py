@@ -8,14 +8,17 @@ from typing import Any
 
 import yaml
 
+from addons.prometheus.section_config import NAMESPACE
 from addons.prometheus.section_jobs import SLOWER
 from addons.prometheus.section_model import Observability
 from addons.prometheus.section_places import charts_host, url_of_charts
-from lab.inventory.addon_sections import Section
+from lab.inventory.addon_sections import Section, WebPage
 from lab.inventory.models import Inventory
 
 UID = 472
 """User and group of Grafana's image."""
+PORT, ADMIN = 3000, "admin"
+"""Where its pod answers, and the user whom its image makes."""
 
 
 def slowest(inventory: Inventory) -> int:
@@ -61,4 +64,9 @@ def _values(inventory: Inventory, _: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-SECTION = Section(values=_values)
+def _page(inventory: Inventory) -> WebPage:
+    url = url_of_charts(inventory)
+    return WebPage(namespace=NAMESPACE, service="grafana", port=PORT, url=url, user=ADMIN)
+
+
+SECTION = Section(values=_values, pages={"grafana": _page})

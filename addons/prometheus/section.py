@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from addons.prometheus.section_config import NAMESPACE, configuration, memory, rules, text
+from addons.prometheus.section_config import configuration, memory, rules, text
 from addons.prometheus.section_model import Observability
+from addons.prometheus.section_pages import page_in_cluster
 from addons.prometheus.section_places import charts_host, logs_host, metrics_host, url_of_charts
 from addons.prometheus.section_problems import RULES
 from lab.inventory.addon_sections import NewLab, Section
 from lab.inventory.models import Inventory
-
-PORTS = {"prometheus": 9090, "alertmanager": 9093}
 
 
 def _rows(inventory: Inventory) -> dict[str, str]:
@@ -48,20 +47,11 @@ def _written(_: NewLab) -> str:
     return "# observability: {} # metrics and alerts; logs, charts and who is told: docs/inventory.md\n"
 
 
-def _addresses(inventory: Inventory) -> dict[str, str]:
-    """Charts are for people; the rest answers in the cluster alone, and says more than everybody may know."""
-    charts = url_of_charts(inventory)
-    within = {
-        name: f"http://{name}.{NAMESPACE}.svc:{port}, in the cluster alone" for name, port in PORTS.items()
-    }
-    return {**({"grafana": charts} if charts else {}), **within}
-
-
 SECTION = Section(
     model=Observability,
     rules=RULES,
     values=_values,
     rows=_rows,
-    addresses=_addresses,
+    pages={"prometheus": lambda _: page_in_cluster("prometheus", 9090)},
     written=_written,
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from addons.prometheus.section_config import NAMESPACE
 from addons.prometheus.section_model import Logs, Observability
 from addons.prometheus.section_places import logs_host
-from lab.inventory.addon_sections import Section
+from lab.inventory.addon_sections import Section, WebPage
 from lab.inventory.models import Inventory
 from lab.inventory.providers import rules_of
 
@@ -107,8 +108,15 @@ def _on_machines(inventory: Inventory) -> dict[str, str]:
     return {"store": f"http://{address(inventory)}/insert/journald"}
 
 
+def _page(inventory: Inventory) -> WebPage:
+    url = f"http://{address(inventory)}/select/vmui"
+    only = "to machines of the lab alone"
+    return WebPage(namespace=NAMESPACE, service="victorialogs", port=PORT, url=url, only=only)
+
+
 SECTION = Section(
     values=_values,
     on_machines=_on_machines,
     places=lambda inventory: {"logs": logs_host(inventory)},
+    pages={"victorialogs": _page},
 )

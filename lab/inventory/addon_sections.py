@@ -6,7 +6,7 @@ Such a file holds one `SECTION`. It may use all of `lab.inventory`; nothing here
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any, Literal
@@ -51,6 +51,27 @@ class NewLab:
         return self.free.first
 
 
+@dataclass(frozen=True, kw_only=True)
+class WebPage:
+    """What an add-on shows in a browser: `url` is where it answers, `only` to whom ("": to all in the LAN).
+
+    Behind it stands a Service, whose pods answer at `port`. `user` logs in there with the add-on's kept
+    secret; "" for a page that asks for nobody.
+    """
+
+    namespace: str
+    service: str
+    port: int
+    url: str
+    only: str = ""
+    user: str = ""
+
+    @property
+    def told(self) -> str:
+        """Where it is, and for whom, as a line says it."""
+        return f"{self.url}, {self.only}" if self.only else self.url
+
+
 def _nothing(_: Inventory) -> Mapping[str, str]:
     return {}
 
@@ -86,8 +107,8 @@ class Section:
     """Addresses of the LAN that it hands out."""
     served: Callable[[Inventory], tuple[str, ...]] = lambda _: ()
     """What people ask it by, as `NO_PROXY` lists it: domains with a leading dot, addresses."""
-    addresses: Callable[[Inventory], Mapping[str, str]] = _nothing
-    """Where people find what it shows them, by what they call it: a line each in `status`."""
+    pages: Mapping[str, Callable[[Inventory], WebPage]] = field(default_factory=dict)
+    """What people open in a browser, by what they call it: a line each in `status`, and a name for `open`."""
     domain: Callable[[Inventory], str] = lambda _: ""
     """The domain whose names it serves; empty: none of its own."""
     pod_interfaces: Callable[[Inventory], tuple[str, ...]] = lambda _: ()
@@ -182,10 +203,23 @@ def versions(inventory: Inventory) -> dict[str, str]:
     return found
 
 
+def pages(inventory: Inventory) -> dict[str, tuple[AddOn, WebPage]]:
+    """What people open in a browser of this lab, by what they call it, with the add-on that shows it."""
+    return {
+        name: (addon, made(inventory))
+        for addon, section in of_lab(inventory)
+        for name, made in section.pages.items()
+    }
+
+
+def page_owners() -> dict[str, AddOn]:
+    """The names of all pages that a lab could have, with the add-on that shows each."""
+    return {name: addon for addon, section in sections() for name in section.pages}
+
+
 def addresses(inventory: Inventory) -> dict[str, str]:
     """Where people find what add-ons show them, by what they call it."""
-    found = (section.addresses(inventory) for _, section in of_lab(inventory))
-    return {name: place for places in found for name, place in places.items()}
+    return {name: page.told for name, (_, page) in pages(inventory).items()}
 
 
 def domain(inventory: Inventory) -> str:
