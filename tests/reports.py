@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
+from lab.checks.alerts import AlertSpan, AlertsSeen
 from lab.checks.outcomes import Outcome
 from lab.checks.record import Figure, LayerResult, Record, Timeline, TimelineEvent, Verdict, count
 from lab.report.series import Gaps, Holder, Load, Probe, Series, SeriesMark, Share, Target
@@ -134,6 +136,11 @@ def outage(begin: float, end: float, *, slow: float = 4.0) -> tuple[Probe, ...]:
     return tuple(found)
 
 
+def alert(name: str, of: str, state: Literal["pending", "firing"], begin: float, end: float) -> AlertSpan:
+    """A span of an alert."""
+    return AlertSpan(name=name, of=of, severity="critical", state=state, t=begin, until=end)
+
+
 def power_off() -> Series:
     """The etcd leader dies: a short gap of the API, a longer one of an address, and who held what."""
     return Series(
@@ -158,6 +165,13 @@ def power_off() -> Series:
             Holder(what="kube-scheduler lease", t=1000, name="master-3"),
             Holder(what="kube-controller-manager lease", t=1000, name="master-1"),
             Holder(what="kube-controller-manager lease", t=1028.4, name="master-2"),
+        ),
+        alerts=AlertsSeen(
+            spans=(
+                alert("EtcdMemberDown", "host=master-1", "pending", 1020, 1035),
+                alert("EtcdMemberDown", "host=master-1", "firing", 1035, 1055),
+                alert("TargetDown", "host=master-1, instance=<10.1.1.11:9100>", "pending", 1025, 1040),
+            )
         ),
     )
 

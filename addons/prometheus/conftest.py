@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from addons.prometheus.client import Prometheus
+from addons.prometheus.asking import Prometheus
 from lab.checks.driver import Driver
 
 

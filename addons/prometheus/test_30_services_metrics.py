@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from addons.prometheus.client import SHOW, Prometheus
+from addons.prometheus.asking import SHOW, Prometheus
 from addons.prometheus.found import QUICK_SHARE, Target, active, differences, down, slow
 from lab.checks.driver import Driver
 from lab.checks.items import Measure

@@ -172,8 +172,9 @@ class AddOn(Data):
     on_hosts: OnHosts = OnHosts()
     removed_first: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]+$")], ...] = ()
     """Kinds of which an object that left the inventory goes before a new one is applied; others go last."""
-    provides: tuple[Literal["ingress"], ...] = ()
-    """What traffic may go through: checks, faults and load find its client (`client.py`) by this word."""
+    provides: tuple[Literal["ingress", "alerts"], ...] = ()
+    """What traffic may go through, or who knows of alerts: checks, faults and load find its client
+    (`client.py`) by this word."""
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.checks.alerts import alerts_since
 from lab.checks.driver import Driver
 from lab.checks.history import gap, lost, rate, to_json
 from lab.checks.items import Measure, checks_of, short_id
@@ -74,7 +75,8 @@ class FaultRun:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(to_json(clients.history, clients.events, live.began))
         title = (self.item.function.__doc__ or name).partition("\n")[0].rstrip(".")  # type: ignore[attr-defined]
-        story = clients.series(title, live, checks_of(self.item), short_id(self.item.nodeid))
+        alerts = alerts_since(self.driver, live.began)
+        story = clients.series(title, live, checks_of(self.item), short_id(self.item.nodeid), alerts)
         series.write(story, self.driver.folder, name)
 
     def _judge(self, clients: Traffic, live: LiveFault) -> None:

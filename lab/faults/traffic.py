@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from lab.checks import health
+from lab.checks.alerts import AlertsSeen
 from lab.checks.driver import Driver
 from lab.checks.history import ClientOp, Contradiction, WatchEvent, judge
 from lab.checks.ingress import has_ingress, ingress_client
@@ -134,7 +135,14 @@ class Traffic:
             for item in self.probers
         }
 
-    def series(self, title: str, live: LiveFault, checks: Sequence[str] = (), test: str = "") -> Series:
+    def series(
+        self,
+        title: str,
+        live: LiveFault,
+        checks: Sequence[str] = (),
+        test: str = "",
+        alerts: AlertsSeen | None = None,
+    ) -> Series:
         """The story for the report's pictures."""
         marks = [SeriesMark(t=live.began, kind="fault", text=live.fault.title)]
         if live.healed is not None:
@@ -147,6 +155,7 @@ class Traffic:
             marks=tuple(marks),
             targets=tuple(item.as_target() for item in self.probers if item.probes),
             holders=tuple(entry for item in self.samplers for entry in item.holders),
+            alerts=alerts,
         )
 
 

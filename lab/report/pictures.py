@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from lab.report.alert_lanes import AlertPicture, alert_picture
 from lab.report.axes import Axis, Tick, clock, latency, latency_axis, seconds_ticks
 from lab.report.downsample import PIECES, Piece, answered, longest_gap, pieces, trouble
 from lab.report.series import Series, SeriesMark, Share, Target
@@ -95,6 +96,7 @@ class SeriesPicture:
     histograms: tuple[Histogram, ...]
     load: LoadPicture | None
     shares: tuple[ShareBar, ...]
+    alerts: AlertPicture | None
 
 
 def series_picture(series: Series) -> SeriesPicture:
@@ -120,6 +122,7 @@ def series_picture(series: Series) -> SeriesPicture:
         histograms=tuple(histogram(gaps) for gaps in series.gaps),
         load=load_picture(series, axis) if series.load else None,
         shares=_shares(series.shares),
+        alerts=alert_picture(series.alerts, axis, zero) if series.alerts else None,
     )
 
 

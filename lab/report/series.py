@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from lab.checks.alerts import AlertsSeen
 from lab.runs import mask
 
 FOLDER = "series"
@@ -106,6 +107,7 @@ class Series(SeriesModel):
     marks: tuple[SeriesMark, ...] = ()
     targets: tuple[Target, ...] = ()
     holders: tuple[Holder, ...] = ()
+    alerts: AlertsSeen | None = Field(None, description="null: the lab has no alerts of its own.")
     gaps: tuple[Gaps, ...] = ()
     load: tuple[Load, ...] = ()
     load_limit_ms: Milliseconds | None = Field(None, description="Limit of p95.")

@@ -228,6 +228,22 @@ def test_pictures_have_a_size_and_share_one_time_axis(browser: Browser, page: Pa
     assert "9.20 s" in story.text
 
 
+def test_alerts_lie_on_the_clients_time_axis_and_in_a_table(browser: Browser, page: Path) -> None:
+    browser.look(page)
+    bars = browser.all("#story-1 .alert")
+    assert [bar.get_attribute("class") for bar in bars] == ["alert pending", "alert firing", "alert pending"]
+    firing = bars[1].rect
+    fault = browser.one("#story-1 .strip + .ranges .at.fault").rect
+    plot = browser.one("#story-1 .ranges .plot").rect
+    # 20 of the 60 seconds, and it began 23 seconds after the fault
+    assert firing["width"] / plot["width"] == pytest.approx(20 / 60, abs=0.01)
+    assert (firing["x"] - fault["x"]) / plot["width"] == pytest.approx(23 / 60, abs=0.01)
+    table = browser.one("#story-1 [aria-label='alerts during the fault']")
+    assert not table.is_displayed()
+    browser.click(table.find_element(By.XPATH, "preceding-sibling::summary"))
+    assert len(table.find_elements(By.CSS_SELECTOR, "tbody tr")) == len(bars)
+
+
 def test_labels_at_the_edge_do_not_cover_each_other(browser: Browser, page: Path) -> None:
     for size in SIZES:
         browser.look(page, size)

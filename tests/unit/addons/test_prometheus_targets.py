@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from addons.prometheus import client
-from addons.prometheus.client import Question, Reply, Sample, asked, data_of, living, samples_of
+from addons.prometheus.asking import Question, Reply, Sample, asked, data_of, living, samples_of
 from addons.prometheus.found import Target, active, differences, down, seconds, slow
 from addons.prometheus.section_jobs import hosts_of, jobs, targets
 from lab.addons import selected

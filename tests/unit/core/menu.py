@@ -13,7 +13,7 @@ MENU = {name: tasks.namespace[name] for name in tasks.namespace.task_names}
 NAMES = sorted(MENU)
 HELP = {name: dict(task.help) for name, task in MENU.items()}
 """Taken now: invoke empties that of a task whose arguments it makes, which other tests have it do."""
-GIVEN = {"host": "master-1", "name": "mine", "page": "charts", "layer": ["node"], "remove_data": []}
+GIVEN = {"host": "master-1", "name": "mine", "layer": ["node"], "remove_data": []}
 
 
 def arguments(name: str) -> dict[str, Any]:
