@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from addons.prometheus.section import PORTS
+from addons.prometheus.section import PORT
 from addons.prometheus.section_config import NAMESPACE
 from lab.checks.driver import Driver
 from lab.checks.outcomes import CouldNotTell
@@ -133,7 +133,7 @@ class Prometheus:
 
     def ask(self, questions: Sequence[Question]) -> list[Reply]:
         """Its answers, in the order of the questions."""
-        return asked(self.driver, self.pod, PORTS["prometheus"], questions)
+        return asked(self.driver, self.pod, PORT, questions)
 
     def data(self, path: str, **fields: str) -> Any:
         """The `data` of one answer of its API. Raises `CouldNotTell` for any other answer."""

@@ -13,6 +13,8 @@ from addons.prometheus.section_problems import RULES
 from lab.inventory.addon_sections import NewLab, Section
 from lab.inventory.models import Inventory
 
+PORT = 9090
+
 
 def _rows(inventory: Inventory) -> dict[str, str]:
     found = inventory.section(Observability)
@@ -52,6 +54,6 @@ SECTION = Section(
     rules=RULES,
     values=_values,
     rows=_rows,
-    pages={"prometheus": lambda _: page_in_cluster("prometheus", 9090)},
+    pages={"prometheus": lambda _: page_in_cluster("prometheus", PORT)},
     written=_written,
 )

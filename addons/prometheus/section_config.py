@@ -7,11 +7,10 @@ from typing import Any
 import yaml
 
 from addons.prometheus.section_expected import expected
-from addons.prometheus.section_jobs import scrape_configs, targets
+from addons.prometheus.section_jobs import scrape_configs, shared_kernel, targets
 from addons.prometheus.section_model import Observability
 from addons.prometheus.section_rule_files import written
 from lab.inventory.models import Inventory
-from lab.inventory.providers import rules_of
 from lab.own_yaml import DUMPER
 
 NAMESPACE = "monitoring"
@@ -84,8 +83,3 @@ def memory(inventory: Inventory) -> dict[str, str]:
     """
     machines = len(inventory.hosts)
     return {"request": f"{150 + 15 * machines}Mi", "limit": f"{600 + 60 * machines}Mi"}
-
-
-def shared_kernel(inventory: Inventory) -> frozenset[str]:
-    """Machines that report this machine's CPU, memory, load and clock as their own."""
-    return frozenset(name for name in inventory.hosts if rules_of(inventory.provided_by(name)).shares_kernel)

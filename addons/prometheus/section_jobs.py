@@ -11,11 +11,14 @@ from lab.addons import selected
 from lab.addons.model import Metrics
 from lab.inventory.addon_sections import domain
 from lab.inventory.models import Inventory
+from lab.inventory.providers import rules_of
 
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 CLUSTER_CA = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
 CLIENT = "/etc/prometheus/client"
 """Folder of the certificate by which exporters on machines know Prometheus, and of the CA of theirs."""
+NODE = "node"
+"""The job of node exporters."""
 NODE_EXPORTER = "node-exporter"
 """The name, below the lab's domain, that certificates of all node exporters have beside their host's."""
 SLOWER = 2
@@ -118,7 +121,7 @@ def jobs(inventory: Inventory) -> tuple[Job, ...]:
                 "kubeproxy_sync_proxy_rules_duration_seconds",
             ),
         ),
-        Job("node", "all", 9100, by="client", server_name=f"{NODE_EXPORTER}.{domain(inventory)}"),
+        Job(NODE, "all", 9100, by="client", server_name=f"{NODE_EXPORTER}.{domain(inventory)}"),
         Job("haproxy", "balancer", 8404),
     )
 
@@ -132,6 +135,11 @@ def hosts_of(inventory: Inventory, job: Job) -> tuple[str, ...]:
         "balancer": (inventory.balancer,),
     }
     return groups[job.hosts]
+
+
+def shared_kernel(inventory: Inventory) -> frozenset[str]:
+    """Machines that report this machine's CPU, memory, load and clock as their own."""
+    return frozenset(name for name in inventory.hosts if rules_of(inventory.provided_by(name)).shares_kernel)
 
 
 def scrape_configs(inventory: Inventory) -> list[dict[str, Any]]:
@@ -157,6 +165,7 @@ def _count(inventory: Inventory, count: int | str) -> int:
 
 
 def _machines(inventory: Inventory, job: Job, pause: int) -> dict[str, Any]:
+    sharing = shared_kernel(inventory) if job.name == NODE else frozenset()
     targets = [
         {
             "targets": [f"{inventory.addresses[name]}:{job.port}"],
@@ -164,6 +173,8 @@ def _machines(inventory: Inventory, job: Job, pause: int) -> dict[str, Any]:
                 "host": name,
                 "role": inventory.hosts[name].role.value,
                 "arch": inventory.hosts[name].arch.value,
+                # rules on what a machine shares with others leave it out
+                **({"shared_kernel": "true"} if name in sharing else {}),
             },
         }
         for name in hosts_of(inventory, job)

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from addons.prometheus import section_config, section_jobs
-from addons.prometheus.section_config import configuration, memory, rules, shared_kernel, text
-from addons.prometheus.section_jobs import jobs, targets
+from addons.prometheus.section_config import configuration, memory, rules, text
+from addons.prometheus.section_jobs import jobs, shared_kernel, targets
 from addons.prometheus.section_rules import metrics, rule_files
 from lab.addons import AddOn, addons, selected
 from lab.inventory import files

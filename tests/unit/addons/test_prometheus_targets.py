@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from addons.prometheus import client
+from addons.prometheus import asking
 from addons.prometheus.asking import Question, Reply, Sample, asked, data_of, living, samples_of
 from addons.prometheus.found import Target, active, differences, down, seconds, slow
 from addons.prometheus.section_jobs import hosts_of, jobs, targets
@@ -43,9 +43,9 @@ def good(lab: Inventory) -> list[Target]:
     for item in (item for addon in selected(lab) for item in addon.metrics):
         number = targets(lab)[item.job] // len(item.ports)
         for index in range(number):
-            host = lab.nodes[index % len(lab.nodes)]
+            node = lab.nodes[index % len(lab.nodes)]
             for port in item.ports:
-                labels = {"job": item.job, "instance": f"10.244.0.{index}:{port}", "host": host}
+                labels = {"job": item.job, "instance": f"10.244.0.{index}:{port}", "host": node}
                 found.append(Target(item.job, labels, "up", "", 0.1, 30))
     return found
 
@@ -183,7 +183,7 @@ def test_what_is_no_answer_is_no_finding(reply: Reply, said: str) -> None:
 def test_samples_have_labels_and_a_value() -> None:
     data = {"resultType": "vector", "result": [{"metric": {"job": "node"}, "value": [1.5, "6"]}]}
     assert samples_of(data) == [Sample({"job": "node"}, 6.0)]
-    assert [*client.lines(samples_of(data))] == ["job=node: 6"]
+    assert [*asking.lines(samples_of(data))] == ["job=node: 6"]
 
 
 class Machine:
@@ -222,11 +222,11 @@ def pod(name: str, **meta: str) -> dict[str, Any]:
 
 def test_many_questions_are_few_round_trips() -> None:
     machine = Machine()
-    questions = [Question(f"/{number}", {"query": "up"}) for number in range(client.AT_ONCE + 3)]
+    questions = [Question(f"/{number}", {"query": "up"}) for number in range(asking.AT_ONCE + 3)]
     found = asked(machine, pod("prometheus-0"), 9090, questions)  # type: ignore[arg-type]
     assert [one.body for one in found] == [one.path for one in questions]
-    assert [len(some) for some in machine.questions] == [client.AT_ONCE, 3]
-    compile(client.PROGRAM, "asked", "exec")
+    assert [len(some) for some in machine.questions] == [asking.AT_ONCE, 3]
+    compile(asking.PROGRAM, "asked", "exec")
 
 
 def test_pods_that_go_are_not_asked() -> None:
@@ -234,6 +234,6 @@ def test_pods_that_go_are_not_asked() -> None:
     found = living(machine, "prometheus")  # type: ignore[arg-type]
     assert [item["metadata"]["name"] for item in found] == ["a", "b"]
     with pytest.raises(CouldNotTell, match="has no pod"):
-        client.Prometheus(Machine()).pod  # type: ignore[arg-type] # noqa: B018
+        asking.Prometheus(Machine()).pod  # type: ignore[arg-type] # noqa: B018
     with pytest.raises(CouldNotTell, match="a: has no address"):
         asked(machine, {**pod("a"), "status": {}}, 9090, [Question("/")])  # type: ignore[arg-type]
