@@ -17,6 +17,7 @@ from lab.checks.objects import HTTP, deployment, service
 from lab.checks.outcomes import Mismatch
 from lab.checks.verbs import becomes, holds, nothing
 from lab.checks.workspace import Workspace
+from lab.inventory.addon_sections import place_of
 from lab.inventory.models import Inventory
 from lab.objects import Object
 from lab.render.firewall import port_of
@@ -226,21 +227,26 @@ def test_full_packets_cross_the_overlay(driver: Driver, probes: dict[str, Object
 @pytest.mark.check("L1-19")
 @pytest.mark.each("nodes")
 def test_ports_of_add_ons_are_open_between_nodes(driver: Driver, host: str) -> None:
-    """The node listens on every port that an add-on declares, and reaches the TCP ones of all other nodes."""
+    """The node listens on every port that an add-on declares for it, and reaches the TCP ones of other nodes."""
     facts, inventory = driver.facts.get(host), driver.inventory
     wanted = {
         (
             item.port if isinstance(item.port, int) else inventory.number(item.port),
             item.protocol,
-        ): item.sources
+        ): (item.sources, place_of(inventory, addon, item.at) if item.at else "")
         for addon in selected(inventory)
         for item in addon.ports
     }
-    silent = [f"{port}/{protocol}" for port, protocol in wanted if not facts.listens(port, protocol)]
+    own = [key for key, (_, place) in wanted.items() if place in ("", host)]
+    silent = [f"{port}/{protocol}" for port, protocol in own if not facts.listens(port, protocol)]
     nothing("silent ports", silent, rule="none", command="ss -lntu", host=host)
-    others = {str(inventory.hosts[name].address): name for name in inventory.nodes if name != host}
-    for (port, protocol), sources in wanted.items():
-        if protocol == "tcp" and "nodes" in sources:
+    for (port, protocol), (sources, place) in wanted.items():
+        others = {
+            str(inventory.hosts[name].address): name
+            for name in inventory.nodes
+            if name != host and place in ("", name)
+        }
+        if protocol == "tcp" and "nodes" in sources and others:
             said = driver.read(host, f"python3 -c {shlex.quote(CONNECT)} {port} {' '.join(others)}")
             lost = {others[address]: error for address, error in json.loads(said).items()}
             nothing(f"nodes that {host} does not reach on {port}/tcp", lost, rule="none", host=host)
