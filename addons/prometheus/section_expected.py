@@ -48,14 +48,3 @@ def expected(inventory: Inventory, targets: Mapping[str, int], shared_kernel: Co
         for name, host in inventory.hosts.items()
     }
     return Expected(hosts, dict(targets))
-
-
-def machine_targets(inventory: Inventory) -> dict[str, int]:
-    """The number of targets of the jobs that are machines, one for each that has the part."""
-    masters, nodes = len(inventory.masters), len(inventory.nodes)
-    return {
-        **dict.fromkeys(("apiserver", "etcd", "kube-controller-manager", "kube-scheduler"), masters),
-        **dict.fromkeys(("cadvisor", "kube-proxy", "kubelet"), nodes),
-        "haproxy": 1,
-        "node": len(inventory.hosts),
-    }

@@ -11,11 +11,13 @@ import pytest
 import yaml
 
 from addons.prometheus.rule_cases import LAB, Case, Firing, cases, gaps
-from addons.prometheus.section_expected import EXPECTED, expected, machine_targets
+from addons.prometheus.section_expected import EXPECTED, expected
+from addons.prometheus.section_jobs import targets
 from addons.prometheus.section_rule_files import SHORT, SOONER, of_lab, written, written_short
 from addons.prometheus.section_rules import FOLDER, Alert, Level, metrics, rule_files
 from lab.errors import InputError
 from lab.inventory import load
+from tests.world import INVENTORY, inventory
 
 FILES = rule_files()
 ALERTS = {alert.alert: alert for file in FILES.values() for alert in file.alerts}
@@ -108,24 +110,23 @@ def test_names_of_series_are_told_from_functions_labels_and_words() -> None:
 
 
 def test_a_lab_has_the_rules_of_what_it_scrapes_and_no_others() -> None:
-    lab = load("rehearsal")
-    pods = dict.fromkeys(("alertmanager", "kube-state-metrics", "metallb", "prometheus"), 1)
-    found = of_lab(expected(lab, machine_targets(lab) | pods, ()))
+    lab = inventory(INVENTORY + "observability: {}\n")
+    found = of_lab(expected(lab, targets(lab), ()))
     assert FILES.keys() - found.keys() == {"logs"}
     assert of_lab(LAB).keys() == FILES.keys()
 
 
 def test_what_is_expected_follows_the_inventory() -> None:
     lab = load("production")
-    found = expected(lab, machine_targets(lab) | {"coredns": 2}, {"pi-1"})
+    found = expected(lab, targets(lab), {"pi-1"})
     rules = found.group()["rules"]
     hosts = {rule["labels"]["host"]: rule["labels"] for rule in rules if "host" in rule["labels"]}
     assert hosts.keys() == lab.hosts.keys()
     assert hosts["pi-1"] == {"host": "pi-1", "role": "worker", "arch": "arm64", "shared_kernel": "true"}
     assert hosts["haproxy"]["role"] == "load-balancer"
     assert hosts["master-1"]["shared_kernel"] == "false"
-    targets = {rule["labels"]["job"]: rule["expr"] for rule in rules if "job" in rule["labels"]}
-    assert (targets["etcd"], targets["kubelet"], targets["node"], targets["coredns"]) == (
+    counts = {rule["labels"]["job"]: rule["expr"] for rule in rules if "job" in rule["labels"]}
+    assert (counts["etcd"], counts["kubelet"], counts["node"], counts["coredns"]) == (
         "vector(3)",
         "vector(15)",
         "vector(16)",
