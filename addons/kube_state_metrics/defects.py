@@ -6,7 +6,7 @@ import json
 from shlex import quote
 from urllib.parse import quote as in_url
 
-from addons.prometheus.defects_of_metrics import until
+from addons.prometheus.defects_read_anew import until
 from addons.prometheus.section_config import NAMESPACE
 from lab.cluster.kubeadm import KUBECTL
 from lab.inventory.models import Inventory

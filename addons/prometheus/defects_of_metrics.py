@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from shlex import quote
-from typing import Any
-
+from addons.prometheus.defects_read_anew import (
+    ALERTS,
+    CONFIG,
+    OWN,
+    PROMETHEUS,
+    RULES,
+    SPACE,
+    TARGETS,
+    moved_data,
+    of_haproxy,
+    reread,
+    seen,
+    until,
+)
 from addons.prometheus.section_config import NAMESPACE
 from lab.cluster.kubeadm import KUBECTL
 from lab.inventory.models import Inventory
-from lab.selftest.defect import KEPT, Defect, breakage
+from lab.selftest.defect import Defect, breakage
 from lab.selftest.on_cluster import PODS_NETWORK, kubectl, rewritten
-
-SPACE = f"-n {NAMESPACE}"
-MARK = "plumbline.local/defect"
-"""An annotation of its pod: the kubelet brings ConfigMaps at once to a pod that changes."""
-PROXY = f"/api/v1/namespaces/{NAMESPACE}/pods/prometheus-0:9090/proxy"
-CONFIG, RULES, TARGETS, OWN = "api/v1/status/config", "api/v1/rules", "api/v1/targets?state=active", "metrics"
-SECONDS = 45
-"""A damage may take a minute: Prometheus looks for what is new every ten seconds, at targets every thirty."""
-METRICS = "what Prometheus was told to do"
-PROMETHEUS, ALERTS = "configmap/prometheus", "configmap/prometheus-rules"
 
 
 def defects(lab: Inventory) -> list[Defect]:
@@ -43,7 +43,7 @@ def _of_targets(lab: Inventory) -> list[Defect]:
             row="L3-27",
             says=f"node: {balancer} .*:9100: is no target",
             reddens=("P2-07", "P3-51", "P3-53"),
-            **_reread(
+            **reread(
                 lab,
                 "target-missing",
                 PROMETHEUS,
@@ -59,7 +59,7 @@ def _of_targets(lab: Inventory) -> list[Defect]:
             row="L3-27",
             says=f"{worker} .*: label host is {worker}-of-old, not {worker}",
             reddens=("P2-07", "P3-51", "P3-53"),
-            **_reread(
+            **reread(
                 lab,
                 "target-mislabelled",
                 PROMETHEUS,
@@ -75,7 +75,7 @@ def _of_targets(lab: Inventory) -> list[Defect]:
             row="L3-27",
             says="haproxy-of-old: a job that is none of the inventory's",
             reddens=("P2-07", "P3-51", "P3-53"),
-            **_reread(
+            **reread(
                 lab,
                 "target-of-a-stranger",
                 PROMETHEUS,
@@ -93,7 +93,7 @@ def _of_targets(lab: Inventory) -> list[Defect]:
             reddens=("P2-07", "P3-50", "P3-53"),
             alone=True,
             needs=(PODS_NETWORK,),
-            **_seen(
+            **seen(
                 rewritten(
                     lab,
                     "scrape-refused",
@@ -127,11 +127,11 @@ def _of_targets(lab: Inventory) -> list[Defect]:
             says="haproxy: .* of 0.02 s",
             reddens=("P2-07", "L3-27", "P3-51"),
             alone=True,
-            **_reread(
+            **reread(
                 lab,
                 "target-slow",
                 PROMETHEUS,
-                _of_haproxy("scrape_interval: 20ms"),
+                of_haproxy("scrape_interval: 20ms"),
                 TARGETS,
                 '"scrapeInterval":"20ms"',
             ),
@@ -148,7 +148,7 @@ def _of_rules(lab: Inventory) -> list[Defect]:
             row="L3-32",
             says="nodes: KubeletDown .*: asks up.job=.kubelet.. == 2, not",
             reddens=("P2-07",),
-            **_reread(
+            **reread(
                 lab,
                 "rule-never-fires",
                 ALERTS,
@@ -165,7 +165,7 @@ def _of_rules(lab: Inventory) -> list[Defect]:
             says="expected: plumbline:host:expected: err: ",
             reddens=("P2-07",),
             alone=True,
-            **_reread(
+            **reread(
                 lab,
                 "rule-fails",
                 ALERTS,
@@ -181,7 +181,7 @@ def _of_rules(lab: Inventory) -> list[Defect]:
             row="P3-51",
             says="configuration or a rule file was refused",
             reddens=("P2-07",),
-            **_reread(
+            **reread(
                 lab,
                 "rule-file-refused",
                 ALERTS,
@@ -198,7 +198,7 @@ def _of_rules(lab: Inventory) -> list[Defect]:
             says="global.evaluation_interval: 5m is loaded, 15s is rendered",
             reddens=("P2-07",),
             alone=True,
-            **_reread(
+            **reread(
                 lab,
                 "configuration-edited",
                 PROMETHEUS,
@@ -215,7 +215,7 @@ def _of_rules(lab: Inventory) -> list[Defect]:
             says=f"alertname=KubeletDown .*host={lab.workers[0]}",
             reddens=("P2-07", "L3-32"),
             alone=True,
-            **_reread(
+            **reread(
                 lab,
                 "rule-cries-wolf",
                 ALERTS,
@@ -232,11 +232,11 @@ def _of_rules(lab: Inventory) -> list[Defect]:
             says="haproxy_server_status.*no series",
             reddens=("P2-07",),
             alone=True,
-            **_reread(
+            **reread(
                 lab,
                 "metric-renamed",
                 PROMETHEUS,
-                _of_haproxy(
+                of_haproxy(
                     "scrape_interval: 5s",
                     "metric_relabel_configs:",
                     "- {source_labels: [__name__], regex: haproxy_server_status, target_label: __name__,"
@@ -259,11 +259,11 @@ def _of_memory(lab: Inventory) -> list[Defect]:
             says="prometheus_target_scrapes_sample_duplicate_timestamp_total: ",
             reddens=("P2-07", "P3-51", "P3-53"),
             alone=True,
-            **_reread(
+            **reread(
                 lab,
                 "samples-thrown-away",
                 PROMETHEUS,
-                _of_haproxy(
+                of_haproxy(
                     "scrape_interval: 5s",
                     "metric_relabel_configs:",
                     '- {regex: "proxy|server|state", action: labeldrop}',
@@ -281,7 +281,7 @@ def _of_memory(lab: Inventory) -> list[Defect]:
             reddens=("P2-07", "P3-53"),
             alone=True,
             test="test_it_loses_its_downtime_alone_when_killed",
-            **_patched(
+            **moved_data(
                 lab,
                 {"hostPath": None, "emptyDir": {}},
                 {
@@ -291,57 +291,3 @@ def _of_memory(lab: Inventory) -> list[Defect]:
             ),
         ),
     ]
-
-
-def _reread(lab: Inventory, name: str, item: str, program: str, path: str, there: str) -> dict[str, Any]:
-    """Damage and repair of one of Prometheus' ConfigMaps. Each ends when Prometheus acts by it, which an
-    answer at `path` shows by having the pattern `there` or not."""
-    found = rewritten(lab, name, item, NAMESPACE, program)
-    mark = f"{KEPT}/{name}.read"
-    read = f'{KUBECTL} {SPACE} annotate pod prometheus-0 {MARK}="$(date +%s)" --overwrite >/dev/null'
-    forgotten = f"{KUBECTL} {SPACE} annotate pod prometheus-0 {MARK}- >/dev/null"
-    return found | {
-        "damage": f"mkdir -p {KEPT} && touch {mark} && {found['damage']} && {read} && {until(path, there)}",
-        "repair": f"test ! -e {mark} || {{ {found['repair']} && {read} && {until(path, there, gone=True)};"
-        f" {forgotten} && rm {mark}; }}",
-        "touches": (*found["touches"], METRICS),
-        "needs": (PODS_NETWORK,),
-    }
-
-
-def _seen(found: dict[str, Any], path: str, there: str) -> dict[str, Any]:
-    """A damage that ends when an answer of Prometheus shows it."""
-    return found | {"damage": f"{found['damage']} && {until(path, there)}"}
-
-
-def until(path: str, there: str, *, gone: bool = False) -> str:
-    """Wait for an answer that has a pattern, or that has it no more; an answer there must be."""
-    word = "! " if gone else ""
-    return (
-        f"end=$(( $(date +%s) + {SECONDS} )); until said=$({KUBECTL} get --raw {quote(f'{PROXY}/{path}')})"
-        f' && test -n "$said" && {word}printf %s "$said" | grep -q {quote(there)}'
-        "; do test $(date +%s) -lt $end || break; sleep 1; done 2>/dev/null"
-    )
-
-
-def _of_haproxy(*lines: str) -> str:
-    """A sed program that writes lines into the job of the balancer."""
-    more = "".join(rf"\n\1  {line}" for line in lines)
-    return rf"s/^\( *\)- job_name: haproxy$/&{more}/"
-
-
-def _patched(lab: Inventory, change: Any, back: Any) -> dict[str, Any]:
-    """Damage and repair of the volume of its data."""
-
-    def patch(fields: Any) -> str:
-        body = {"spec": {"template": {"spec": {"volumes": [{"name": "data", **fields}]}}}}
-        rolled = f"{KUBECTL} {SPACE} rollout status statefulset prometheus --timeout=50s >/dev/null"
-        change = f"patch statefulset prometheus --type strategic -p {quote(json.dumps(body))}"
-        return f"{KUBECTL} {SPACE} {change} >/dev/null && {rolled}"
-
-    return {
-        "at": lab.masters[0],
-        "damage": patch(change),
-        "repair": patch(back),
-        "touches": ("statefulset/prometheus", METRICS),
-    }

@@ -36,7 +36,7 @@ MAPS = {
 }
 
 
-class AsKubectl(yaml.SafeDumper):
+class AsKubectl(yaml.SafeDumper):  # type: ignore[misc]
     """Texts of several lines as kubectl writes them."""
 
 
@@ -71,7 +71,7 @@ def edited(name: str) -> tuple[dict[str, str], dict[str, str]]:
 def differences(name: str) -> list[str]:
     """What the checks would say of it."""
     before, after = edited(name)
-    if "configmap/prometheus-rules" in DEFECTS[name].touches:  # type: ignore[attr-defined]
+    if "configmap/prometheus-rules" in DEFECTS[name].touches:
         ours, theirs = loaded.rendered_rules(before), loaded.rendered_rules(after)
         return loaded.rule_differences(ours, theirs, {rule.expr: rule.expr for rule in (*ours, *theirs)})
     (old,), (new,) = before.values(), after.values()

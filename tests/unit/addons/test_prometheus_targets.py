@@ -43,9 +43,9 @@ def good(lab: Inventory) -> list[Target]:
     for item in (item for addon in selected(lab) for item in addon.metrics):
         number = targets(lab)[item.job] // len(item.ports)
         for index in range(number):
-            host = lab.nodes[index % len(lab.nodes)]
+            node = lab.nodes[index % len(lab.nodes)]
             for port in item.ports:
-                labels = {"job": item.job, "instance": f"10.244.0.{index}:{port}", "host": host}
+                labels = {"job": item.job, "instance": f"10.244.0.{index}:{port}", "host": node}
                 found.append(Target(item.job, labels, "up", "", 0.1, 30))
     return found
 
