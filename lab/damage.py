@@ -78,6 +78,7 @@ class Journal:
 
     def __init__(self, lab: Lab) -> None:
         self._path = lab.keys.folder / "damage.json"
+        self._undone = self._path.with_suffix(".undone")
 
     def entries(self) -> list[Damage]:
         """What is noted, the oldest first; nothing when there is no note.
@@ -107,11 +108,21 @@ class Journal:
         """It is undone."""
         with self._alone():
             self._write([item for item in self.entries() if item != entry])
+            self._undone.touch()
+
+    @property
+    def undone_at(self) -> float | None:
+        """When damage was undone last, in seconds since 1970; None when there never was any."""
+        try:
+            return self._undone.stat().st_mtime
+        except FileNotFoundError:
+            return None
 
     def clear(self) -> None:
         """The machines are gone, and all damage with them."""
         with self._alone():
             self._write([])
+            self._undone.unlink(missing_ok=True)
 
     def undo(self, heal: Callable[[Damage], None], done: Callable[[Damage], None]) -> list[str]:
         """Undo all that is noted, the newest first; the problems of what could not be undone and stays noted.

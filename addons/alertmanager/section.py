@@ -16,6 +16,7 @@ from lab.inventory.models import Inventory
 from lab.inventory.outside import OutsideSecret
 
 MEMBERS = 2
+PORT = 9093
 
 
 def _values(inventory: Inventory, _: Mapping[str, str]) -> dict[str, Any]:
@@ -48,5 +49,5 @@ def _outside(inventory: Inventory) -> tuple[OutsideSecret, ...]:
 SECTION = Section(
     values=_values,
     outside=_outside,
-    pages={"alertmanager": lambda _: page_in_cluster("alertmanager", 9093)},
+    pages={"alertmanager": lambda _: page_in_cluster("alertmanager", PORT)},
 )

@@ -1,7 +1,8 @@
-"""Seeded defects of what Prometheus reaches on machines."""
+"""Seeded defects of what Prometheus reaches on machines, and of what it makes of it."""
 
 from __future__ import annotations
 
+from addons.prometheus import defects_of_metrics
 from lab.inventory.models import Inventory
 from lab.selftest.defect import Defect, Slip, breakage, edited
 
@@ -78,4 +79,5 @@ def defects(lab: Inventory) -> list[Defect]:
             repair="systemctl reload nftables",
             touches=("rules of inet plumbline",),
         ),
+        *defects_of_metrics.defects(lab),
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from addons.prometheus.section_expected import expected
+from addons.prometheus.section_expected import Expected, expected
 from addons.prometheus.section_jobs import scrape_configs, shared_kernel, targets
 from addons.prometheus.section_model import Observability
 from addons.prometheus.section_rule_files import written
@@ -14,6 +14,11 @@ from lab.inventory.models import Inventory
 from lab.own_yaml import DUMPER
 
 NAMESPACE = "monitoring"
+BASE_MIB = 100
+"""What Prometheus needs without any series: the program, answers to questions, the newest of its log."""
+SERIES_KIB = 6
+"""Memory of one series in the head: 3 to 4 KiB with its labels and chunks, and as much again as is replaced
+between two collections of garbage, half of it here."""
 RULES = "/etc/prometheus/rules"
 EVALUATION = "15s"
 """Pause between two judgements: alerts are known soon, and the machines' figures are older anyway."""
@@ -65,9 +70,14 @@ def _alertmanagers() -> dict[str, Any]:
     }
 
 
+def expected_of(inventory: Inventory) -> Expected:
+    """What Prometheus must find in a lab."""
+    return expected(inventory, targets(inventory), shared_kernel(inventory))
+
+
 def rules(inventory: Inventory) -> dict[str, str]:
     """The rule files of a lab by name, as texts."""
-    return written(expected(inventory, targets(inventory), shared_kernel(inventory)))
+    return written(expected_of(inventory))
 
 
 def text(content: dict[str, Any]) -> str:
@@ -82,4 +92,14 @@ def memory(inventory: Inventory) -> dict[str, str]:
     Twice the working set is left for the replay of its log after a crash, which is when it needs most.
     """
     machines = len(inventory.hosts)
-    return {"request": f"{150 + 15 * machines}Mi", "limit": f"{600 + 60 * machines}Mi"}
+    return {"request": f"{150 + 15 * machines}Mi", "limit": f"{_limit(inventory)}Mi"}
+
+
+def series_budget(inventory: Inventory) -> int:
+    """The series in memory for which that limit is enough: half of it is the working set."""
+    return (_limit(inventory) // 2 - BASE_MIB) * 1024 // SERIES_KIB
+
+
+def _limit(inventory: Inventory) -> int:
+    """MiB."""
+    return 600 + 60 * len(inventory.hosts)

@@ -227,7 +227,7 @@ def test_full_packets_cross_the_overlay(driver: Driver, probes: dict[str, Object
 @pytest.mark.check("L1-19")
 @pytest.mark.each("nodes")
 def test_ports_of_add_ons_are_open_between_nodes(driver: Driver, host: str) -> None:
-    """The node listens on every port that an add-on declares for it, and reaches the TCP ones of other nodes."""
+    """The node listens on every port that an add-on declares for it, and reaches others' TCP ones."""
     facts, inventory = driver.facts.get(host), driver.inventory
     wanted = {
         (
