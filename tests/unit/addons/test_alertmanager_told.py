@@ -9,7 +9,7 @@ import pytest
 from addons.alertmanager.client import Alertmanagers, alone, configured_otherwise, held_back, told_of, unheard
 from addons.alertmanager.section_config import configuration
 from addons.kube_state_metrics.telling import architectures
-from addons.prometheus import client, suite_rules
+from addons.prometheus import asking, suite_rules
 from addons.prometheus.asking import Reply, Sample
 from addons.prometheus.section_config import rules, text
 from lab.checks.outcomes import CouldNotTell
@@ -105,7 +105,7 @@ class Pods:
 def test_each_member_is_asked_and_who_does_not_answer_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def answer(_: object, pod: dict[str, Any], port: int, questions: list[client.Question]) -> list[Reply]:
+    def answer(_: object, pod: dict[str, Any], port: int, questions: list[asking.Question]) -> list[Reply]:
         asked.append(f"{pod['metadata']['name']}:{port}{questions[0].path}")
         return [Reply(200 if len(asked) < 3 else 503, 0.1, "[]")]
 

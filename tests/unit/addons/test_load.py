@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -198,6 +199,7 @@ def test_every_file_of_an_add_on_has_a_name_that_somebody_reads() -> None:
         modules = {path.stem for path in addon.folder.glob("*.py")}
         texts = "".join(path.read_text() for path in addon.folder.glob("*.py"))
         for path in addon.folder.iterdir():
-            used = path.stem in modules and f"{addon.module}.{path.stem} import" in texts
+            imported = rf"{addon.module}\.{path.stem} import|{addon.module} import [^\n]*\b{path.stem}\b"
+            used = path.stem in modules and re.search(imported, texts) is not None
             test = path.name.startswith("test_")
             assert path.name in known or used or test or path.name == "__pycache__", path
