@@ -29,6 +29,8 @@ class FakeApi(Api):
         self.stuck: set[str] = set()
         """Paths of objects that do not go although they were deleted."""
         self.applied: list[str] = []
+        self.merged: list[str] = []
+        """Paths of merge patches that were no dry run."""
         self.deleted: list[str] = []
         self.answers = True
         self._version = 0
@@ -88,9 +90,15 @@ class FakeApi(Api):
         """Discovery of the kinds of all objects, the metadata of one kind, and merge patches."""
         self._check()
         if method == "PATCH":
-            place = path.partition("?")[0]
-            self.objects[place] = _merged(self.objects[place], body)
-            return copy.deepcopy(self.objects[place])
+            place, _, query = path.partition("?")
+            if place not in self.objects:
+                raise ApiError(f"PATCH {path}", 404, "not found")
+            patched = _merged(self.objects[place], copy.deepcopy(body))
+            _validate(path, patched)
+            if "dryRun=All" not in query:
+                self.merged.append(place)
+                self.objects[place] = patched
+            return copy.deepcopy(patched)
         assert method == "GET"
         if path in ("/api", "/apis"):
             return {"items": _groups(self.objects, core=path == "/api")}
@@ -124,7 +132,8 @@ class FakeApi(Api):
         if space not in ("", "kube-system") and f"/api/v1/namespaces/{space}" not in self.objects:
             raise ApiError(f"PATCH {path}", 404, f'namespaces "{space}" not found')
         live = self.objects.get(path, {})
-        after: Any = merge(copy.deepcopy(live), copy.deepcopy(item))
+        after: Any = _with_ports(merge(copy.deepcopy(live), copy.deepcopy(item)), live, item)
+        _validate(path, after)
         if not dry_run:
             self.applied.append(path)
         if after == live:
@@ -143,6 +152,50 @@ class FakeApi(Api):
     def _check(self) -> None:
         if not self.answers:
             raise Unavailable("API: connection refused")
+
+
+def _with_ports(after: Any, live: Any, item: Any) -> Any:
+    """What an apply makes of lists of ports, which it merges by number and protocol, not by name."""
+    if not isinstance(after, dict) or not isinstance(live, dict) or not isinstance(item, dict):
+        if isinstance(after, list) and isinstance(live, list) and isinstance(item, list):
+            pairs = [
+                {entry.get("name"): entry for entry in entries if isinstance(entry, dict)}
+                for entries in (live, item)
+            ]
+            return [
+                _with_ports(entry, *(pair.get(entry.get("name")) for pair in pairs))
+                if isinstance(entry, dict)
+                else entry
+                for entry in after
+            ]
+        return after
+    for key, value in after.items():
+        if key == "ports" and live.get(key) and item.get(key):
+            ports: dict[Any, Object] = {}
+            for port in (*live[key], *item[key]):
+                place = (port.get("containerPort", port.get("port")), port.get("protocol", "TCP"))
+                ports[place] = ports.get(place, {}) | port
+            after[key] = list(ports.values())
+        else:
+            after[key] = _with_ports(value, live.get(key), item.get(key))
+    return after
+
+
+def _validate(path: str, item: Any, place: str = "") -> None:
+    """Refuse what an API server refuses: two ports of one name."""
+    if isinstance(item, list):
+        for index, entry in enumerate(item):
+            _validate(path, entry, f"{place}[{index}]")
+    for key, value in item.items() if isinstance(item, dict) else ():
+        inner = f"{place}.{key}".lstrip(".")
+        if key == "ports" and isinstance(value, list):
+            names = [port.get("name") for port in value if isinstance(port, dict)]
+            for index, name in enumerate(names):
+                if name and name in names[:index]:
+                    raise ApiError(
+                        f"PATCH {path}", 422, f'invalid: {inner}[{index}].name: Duplicate value: "{name}"'
+                    )
+        _validate(path, value, inner)
 
 
 def _merged(base: Any, patch: Any) -> Any:

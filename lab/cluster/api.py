@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 JSON = "application/json"
+MERGE = "application/merge-patch+json"
 FIELD_MANAGER = "plumbline"
 TIMEOUT = (3.0, 20.0)
 """Seconds to connect and to read; a dying API server answers within neither."""
@@ -39,11 +40,11 @@ PASSING = (429, 500, 503, 504)
 
 
 class ApiError(FailedError):
-    """The API refused a request; carries the HTTP status."""
+    """The API refused a request; carries the HTTP status, and what the API `said`."""
 
-    def __init__(self, what: str, status: int, message: str) -> None:
-        super().__init__(f"API: {what}: {status}: {message}")
-        self.status = status
+    def __init__(self, what: str, status: int, message: str, *, next_step: str = "") -> None:
+        super().__init__(f"API: {what}: {status}: {message}", next_step=next_step)
+        self.status, self.said = status, message
 
 
 class Unavailable(FailedError):
@@ -174,6 +175,14 @@ class Api:
         return self.request(
             "PATCH", self.path(item) + query, json.dumps(item), "application/apply-patch+yaml"
         )
+
+    def merge(self, item: Object, *, dry_run: bool = False, manager: str = FIELD_MANAGER) -> Object:
+        """Merge patch (RFC 7386) as `manager`: mappings by key, lists whole; the object afterwards.
+
+        Raises `ApiError` with 404 when there is none.
+        """
+        query = f"?fieldManager={manager}" + ("&dryRun=All" if dry_run else "")
+        return self.request("PATCH", self.path(item) + query, item, MERGE)
 
 
 def patiently(subject: str, ask: Callable[[], T]) -> T:

@@ -15,6 +15,7 @@ from lab.addons.mark import marked
 from lab.addons.model import AddOn, Secret
 from lab.cluster import webhooks
 from lab.cluster.api import FIELD_MANAGER, PASSING, Api, ApiError, Unavailable
+from lab.cluster.refused import laid_over, made_anew, owned_by_apply
 from lab.cluster.removal import deletion, removed
 from lab.errors import DeadlineError
 from lab.objects import Object, title
@@ -93,7 +94,7 @@ def _asked(api: Api, item: Object, manager: str) -> tuple[Object | None, Object,
     try:
         wanted = wait_for(
             f"dry run of {title(item)}",
-            lambda: _dry_run(api, item, manager),
+            lambda: _dry_run(api, item, live, manager),
             seconds=COMPARE_SECONDS,
             interval=0.5,
             next_step="invoke build mends hosts before add-ons; invoke status",
@@ -101,24 +102,18 @@ def _asked(api: Api, item: Object, manager: str) -> tuple[Object | None, Object,
     except ApiError as error:
         if error.status == 404:  # its namespace does not exist yet
             return None, item, False
-        if _made_anew(item, error):
+        if made_anew(item, error):
             return live, merge(live, item), True
         raise
     return live, wanted, False
 
 
-def _made_anew(item: Object, refused: ApiError) -> bool:
-    """Whether an object that the API refuses to change may go for a new one.
-
-    A Job's template is immutable (batch/v1), and it holds nothing but its own pods: it runs once more. Of
-    other kinds a person decides.
-    """
-    return item["kind"] == "Job" and refused.status == 422 and "immutable" in refused.message
-
-
-def _dry_run(api: Api, item: Object, manager: str) -> Object:
+def _dry_run(api: Api, item: Object, live: Object, manager: str) -> Object:
     try:
-        return api.apply(item, dry_run=True, manager=manager)
+        try:
+            return api.apply(item, dry_run=True, manager=manager)
+        except ApiError as refused:
+            return laid_over(api, item, live, refused, dry_run=True, manager=manager)
     except ApiError as error:
         if error.status in PASSING or webhooks.not_yet(error.message):
             raise NotYet(error.message) from error
@@ -130,20 +125,26 @@ def apply(api: Api, item: Object, note: Callable[[str], None], *, seconds: float
 
     Waits for a kind that its definition has just introduced, for a webhook that does not serve yet, and until
     an object of this name is gone that is being removed. A Job whose template differs is removed first.
-    Raises `DeadlineError` with what stands behind a webhook that never serves.
+    Raises `DeadlineError` with what stands behind a webhook that never serves, and `ApiError` at once for
+    what the API does not take.
     """
     replaced = False
+    found: list[Object | None] = []
 
     def probe() -> bool:
         nonlocal replaced
         before: Object | None = None
         try:
             before = api.get(api.path(item))
+            found.append(before)
             if before and (going := removed(before)):
                 raise _noted(note, f"the one that is there {going}")
-            after = api.apply(item)
+            try:
+                after = api.apply(item)
+            except ApiError as refused:
+                after = owned_by_apply(api, item, laid_over(api, item, before, refused))
         except (ApiError, Unavailable) as error:
-            if before and isinstance(error, ApiError) and _made_anew(item, error) and not replaced:
+            if before and isinstance(error, ApiError) and made_anew(item, error) and not replaced:
                 api.delete(api.path(item), deletion(before, pods=True))
                 replaced = True
                 raise _noted(note, "is made anew") from error
@@ -153,8 +154,9 @@ def apply(api: Api, item: Object, note: Callable[[str], None], *, seconds: float
                 note(error.message)
                 raise NotYet(error.message) from error
             raise
-        # not by resourceVersion: a status that moves between the two requests changes it as well
-        return before is None or not _same(before, after)
+        # as it was at first: what was done before an answer was lost is a change as well; not by
+        # resourceVersion: a status that moves between the two requests changes it, too
+        return found[0] is None or not _same(found[0], after)
 
     try:
         return wait_for(f"apply {title(item)}", probe, seconds=seconds, interval=0.3)

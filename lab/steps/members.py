@@ -8,7 +8,7 @@ from functools import partial
 
 from lab.addons import AddOn, selected
 from lab.cluster import nodes
-from lab.cluster.api import FIELD_MANAGER, patiently
+from lab.cluster.api import FIELD_MANAGER, MERGE, patiently
 from lab.cluster.nodes import OverlayTrouble
 from lab.errors import DeadlineError, PlumblineError
 from lab.hosts.changes import HostChange
@@ -27,7 +27,6 @@ NETWORK_SECONDS = 120
 BY_ITSELF_SECONDS = 15
 """For a network that is about to come up."""
 RESTART = HostChange("restart kubelet", commands=(("systemctl", "restart", "kubelet"),))
-MERGE = "application/merge-patch+json"
 
 
 def living(context: Context) -> dict[str, Object] | None:

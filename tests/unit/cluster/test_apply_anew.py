@@ -38,10 +38,17 @@ class Settled(FakeApi):
         return found
 
     def apply(self, item: Object, *, dry_run: bool = False, manager: str = "plumbline") -> Object:
+        self._judge(item)
+        return super().apply(item, dry_run=dry_run, manager=manager)
+
+    def merge(self, item: Object, *, dry_run: bool = False, manager: str = "plumbline") -> Object:
+        self._judge(item)
+        return super().merge(item, dry_run=dry_run, manager=manager)
+
+    def _judge(self, item: Object) -> None:
         live = self.objects.get(self.path(item))
         if live and live["spec"]["template"] != item["spec"]["template"]:
             raise ApiError(f"PATCH {self.path(item)}", 422, self.reason)
-        return super().apply(item, dry_run=dry_run, manager=manager)
 
 
 @pytest.fixture(autouse=True)

@@ -25,8 +25,11 @@ class DefaultingApi(FakeApi):
         self.defaults: Object = {}
         self.refusal: ApiError | None = None
 
-    def request(self, method: str, path: str, body: Any = None, *_: Any, **__: Any) -> Object:
-        assert (method, path.endswith("?dryRun=All")) == ("PUT", True)
+    def request(self, method: str, path: str, body: Any = None, *rest: Any, **more: Any) -> Object:
+        assert path.endswith("dryRun=All")
+        if method == "PATCH":
+            return super().request(method, path, body, *rest, **more)
+        assert method == "PUT"
         if self.refusal:
             raise self.refusal
         return merge(copy.deepcopy(self.defaults), body)  # type: ignore[no-any-return]
