@@ -14,13 +14,14 @@ from lab.steps import removing, services
 from lab.steps.context import Context
 from lab.steps.control_plane import api_answers
 from lab.steps.engine import Step
+from lab.steps.looks import PartlySeenError
 from lab.steps.removing import NOTHING, Left
 
 KUBELET = "addon-kubelet"
 """Key of the step that brings the kubelets' settings into the cluster, where nodes that join take them."""
 
 Compared = Mapping[str, Sequence[ObjectChange] | PlumblineError]
-"""What applying would change, by name of the add-on (or `kubelet`); or why nobody can tell."""
+"""What applying would change, by name of the add-on (or `kubelet`); or why nobody can tell, or not of all."""
 
 
 def compared(context: Context) -> Compared:
@@ -69,8 +70,7 @@ def applying(
             needs = {f"addon-{name}" for name in addon.needs} & {step.key for step in steps}
             step = _step(f"addon-{addon.name}", f"add-on {addon.name}", run, needs, there)
             will = (*removing.sentences(context, old), *step.will)
-            if there and not isinstance(there, PlumblineError):
-                will += removing.by_change(context, addon, there)
+            will += removing.by_change(context, addon, _changes(there))
             steps.append(replace(step, after=ended, will=will))
     return steps
 
@@ -85,10 +85,20 @@ def _step(
     step = Step(key, "", title, frozenset({"api", *needs}), run)
     if seen is None:
         return replace(step, will=(f"apply {title}",))
-    if isinstance(seen, PlumblineError):
-        return replace(step, unknown=seen)
-    will = tuple(item.sentence for item in seen)
-    return replace(step, will=will, diffs=tuple(item.diff for item in seen if item.before))
+    changes = _changes(seen)
+    return replace(
+        step,
+        will=tuple(item.sentence for item in changes),
+        diffs=tuple(item.diff for item in changes if item.before),
+        unknown=seen if isinstance(seen, PlumblineError) else None,
+    )
+
+
+def _changes(seen: Sequence[ObjectChange] | PlumblineError | None) -> Sequence[ObjectChange]:
+    """What was found to change, also beside something of which nobody can tell."""
+    if isinstance(seen, PartlySeenError):
+        return seen.changes
+    return () if seen is None or isinstance(seen, PlumblineError) else seen
 
 
 def waiting(context: Context, before: Iterable[Step]) -> list[Step]:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from lab.addons import AddOn
+from lab.addons.model import Certificate
 from lab.cluster import webhooks
 from lab.cluster.api import ApiError, Unavailable, patiently
 from lab.cluster.apply import ObjectChange, apply, changed, ensure_secret, looked_at
@@ -19,9 +20,11 @@ from lab.cluster.stateful import replace_pods, replacements
 from lab.cluster.webhook_certificates import ensure_webhook_certificate
 from lab.cluster.workloads import KINDS, named, nodes_ready, ready, stands
 from lab.inventory.addon_sections import outside
+from lab.inventory.outside import OutsideSecret
 from lab.objects import Object, title
 from lab.render.components import kubelet_settings
 from lab.steps.context import Context
+from lab.steps.looks import Looks
 from lab.steps.removing import take_away
 from lab.waits import NotYet, wait_for
 
@@ -40,17 +43,37 @@ def kubelet_changes(context: Context) -> list[ObjectChange]:
 
 
 def addon_changes(context: Context, addon: AddOn) -> list[ObjectChange]:
-    """What applying an add-on would change, in the order in which it is applied; changes nothing."""
-    items = context.addon_objects[addon]
+    """What applying an add-on would change, in the order in which it is applied; changes nothing.
+
+    Raises `PartlySeenError` with what was found when something could not be looked at.
+    """
+    items, lab, looks = context.addon_objects[addon], context.lab, Looks()
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        told = list(pool.map(partial(_object_change, context), items))
-    told += [certificate_change(context.api, item, context.lab.authority) for item in addon.certificates]
-    lab = context.lab
-    told += [outside_change(context.api, item, lab.root) for item in outside(lab.inventory, addon)]
-    for secret in (item for item in addon.secrets if item.kept):
-        told += password_changes(context.api, secret, context.lab.passwords)
-    found = [change for change in told if change]
-    return found + [change for item in items for change in replacements(context.api, item, found)]
+        told = list(pool.map(partial(_object_changes, context, looks), items))
+    told += [looks.at(partial(_certificate, context, wanted)) for wanted in addon.certificates]
+    told += [looks.at(partial(_outside, context, held)) for held in outside(lab.inventory, addon)]
+    told += [
+        looks.at(partial(password_changes, context.api, secret, lab.passwords))
+        for secret in addon.secrets
+        if secret.kept
+    ]
+    found = [change for changes in told for change in changes]
+    replaced = [looks.at(partial(replacements, context.api, item, found)) for item in items]
+    found += [change for changes in replaced for change in changes]
+    looks.judge(found)
+    return found
+
+
+def _object_changes(context: Context, looks: Looks, item: Object) -> list[ObjectChange]:
+    return looks.at(lambda: [_object_change(context, item)], item)
+
+
+def _certificate(context: Context, wanted: Certificate) -> list[ObjectChange | None]:
+    return [certificate_change(context.api, wanted, context.lab.authority)]
+
+
+def _outside(context: Context, held: OutsideSecret) -> list[ObjectChange | None]:
+    return [outside_change(context.api, held, context.lab.root)]
 
 
 def _object_change(context: Context, item: Object) -> ObjectChange | None:
