@@ -33,6 +33,10 @@ def unanswered(api: Api, item: Object) -> dict[str, str]:
 
     Each is asked through the API server (its proxy of services): any answer of HTTP is one. Whether the CA
     fits is seen by the API server alone, when it calls the webhook for a real request or a dry run.
+
+    The proxy reaches pods only. Of a service without a selector, whose endpoints somebody else writes, one
+    ready endpoint is an answer. What is outside of the cluster (`url`, a service of type ExternalName)
+    nobody can ask through the API, and it is not waited for.
     """
     said = {name: _silence(api, client) for name, client in clients(item).items()}
     return {name: why for name, why in said.items() if why}
@@ -51,11 +55,18 @@ def _silence(api: Api, client: Object) -> str:
     """Why a webhook does not answer; "" when it does."""
     service = client.get("service")
     if not service:
-        return f"is at {client.get('url')}, outside of the cluster, where nobody can tell for the API servers"
+        return ""
     root = f"/api/v1/namespaces/{service['namespace']}/services"
     where = f"service {service['namespace']}/{service['name']}"
-    if api.get(f"{root}/{service['name']}") is None:
+    living = api.get(f"{root}/{service['name']}")
+    if living is None:
         return f"{where} does not exist"
+    if living["spec"].get("type") == "ExternalName":
+        return ""
+    without_ca = "" if client.get("caBundle") else "has no CA by which the API servers would know it"
+    if not living["spec"].get("selector"):
+        ready = _has_endpoint(api, service)
+        return without_ca if ready else f"{where} has no selector, and no ready endpoint"
     call = f"https:{service['name']}:{service.get('port', 443)}/proxy/{service.get('path', '').lstrip('/')}"
     try:
         api.request("GET", f"{root}/{call}")
@@ -63,7 +74,17 @@ def _silence(api: Api, client: Object) -> str:
         # a webhook refuses a GET as it likes (400, 405, 415); 5xx is the API server that reached nobody
         if error.status >= 500:
             return f"{where}: {error.message}"
-    return "" if client.get("caBundle") else "has no CA by which the API servers would know it"
+    return without_ca
+
+
+def _has_endpoint(api: Api, service: Object) -> bool:
+    """Whether a service has a ready endpoint; one that does not say whether it is ready counts as such."""
+    slices = api.items(
+        f"/apis/discovery.k8s.io/v1/namespaces/{service['namespace']}/endpointslices"
+        f"?labelSelector=kubernetes.io%2Fservice-name%3D{service['name']}"
+    )
+    endpoints = [entry for item in slices for entry in item.get("endpoints") or ()]
+    return any((entry.get("conditions") or {}).get("ready") is not False for entry in endpoints)
 
 
 def evidence(api: Api, message: str) -> str:

@@ -13,6 +13,10 @@ from tests.fake_api import FakeApi
 
 SERVICE = "/api/v1/namespaces/toy/services/webhook"
 CALL = "/api/v1/namespaces/toy/services/https:webhook:9443/proxy/validate"
+SLICES = (
+    "/apis/discovery.k8s.io/v1/namespaces/toy/endpointslices"
+    "?labelSelector=kubernetes.io%2Fservice-name%3Dwebhook"
+)
 CLIENT: Object = {
     "service": {"namespace": "toy", "name": "webhook", "port": 9443, "path": "/validate"},
     "caBundle": "Cg==",
@@ -26,6 +30,11 @@ class Proxy(FakeApi):
         super().__init__()
         self.calls: list[str] = []
         self.status, self.said = 200, ""
+        self.slices: list[Object] = []
+
+    def items(self, path: str) -> list[Object]:
+        assert path == SLICES
+        return self.slices
 
     def request(self, method: str, path: str, *_: Any, **__: Any) -> Object:
         assert method == "GET"
@@ -38,8 +47,12 @@ class Proxy(FakeApi):
 @pytest.fixture
 def api() -> Proxy:
     made = Proxy()
-    made.objects[SERVICE] = {"metadata": {"name": "webhook"}}
+    made.objects[SERVICE] = service(selector={"app": "toy"})
     return made
+
+
+def service(**spec: Any) -> Object:
+    return {"metadata": {"name": "webhook"}, "spec": spec}
 
 
 def configuration(**client: Any) -> Object:
@@ -68,15 +81,36 @@ def test_a_webhook_that_nobody_reaches_is_named(api: Proxy, status: int, said: s
     assert said in why
 
 
-def test_a_webhook_without_service_or_ca_or_inside_address_is_named(api: Proxy) -> None:
+def test_a_webhook_without_service_or_ca_is_named(api: Proxy) -> None:
     assert unanswered(api, configuration(caBundle="")) == {
         "a.toy.io": "has no CA by which the API servers would know it"
     }
-    assert (
-        "outside of the cluster" in unanswered(api, configuration(service=None, url="https://x/"))["a.toy.io"]
-    )
     del api.objects[SERVICE]
     assert unanswered(api, configuration()) == {"a.toy.io": "service toy/webhook does not exist"}
+
+
+def test_what_is_outside_of_the_cluster_is_not_asked(api: Proxy) -> None:
+    api.status = 503
+    assert unanswered(api, configuration(service=None, url="https://x/")) == {}
+    api.objects[SERVICE] = service(type="ExternalName", externalName="hooks.example.org")
+    assert unanswered(api, configuration()) == {}
+    assert api.calls == []
+
+
+@pytest.mark.parametrize("conditions", [{"conditions": {"ready": True}}, {"conditions": {}}, {}])
+def test_a_service_whose_endpoints_are_no_pods_answers_by_a_ready_one(api: Proxy, conditions: Object) -> None:
+    """As default/kubernetes: the API server's proxy skips endpoints that are no pods."""
+    api.objects[SERVICE], api.status = service(), 503
+    down = {"addresses": ["10.1.1.11"], "conditions": {"ready": False}}
+    api.slices = [{"endpoints": None}, {"endpoints": [down]}]
+    silent = {"a.toy.io": "service toy/webhook has no selector, and no ready endpoint"}
+    assert unanswered(api, configuration()) == silent
+    api.slices = []
+    assert unanswered(api, configuration()) == silent
+    api.slices = [{"endpoints": [down, {"addresses": ["10.1.1.12"]} | conditions]}]
+    assert unanswered(api, configuration()) == {}
+    assert unanswered(api, configuration(caBundle="")) != {}
+    assert api.calls == []
 
 
 def test_the_webhook_that_converts_a_definition_is_asked_as_well(api: Proxy) -> None:
