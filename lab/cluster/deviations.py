@@ -38,6 +38,8 @@ def _line(items: Sequence[Deviation]) -> str:
         what, _, host = item.where.rpartition(" ")
         places.setdefault(what, []).append(host)
     where = "; ".join(f"{what} {_few(hosts)}" for what, hosts in places.items())
+    if items[0].names:
+        return f"{fields}: {items[0].setting}: the certificate lacks {wanted}, which the file names ({where})"
     return f"{fields}: {items[0].setting}: the cluster has {living}, the file says {wanted} ({where})"
 
 

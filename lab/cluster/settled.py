@@ -47,7 +47,7 @@ OWN_ADDRESS = "advertise-address"
 class Deviation:
     """One setting that is not what the file says: field of the inventory, setting, place, both values.
 
-    `names` are those that a certificate has not.
+    `names` are those that a certificate has not; there is no living value then.
     """
 
     field: str
@@ -255,8 +255,8 @@ def _names(
     further = inventory.kubernetes.api_names
     for path, names in (("hosts", set(wanted).difference(further)), ("kubernetes.api_names", set(further))):
         if missing := tuple(sorted(names - held)):
-            said = f"without {', '.join(missing)}"
-            yield Deviation(path, CERTIFICATE, where, said, "with them", Way.RECONFIGURE, missing)
+            said = ", ".join(missing)
+            yield Deviation(path, CERTIFICATE, where, "", said, Way.RECONFIGURE, missing)
 
 
 def _differ(path: str, setting: str, where: str, living: str, wanted: str) -> Iterator[Deviation]:

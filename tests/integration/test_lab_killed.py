@@ -93,7 +93,7 @@ def test_names_that_a_certificate_lacks_are_planned_and_added(proving: Proving) 
     refused = proving.invoke("build")
     said = " ".join(refused.output.split())
     assert refused.code == PreflightError.exit_code, said
-    assert "hosts: certificate names: the cluster has without 10.1.1.11, 10.1.1.12, 10.1.1.50" in said
+    assert "hosts: certificate names: the certificate lacks 10.1.1.11, 10.1.1.12, 10.1.1.50" in said
     done = proving.invoke("reconfigure")
     assert done.code == 0, done.output
     served = "openssl s_client -connect 127.0.0.1:6443 < /dev/null 2> /dev/null | openssl x509 -noout -text"

@@ -174,7 +174,9 @@ def test_a_master_that_moved_as_told_leaves_the_others_without_its_name(lives: W
     made.engine.execute(operation.steps(made))
     made.run.close()
     again = lives.build()
-    with pytest.raises(PreflightError, match=r"certificate names: .* without 10\.1\.1\.22, ") as told:
+    with pytest.raises(
+        PreflightError, match=r"certificate names: the certificate lacks 10\.1\.1\.22, "
+    ) as told:
         listed(operation.steps(again))
     again.run.close()
     assert told.value.next_step == "invoke reconfigure"
@@ -214,13 +216,18 @@ def test_a_cluster_whose_api_is_away_is_judged_by_its_manifests(lives: World) ->
 def test_a_certificate_without_a_name_is_refused(lives: World) -> None:
     lives.hosts["master-3"].names -= {"haproxy"}
     said = refused(lives, INVENTORY)
-    assert "hosts: certificate names: the cluster has without haproxy" in said.message
+    assert (
+        "hosts: certificate names: the certificate lacks haproxy, which the file names (API server of master-3;"
+        in said.message
+    )
     assert said.next_step == "invoke reconfigure"
 
 
 def test_a_further_name_of_the_api_is_no_build(lives: World) -> None:
     said = refused(lives, with_kubernetes("api_names: [k8s.home.arpa]"))
-    assert "kubernetes.api_names: certificate names: the cluster has without k8s.home.arpa" in said.message
+    assert (
+        "kubernetes.api_names: certificate names: the certificate lacks k8s.home.arpa, which" in said.message
+    )
     assert said.next_step == "invoke reconfigure"
 
 
