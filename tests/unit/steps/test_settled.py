@@ -217,8 +217,8 @@ def test_a_certificate_without_a_name_is_refused(lives: World) -> None:
     lives.hosts["master-3"].names -= {"haproxy"}
     said = refused(lives, INVENTORY)
     assert (
-        "hosts: certificate names: the certificate lacks haproxy, which the file names (API server of master-3;"
-        in said.message
+        "hosts: certificate names: the certificate lacks haproxy, which the file names "
+        "(API server of master-3;" in said.message
     )
     assert said.next_step == "invoke reconfigure"
 
