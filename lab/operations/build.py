@@ -46,7 +46,7 @@ def steps(context: Context, *, remove_data: Sequence[str] = ()) -> Stages:
     inventory = context.lab.inventory
     found = states(context.lab)
     if all(state is State.ABSENT for state in found.values()):
-        removing.refuse_unknown(removing.NOTHING, remove_data)  # nothing lives that could have other names
+        removing.refuse_unknown(context, removing.NOTHING, remove_data)  # nothing lives with other names
     yield [machines.preparing(context, found)]
     # before anything is decided: a machine that is off may hold the cluster
     idle = {name: state for name, state in found.items() if state in machines.AWAKENED}

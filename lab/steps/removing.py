@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 
+import yaml
 from rich.markup import escape
 
 from lab.addons import AddOn, addons, selected
+from lab.addons.mark import LABEL
 from lab.cluster import data, discovery, owned
 from lab.cluster.api import patiently
 from lab.cluster.apply import ObjectChange, as_text
@@ -17,11 +19,14 @@ from lab.cluster.data import Loss
 from lab.cluster.discovery import Item
 from lab.cluster.removal import remove, stages
 from lab.errors import FailedError, InputError, PlumblineError, PreflightError
+from lab.own_yaml import loads
 from lab.parts import part
 from lab.render.addons import WEBHOOKS
 from lab.steps.context import Context
 from lab.steps.engine import Step
 
+EVIDENCE = "removed"
+"""Folder of a run with the objects that it removed."""
 WEBHOOKS_STEP = "remove-webhooks"
 CONSEQUENCES = "removal.py"
 """File of an add-on's folder: `consequences(inventory, api, going)` are sentences about what others lose."""
@@ -78,7 +83,7 @@ def guard(context: Context, left: Left | PlumblineError, agreed: Collection[str]
     if isinstance(left, PlumblineError):
         return
     losing = {left.over[loss.item] for loss in left.losses}
-    refuse_unknown(left, agreed)
+    refuse_unknown(context, left, agreed)
     for name in dict.fromkeys(agreed):
         if name not in losing:
             context.console.say(
@@ -115,16 +120,33 @@ _WAYS = {
 """What keeps data, by whether the removal of what they go with has begun."""
 
 
-def refuse_unknown(left: Left, agreed: Collection[str]) -> None:
-    """Raise `InputError` for a word that is no add-on of this checkout or of what is left."""
+def refuse_unknown(context: Context, left: Left, agreed: Collection[str]) -> None:
+    """Raise `InputError` for a word that is no add-on of this checkout, of what is left, or of what earlier
+    runs have removed: a removal that was interrupted behind its last object is repeated as it was typed."""
     names = sorted({*(addon.name for addon in addons()), *left.over.values()})
     for word in agreed:
-        if word not in names:
+        if word not in names and not _was_removed(context, word):
             near = " or ".join(f"--remove-data {name}" for name in get_close_matches(word, names, n=3))
             raise InputError(
                 f"--remove-data {word}: no add-on has this name; there are: {', '.join(names)}",
                 next_step=f"{near or 'leave it out'}; invoke plan names each add-on whose data would go",
             )
+
+
+def _was_removed(context: Context, word: str) -> bool:
+    """Whether the evidence of an earlier run has an object of this add-on, by its label.
+
+    A file that a killed run has left unfinished tells nothing.
+    """
+    for kept in context.run.lab_folder.glob(f"runs/*/{EVIDENCE}/*.yaml"):
+        try:
+            item = loads(kept.read_text())
+        except yaml.YAMLError:
+            continue
+        meta = item.get("metadata") if isinstance(item, dict) else None
+        if isinstance(meta, dict) and (meta.get("labels") or {}).get(LABEL) == word:
+            return True
+    return False
 
 
 def goes_first(context: Context, left: Left, addon: AddOn) -> list[Item]:
@@ -254,7 +276,7 @@ def take_away(context: Context, key: str, going: Sequence[Item], items: Iterable
 def _keep(context: Context, item: Item) -> None:
     live = context.api.get(item.path) if item.key.kind != "Secret" else None
     if live:
-        context.run.keep(f"removed/{str(item.key).replace('/', '.')}.yaml", as_text(live))
+        context.run.keep(f"{EVIDENCE}/{str(item.key).replace('/', '.')}.yaml", as_text(live))
 
 
 def _dependants(context: Context, left: Left) -> dict[str, set[str]]:

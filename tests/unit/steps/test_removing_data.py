@@ -194,6 +194,23 @@ def test_an_addon_whose_folder_is_gone_is_known_by_what_is_left_of_it(built: Wor
     assert said(plan(built, "", "toy"), "remove-toy")
 
 
+def test_a_word_for_what_an_earlier_run_has_removed_is_no_error(
+    built: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after a build that was killed behind the last object, whose add-on's folder is gone."""
+    put(built, "Namespace", "toy", **of("toy"))
+    put(built, "PersistentVolumeClaim", "mine", "toy")
+    folder = run(built, "", "toy")
+    assert "/api/v1/namespaces/toy" not in built.api.objects
+    for number, torn in enumerate(("", "metadata: {labels: [", "metadata: {na")):
+        (folder / "removed" / f"Torn.{number}.yaml").write_text(torn)
+    for again in (plan, run):
+        again(built, "", "toy")
+        assert "nothing of toy would be lost: --remove-data toy changes nothing" in capsys.readouterr().out
+        with pytest.raises(InputError, match="--remove-data mine: no add-on has this name"):
+            again(built, "", "mine")
+
+
 def test_data_that_came_after_the_plan_keep_what_they_are_in(built: World) -> None:
     made = as_of(built, WITHOUT_INGRESS)
     steps = {step.key: step for step in listed(operation.steps(made))}
