@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lab.cluster.api import Unavailable
@@ -34,6 +34,12 @@ class PartlySeenError(FailedError):
         codes = {error.exit_code for error in reasons}
         self.exit_code = codes.pop() if len(codes) == 1 else FailedError.exit_code
         self.changes = tuple(changes)
+        self._errors, self._unasked = reasons, unasked
+
+    def besides(self, names: Collection[str]) -> PartlySeenError:
+        """The same without the changes of these objects."""
+        kept = [change for change in self.changes if change.name not in names]
+        return PartlySeenError(self._errors, self._unasked, kept)
 
 
 @dataclass

@@ -19,6 +19,7 @@ from lab.cluster.passwords import ensure_password, password_changes
 from lab.cluster.stateful import replace_pods, replacements
 from lab.cluster.webhook_certificates import ensure_webhook_certificate
 from lab.cluster.workloads import KINDS, named, nodes_ready, ready, stands
+from lab.errors import FailedError
 from lab.inventory.addon_sections import outside
 from lab.inventory.outside import OutsideSecret
 from lab.objects import Object, title
@@ -100,6 +101,22 @@ def apply_kubelet_configuration(context: Context) -> tuple[bool, str]:
     """Bring that ConfigMap up to date; kubelets that run have a file of their own, which hosts converge."""
     wanted = kubelet_configuration(context)
     return wanted is not None and apply(context.api, wanted, context.noting("addon-kubelet")), ""
+
+
+def silent(context: Context, item: Object) -> bool:
+    """Whether a webhook of a living configuration does not answer, or nobody can tell."""
+    try:
+        living = context.api.get(context.api.path(item)) or {}
+        outside_of_it = [one for one in webhooks.clients(living).values() if not one.get("service")]
+        return bool(outside_of_it or webhooks.unanswered(context.api, living))
+    except FailedError:
+        return True
+
+
+def apply_webhooks(context: Context, key: str, items: Sequence[Object]) -> tuple[bool, str]:
+    """Apply webhook configurations, which no webhook judges; whether something was changed, and how many."""
+    count = sum(apply(context.api, item, context.noting(key)) for item in items)
+    return count > 0, f"{count} objects" if count else ""
 
 
 def apply_addon(context: Context, addon: AddOn, old: Sequence[Item] = ()) -> tuple[bool, str]:

@@ -7,11 +7,11 @@ import pytest
 from lab.addons import AddOn, selected
 from lab.cluster.api import FIELD_MANAGER, ApiError, Unavailable
 from lab.errors import DeadlineError, FailedError
-from lab.objects import Object
+from lab.objects import Object, title
 from lab.steps import services
-from lab.steps.addons import applying, compared
+from lab.steps.addons import RESTORE, applying, compared
 from lab.steps.context import Context
-from lab.steps.engine import not_looked_at
+from lab.steps.engine import Step, not_looked_at
 from lab.steps.looks import Looks, PartlySeenError
 from tests.world import World, inventory
 
@@ -97,6 +97,67 @@ def test_what_judges_a_kind_and_is_silent_is_waited_for_once(
     )
     assert partly.value.exit_code == 4
     assert [change.name for change in partly.value.changes] == ["DaemonSet/metallb-system/speaker"]
+
+
+HOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/metallb-webhook-configuration"
+TITLE = "ValidatingWebhookConfiguration/metallb-webhook-configuration"
+
+
+HOOK = {"name": "a.toy.io", "rules": [], "clientConfig": {"service": {"namespace": "toy", "name": "hook"}}}
+
+
+def edited(world: World, context: Context, client: Object | None = None) -> None:
+    """A webhook that judges what it should not, as a hand has written it; and another difference."""
+    for item in context.addon_objects[addon("metallb")]:
+        if title(item) == TITLE:
+            item["webhooks"] = [HOOK]
+    changes = {"rules": [{"resources": ["*"]}]} | ({"clientConfig": client} if client else {})
+    world.api.objects[HOOKS]["webhooks"] = [HOOK | changes]
+    world.api.objects.pop(SPEAKER)
+
+
+@pytest.mark.parametrize("how", ["nobody answers", "outside", "refused", "away"])
+def test_webhooks_that_differ_and_may_refuse_the_rest_are_put_back_before_all_else(
+    up: World, context: Context, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    edited(up, context, {"url": "https://192.0.2.1/"} if how == "outside" else None)
+    if how in ("outside", "refused"):
+        monkeypatch.setattr("lab.cluster.webhooks.unanswered", lambda *_: {})
+    if how == "refused":
+        refusing(up, monkeypatch, {"ConfigMap": (500, SILENT)})
+    if how == "away":
+
+        def away(*_: object) -> None:
+            raise Unavailable("API: connection refused")
+
+        monkeypatch.setattr("lab.cluster.webhooks.unanswered", away)
+    steps = applying(context, compared(context), after=[Step("x", "", "", frozenset(), lambda: (False, ""))])
+    first, *others = steps
+    assert (first.key, first.subject, first.will) == (RESTORE, "webhooks", (f"change {TITLE}",))
+    assert (*first.needs, *first.after, len(first.diffs)) == ("api", "x", 1)
+    assert {step.key for step in others} >= {"addon-metallb"}
+    assert all(first.key in step.after for step in others)
+    told = [sentence for step in others for sentence in step.will]
+    assert told == ["create DaemonSet/metallb-system/speaker"]
+    assert first.run() == (True, "1 objects")
+    assert up.api.applied == [HOOKS]
+    assert first.run() == (False, "")
+
+
+def test_webhooks_that_answer_stay_behind_what_serves_them(
+    up: World, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edited(up, context)
+    monkeypatch.setattr("lab.cluster.webhooks.unanswered", lambda *_: {})
+    [step] = applying(context, compared(context))
+    assert step.key == "addon-metallb"
+    assert step.will == ("create DaemonSet/metallb-system/speaker", f"change {TITLE}")
+
+
+def test_webhooks_that_are_not_there_yet_come_last(up: World, context: Context) -> None:
+    up.api.objects.pop(HOOKS)
+    [step] = applying(context, compared(context))
+    assert step.will == (f"create {TITLE}",)
 
 
 def found() -> list[None]:
