@@ -42,10 +42,8 @@ def named(objects: Mapping[AddOn, Sequence[Object]], inventory: Inventory) -> fr
     for addon, items in objects.items():
         secrets = [ObjectKey("", "Secret", item.namespace, item.name) for item in addon.secrets]
         secrets += [ObjectKey("", "Secret", item.namespace, item.name) for item in addon.certificates]
-        secrets += [
-            ObjectKey("", "Secret", item.namespace, item.name)
-            for item in (*addon.webhook_certificates, *outside(inventory, addon))
-        ]
+        secrets += [ObjectKey("", "Secret", item.namespace, item.name) for item in addon.webhook_certificates]
+        secrets += [ObjectKey("", "Secret", item.namespace, item.name) for item in outside(inventory, addon)]
         for key in (*map(_key, items), *secrets):
             if found.setdefault(key, addon.name) != addon.name:
                 raise FailedError(

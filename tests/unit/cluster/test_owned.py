@@ -163,6 +163,7 @@ def test_what_the_inventory_names_is_objects_their_namespaces_secrets_and_certif
         ObjectKey("apps", "Deployment", "x", "a"),
         ObjectKey("", "Namespace", "", "x"),
         ObjectKey("", "Secret", "metallb-system", "memberlist"),
+        ObjectKey("", "Secret", "metallb-system", "metallb-webhook-cert"),
         ObjectKey("", "Namespace", "", "metallb-system"),
         ObjectKey("", "Secret", "traefik", "default-certificate"),
         ObjectKey("", "Namespace", "", "traefik"),
