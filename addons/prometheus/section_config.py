@@ -16,9 +16,9 @@ from lab.own_yaml import DUMPER
 NAMESPACE = "monitoring"
 BASE_MIB = 100
 """What Prometheus needs without any series: the program, answers to questions, the newest of its log."""
-SERIES_KIB = 6
-"""Memory of one series in the head: 3 to 4 KiB with its labels and chunks, and as much again as is replaced
-between two collections of garbage, half of it here."""
+SERIES_KIB = 4
+"""Memory of one series in the head, with its labels, chunks and what is replaced between two collections of
+garbage. Measured on a lab of six machines: 2.3 KiB of 71,000 series (256 MiB resident, `BASE_MIB` of them)."""
 RULES = "/etc/prometheus/rules"
 EVALUATION = "15s"
 """Pause between two judgements: alerts are known soon, and the machines' figures are older anyway."""
