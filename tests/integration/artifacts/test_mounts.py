@@ -141,6 +141,7 @@ def killed(process: subprocess.Popen[bytes], after: float, whole: bool) -> bool:
     return False
 
 
+@pytest.mark.long
 def test_nothing_is_mounted_that_was_not_before(apart: Apart) -> None:
     before = apart.mounts()
     apart.finish()

@@ -57,6 +57,7 @@ def test_a_second_call_is_quick_and_the_same(provided: Provided) -> None:
     assert said == []
 
 
+@pytest.mark.long
 def test_a_program_for_a_raspberry_pi_is_built_here_and_runs_there() -> None:
     """The smallest Go program of the catalogue, cross-compiled and run under an emulator of its processor."""
     store = Store()
