@@ -7,26 +7,22 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 
-import yaml
 from rich.markup import escape
 
 from lab.addons import AddOn, addons, selected
-from lab.addons.mark import LABEL
 from lab.cluster import data, discovery, owned
 from lab.cluster.api import patiently
-from lab.cluster.apply import ObjectChange, as_text
+from lab.cluster.apply import ObjectChange
 from lab.cluster.data import Loss
 from lab.cluster.discovery import Item
 from lab.cluster.removal import remove, stages
 from lab.errors import FailedError, InputError, PlumblineError, PreflightError
-from lab.own_yaml import loads
 from lab.parts import part
 from lab.render.addons import WEBHOOKS
 from lab.steps.context import Context
 from lab.steps.engine import Step
+from lab.steps.evidence import keep, was_removed
 
-EVIDENCE = "removed"
-"""Folder of a run with the objects that it removed."""
 WEBHOOKS_STEP = "remove-webhooks"
 CONSEQUENCES = "removal.py"
 """File of an add-on's folder: `consequences(inventory, api, going)` are sentences about what others lose."""
@@ -125,28 +121,12 @@ def refuse_unknown(context: Context, left: Left, agreed: Collection[str]) -> Non
     runs have removed: a removal that was interrupted behind its last object is repeated as it was typed."""
     names = sorted({*(addon.name for addon in addons()), *left.over.values()})
     for word in agreed:
-        if word not in names and not _was_removed(context, word):
+        if word not in names and not was_removed(context, word):
             near = " or ".join(f"--remove-data {name}" for name in get_close_matches(word, names, n=3))
             raise InputError(
                 f"--remove-data {word}: no add-on has this name; there are: {', '.join(names)}",
                 next_step=f"{near or 'leave it out'}; invoke plan names each add-on whose data would go",
             )
-
-
-def _was_removed(context: Context, word: str) -> bool:
-    """Whether the evidence of an earlier run has an object of this add-on, by its label.
-
-    A file that a killed run has left unfinished tells nothing.
-    """
-    for kept in context.run.lab_folder.glob(f"runs/*/{EVIDENCE}/*.yaml"):
-        try:
-            item = loads(kept.read_text())
-        except yaml.YAMLError:
-            continue
-        meta = item.get("metadata") if isinstance(item, dict) else None
-        if isinstance(meta, dict) and (meta.get("labels") or {}).get(LABEL) == word:
-            return True
-    return False
 
 
 def goes_first(context: Context, left: Left, addon: AddOn) -> list[Item]:
@@ -258,7 +238,7 @@ def _removed(context: Context, key: str, left: Left, going: Sequence[Item]) -> t
         )
     for loss in now.losses:
         if loss.lost and loss.item in still:
-            _keep(context, loss.lost)
+            keep(context, loss.lost)
     take_away(context, key, still, now.items)
     return bool(still), f"{len(still)} objects removed"
 
@@ -269,14 +249,8 @@ def take_away(context: Context, key: str, going: Sequence[Item], items: Iterable
     `items` are all living objects, by whose definitions the order is told.
     """
     for item in going:
-        _keep(context, item)
+        keep(context, item)
     remove(context.api, going, items, context.noting(key))
-
-
-def _keep(context: Context, item: Item) -> None:
-    live = context.api.get(item.path) if item.key.kind != "Secret" else None
-    if live:
-        context.run.keep(f"{EVIDENCE}/{str(item.key).replace('/', '.')}.yaml", as_text(live))
 
 
 def _dependants(context: Context, left: Left) -> dict[str, set[str]]:
