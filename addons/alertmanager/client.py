@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from addons.alertmanager.section import MEMBERS, PORT
-from addons.prometheus.asking import SHOW, Question, asked, living
+from addons.prometheus.asking import SHOW, ApiQuestion, asked, living
 from addons.prometheus.loaded import otherwise
 from lab.checks.driver import Driver
 from lab.checks.outcomes import CouldNotTell
@@ -40,7 +40,7 @@ class Alertmanagers:
         found = {}
         for pod in self.pods:
             name = str(pod["metadata"]["name"])
-            (reply,) = asked(self.driver, pod, PORT, [Question(path)])
+            (reply,) = asked(self.driver, pod, PORT, [ApiQuestion(path)])
             if reply.status != 200:
                 said = reply.body[:200] or "no answer in time"
                 raise CouldNotTell(f"{name}: {path}: status {reply.status}: {said}", next_step=SHOW)

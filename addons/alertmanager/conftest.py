@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from addons.alertmanager.client import Alertmanagers
-from addons.prometheus.asking import Prometheus
+from addons.prometheus.asking import PrometheusApi
 from lab.checks.driver import Driver
 
 
@@ -16,6 +16,6 @@ def alertmanagers(driver: Driver) -> Alertmanagers:
 
 
 @pytest.fixture(scope="session")
-def prometheus(driver: Driver) -> Prometheus:
+def prometheus(driver: Driver) -> PrometheusApi:
     """The lab's Prometheus."""
-    return Prometheus(driver)
+    return PrometheusApi(driver)

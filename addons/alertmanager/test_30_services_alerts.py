@@ -8,7 +8,7 @@ import pytest
 
 from addons.alertmanager.client import HEARD_SECONDS, Alertmanagers, alone, configured_otherwise, unheard
 from addons.alertmanager.section_config import configuration
-from addons.prometheus.asking import SHOW, Prometheus, lines
+from addons.prometheus.asking import SHOW, PrometheusApi, lines
 from addons.prometheus.section_model import Observability
 from lab.checks.driver import Driver
 from lab.checks.outcomes import NotPartOfLab
@@ -65,7 +65,7 @@ def test_they_run_the_configuration_that_is_rendered(driver: Driver, alertmanage
 
 
 @pytest.mark.check("P3-58")
-def test_whom_the_inventory_names_is_told(driver: Driver, prometheus: Prometheus) -> None:
+def test_whom_the_inventory_names_is_told(driver: Driver, prometheus: PrometheusApi) -> None:
     """No message failed; and with a dead man's switch, which is told all the time, some went out."""
     section = driver.inventory.section(Observability).alertmanager
     if not section.receivers and not section.dead_mans_switch:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from addons.alertmanager.client import Alertmanagers, told_of
-from addons.prometheus.asking import Prometheus
+from addons.prometheus.asking import PrometheusApi
 from addons.prometheus.section_model import Observability
 from addons.prometheus.section_places import metrics_host
 from addons.prometheus.section_rule_files import SHORT
@@ -23,7 +23,7 @@ LABELS = {"alertname": "KubeletDown", SHORT: "true"}
 
 @pytest.mark.check("L3-29")
 def test_a_stopped_kubelet_is_told_with_its_machine(
-    fault_run: FaultRun, alertmanagers: Alertmanagers, prometheus: Prometheus
+    fault_run: FaultRun, alertmanagers: Alertmanagers, prometheus: PrometheusApi
 ) -> None:
     """A kubelet stands still: both Alertmanagers know it by its machine's name, and soon that it is over."""
     inventory = fault_run.driver.inventory

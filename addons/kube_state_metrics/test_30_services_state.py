@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from addons.kube_state_metrics.telling import NODES, architectures
-from addons.prometheus.asking import Prometheus
+from addons.prometheus.asking import PrometheusApi
 from lab.checks.driver import Driver
 from lab.checks.verbs import becomes
 
@@ -17,7 +17,7 @@ SEEN_SECONDS = 90
 def test_every_node_is_told_with_its_architecture(driver: Driver) -> None:
     """The nodes are the inventory's, each with its architecture, so that charts and rules can tell by it."""
     wanted = {name: driver.inventory.hosts[name].arch.value for name in driver.inventory.nodes}
-    prometheus = Prometheus(driver)
+    prometheus = PrometheusApi(driver)
     becomes(
         "architectures of nodes",
         lambda: architectures(prometheus.vector(NODES)),

@@ -11,7 +11,7 @@ from typing import Any
 from addons.grafana.dashboards import of_lab
 from addons.grafana.dashboards.questions import Window, questions
 from addons.grafana.section import slowest
-from addons.prometheus.asking import Question, Reply
+from addons.prometheus.asking import ApiQuestion, Reply
 from addons.prometheus.section_config import expected_of
 from addons.prometheus.section_rule_files import of_lab as rules_of_lab
 from addons.prometheus.section_rules import RuleFile, metrics
@@ -23,7 +23,7 @@ _JOB = re.compile(r'\bjob\s*(?:=~|!~|!=|=)\s*"[^"]*"')
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedAnswer:
     """One question, who asks it, and why no answer would be a good one ("" where it would not)."""
 
     who: str
@@ -31,13 +31,13 @@ class Wanted:
     newest: bool = True
     may_be_empty: str = ""
 
-    def question(self, now: float, window: Window) -> Question:
+    def question(self, now: float, window: Window) -> ApiQuestion:
         """As Prometheus takes it: for this moment, or for the window that ends now."""
         if self.newest:
-            return Question("/api/v1/query", {"query": self.expr, "time": f"{now:.3f}"}, counted=True)
+            return ApiQuestion("/api/v1/query", {"query": self.expr, "time": f"{now:.3f}"}, counted=True)
         begin = now - window.step * (window.seconds // window.step)
         fields = {"query": self.expr, "start": f"{begin:.3f}", "end": f"{now:.3f}", "step": f"{window.step}"}
-        return Question("/api/v1/query_range", fields, counted=True)
+        return ApiQuestion("/api/v1/query_range", fields, counted=True)
 
 
 def window_of(inventory: Inventory) -> Window:
@@ -45,15 +45,15 @@ def window_of(inventory: Inventory) -> Window:
     return Window(WINDOW_SECONDS, slowest(inventory))
 
 
-def wanted(inventory: Inventory) -> list[Wanted]:
+def wanted(inventory: Inventory) -> list[WantedAnswer]:
     """Every query of every panel of the lab's dashboards, and every series that a rule reads."""
     panels = [
-        Wanted(f"panel {one.title}", one.expr, one.newest, one.may_be_empty)
+        WantedAnswer(f"panel {one.title}", one.expr, one.newest, one.may_be_empty)
         for one in questions(of_lab(inventory), window_of(inventory))
     ]
     files = rules_of_lab(expected_of(inventory))
     read = {expr: f"rules of {name}" for name, file in files.items() for expr in series(file)}
-    return [*panels, *(Wanted(who, expr) for expr, who in sorted(read.items()))]
+    return [*panels, *(WantedAnswer(who, expr) for expr, who in sorted(read.items()))]
 
 
 def series(file: RuleFile) -> Iterator[str]:
@@ -65,7 +65,7 @@ def series(file: RuleFile) -> Iterator[str]:
                 yield f"count({name}{{{', '.join(_JOB.findall(found[1] or ''))}}})"
 
 
-def unanswered(one: Wanted, reply: Reply, now: float, window: Window) -> str:
+def unanswered(one: WantedAnswer, reply: Reply, now: float, window: Window) -> str:
     """What is wrong with the answer to a question; "" when nothing is."""
     if reply.status != 200:
         return f"status {reply.status}: {_error(reply.body)}" if reply.status else "no answer in time"

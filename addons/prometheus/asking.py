@@ -60,7 +60,7 @@ except OSError as error:
 
 
 @dataclass(frozen=True)
-class Question:
+class ApiQuestion:
     """A path with its query, and what is posted as a form; `counted`: the answer's size is enough."""
 
     path: str
@@ -92,7 +92,7 @@ def living(driver: Driver, app: str) -> list[Object]:
     return sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
 
 
-def asked(driver: Driver, pod: Object, port: int, questions: Sequence[Question]) -> list[Reply]:
+def asked(driver: Driver, pod: Object, port: int, questions: Sequence[ApiQuestion]) -> list[Reply]:
     """What a pod answers, asked on its own machine.
 
     Raises `CouldNotTell` when nobody takes the connection.
@@ -118,7 +118,7 @@ def asked(driver: Driver, pod: Object, port: int, questions: Sequence[Question])
 
 
 @dataclass(frozen=True)
-class Prometheus:
+class PrometheusApi:
     """Prometheus of one lab, which has it."""
 
     driver: Driver
@@ -131,13 +131,13 @@ class Prometheus:
             raise CouldNotTell("Prometheus: has no pod", next_step=SHOW)
         return found[0]
 
-    def ask(self, questions: Sequence[Question]) -> list[Reply]:
+    def ask(self, questions: Sequence[ApiQuestion]) -> list[Reply]:
         """Its answers, in the order of the questions."""
         return asked(self.driver, self.pod, PORT, questions)
 
     def data(self, path: str, **fields: str) -> Any:
         """The `data` of one answer of its API. Raises `CouldNotTell` for any other answer."""
-        (reply,) = self.ask([Question(path, fields)])
+        (reply,) = self.ask([ApiQuestion(path, fields)])
         return data_of(path, reply)
 
     def vector(self, expr: str) -> list[Sample]:
@@ -147,7 +147,7 @@ class Prometheus:
     def formatted(self, exprs: Iterable[str]) -> dict[str, str]:
         """Expressions in the form that Prometheus itself gives them, so that two can be compared."""
         wanted = [*dict.fromkeys(exprs)]
-        replies = self.ask([Question("/api/v1/format_query", {"query": expr}) for expr in wanted])
+        replies = self.ask([ApiQuestion("/api/v1/format_query", {"query": expr}) for expr in wanted])
         return {expr: str(data_of(expr, reply)) for expr, reply in zip(wanted, replies, strict=True)}
 
 

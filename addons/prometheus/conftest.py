@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from addons.prometheus.asking import Prometheus
+from addons.prometheus.asking import PrometheusApi
 from lab.checks.driver import Driver
 
 
 @pytest.fixture(scope="session")
-def prometheus(driver: Driver) -> Prometheus:
+def prometheus(driver: Driver) -> PrometheusApi:
     """The lab's Prometheus."""
-    return Prometheus(driver)
+    return PrometheusApi(driver)

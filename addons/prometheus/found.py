@@ -18,7 +18,7 @@ UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True)
-class Target:
+class ScrapeTarget:
     """One active target as Prometheus tells it; times in seconds."""
 
     job: str
@@ -39,10 +39,10 @@ class Target:
         return " ".join(word for word in (f"{self.job}:", self.labels.get("host", ""), self.instance) if word)
 
 
-def active(data: Mapping[str, Any]) -> list[Target]:
+def active(data: Mapping[str, Any]) -> list[ScrapeTarget]:
     """The active targets of an answer of /api/v1/targets."""
     return [
-        Target(
+        ScrapeTarget(
             job=item["scrapePool"],
             labels=item["labels"],
             health=item["health"],
@@ -67,9 +67,9 @@ def seconds(duration: str) -> float:
     return total
 
 
-def differences(inventory: Inventory, found: Sequence[Target]) -> list[str]:
+def differences(inventory: Inventory, found: Sequence[ScrapeTarget]) -> list[str]:
     """Every way in which the targets are not those of the inventory, by its job and machine; sorted."""
-    by_job: dict[str, list[Target]] = {}
+    by_job: dict[str, list[ScrapeTarget]] = {}
     for target in found:
         by_job.setdefault(target.job, []).append(target)
     wrong = [f"{job}: a job that is none of the inventory's" for job in by_job.keys() - targets(inventory)]
@@ -80,7 +80,7 @@ def differences(inventory: Inventory, found: Sequence[Target]) -> list[str]:
     return sorted(wrong)
 
 
-def _of_machines(inventory: Inventory, job: Job, found: Sequence[Target]) -> Iterator[str]:
+def _of_machines(inventory: Inventory, job: Job, found: Sequence[ScrapeTarget]) -> Iterator[str]:
     wanted = {f"{inventory.addresses[name]}:{job.port}": name for name in hosts_of(inventory, job)}
     there = {target.instance: target for target in found}
     for instance in there.keys() - wanted:
@@ -96,7 +96,7 @@ def _of_machines(inventory: Inventory, job: Job, found: Sequence[Target]) -> Ite
                 yield f"{job.name}: {name} {instance}: label {label} is {labels.get(label)}, not {value}"
 
 
-def _of_pods(inventory: Inventory, item: Metrics, found: Sequence[Target]) -> Iterator[str]:
+def _of_pods(inventory: Inventory, item: Metrics, found: Sequence[ScrapeTarget]) -> Iterator[str]:
     wanted = targets(inventory)[item.job]
     if len(found) != wanted:
         yield f"{item.job}: {len(found)} of {wanted} targets"
@@ -111,12 +111,12 @@ def _of_pods(inventory: Inventory, item: Metrics, found: Sequence[Target]) -> It
                 yield f"{item.job}: {hosts[name]} targets on {name}"
 
 
-def down(found: Sequence[Target]) -> list[str]:
+def down(found: Sequence[ScrapeTarget]) -> list[str]:
     """Targets that are not up, with the last error; sorted."""
     return sorted(f"{one.title}: {one.health}: {one.error}" for one in found if one.health != "up")
 
 
-def slow(found: Sequence[Target]) -> dict[str, str]:
+def slow(found: Sequence[ScrapeTarget]) -> dict[str, str]:
     """Jobs of which fewer than nineteen of twenty targets answered quickly, and how long these took."""
     told = {}
     for job in sorted({target.job for target in found}):

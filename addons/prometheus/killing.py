@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from addons.prometheus.asking import PODS, SHOW, Prometheus, living
+from addons.prometheus.asking import PODS, SHOW, PrometheusApi, living
 from lab.checks.driver import Driver
 from lab.checks.verbs import becomes
 from lab.objects import is_ready
@@ -24,7 +24,7 @@ class Killed:
     series: str = SERIES
 
 
-def kill(driver: Driver, prometheus: Prometheus) -> Killed:
+def kill(driver: Driver, prometheus: PrometheusApi) -> Killed:
     """kill -9, and its pod goes: one that was killed before waits up to five minutes to be started again."""
     pod = prometheus.pod
     at = time.time()

@@ -18,7 +18,7 @@ BASE_MIB = 100
 """What Prometheus needs without any series: the program, answers to questions, the newest of its log."""
 SERIES_KIB = 4
 """Memory of one series in the head, with its labels, chunks and what is replaced between two collections of
-garbage. Measured on a lab of six machines: 2.3 KiB of 71,000 series (256 MiB resident, `BASE_MIB` of them)."""
+garbage. Measured on a lab of six machines: 2.3 KiB of 71,000 series (256 MiB resident, with `BASE_MIB`)."""
 RULES = "/etc/prometheus/rules"
 EVALUATION = "15s"
 """Pause between two judgements: alerts are known soon, and the machines' figures are older anyway."""

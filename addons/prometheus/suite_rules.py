@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from shlex import quote
 
-from addons.prometheus.asking import PODS, Prometheus
+from addons.prometheus.asking import PODS, PrometheusApi
 from addons.prometheus.section_config import NAMESPACE, expected_of
 from addons.prometheus.section_rule_files import written_short
 from lab.checks.driver import Driver
@@ -33,7 +33,7 @@ def without() -> Object:
 
 
 @contextmanager
-def sooner(driver: Driver, prometheus: Prometheus) -> Iterator[None]:
+def sooner(driver: Driver, prometheus: PrometheusApi) -> Iterator[None]:
     """The copy is loaded while the block runs. What a crash leaves is noted: the next command undoes it."""
     change = f"patch configmap prometheus-rules --type merge -p {quote(json.dumps(without()))}"
     repair = f"{KUBECTL} -n {NAMESPACE} {change}"
@@ -49,14 +49,14 @@ def sooner(driver: Driver, prometheus: Prometheus) -> Iterator[None]:
     _await(prometheus, loaded=False)
 
 
-def _brought(driver: Driver, prometheus: Prometheus, change: Object) -> None:
+def _brought(driver: Driver, prometheus: PrometheusApi, change: Object) -> None:
     driver.cluster.request("PATCH", MAP, change)
     looked = str(time.time()) if change["data"][FILE] else None
     name = prometheus.pod["metadata"]["name"]
     driver.cluster.request("PATCH", f"{PODS}/{name}", {"metadata": {"annotations": {MARK: looked}}})
 
 
-def _await(prometheus: Prometheus, *, loaded: bool) -> None:
+def _await(prometheus: PrometheusApi, *, loaded: bool) -> None:
     becomes(
         "the suite's rules in Prometheus",
         lambda: copies(prometheus.data("/api/v1/rules")),

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import pytest
 
 from addons.prometheus import answering, judged, loaded
-from addons.prometheus.asking import SHOW, Prometheus, Question, lines
-from addons.prometheus.found import QUICK_SHARE, Target, active, differences, down, slow
+from addons.prometheus.asking import SHOW, ApiQuestion, PrometheusApi, lines
+from addons.prometheus.found import QUICK_SHARE, ScrapeTarget, active, differences, down, slow
 from addons.prometheus.killing import READY_SECONDS, kill, ready_anew
 from addons.prometheus.section_config import configuration, rules, series_budget
 from addons.prometheus.section_model import Observability
@@ -32,12 +32,12 @@ LOADED_SECONDS = 90
 TARGETS = "/api/v1/targets?state=active"
 
 
-def _active(prometheus: Prometheus) -> list[Target]:
+def _active(prometheus: PrometheusApi) -> list[ScrapeTarget]:
     return active(prometheus.data(TARGETS))
 
 
 @pytest.mark.check("L3-27")
-def test_targets_are_those_of_the_inventory_and_up(driver: Driver, prometheus: Prometheus) -> None:
+def test_targets_are_those_of_the_inventory_and_up(driver: Driver, prometheus: PrometheusApi) -> None:
     """Job by job and machine by machine: none missing, none strange, each with its labels, all of them up."""
 
     def wrong() -> list[str]:
@@ -55,7 +55,7 @@ def test_targets_are_those_of_the_inventory_and_up(driver: Driver, prometheus: P
 
 
 @pytest.mark.check("P3-50")
-def test_targets_answer_quickly(prometheus: Prometheus, measure: Measure) -> None:
+def test_targets_answer_quickly(prometheus: PrometheusApi, measure: Measure) -> None:
     """Nineteen of twenty targets of each job answer within a quarter of the pause between two looks."""
     becomes(
         "slow targets",
@@ -70,7 +70,7 @@ def test_targets_answer_quickly(prometheus: Prometheus, measure: Measure) -> Non
 
 
 @pytest.mark.check("L3-32")
-def test_rules_are_those_that_are_rendered_and_can_be_judged(driver: Driver, prometheus: Prometheus) -> None:
+def test_rules_are_those_that_are_rendered_and_judged(driver: Driver, prometheus: PrometheusApi) -> None:
     """Each rule by its name, labels, time and expression, and none that ended with an error."""
     rendered = loaded.rendered_rules(rules(driver.inventory))
 
@@ -91,7 +91,7 @@ def test_rules_are_those_that_are_rendered_and_can_be_judged(driver: Driver, pro
 
 
 @pytest.mark.check("P3-51")
-def test_it_runs_the_configuration_that_is_rendered(driver: Driver, prometheus: Prometheus) -> None:
+def test_it_runs_the_configuration_that_is_rendered(driver: Driver, prometheus: PrometheusApi) -> None:
     """By its own word: the newest configuration was taken, and says what is rendered."""
     rendered = configuration(driver.inventory)
 
@@ -112,7 +112,7 @@ def test_it_runs_the_configuration_that_is_rendered(driver: Driver, prometheus: 
 
 
 @pytest.mark.check("P3-52")
-def test_no_alert_fires_on_a_quiet_lab(driver: Driver, prometheus: Prometheus) -> None:
+def test_no_alert_fires_on_a_quiet_lab(driver: Driver, prometheus: PrometheusApi) -> None:
     """In the last ten minutes, or since the last damage on purpose, no alert fired that people would see."""
     undone = Journal(driver.lab).undone_at
     seconds = judged.quiet_seconds(time.time(), undone)
@@ -127,7 +127,7 @@ def test_no_alert_fires_on_a_quiet_lab(driver: Driver, prometheus: Prometheus) -
 
 @pytest.mark.check("P3-53")
 def test_every_panel_and_every_rule_is_answered(
-    driver: Driver, prometheus: Prometheus, measure: Measure
+    driver: Driver, prometheus: PrometheusApi, measure: Measure
 ) -> None:
     """Each query of each dashboard, and each series that a rule reads: an answer, soon, and with series."""
     window = answering.window_of(driver.inventory)
@@ -160,10 +160,10 @@ def test_every_panel_and_every_rule_is_answered(
 
 @pytest.mark.check("P3-54")
 def test_every_sample_is_taken_and_series_are_few_enough(
-    driver: Driver, prometheus: Prometheus, measure: Measure
+    driver: Driver, prometheus: PrometheusApi, measure: Measure
 ) -> None:
     """No sample was thrown away in the last minutes, and memory is enough for all series."""
-    (own,) = prometheus.ask([Question("/metrics")])
+    (own,) = prometheus.ask([ApiQuestion("/metrics")])
     earlier = {one.labels["__name__"]: one.value for one in prometheus.vector(judged.before())}
     nothing("samples that were not taken", judged.refused(own.body, earlier), rule="none")
     limit = series_budget(driver.inventory)
@@ -177,7 +177,7 @@ def test_every_sample_is_taken_and_series_are_few_enough(
 
 @pytest.mark.check("P3-55")
 def test_it_loses_its_downtime_alone_when_killed(
-    driver: Driver, prometheus: Prometheus, measure: Measure
+    driver: Driver, prometheus: PrometheusApi, measure: Measure
 ) -> None:
     """kill -9: ready in a minute, and no series of machines has a gap longer than that and two looks."""
     pause = driver.inventory.section(Observability).prometheus.scrape_seconds

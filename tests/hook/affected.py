@@ -12,6 +12,7 @@ ALL = ("tests/unit",)
 PAGES = ("tests/unit/test_generated.py",)
 """Of pages only the generated ones are tested."""
 FOUND = {
+    "lab.checks.alerts": ("addons/*/client.py",),
     "lab.checks.ingress": ("addons/*/client.py",),
     "lab.commands.generated": ("addons/*/pages.py",),
     "lab.commands": ("lab/commands/*.py", "lab/providers/*/cli.py"),

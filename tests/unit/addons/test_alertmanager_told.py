@@ -105,7 +105,7 @@ class Pods:
 def test_each_member_is_asked_and_who_does_not_answer_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def answer(_: object, pod: dict[str, Any], port: int, questions: list[asking.Question]) -> list[Reply]:
+    def answer(_: object, pod: dict[str, Any], port: int, questions: list[asking.ApiQuestion]) -> list[Reply]:
         asked.append(f"{pod['metadata']['name']}:{port}{questions[0].path}")
         return [Reply(200 if len(asked) < 3 else 503, 0.1, "[]")]
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from addons.grafana.dashboards.questions import Window
-from addons.prometheus.answering import Wanted, series, slow_rules, unanswered, wanted, window_of
+from addons.prometheus.answering import WantedAnswer, series, slow_rules, unanswered, wanted, window_of
 from addons.prometheus.asking import PROGRAM, Reply
 from addons.prometheus.section_rules import rule_files
 from tests.promql import parsed
@@ -45,10 +45,10 @@ def test_of_a_rule_the_series_of_its_jobs_are_asked_and_not_what_is_seldom() -> 
 def test_a_line_is_asked_for_the_hour_that_ends_now_and_a_number_for_now() -> None:
     window = window_of(LAB)
     assert (window.seconds, window.scrape_seconds, window.step) == (3600, 60, 60)
-    line = Wanted("panel a", "up", newest=False).question(NOW, window)
+    line = WantedAnswer("panel a", "up", newest=False).question(NOW, window)
     assert line.path == "/api/v1/query_range"
     assert line.fields == {"query": "up", "start": "6400.000", "end": "10000.000", "step": "60"}
-    number = Wanted("panel b", "up").question(NOW, window)
+    number = WantedAnswer("panel b", "up").question(NOW, window)
     assert (number.path, number.fields) == ("/api/v1/query", {"query": "up", "time": "10000.000"})
     assert line.counted
     assert number.counted
@@ -57,20 +57,24 @@ def test_a_line_is_asked_for_the_hour_that_ends_now_and_a_number_for_now() -> No
 @pytest.mark.parametrize(
     ("one", "said", "told"),
     [
-        (Wanted("a", "up"), reply(3), ""),
-        (Wanted("a", "up"), reply(0), "no series"),
-        (Wanted("a", "up", may_be_empty="nothing happened"), reply(0), ""),
-        (Wanted("a", "up"), reply(3, seconds=2.4), "an answer after 2.4 s"),
-        (Wanted("a", "up", may_be_empty="nothing happened"), reply(0, seconds=3), "an answer after 3.0 s"),
-        (Wanted("a", "up", newest=False), reply(3, NOW), ""),
-        (Wanted("a", "up", newest=False), reply(3, NOW - 60), ""),
-        (Wanted("a", "up", newest=False), reply(3, NOW - 180), "no series since 180 s"),
-        (Wanted("a", "up("), Reply(400, 0.1, '{"error": "parse error"}'), "status 400: parse error"),
-        (Wanted("a", "up"), Reply(502, 0.1, "Bad Gateway"), "status 502: Bad Gateway"),
-        (Wanted("a", "up"), Reply(0, 20, ""), "no answer in time"),
+        (WantedAnswer("a", "up"), reply(3), ""),
+        (WantedAnswer("a", "up"), reply(0), "no series"),
+        (WantedAnswer("a", "up", may_be_empty="nothing happened"), reply(0), ""),
+        (WantedAnswer("a", "up"), reply(3, seconds=2.4), "an answer after 2.4 s"),
+        (
+            WantedAnswer("a", "up", may_be_empty="nothing happened"),
+            reply(0, seconds=3),
+            "an answer after 3.0 s",
+        ),
+        (WantedAnswer("a", "up", newest=False), reply(3, NOW), ""),
+        (WantedAnswer("a", "up", newest=False), reply(3, NOW - 60), ""),
+        (WantedAnswer("a", "up", newest=False), reply(3, NOW - 180), "no series since 180 s"),
+        (WantedAnswer("a", "up("), Reply(400, 0.1, '{"error": "parse error"}'), "status 400: parse error"),
+        (WantedAnswer("a", "up"), Reply(502, 0.1, "Bad Gateway"), "status 502: Bad Gateway"),
+        (WantedAnswer("a", "up"), Reply(0, 20, ""), "no answer in time"),
     ],
 )
-def test_an_answer_that_is_none_is_named(one: Wanted, said: Reply, told: str) -> None:
+def test_an_answer_that_is_none_is_named(one: WantedAnswer, said: Reply, told: str) -> None:
     assert unanswered(one, said, NOW, HOUR) == told
 
 

@@ -187,4 +187,4 @@ def test_the_gap_around_a_kill_is_found() -> None:
 
 def test_the_budget_of_series_follows_the_memory() -> None:
     assert memory(LAB)["limit"] == "960Mi"
-    assert series_budget(LAB) == (480 - 100) * 1024 // 6
+    assert series_budget(LAB) == (480 - 100) * 1024 // 4

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from addons.prometheus import asking
-from addons.prometheus.asking import Question, Reply, Sample, asked, data_of, living, samples_of
-from addons.prometheus.found import Target, active, differences, down, seconds, slow
+from addons.prometheus.asking import ApiQuestion, Reply, Sample, asked, data_of, living, samples_of
+from addons.prometheus.found import ScrapeTarget, active, differences, down, seconds, slow
 from addons.prometheus.section_jobs import hosts_of, jobs, targets
 from lab.addons import selected
 from lab.checks.outcomes import CouldNotTell
@@ -26,7 +26,7 @@ def lab() -> Inventory:
     return inventory(LOGS)
 
 
-def good(lab: Inventory) -> list[Target]:
+def good(lab: Inventory) -> list[ScrapeTarget]:
     """All targets of a healthy lab."""
     found = []
     for job in jobs(lab):
@@ -39,14 +39,14 @@ def good(lab: Inventory) -> list[Target]:
                 "role": host.role.value,
                 "arch": host.arch.value,
             }
-            found.append(Target(job.name, labels, "up", "", 0.1, 30))
+            found.append(ScrapeTarget(job.name, labels, "up", "", 0.1, 30))
     for item in (item for addon in selected(lab) for item in addon.metrics):
         number = targets(lab)[item.job] // len(item.ports)
         for index in range(number):
             node = lab.nodes[index % len(lab.nodes)]
             for port in item.ports:
                 labels = {"job": item.job, "instance": f"10.244.0.{index}:{port}", "host": node}
-                found.append(Target(item.job, labels, "up", "", 0.1, 30))
+                found.append(ScrapeTarget(item.job, labels, "up", "", 0.1, 30))
     return found
 
 
@@ -60,11 +60,11 @@ def test_a_healthy_lab_has_no_difference(lab: Inventory) -> None:
     assert {"probes", "kube-state-metrics", "vlagent", "coredns", "etcd"} <= counted.keys()
 
 
-def without(job: str, host: str) -> Callable[[Sequence[Target]], list[Target]]:
+def without(job: str, host: str) -> Callable[[Sequence[ScrapeTarget]], list[ScrapeTarget]]:
     return lambda found: [one for one in found if (one.job, one.labels["host"]) != (job, host)]
 
 
-def relabelled(job: str, at: str, **labels: str) -> Callable[[Sequence[Target]], list[Target]]:
+def relabelled(job: str, at: str, **labels: str) -> Callable[[Sequence[ScrapeTarget]], list[ScrapeTarget]]:
     return lambda found: [
         replace(one, labels={**one.labels, **labels}) if (one.job, one.labels["host"]) == (job, at) else one
         for one in found
@@ -92,7 +92,7 @@ def relabelled(job: str, at: str, **labels: str) -> Callable[[Sequence[Target]],
         ),
         (without("vlagent", "worker-2"), ["vlagent: 0 targets on worker-2", "vlagent: 4 of 5 targets"]),
         (
-            lambda found: [*found, Target("stranger", {"instance": "a:1"}, "up", "", 0.1, 30)],
+            lambda found: [*found, ScrapeTarget("stranger", {"instance": "a:1"}, "up", "", 0.1, 30)],
             ["stranger: a job that is none of the inventory's"],
         ),
         (
@@ -102,7 +102,7 @@ def relabelled(job: str, at: str, **labels: str) -> Callable[[Sequence[Target]],
     ],
 )
 def test_each_difference_is_named(
-    lab: Inventory, change: Callable[[Sequence[Target]], list[Target]], told: list[str]
+    lab: Inventory, change: Callable[[Sequence[ScrapeTarget]], list[ScrapeTarget]], told: list[str]
 ) -> None:
     assert differences(lab, change(good(lab))) == told
 
@@ -222,7 +222,7 @@ def pod(name: str, **meta: str) -> dict[str, Any]:
 
 def test_many_questions_are_few_round_trips() -> None:
     machine = Machine()
-    questions = [Question(f"/{number}", {"query": "up"}) for number in range(asking.AT_ONCE + 3)]
+    questions = [ApiQuestion(f"/{number}", {"query": "up"}) for number in range(asking.AT_ONCE + 3)]
     found = asked(machine, pod("prometheus-0"), 9090, questions)  # type: ignore[arg-type]
     assert [one.body for one in found] == [one.path for one in questions]
     assert [len(some) for some in machine.questions] == [asking.AT_ONCE, 3]
@@ -234,6 +234,6 @@ def test_pods_that_go_are_not_asked() -> None:
     found = living(machine, "prometheus")  # type: ignore[arg-type]
     assert [item["metadata"]["name"] for item in found] == ["a", "b"]
     with pytest.raises(CouldNotTell, match="has no pod"):
-        asking.Prometheus(Machine()).pod  # type: ignore[arg-type] # noqa: B018
+        asking.PrometheusApi(Machine()).pod  # type: ignore[arg-type] # noqa: B018
     with pytest.raises(CouldNotTell, match="a: has no address"):
-        asked(machine, {**pod("a"), "status": {}}, 9090, [Question("/")])  # type: ignore[arg-type]
+        asked(machine, {**pod("a"), "status": {}}, 9090, [ApiQuestion("/")])  # type: ignore[arg-type]

@@ -51,9 +51,7 @@ def test_c16_the_first_masters_certificate_lacks_the_others_and_reconfigure_adds
     world.inventory = inventory()
     build(world)
     made = world.build()
-    with pytest.raises(
-        PreflightError, match=r"certificate names: the cluster has without .*master-2"
-    ) as told:
+    with pytest.raises(PreflightError, match=r"certificate names: the certificate lacks .*master-2") as told:
         listed(operation.steps(made))
     made.run.close()
     assert told.value.next_step == "invoke reconfigure"
