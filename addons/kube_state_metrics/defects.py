@@ -6,7 +6,7 @@ import json
 from shlex import quote
 from urllib.parse import quote as in_url
 
-from addons.prometheus.defects_read_anew import until
+from addons.prometheus.defects_read_anew import seen
 from addons.prometheus.section_config import NAMESPACE
 from lab.cluster.kubeadm import KUBECTL
 from lab.inventory.models import Inventory
@@ -40,10 +40,6 @@ def defects(lab: Inventory) -> list[Defect]:
             says=f"{lab.masters[0]}: not told",
             reddens=("P2-07", "L3-27", "P3-53"),
             alone=True,
-            **{
-                **changed,
-                "damage": f"{changed['damage']} && {until(TOLD, VALUE, gone=True)}",
-                "repair": f"{changed['repair']} && {there}",
-            },
+            **seen(changed, TOLD, VALUE, gone=True) | {"repair": f"{changed['repair']} && {there}"},
         )
     ]

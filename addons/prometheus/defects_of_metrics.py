@@ -14,7 +14,6 @@ from addons.prometheus.defects_read_anew import (
     of_haproxy,
     reread,
     seen,
-    until,
 )
 from addons.prometheus.section_config import NAMESPACE
 from lab.cluster.kubeadm import KUBECTL
@@ -113,11 +112,7 @@ def _of_targets(lab: Inventory) -> list[Defect]:
             says="kube-state-metrics: 0 of 2 targets",
             reddens=("P2-07", "P3-53", "P3-59"),
             alone=True,
-            **{
-                **stopped,
-                "damage": f"{stopped['damage']} && {until(TARGETS, gone, gone=True)}",
-                "repair": f"{stopped['repair']} && {there}",
-            },
+            **seen(stopped, TARGETS, gone, gone=True) | {"repair": f"{stopped['repair']} && {there}"},
         ),
         breakage(
             layer="services",

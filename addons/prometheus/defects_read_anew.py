@@ -39,9 +39,9 @@ def reread(lab: Inventory, name: str, item: str, program: str, path: str, there:
     }
 
 
-def seen(found: dict[str, Any], path: str, there: str) -> dict[str, Any]:
-    """A damage that ends when an answer of Prometheus shows it."""
-    return found | {"damage": f"{found['damage']} && {until(path, there)}"}
+def seen(found: dict[str, Any], path: str, there: str, *, gone: bool = False) -> dict[str, Any]:
+    """A damage that ends when an answer of Prometheus shows it, by having a pattern or having it no more."""
+    return found | {"damage": f"{found['damage']} && {until(path, there, gone=gone)}"}
 
 
 def until(path: str, there: str, *, gone: bool = False) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab.cluster.api import Api
+from lab.objects import Object
 
 
 @dataclass(frozen=True, order=True)
@@ -20,12 +21,16 @@ def ready_endpoints(api: Api, namespace: str, service: str) -> list[PodEndpoint]
 
     Raises `ApiError` and `Unavailable`.
     """
-    path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
     return sorted(
         PodEndpoint(address, item["nodeName"])
-        for piece in api.items(path)
-        if (piece["metadata"].get("labels") or {}).get("kubernetes.io/service-name") == service
-        for item in piece.get("endpoints") or ()
+        for item in listed(api, namespace, service)
         if (item.get("conditions") or {}).get("ready") and item.get("nodeName")
         for address in item["addresses"]
     )
+
+
+def listed(api: Api, namespace: str, service: str) -> list[Object]:
+    """All endpoints of a Service (discovery.k8s.io/v1), ready or not; none when there is no such Service."""
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+    slices = api.items(f"{path}?labelSelector=kubernetes.io%2Fservice-name%3D{service}")
+    return [item for piece in slices for item in piece.get("endpoints") or ()]

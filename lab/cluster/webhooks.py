@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from lab.cluster.api import Api, ApiError
+from lab.cluster.endpoints import listed
 from lab.errors import FailedError
 from lab.objects import Object
 
@@ -79,12 +80,8 @@ def _silence(api: Api, client: Object) -> str:
 
 def _has_endpoint(api: Api, service: Object) -> bool:
     """Whether a service has a ready endpoint; one that does not say whether it is ready counts as such."""
-    slices = api.items(
-        f"/apis/discovery.k8s.io/v1/namespaces/{service['namespace']}/endpointslices"
-        f"?labelSelector=kubernetes.io%2Fservice-name%3D{service['name']}"
-    )
-    endpoints = [entry for item in slices for entry in item.get("endpoints") or ()]
-    return any((entry.get("conditions") or {}).get("ready") is not False for entry in endpoints)
+    found = listed(api, service["namespace"], service["name"])
+    return any((entry.get("conditions") or {}).get("ready") is not False for entry in found)
 
 
 def evidence(api: Api, message: str) -> str:

@@ -16,7 +16,10 @@ from tests.fake_api import FakeApi
 from tests.fakes import FakeProvider
 from tests.world import INVENTORY, inventory
 
-SLICES = "/apis/discovery.k8s.io/v1/namespaces/monitoring/endpointslices"
+SLICES = (
+    "/apis/discovery.k8s.io/v1/namespaces/monitoring/endpointslices"
+    "?labelSelector=kubernetes.io%2Fservice-name%3D"
+)
 LAB = inventory(f"{INVENTORY}observability: {{}}\n")
 
 
@@ -37,7 +40,7 @@ def main(namespace: str, config: str, name: str, port: str) -> None:
     pod = {"addresses": ["127.0.0.1"], "nodeName": "worker-1", "conditions": {"ready": True}}
     for service in ("prometheus", "alertmanager"):
         labels = {"kubernetes.io/service-name": service}
-        api.objects[f"{SLICES}/{service}"] = {"metadata": {"labels": labels}, "endpoints": [pod]}
+        api.objects[f"{SLICES}{service}/{service}"] = {"metadata": {"labels": labels}, "endpoints": [pod]}
 
     def opened(found: Inventory) -> Lab:
         return Lab(found, Path("/nowhere"), Elsewhere(Path(namespace)), ssh=Ssh(Path(config)), api=api)

@@ -25,7 +25,10 @@ from tests.fakes import FakeProvider, FakeSsh
 from tests.world import INVENTORY, inventory
 
 EVERYTHING = inventory(f"{INVENTORY}observability: {{grafana: {{}}, logs: {{store: victorialogs}}}}\n")
-SLICES = "/apis/discovery.k8s.io/v1/namespaces/monitoring/endpointslices"
+SLICES = (
+    "/apis/discovery.k8s.io/v1/namespaces/monitoring/endpointslices"
+    "?labelSelector=kubernetes.io%2Fservice-name%3D"
+)
 
 
 def piece(service: str, *endpoints: Object) -> Object:
@@ -50,7 +53,7 @@ def api() -> FakeApi:
         ],
         "victorialogs": [endpoint("10.1.1.32", "worker-2")],
     }
-    made.objects = {f"{SLICES}/{name}-x": piece(name, *found) for name, found in pods.items()}
+    made.objects = {f"{SLICES}{name}/{name}-x": piece(name, *found) for name, found in pods.items()}
     return made
 
 
@@ -195,7 +198,9 @@ def test_a_page_for_everybody_names_no_password(
 def test_no_ready_pod_is_told_with_the_command_that_shows_pods(
     forwarded: list[Any], api: FakeApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    api.objects[f"{SLICES}/prometheus-x"] = piece("prometheus", endpoint("10.1.1.9", "worker-1", ready=False))
+    api.objects[f"{SLICES}prometheus/prometheus-x"] = piece(
+        "prometheus", endpoint("10.1.1.9", "worker-1", ready=False)
+    )
     with pytest.raises(Exit) as left:
         opening.open_page("rehearsal", "", "prometheus", port=0, show=False)
     said = capsys.readouterr().err
@@ -234,7 +239,7 @@ def test_a_lab_without_a_network_names_the_build(
 
 def test_pods_of_other_services_and_without_a_node_are_no_endpoints(api: FakeApi) -> None:
     outside = {"addresses": ["10.9.9.9"], "conditions": {"ready": True}}
-    api.objects[f"{SLICES}/more"] = piece("prometheus", outside)
+    api.objects[f"{SLICES}prometheus/more"] = piece("prometheus", outside)
     assert ready_endpoints(api, "monitoring", "prometheus") == [PodEndpoint("10.244.4.8", "worker-1")]
     assert ready_endpoints(api, "monitoring", "unknown") == []
 
